@@ -1,0 +1,37 @@
+// The only place that knows the architecture: one implementation per directory entry, chosen by the build.
+#pragma once
+
+#include <cstdint>
+#include <sys/types.h>
+
+namespace holdfast::arch {
+
+// The value of seccomp_data.arch and of PTRACE_GET_SYSCALL_INFO for native calls.
+extern const uint32_t kAuditArch;
+extern const char* const kName;             // "x86_64", "aarch64": the table's column
+extern const uint64_t kForeignNumberBit;    // x32's bit in the number, or 0
+extern const uint64_t kSyscallInstructionBytes;
+
+struct Registers {
+  alignas(16) uint8_t raw[512];  // the architecture's user registers
+  uint64_t size;
+};
+
+// Of a stopped tracee. 0 or a positive errno (ESRCH: it died).
+int get(pid_t tid, Registers& registers);
+int set(pid_t tid, const Registers& registers);
+
+uint64_t number(const Registers&);
+uint64_t argument(const Registers&, int index);
+int64_t result(const Registers&);
+uint64_t instruction_pointer(const Registers&);
+
+void set_argument(Registers&, int index, uint64_t value);
+void set_result(Registers&, int64_t value);
+void set_instruction_pointer(Registers&, uint64_t value);
+// At a seccomp stop. The number may need a request of its own (aarch64: NT_ARM_SYSTEM_CALL), so it acts at once.
+int set_number(pid_t tid, Registers& registers, int64_t number);
+// At a seccomp stop: the call does not run and answers `result`. Writes the registers.
+int skip(pid_t tid, Registers& registers, int64_t result);
+
+}  // namespace holdfast::arch

@@ -1,0 +1,139 @@
+// What the two ends of the channel share: the addon in Node and the supervisor. Nothing here depends on either.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace holdfast::protocol {
+
+inline constexpr uint32_t kMagic = 0x44464c48;  // "HLFD"
+inline constexpr uint32_t kVersion = 1;
+
+// ---- The socket (SOCK_SEQPACKET): start, end, and the proof that the other end lives -------------------------------
+
+enum class MessageType : uint32_t {
+  hello = 1,    // Node -> supervisor: fds {shared memory, eventfd}
+  start = 2,    // Node -> supervisor: fd {configuration in a memfd}, value = its size in bytes
+  kill = 3,     // Node -> supervisor: value = signal for the command
+  kill_all = 4, // Node -> supervisor: kill the whole tree
+  spawned = 5,  // supervisor -> Node: value = pid of the command
+  failed = 6,   // supervisor -> Node: value = errno, detail = Stage
+};
+
+struct Message {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t type;
+  int32_t value;
+  int32_t detail;
+  int32_t reserved;
+};
+
+// Where a launch failed. `command` is the command's own fault (ENOENT, EACCES, E2BIG, ...), reported as child_process does.
+enum class Stage : int32_t {
+  command = 1,
+  arguments = 2,      // the supervisor was started wrongly
+  channel = 3,        // the shared memory or the configuration is not what it must be
+  ptrace = 4,         // PTRACE_SEIZE is forbidden or missing
+  no_new_privs = 5,
+  seccomp = 6,        // the filter was refused
+  listener = 7,       // another notification listener is there already, or the kernel has none
+  landlock = 8,
+  fork = 9,
+  session = 10,       // setsid
+  capabilities = 11,
+  policy = 12,        // the policy does not allow the command itself
+  internal = 13,
+};
+
+// ---- The shared memory -------------------------------------------------------------------------------------------
+
+inline constexpr uint32_t kRingBytes = 1u << 20;  // records, supervisor -> Node; a power of two
+inline constexpr uint32_t kSlotCount = 256;       // calls that hooks can think about at once; more wait for a slot
+inline constexpr uint32_t kSlotData = 4160;       // bytes of a verdict's data: a path (PATH_MAX 4096) or an address
+inline constexpr uint32_t kMaxRecord = 64u << 10; // bytes; longer argv lists are cut and marked with `count`
+
+enum class SlotState : uint32_t { free = 0, asked = 1, answered = 2, abandoned = 3 };
+
+enum class VerdictKind : uint32_t {
+  none = 0,      // no opinion: the rules decide
+  allow = 1,
+  deny = 2,      // error = errno (positive)
+  kill = 3,      // error = signal number, sent to the calling process
+  redirect = 4,  // data = path, or struct in RedirectAddress
+  respond = 5,   // data = contents, at most kSlotData bytes; open only
+};
+
+struct Slot {
+  std::atomic<uint32_t> state;  // SlotState; futex word
+  std::atomic<uint32_t> generation;
+  uint32_t verdict;             // VerdictKind
+  int32_t error;
+  uint32_t size;                // of data, bytes
+  uint32_t reserved[3];
+  uint8_t data[kSlotData];
+};
+
+// `redirect` of a connect or bind: family, port (host order) and 4 or 16 address bytes.
+struct RedirectAddress {
+  uint32_t family;
+  uint32_t port;
+  uint8_t bytes[16];
+};
+
+struct alignas(64) Shared {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t ring_bytes;
+  uint32_t slot_count;
+  uint32_t slot_bytes;
+  uint32_t total_bytes;
+  alignas(64) std::atomic<uint32_t> written;  // bytes ever put into the ring, modulo 2^32; the supervisor writes
+  alignas(64) std::atomic<uint32_t> taken;    // bytes ever taken; Node writes; futex word for a full ring
+  alignas(64) std::atomic<uint32_t> sleeping; // 1: Node has drained the ring and must be woken by the eventfd
+  alignas(64) uint8_t ring[kRingBytes];
+  alignas(64) Slot slots[kSlotCount];
+};
+
+static_assert(std::atomic<uint32_t>::is_always_lock_free);
+static_assert(sizeof(Slot) % 8 == 0);
+
+// A record in the ring: this header, then `size` bytes of fields (fields.def, tlv.h), padded to 8. Records do not wrap:
+// a header with kind `padding` fills the rest of the ring.
+struct RecordHeader {
+  uint32_t kind;  // RecordKind
+  uint32_t size;  // bytes of fields after the header, before padding
+};
+
+enum class RecordKind : uint32_t {
+  padding = 0,
+  ask = 1,         // a held call for hooks: slot, generation, hooks, event, ...
+  violation = 2,   // a refusal: syscall, path or address, pid, executable, rule, errno
+  launched = 3,    // the command's exec is done: pid
+  exit = 4,        // the command ended: pid, code or signal
+  tree_empty = 5,  // nothing of the tree is left
+  failed = 6,      // the launch failed after `spawned`: errno, stage
+  forgotten = 7,   // an asked call is gone (its thread died or was interrupted): slot, generation
+};
+
+enum class Event : uint8_t {
+#define EVENT(name) name,
+#include "events.def"
+#undef EVENT
+  none,
+};
+inline constexpr unsigned kEventCount = static_cast<unsigned>(Event::none);
+
+enum class Tag : uint16_t {
+#define FIELD(name, tag) name##_ = tag,
+#include "fields.def"
+#undef FIELD
+};
+
+// Access bits, in rules, hooks' filters and records.
+inline constexpr uint8_t kRead = 1, kWrite = 2, kExecute = 4;
+// Operation bits of address rules.
+inline constexpr uint8_t kConnect = 1, kBind = 2;
+
+}  // namespace holdfast::protocol

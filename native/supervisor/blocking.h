@@ -1,0 +1,24 @@
+// Performed calls that may block for as long as the tree likes (the two ends of a FIFO, a stream socket's full backlog,
+// a lease): the worker that makes them can be interrupted when the caller is.
+#pragma once
+
+#include "held.h"
+
+namespace holdfast {
+
+// Around a system call of ours that may block: while it lives, a watcher looks whether the caller died or has a signal
+// to handle, and interrupts this thread with a signal until the system call answers EINTR.
+class MayBlock {
+ public:
+  explicit MayBlock(const Held& call);
+  ~MayBlock();
+  MayBlock(const MayBlock&) = delete;
+  MayBlock& operator=(const MayBlock&) = delete;
+  bool interrupted() const;  // the watcher asked us to stop: answer -ERESTARTSYS semantics (kRestart)
+};
+
+// What a performed call answers when it was interrupted for the caller's sake: the kernel restarts it or gives EINTR,
+// as the caller's own handler asks (SA_RESTART).
+inline constexpr int kRestart = 512;  // ERESTARTSYS, linux/errno.h; never seen by the caller as a result
+
+}  // namespace holdfast

@@ -1,0 +1,96 @@
+// How a held call ends: a handler returns one of these and the engine carries it out.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "unique_fd.h"
+
+namespace holdfast {
+
+// New registers for a call that goes on: up to six replacements, by value or as an offset into the call's own slot of
+// the sealed page, which is filled with `bytes` first.
+struct Bounce {
+  static constexpr size_t kCapacity = 4096;
+  struct Replacement {
+    uint8_t index;
+    bool in_slot;    // value is an offset into the slot
+    uint64_t value;
+  };
+  Replacement replace[6];
+  uint8_t replaced = 0;
+  int64_t number = -1;       // another syscall number to run instead, or -1
+  uint32_t size = 0;
+  // After the call: on success write one u32 with the result (or, for `result_is_one`, answer 1) as sendmmsg does.
+  uint64_t store_result_at = 0;
+  bool result_is_one = false;
+  alignas(16) uint8_t bytes[kCapacity];
+
+  // Appends data at 16-byte alignment; the offset, or -1 if the slot is full.
+  int64_t append(const void* data, size_t length) {
+    const size_t at = (size + 15) & ~size_t{15};
+    if (at + length > kCapacity) return -1;
+    std::memcpy(bytes + at, data, length);
+    size = static_cast<uint32_t>(at + length);
+    return static_cast<int64_t>(at);
+  }
+  void pointer(int index, int64_t offset) { replace[replaced++] = {static_cast<uint8_t>(index), true, static_cast<uint64_t>(offset)}; }
+  void value(int index, uint64_t with) { replace[replaced++] = {static_cast<uint8_t>(index), false, with}; }
+};
+
+struct Finish {
+  enum class Kind : uint8_t {
+    answer,     // value: result, or -errno
+    hand_over,  // fd becomes a descriptor of the caller, which is the result; close-on-exec as asked
+    proceed,    // the call runs with its own registers (way observe; or nothing of it lies in memory)
+    bounce,     // trace engine only
+    kill,       // value: signal for the calling process; the call answers EINTR if the signal does not end it
+    gone,       // the caller is no longer there: nothing to answer
+  };
+
+  Kind kind = Kind::answer;
+  bool close_on_exec = false;
+  int64_t value = -EPERM;
+  UniqueFd fd;
+  std::unique_ptr<Bounce> arguments;
+
+  static Finish answer(int64_t value) {
+    Finish f;
+    f.value = value;
+    return f;
+  }
+  static Finish error(int positive_errno) { return answer(-positive_errno); }
+  static Finish hand_over(UniqueFd fd, bool close_on_exec) {
+    Finish f;
+    f.kind = Kind::hand_over;
+    f.fd = static_cast<UniqueFd&&>(fd);
+    f.close_on_exec = close_on_exec;
+    return f;
+  }
+  static Finish proceed() {
+    Finish f;
+    f.kind = Kind::proceed;
+    return f;
+  }
+  static Finish bounce(std::unique_ptr<Bounce> arguments) {
+    Finish f;
+    f.kind = Kind::bounce;
+    f.arguments = static_cast<std::unique_ptr<Bounce>&&>(arguments);
+    return f;
+  }
+  static Finish kill(int signal) {
+    Finish f;
+    f.kind = Kind::kill;
+    f.value = signal;
+    return f;
+  }
+  static Finish gone() {
+    Finish f;
+    f.kind = Kind::gone;
+    return f;
+  }
+};
+
+}  // namespace holdfast

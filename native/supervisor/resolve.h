@@ -1,0 +1,55 @@
+// From a path in the caller's memory to a pinned object and its canonical name, as the caller's own kernel walk would
+// go: its root, cwd and dirfd, its /proc/self and /proc/thread-self, magic links, `..`, trailing slashes, forty links.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "held.h"
+#include "sandbox.h"
+#include "unique_fd.h"
+
+namespace holdfast {
+
+enum ResolveFlags : unsigned {
+  kFollow = 1,      // follow a symbolic link in last place
+  kEmptyPath = 2,   // AT_EMPTY_PATH: an empty path is the dirfd itself
+  kParent = 4,      // a name is about to be made, removed or moved: `parent` and `name` are always filled, and the last
+                    // component is never followed
+  kMayMiss = 8,     // the last component may be missing: not an error, `missing` is set and `parent`, `name` are filled
+                    // (with kFollow a dangling link leads to the place where its target would be)
+};
+
+struct Resolved {
+  int error = 0;             // positive errno as the kernel would give it; everything below is filled only if 0
+  UniqueFd object;           // O_PATH descriptor of what is there; empty if missing
+  UniqueFd parent;           // O_PATH descriptor of the canonical directory; filled if kParent, or missing
+  std::string name;          // last component, if parent is filled
+  std::string path;          // canonical name (of the object, or parent + name)
+  bool missing = false;
+  bool must_be_directory = false;  // the caller wrote a trailing slash
+  bool by_descriptor = false;      // reached without a name (AT_EMPTY_PATH, /proc/self/fd/N of a nameless object): `path` is
+                                   // what the kernel shows (pipe:[1], /memfd:x (deleted)); no rule on names can apply
+};
+
+// Reads the path (argument `path_kind`) relative to `dirfd_kind` (AT_FDCWD if the row has none) and walks it.
+// Returns 0 or the same positive errno as out.error. -ESRCH-like loss of the caller is ESRCH.
+int resolve(Sandbox& sandbox, const Held& call, Arg dirfd_kind, Arg path_kind, unsigned flags, Resolved& out);
+
+// The same for a path that is not in the caller's memory (exec's interpreter, a socket's name).
+int resolve_text(Sandbox& sandbox, const Held& call, int dirfd, std::string_view text, unsigned flags, Resolved& out);
+
+// Pins a descriptor of the caller (not a path): O_PATH descriptor and what the kernel calls it.
+int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out);
+
+// The name that the kernel shows for one of our own descriptors. 0 or a positive errno.
+int canonical_name(int fd, std::string& out);
+
+// Opens /proc/self/fd once; `openat(self_fd_directory(), "N", ...)` reopens a pinned object, and works without /proc
+// being what the tree sees. Must be called before the first resolve. 0 or a positive errno.
+int open_self_fd_directory();
+int self_fd_directory();
+// Opens a pinned O_PATH object anew with real flags. Descriptor or -errno.
+int reopen(int pinned, int flags);
+
+}  // namespace holdfast
