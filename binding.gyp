@@ -1,0 +1,34 @@
+{
+  'target_defaults': {
+    'cflags!': ['-Wno-unused-parameter'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+    'cflags_cc': ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-Wswitch', '-fstack-protector-strong', '-fno-exceptions', '-fno-rtti'],
+    'configurations': {
+      'Release': {'cflags!': ['-O3'], 'cflags': ['-O2']},
+    },
+  },
+  'targets': [
+    {
+      'target_name': 'holdfast',
+      'sources': ['<!@(ls native/addon/*.cc)'],
+      'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
+      'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],
+      'cflags_cc': ['-fvisibility=hidden'],
+    },
+    {
+      'target_name': 'holdfast-supervisor',
+      'type': 'executable',
+      'sources': [
+        '<!@(ls native/supervisor/*.cc native/families/*.cc native/syscalls/*.cc)',
+      ],
+      'conditions': [
+        ['target_arch=="x64"', {'sources': ['native/arch/x86_64.cc']}],
+        ['target_arch=="arm64"', {'sources': ['native/arch/aarch64.cc']}],
+      ],
+      'defines': ['_GNU_SOURCE'],
+      'cflags': ['-pthread', '-fPIE'],
+      'ldflags!': ['-rdynamic'],
+      'ldflags': ['-static-pie', '-pthread', '-Wl,-z,relro,-z,now,-z,noexecstack'],
+    },
+  ],
+}
