@@ -1,0 +1,32 @@
+// Sums the reports of vitest and of the native runner: count.mjs FOLDER FAILED_STEPS. Fails if anything failed.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const [folder, failedSteps] = process.argv.slice(2);
+const sum = { passed: 0, failed: 0, skipped: 0 };
+for (const name of readdirSync(folder)) {
+  const report = JSON.parse(readFileSync(join(folder, name), 'utf8'));
+  const counts = report.numTotalTests === undefined ? report : fromVitest(report);
+  console.log(`${name.replace('.json', '').padEnd(8)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  for (const key of Object.keys(sum)) sum[key] += counts[key];
+}
+
+function fromVitest(report) {
+  // A file that does not even load has no tests that could fail.
+  const broken = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  for (const file of report.testResults) {
+    for (const test of file.assertionResults) {
+      if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
+    }
+  }
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  };
+}
+
+// A step that failed without a failed test of its own (a linter, a crash) still makes the run a failed one.
+if (Number(failedSteps) > 0 && sum.failed === 0) sum.failed = Number(failedSteps);
+console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
+process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;
