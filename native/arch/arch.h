@@ -25,10 +25,13 @@ uint64_t number(const Registers&);
 uint64_t argument(const Registers&, int index);
 int64_t result(const Registers&);
 uint64_t instruction_pointer(const Registers&);
+uint64_t stack_pointer(const Registers&);
 
 void set_argument(Registers&, int index, uint64_t value);
 void set_result(Registers&, int64_t value);
 void set_instruction_pointer(Registers&, uint64_t value);
+// At a syscall's exit stop: when the tracee goes on, it makes the call `number` with the registers' arguments.
+void call_again(Registers&, int64_t number);
 // At a seccomp stop. The number may need a request of its own (aarch64: NT_ARM_SYSTEM_CALL), so it acts at once.
 int set_number(pid_t tid, Registers& registers, int64_t number);
 // At a seccomp stop: the call does not run and answers `result`. Writes the registers.

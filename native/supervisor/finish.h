@@ -5,10 +5,22 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "unique_fd.h"
 
 namespace holdfast {
+
+// What an approved exec must turn out to be, compared at the exec stop before the first new instruction.
+struct ExecApproval {
+  uint64_t device = 0, inode = 0;   // of the image: the program, or the last #! interpreter
+  std::string path;                 // its canonical name
+  std::string interpreter;          // canonical name of the ELF interpreter; empty: statically linked
+  uint64_t interpreter_device = 0, interpreter_inode = 0;
+  bool check_arguments = false;     // a hook has judged the argument list
+  std::vector<std::string> arguments;  // as the new image must see them
+};
 
 // New registers for a call that goes on: up to six replacements, by value or as an offset into the call's own slot of
 // the sealed page, which is filled with `bytes` first.
@@ -26,6 +38,7 @@ struct Bounce {
   // After the call: on success write one u32 with the result (or, for `result_is_one`, answer 1) as sendmmsg does.
   uint64_t store_result_at = 0;
   bool result_is_one = false;
+  std::unique_ptr<ExecApproval> exec;
   alignas(16) uint8_t bytes[kCapacity];
 
   // Appends data at 16-byte alignment; the offset, or -1 if the slot is full.

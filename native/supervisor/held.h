@@ -9,6 +9,8 @@
 
 namespace holdfast {
 
+class Tree;
+
 class Held {
  public:
   enum class Engine : uint8_t { notify, trace };
@@ -19,6 +21,7 @@ class Held {
   uint64_t args[6] = {};
   uint64_t cookie = 0;     // the notification's id
   int listener = -1;
+  const Tree* tree = nullptr;
 
   bool has(Arg kind) const { return row->index(kind) >= 0; }
   // A register by what it is; 0 if the call has no such argument.

@@ -15,6 +15,7 @@ class Tree {
   bool contains(pid_t tid) const;       // a thread (or process) of the tree that is not reaped
   pid_t group_of(pid_t tid) const;      // its thread group, or 0
   std::vector<pid_t> groups() const;    // process ids of the tree
+  std::vector<pid_t> threads() const;
   size_t size() const;                  // threads
 
   // Runs `act` while nothing of the tree is reaped: a number that is in the tree then cannot become somebody else's.

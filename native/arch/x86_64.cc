@@ -1,0 +1,74 @@
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+
+#include "arch.h"
+
+namespace holdfast::arch {
+
+const uint32_t kAuditArch = AUDIT_ARCH_X86_64;
+const char* const kName = "x86_64";
+const uint64_t kForeignNumberBit = 0x40000000;  // __X32_SYSCALL_BIT, asm/unistd.h
+const uint64_t kSyscallInstructionBytes = 2;    // 0f 05
+
+namespace {
+user_regs_struct& of(Registers& registers) { return *reinterpret_cast<user_regs_struct*>(registers.raw); }
+const user_regs_struct& of(const Registers& registers) {
+  return *reinterpret_cast<const user_regs_struct*>(registers.raw);
+}
+static_assert(sizeof(user_regs_struct) <= sizeof(Registers::raw));
+}  // namespace
+
+int get(pid_t tid, Registers& registers) {
+  registers.size = sizeof(user_regs_struct);
+  return ptrace(PTRACE_GETREGS, tid, nullptr, registers.raw) == 0 ? 0 : errno;
+}
+
+int set(pid_t tid, const Registers& registers) {
+  return ptrace(PTRACE_SETREGS, tid, nullptr, const_cast<uint8_t*>(registers.raw)) == 0 ? 0 : errno;
+}
+
+uint64_t number(const Registers& registers) { return of(registers).orig_rax; }
+
+// System V ABI, kernel calling convention: syscall(2), "Architecture calling conventions".
+uint64_t argument(const Registers& registers, int index) {
+  const user_regs_struct& r = of(registers);
+  const unsigned long long values[6] = {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9};
+  return values[index];
+}
+
+int64_t result(const Registers& registers) { return static_cast<int64_t>(of(registers).rax); }
+uint64_t instruction_pointer(const Registers& registers) { return of(registers).rip; }
+uint64_t stack_pointer(const Registers& registers) { return of(registers).rsp; }
+
+void set_argument(Registers& registers, int index, uint64_t value) {
+  user_regs_struct& r = of(registers);
+  unsigned long long* const places[6] = {&r.rdi, &r.rsi, &r.rdx, &r.r10, &r.r8, &r.r9};
+  *places[index] = value;
+}
+
+void set_result(Registers& registers, int64_t value) { of(registers).rax = static_cast<unsigned long long>(value); }
+void set_instruction_pointer(Registers& registers, uint64_t value) { of(registers).rip = value; }
+
+int set_number(pid_t, Registers& registers, int64_t number) {
+  of(registers).orig_rax = static_cast<unsigned long long>(number);
+  return 0;
+}
+
+void call_again(Registers& registers, int64_t number) {
+  user_regs_struct& r = of(registers);
+  r.rip -= kSyscallInstructionBytes;
+  r.rax = static_cast<unsigned long long>(number);
+  r.orig_rax = static_cast<unsigned long long>(-1);  // not inside a call any more: no restart logic
+}
+
+int skip(pid_t tid, Registers& registers, int64_t result) {
+  of(registers).orig_rax = static_cast<unsigned long long>(-1);
+  of(registers).rax = static_cast<unsigned long long>(result);
+  return set(tid, registers);
+}
+
+}  // namespace holdfast::arch

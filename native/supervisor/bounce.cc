@@ -1,0 +1,75 @@
+#include "bounce.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010  // linux/fcntl.h, since Linux 5.1
+#endif
+
+namespace holdfast {
+
+int BouncePage::create() {
+  UniqueFd memory(memfd_create("holdfast-arguments", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory) return errno;
+  if (ftruncate(memory.get(), kBouncePageBytes) != 0) return errno;
+  void* mapped = mmap(nullptr, kBouncePageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+  if (mapped == MAP_FAILED) return errno;
+  memory_ = static_cast<uint8_t*>(mapped);
+  if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return errno;
+  struct stat status;
+  if (fstat(memory.get(), &status) != 0) return errno;
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+  char name[32];
+  snprintf(name, sizeof name, "/proc/self/fd/%d", memory.get());
+  read_only_.reset(open(name, O_RDONLY | O_CLOEXEC));
+  return read_only_ ? 0 : errno;
+}
+
+int BouncePage::take_slot() {
+  // Round robin: a slot that was freed last is used again last.
+  for (size_t tried = 0; tried < kBounceSlots; tried++) {
+    const size_t slot = next_;
+    next_ = (next_ + 1) % kBounceSlots;
+    if (taken_[slot]) continue;
+    taken_[slot] = true;
+    return static_cast<int>(slot);
+  }
+  return -1;
+}
+
+void BouncePage::free_slot(int slot) {
+  if (slot >= 0) taken_[static_cast<size_t>(slot)] = false;
+}
+
+void BouncePage::fill(int slot, const void* bytes, size_t size) {
+  memcpy(memory_ + static_cast<size_t>(slot) * kBounceSlotBytes, bytes, size);
+}
+
+bool BouncePage::mapped_in(pid_t tid) const {
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/maps", tid);
+  UniqueFd maps(open(name, O_RDONLY | O_CLOEXEC));
+  if (!maps) return false;
+  // The page is the lowest thing that can be mapped, so it is the first line (proc_pid_maps(5)).
+  char text[512];
+  const ssize_t size = read(maps.get(), text, sizeof text - 1);
+  if (size <= 0) return false;
+  text[size] = '\0';
+  unsigned long start, end, offset, inode;
+  unsigned device_major, device_minor;
+  char rights[5];
+  if (sscanf(text, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, rights, &offset, &device_major, &device_minor, &inode) != 7)
+    return false;
+  return start == kBouncePageAddress && end == kBouncePageEnd && strcmp(rights, "r--s") == 0 && offset == 0 &&
+         makedev(device_major, device_minor) == device_ && inode == inode_;
+}
+
+}  // namespace holdfast

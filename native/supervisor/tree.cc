@@ -1,0 +1,47 @@
+#include "tree.h"
+
+namespace holdfast {
+
+bool Tree::contains(pid_t tid) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  return group_.count(tid) != 0;
+}
+
+pid_t Tree::group_of(pid_t tid) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto at = group_.find(tid);
+  return at == group_.end() ? 0 : at->second;
+}
+
+std::vector<pid_t> Tree::groups() const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  std::vector<pid_t> all;
+  for (const auto& [tid, group] : group_)
+    if (tid == group) all.push_back(group);
+  return all;
+}
+
+std::vector<pid_t> Tree::threads() const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  std::vector<pid_t> all;
+  all.reserve(group_.size());
+  for (const auto& member : group_) all.push_back(member.first);
+  return all;
+}
+
+size_t Tree::size() const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  return group_.size();
+}
+
+void Tree::add(pid_t tid, pid_t group) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  group_[tid] = group;
+}
+
+void Tree::remove(pid_t tid) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  group_.erase(tid);
+}
+
+}  // namespace holdfast

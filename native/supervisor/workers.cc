@@ -1,0 +1,79 @@
+#include "workers.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <mutex>
+
+namespace holdfast {
+namespace {
+
+std::mutex list_guard;
+std::atomic<Worker*> list{nullptr};  // only grows
+thread_local Worker* mine = nullptr;
+pid_t tracer_process = 0, tracer_thread = 0;
+
+struct Unused {
+  Worker* worker;
+  Unused* next;
+};
+Unused* spare = nullptr;
+
+}  // namespace
+
+Worker& this_worker() {
+  if (mine == nullptr) {
+    std::lock_guard<std::mutex> lock(list_guard);
+    if (spare != nullptr) {
+      Unused* taken = spare;
+      spare = taken->next;
+      mine = taken->worker;
+      delete taken;
+    } else {
+      mine = new Worker;
+      mine->next = list.load(std::memory_order_relaxed);
+      list.store(mine, std::memory_order_release);
+    }
+  }
+  return *mine;
+}
+
+void release_this_worker() {
+  if (mine == nullptr) return;
+  std::lock_guard<std::mutex> lock(list_guard);
+  spare = new Unused{mine, spare};
+  mine = nullptr;
+}
+
+void begin_work_for(pid_t tid) {
+  Worker& worker = this_worker();
+  worker.caller_died.store(false, std::memory_order_relaxed);
+  worker.caller.store(tid, std::memory_order_seq_cst);
+}
+
+void end_work() {
+  Worker& worker = this_worker();
+  worker.caller.store(0, std::memory_order_seq_cst);
+  if (worker.caller_died.exchange(false, std::memory_order_seq_cst)) wake_tracer();
+}
+
+bool somebody_works_for_dead(pid_t tid) {
+  bool found = false;
+  for (Worker* worker = list.load(std::memory_order_acquire); worker != nullptr; worker = worker->next) {
+    if (worker->caller.load(std::memory_order_seq_cst) != tid) continue;
+    worker->caller_died.store(true, std::memory_order_seq_cst);
+    // It may have ended its work before it could see the flag.
+    if (worker->caller.load(std::memory_order_seq_cst) == tid) found = true;
+  }
+  return found;
+}
+
+void set_tracer_thread(pid_t process, pid_t thread) {
+  tracer_process = process;
+  tracer_thread = thread;
+}
+
+void wake_tracer() { syscall(SYS_tgkill, tracer_process, tracer_thread, SIGUSR1); }
+
+}  // namespace holdfast
