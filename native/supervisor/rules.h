@@ -9,21 +9,30 @@
 
 #include "../protocol/protocol.h"
 
-struct sockaddr;
-
 namespace holdfast {
 
 // A socket address as rules see it. IPv4-mapped IPv6 addresses are IPv4 here.
 struct Address {
-  uint16_t family = 0;         // AF_INET, AF_INET6, AF_UNIX
+  // AF_INET, AF_INET6, AF_UNIX; 0 (AF_UNSPEC): connect() dissolves the association, but bind() and sendto() on an IPv4
+  // socket take the rest as an IPv4 address, so `port` and `bytes` are filled and rules judge it as one.
+  uint16_t family = 0;
   uint16_t port = 0;           // host order
   uint8_t bytes[16] = {};      // 4 or 16 of them
   uint32_t scope = 0;
-  std::string_view unix_name;  // canonical path, or '@' + abstract name (NULs kept); empty: unnamed
-  // False if `size` bytes at `from` are no address of a family that rules know.
+  std::string_view unix_name;  // path (canonical before rules see it), or '@' + abstract name (NULs kept); empty: unnamed
+  bool abstract = false;       // a path may begin with '@' too
+
+  Address() = default;
+  Address(const Address& other) { *this = other; }
+  Address& operator=(const Address& other);
+
+  // False if `size` bytes at `from` are no address of a family that rules know, or too short for the kernel.
   static bool parse(const void* from, size_t size, Address& out);
   // Text for hooks and events: 127.0.0.1, ::1, /path, @name.
   std::string text() const;
+
+ private:
+  char name_[108];  // what parse() lets `unix_name` point to
 };
 
 enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
@@ -31,6 +40,15 @@ enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
 struct Match {
   Effect effect = Effect::none;
   const char* label = "";      // the policy field: files.deny[2]
+};
+
+// All that the rules say about one path, from one pass over it.
+struct PathMatch {
+  Match read, write, execute, metadata;
+
+  const Match& of(uint8_t access_bit) const {
+    return access_bit == protocol::kRead ? read : access_bit == protocol::kWrite ? write : execute;
+  }
 };
 
 class Rules {
@@ -42,24 +60,29 @@ class Rules {
 
   // Building, before the first call. Paths must be canonical (config.cc sees to it). False: the rule is not valid.
   bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label);
-  // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a rule's path.
-  void add_visible(std::string_view path);
+  // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a rule's
+  // path. Its ancestors become visible too.
+  bool add_visible(std::string_view path);
   bool add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
                    uint8_t operations, Effect effect, std::string_view label);
+  // A path stands for itself and, if it is a directory, all sockets below; '@' + name for that abstract name.
   bool add_unix(std::string_view name, uint8_t operations, Effect effect, std::string_view label);
   bool finish();
 
+  PathMatch look(std::string_view canonical) const;
   // For one access bit: the deepest rule on the way from / to the path; at the same place deny wins.
-  Match path(std::string_view canonical, uint8_t access_bit) const;
+  Match path(std::string_view canonical, uint8_t access_bit) const { return look(canonical).of(access_bit); }
   // Metadata: allowed where reading, writing or executing is, for every ancestor of such a rule, and for visible names.
-  // A deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an allowed one.
-  Match metadata(std::string_view canonical) const;
-  // For one operation bit; deny wins, then the longest prefix.
+  // A deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an allowed one, or
+  // something is allowed by a rule that is as deep.
+  Match metadata(std::string_view canonical) const { return look(canonical).metadata; }
+  // For one operation bit; deny wins, then the longest prefix. Paths of unix sockets: the deepest rule, as for files.
+  // To connect to 0.0.0.0 or :: is to connect to this machine, so rules on loopback addresses hold for it.
   Match address(const Address& address, uint8_t operation) const;
 
   // Whether any rule could allow this operation at all (listen is refused where nothing may be bound).
   bool any_address(uint8_t operation) const;
-  // Whether any rule (or "whatever may be read") governs exec by path.
+  // Whether any rule speaks of exec.
   bool exec_by_rule = false;
 
  private:

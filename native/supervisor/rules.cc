@@ -1,0 +1,459 @@
+#include "rules.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <set>
+#include <unordered_map>
+
+namespace holdfast {
+
+namespace {
+
+using protocol::kBind;
+using protocol::kConnect;
+using protocol::kExecute;
+using protocol::kRead;
+using protocol::kWrite;
+
+constexpr int kBits = 3;
+
+// FNV-1a, one byte at a time: the hashes of all prefixes of a path come from one pass over it.
+constexpr uint64_t kHashSeed = 0xcbf29ce484222325;
+constexpr uint64_t hash_step(uint64_t hash, char byte) {
+  return (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+}
+
+uint64_t hash_of(std::string_view text) {
+  uint64_t hash = kHashSeed;
+  for (const char byte : text) hash = hash_step(hash, byte);
+  return hash;
+}
+
+int bit_index(uint8_t bit) { return bit == 1 ? 0 : bit == 2 ? 1 : 2; }
+
+bool is_canonical(std::string_view path) {
+  if (path.empty() || path[0] != '/' || path.find('\0') != path.npos) return false;
+  if (path.size() == 1) return true;
+  for (size_t at = 0; at < path.size();) {
+    const size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view component = path.substr(at + 1, end - at - 1);
+    if (component.empty() || component == "." || component == "..") return false;
+    at = end;
+  }
+  return true;
+}
+
+// Names that rules know, with all their ancestors: a look-up stops at the first component that leads to no rule. The key
+// of / is the empty string, that of any other path the path itself.
+class NameTable {
+ public:
+  struct Node {
+    size_t begin = 0, size = 0;  // of the key, in names_
+    Effect effect[kBits] = {};
+    const char* label[kBits] = {"", "", ""};
+    bool leads_to_allowed = false;
+    bool visible = false;
+  };
+
+  NameTable() { rehash(64); }
+
+  Node& obtain(std::string_view path) {
+    if (path == "/") path = {};
+    uint64_t hash = kHashSeed;
+    Node* node = &obtain(hash, {});
+    for (size_t at = 0; at < path.size();) {
+      do hash = hash_step(hash, path[at++]);
+      while (at < path.size() && path[at] != '/');
+      node = &obtain(hash, path.substr(0, at));
+    }
+    return *node;
+  }
+
+  // For names that are not paths.
+  Node& obtain_whole(std::string_view name) { return obtain(hash_of(name), name); }
+  const Node* find_whole(std::string_view name) const { return find(hash_of(name), name); }
+
+  template <typename Act>
+  void for_ancestors(std::string_view path, Act act) {
+    if (path == "/") return;
+    for (size_t at = 0; at != path.npos; at = path.find('/', at + 1)) act(obtain(at == 0 ? "/" : path.substr(0, at)));
+  }
+
+  template <typename Act>
+  void for_all(Act act) {
+    for (size_t i = 0; i < nodes_.size(); i++) act(nodes_[i], std::string(key(nodes_[i])));
+  }
+
+  enum class Walk : uint8_t { not_canonical, below, exact };
+
+  // Visits what is known of the way from / to the path, in this order. `exact`: the last one visited is the path itself.
+  template <typename Visit>
+  Walk walk(std::string_view path, Visit visit) const {
+    if (path.empty() || path[0] != '/') return Walk::not_canonical;
+    if (path.size() == 1) path = {};
+    uint64_t hash = kHashSeed;
+    const Node* node = find(hash, {});
+    for (size_t at = 0; node != nullptr;) {
+      visit(*node);
+      if (at == path.size()) return Walk::exact;
+      const size_t begin = at;
+      do hash = hash_step(hash, path[at++]);
+      while (at < path.size() && path[at] != '/');
+      if (at == begin + 1) return Walk::not_canonical;
+      node = find(hash, path.substr(0, at));
+    }
+    return Walk::below;
+  }
+
+ private:
+  struct Slot {
+    uint32_t tag = 0;   // upper half of the hash
+    uint32_t node = 0;  // index + 1; 0: empty
+  };
+
+  std::string_view key(const Node& node) const { return {names_.data() + node.begin, node.size}; }
+
+  const Node* find(uint64_t hash, std::string_view name) const {
+    const uint32_t tag = static_cast<uint32_t>(hash >> 32);
+    for (size_t i = hash & mask_; slots_[i].node != 0; i = (i + 1) & mask_) {
+      if (slots_[i].tag != tag) continue;
+      const Node& node = nodes_[slots_[i].node - 1];
+      if (key(node) == name) return &node;
+    }
+    return nullptr;
+  }
+
+  Node& obtain(uint64_t hash, std::string_view name) {
+    if (const Node* node = find(hash, name)) return const_cast<Node&>(*node);
+    if ((nodes_.size() + 1) * 2 > slots_.size()) rehash(slots_.size() * 2);
+    Node node;
+    node.begin = names_.size();
+    node.size = name.size();
+    names_.append(name);
+    nodes_.push_back(node);
+    place(hash, static_cast<uint32_t>(nodes_.size()));
+    return nodes_.back();
+  }
+
+  void place(uint64_t hash, uint32_t node) {
+    size_t i = hash & mask_;
+    while (slots_[i].node != 0) i = (i + 1) & mask_;
+    slots_[i] = {static_cast<uint32_t>(hash >> 32), node};
+  }
+
+  void rehash(size_t size) {
+    slots_.assign(size, {});
+    mask_ = size - 1;
+    for (size_t i = 0; i < nodes_.size(); i++) place(hash_of(key(nodes_[i])), static_cast<uint32_t>(i + 1));
+  }
+
+  std::vector<Slot> slots_;
+  size_t mask_ = 0;
+  std::vector<Node> nodes_;
+  std::string names_;
+};
+
+// At the same place deny wins, and of equal effects the first keeps its label.
+void apply(NameTable::Node& node, uint8_t bits, Effect effect, const char* label) {
+  for (int i = 0; i < kBits; i++) {
+    if ((bits >> i & 1) == 0 || node.effect[i] == Effect::deny || node.effect[i] == effect) continue;
+    node.effect[i] = effect;
+    node.label[i] = label;
+  }
+}
+
+// An address or prefix as two integers, most significant bit first; IPv4 in the upper half of `high`.
+struct Prefix {
+  uint64_t high = 0, low = 0;
+  unsigned length = 0;
+
+  bool operator==(const Prefix&) const = default;
+  Prefix cut(unsigned to) const {
+    const auto upper = [](unsigned bits) { return bits == 0 ? 0 : ~uint64_t{0} << (64 - bits); };
+    return {high & upper(std::min(to, 64u)), low & upper(to > 64 ? to - 64 : 0), to};
+  }
+};
+
+Prefix from_bytes(const uint8_t* bytes, bool six) {
+  Prefix out;
+  if (!six) {
+    for (int i = 0; i < 4; i++) out.high |= uint64_t{bytes[i]} << (56 - 8 * i);
+    out.length = 32;
+  } else {
+    for (int i = 0; i < 8; i++) {
+      out.high |= uint64_t{bytes[i]} << (56 - 8 * i);
+      out.low |= uint64_t{bytes[8 + i]} << (56 - 8 * i);
+    }
+    out.length = 128;
+  }
+  return out;
+}
+
+constexpr unsigned kMappedBits = 96;
+bool is_mapped(const Prefix& six) { return six.high == 0 && six.low >> 32 == 0xffff; }
+Prefix unmapped(const Prefix& six) { return {six.low << 32, 0, six.length - kMappedBits}; }
+
+struct PrefixHash {
+  size_t operator()(const Prefix& prefix) const {
+    uint64_t hash = prefix.high * 0x9e3779b97f4a7c15 ^ prefix.low;
+    hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9 + prefix.length;
+    return (hash ^ hash >> 32) * 0x94d049bb133111eb >> 16;
+  }
+};
+
+// Rules of one family, operation and effect.
+class AddressTable {
+ public:
+  void add(const Prefix& prefix, uint16_t low, uint16_t high, const char* label) {
+    ports_[prefix].push_back({low, high, label});
+  }
+
+  void finish() {
+    std::set<unsigned, std::greater<>> lengths;
+    for (auto& [prefix, ports] : ports_) {
+      lengths.insert(prefix.length);
+      ports = disjoint(ports);
+    }
+    lengths_.assign(lengths.begin(), lengths.end());
+  }
+
+  const char* find(const Prefix& address, uint16_t port) const {
+    for (const unsigned length : lengths_) {
+      const auto found = ports_.find(address.cut(length));
+      if (found == ports_.end()) continue;
+      const auto& ports = found->second;
+      auto after = std::upper_bound(ports.begin(), ports.end(), port,
+                                    [](uint16_t value, const Ports& range) { return value < range.low; });
+      if (after != ports.begin() && port <= (--after)->high) return after->label;
+    }
+    return nullptr;
+  }
+
+  bool empty() const { return ports_.empty(); }
+
+ private:
+  struct Ports {
+    uint16_t low, high;
+    const char* label;
+  };
+
+  // Sorted and without overlaps; where ranges overlap the first rule gives the label.
+  static std::vector<Ports> disjoint(const std::vector<Ports>& ranges) {
+    struct Edge {
+      uint32_t at;
+      size_t rule;
+      bool begins;
+    };
+    std::vector<Edge> edges;
+    for (size_t i = 0; i < ranges.size(); i++) {
+      edges.push_back({ranges[i].low, i, true});
+      edges.push_back({uint32_t{ranges[i].high} + 1, i, false});
+    }
+    std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.at < b.at; });
+    std::vector<Ports> out;
+    std::set<size_t> open;
+    for (size_t i = 0; i < edges.size();) {
+      const uint32_t at = edges[i].at;
+      for (; i < edges.size() && edges[i].at == at; i++) {
+        if (edges[i].begins)
+          open.insert(edges[i].rule);
+        else
+          open.erase(edges[i].rule);
+      }
+      if (open.empty()) continue;
+      // Something is open, so an edge that closes it follows.
+      const uint16_t last = static_cast<uint16_t>(edges[i].at - 1);
+      const char* label = ranges[*open.begin()].label;
+      if (!out.empty() && out.back().label == label && uint32_t{out.back().high} + 1 == at)
+        out.back().high = last;
+      else
+        out.push_back({static_cast<uint16_t>(at), last, label});
+    }
+    return out;
+  }
+
+  std::unordered_map<Prefix, std::vector<Ports>, PrefixHash> ports_;
+  std::vector<unsigned> lengths_;  // longest first
+};
+
+}  // namespace
+
+struct Rules::Impl {
+  NameTable paths;
+  NameTable sockets;                // bits are operations
+  AddressTable addresses[2][2][2];  // [IPv6][bind][deny]
+  std::deque<std::string> labels;   // never move: matches point at them
+  bool unix_allowed[2] = {};
+  bool finished = false;
+
+  const char* keep(std::string_view label) { return labels.emplace_back(label).c_str(); }
+
+  Match inet(const Prefix& address, bool six, uint16_t port, int operation) const {
+    const auto& tables = addresses[six][operation];
+    if (const char* label = tables[1].find(address, port)) return {Effect::deny, label};
+    if (const char* label = tables[0].find(address, port)) return {Effect::allow, label};
+    return {};
+  }
+
+  Match unix_socket(const Address& address, int operation) const {
+    Match match;
+    const auto take = [&](const NameTable::Node& node) {
+      if (node.effect[operation] != Effect::none) match = {node.effect[operation], node.label[operation]};
+    };
+    if (address.abstract) {
+      const NameTable::Node* node = sockets.find_whole(address.unix_name);
+      if (node != nullptr) take(*node);
+    } else if (sockets.walk(address.unix_name, take) == NameTable::Walk::not_canonical) {
+      return {};
+    }
+    return match;
+  }
+};
+
+Rules::Rules() : impl_(std::make_unique<Impl>()) {}
+Rules::~Rules() = default;
+
+bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label) {
+  if (impl_->finished || !is_canonical(path) || effect == Effect::none) return false;
+  if (access == 0 || (access & ~(kRead | kWrite | kExecute)) != 0) return false;
+  apply(impl_->paths.obtain(path), access, effect, impl_->keep(label));
+  if ((access & kExecute) != 0) exec_by_rule = true;
+  return true;
+}
+
+bool Rules::add_visible(std::string_view path) {
+  if (impl_->finished || !is_canonical(path)) return false;
+  impl_->paths.obtain(path).visible = true;
+  impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.visible = true; });
+  return true;
+}
+
+bool Rules::add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
+                        uint8_t operations, Effect effect, std::string_view label) {
+  if (impl_->finished || effect == Effect::none || port_low > port_high) return false;
+  if (operations == 0 || (operations & ~(kConnect | kBind)) != 0) return false;
+  if (family != AF_INET && family != AF_INET6) return false;
+  bool six = family == AF_INET6;
+  if (prefix > (six ? 128u : 32u)) return false;
+  const Prefix whole = from_bytes(bytes, six);
+  Prefix cut = whole.cut(prefix);
+  if (six && prefix >= kMappedBits && is_mapped(cut)) {
+    cut = unmapped(cut);
+    six = false;
+  }
+  const char* kept = impl_->keep(label);
+  for (int operation = 0; operation < 2; operation++)
+    if ((operations >> operation & 1) != 0)
+      impl_->addresses[six][operation][effect == Effect::deny].add(cut, port_low, port_high, kept);
+  return true;
+}
+
+bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, std::string_view label) {
+  if (impl_->finished || effect == Effect::none || name.empty()) return false;
+  if (operations == 0 || (operations & ~(kConnect | kBind)) != 0) return false;
+  const bool abstract = name[0] == '@';
+  if (!abstract && !is_canonical(name)) return false;
+  NameTable& table = impl_->sockets;
+  apply(abstract ? table.obtain_whole(name) : table.obtain(name), operations, effect, impl_->keep(label));
+  if (effect == Effect::allow)
+    for (int operation = 0; operation < 2; operation++)
+      if ((operations >> operation & 1) != 0) impl_->unix_allowed[operation] = true;
+  return true;
+}
+
+bool Rules::finish() {
+  if (impl_->finished) return false;
+  std::vector<std::string> allowed;
+  impl_->paths.for_all([&](const NameTable::Node& node, const std::string& path) {
+    for (const Effect effect : node.effect)
+      if (effect == Effect::allow) {
+        allowed.push_back(path);
+        break;
+      }
+  });
+  // A key is empty only for /, which has no ancestors.
+  for (const std::string& path : allowed)
+    if (!path.empty())
+      impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_allowed = true; });
+  for (auto& family : impl_->addresses)
+    for (auto& operation : family)
+      for (AddressTable& table : operation) table.finish();
+  impl_->finished = true;
+  return true;
+}
+
+PathMatch Rules::look(std::string_view canonical) const {
+  const NameTable::Node* deciding[kBits] = {};
+  int depth_of[kBits] = {-1, -1, -1};
+  const NameTable::Node* last = nullptr;
+  int depth = 0;
+  const auto walked = impl_->paths.walk(canonical, [&](const NameTable::Node& node) {
+    for (int i = 0; i < kBits; i++) {
+      if (node.effect[i] == Effect::none) continue;
+      deciding[i] = &node;
+      depth_of[i] = depth;
+    }
+    last = &node;
+    depth++;
+  });
+  PathMatch out;
+  if (walked == NameTable::Walk::not_canonical) return out;
+  const NameTable::Node* exact = walked == NameTable::Walk::exact ? last : nullptr;
+
+  Match* const matches[kBits] = {&out.read, &out.write, &out.execute};
+  int deepest_allow = -1;
+  for (int i = 0; i < kBits; i++) {
+    if (deciding[i] == nullptr) continue;
+    *matches[i] = {deciding[i]->effect[i], deciding[i]->label[i]};
+    if (matches[i]->effect == Effect::allow && depth_of[i] > deepest_allow) {
+      deepest_allow = depth_of[i];
+      out.metadata = *matches[i];
+    }
+  }
+  if (exact != nullptr && (exact->leads_to_allowed || exact->visible))
+    out.metadata.effect = Effect::allow;
+  else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)
+    out.metadata = out.read;
+  return out;
+}
+
+Match Rules::address(const Address& address, uint8_t operation) const {
+  const int index = bit_index(operation);
+  if (index > 1) return {};
+  const Impl& rules = *impl_;
+  if (address.family == AF_UNIX) return rules.unix_socket(address, index);
+  if (address.family != AF_INET && address.family != AF_INET6 && address.family != AF_UNSPEC) return {};
+
+  static constexpr uint8_t kLoopback4[4] = {127, 0, 0, 1};
+  static constexpr uint8_t kLoopback6[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  bool six = address.family == AF_INET6;
+  Prefix prefix = from_bytes(address.bytes, six);
+  if (six && is_mapped(prefix)) {
+    prefix = unmapped(prefix);
+    six = false;
+  }
+  const Match plain = rules.inet(prefix, six, address.port, index);
+  if (operation != kConnect || prefix.high != 0 || prefix.low != 0 || plain.effect == Effect::deny) return plain;
+
+  // The kernel takes the unspecified address as loopback; :: as IPv4's, too, on a socket that is bound to an
+  // IPv4-mapped address (net/ipv6/tcp_ipv6.c, tcp_v6_connect). All that it may turn into must be allowed.
+  const Match four = rules.inet(from_bytes(kLoopback4, false), false, address.port, index);
+  if (four.effect == Effect::deny) return four;
+  if (!six) return plain.effect == Effect::allow ? plain : four;
+  const Match loopback = rules.inet(from_bytes(kLoopback6, true), true, address.port, index);
+  if (loopback.effect == Effect::deny) return loopback;
+  if (four.effect != Effect::allow) return {};
+  return plain.effect == Effect::allow ? plain : loopback;
+}
+
+bool Rules::any_address(uint8_t operation) const {
+  const int index = bit_index(operation);
+  if (index > 1) return false;
+  return impl_->unix_allowed[index] || !impl_->addresses[0][index][0].empty() ||
+         !impl_->addresses[1][index][0].empty();
+}
+
+}  // namespace holdfast
