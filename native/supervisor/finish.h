@@ -39,6 +39,9 @@ struct Bounce {
   uint64_t store_result_at = 0;
   bool result_is_one = false;
   std::unique_ptr<ExecApproval> exec;
+  // Places in `bytes` that hold an offset into the slot and must hold its address there (msghdr's own pointers).
+  uint16_t inner[2];
+  uint8_t inner_count = 0;
   alignas(16) uint8_t bytes[kCapacity];
 
   // Appends data at 16-byte alignment; the offset, or -1 if the slot is full.
@@ -51,6 +54,16 @@ struct Bounce {
   }
   void pointer(int index, int64_t offset) { replace[replaced++] = {static_cast<uint8_t>(index), true, static_cast<uint64_t>(offset)}; }
   void value(int index, uint64_t with) { replace[replaced++] = {static_cast<uint8_t>(index), false, with}; }
+  void inner_pointer(size_t at) { inner[inner_count++] = static_cast<uint16_t>(at); }
+  // Turns the inner offsets into addresses. The tracer calls it once, when it has a slot and before it fills it.
+  void place(uint64_t slot_address) {
+    for (; inner_count > 0; inner_count--) {
+      uint64_t pointer;
+      std::memcpy(&pointer, bytes + inner[inner_count - 1], sizeof pointer);
+      pointer += slot_address;
+      std::memcpy(bytes + inner[inner_count - 1], &pointer, sizeof pointer);
+    }
+  }
 };
 
 struct Finish {
