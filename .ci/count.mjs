@@ -7,7 +7,9 @@ const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const name of readdirSync(folder)) {
   const report = JSON.parse(readFileSync(join(folder, name), 'utf8'));
   const counts = report.numTotalTests === undefined ? report : fromVitest(report);
-  console.log(`${name.replace('.json', '').padEnd(8)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  console.log(
+    `${name.replace('.json', '').padEnd(8)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+  );
   for (const key of Object.keys(sum)) sum[key] += counts[key];
 }
 

@@ -40,7 +40,15 @@ const queue = sources.filter((source) => !source.endsWith(process.arch === 'x64'
 let failed = false;
 const worker = async () => {
   for (let source = queue.pop(); source !== undefined; source = queue.pop()) {
-    const args = ['--quiet', '--config-file=.clang-tidy', source, '--', '-std=c++20', '-D_GNU_SOURCE', '-fno-exceptions'];
+    const args = [
+      '--quiet',
+      '--config-file=.clang-tidy',
+      source,
+      '--',
+      '-std=c++20',
+      '-D_GNU_SOURCE',
+      '-fno-exceptions',
+    ];
     const [output, code] = await new Promise((resolve, reject) => {
       const tidy = spawn('clang-tidy', args, { stdio: ['ignore', 'pipe', 'ignore'] });
       let text = '';

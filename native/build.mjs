@@ -1,7 +1,16 @@
 // Builds the addon and the supervisor: `npm run build:native`, `build:debug`, `build:prebuilds`.
 //   --if-needed   do nothing when what is built is newer than its sources (npm test, npm run demo)
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, statSync, utimesSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -87,7 +96,15 @@ mkdirSync(join(root, 'build'), { recursive: true });
 const locked = (command, ...rest) => run('flock', [join(root, 'build/.lock'), command, ...rest], { env });
 
 if (args.has('--prebuilds')) {
-  locked(process.execPath, require.resolve('prebuildify/bin.js'), '--napi', '--strip', '--tag-libc', '-t', process.versions.node);
+  locked(
+    process.execPath,
+    require.resolve('prebuildify/bin.js'),
+    '--napi',
+    '--strip',
+    '--tag-libc',
+    '-t',
+    process.versions.node,
+  );
   const folder = join(root, 'prebuilds', `linux-${process.arch}`);
   const target = join(folder, 'holdfast-supervisor');
   copyFileSync(join(root, 'build/Release/holdfast-supervisor'), target);

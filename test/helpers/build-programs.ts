@@ -17,10 +17,23 @@ export function program(name: string): string {
 function compile(source: string): Promise<void> {
   const target = program(basename(source, '.c'));
   if (existsSync(target) && statSync(target).mtimeMs >= statSync(source).mtimeMs) return Promise.resolve();
-  const flags = /^\/\/ cflags: (.*)$/m.exec(readFileSync(source, 'utf8').split('\n', 1)[0] ?? '')?.[1]?.split(/\s+/) ?? [];
+  const flags =
+    /^\/\/ cflags: (.*)$/m.exec(readFileSync(source, 'utf8').split('\n', 1)[0] ?? '')?.[1]?.split(/\s+/) ?? [];
   // Under a name of its own until it is whole: another test run in the same tree may be reading the old one.
   const partial = `${target}.${process.pid}`;
-  const args = ['-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread', '-o', partial, source, ...flags];
+  const args = [
+    '-O1',
+    '-g',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-D_GNU_SOURCE',
+    '-pthread',
+    '-o',
+    partial,
+    source,
+    ...flags,
+  ];
   return new Promise((resolve, reject) => {
     const gcc = spawn('gcc', args, { stdio: ['ignore', 'inherit', 'inherit'] });
     gcc.on('error', reject);

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { type SandboxedProcess, type SpawnSandboxedOptions, spawnSandboxed, type Violation } from 'holdfast';
 

@@ -23,7 +23,12 @@ const sourcesIn = (folder) =>
 function run(command, args, { timeout } = {}) {
   return new Promise((resolve) => {
     let output = '';
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], timeout, killSignal: 'SIGKILL' });
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout,
+      killSignal: 'SIGKILL',
+    });
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (output += chunk));
     child.on('error', (error) => resolve({ code: -1, output: error.message }));
@@ -81,7 +86,11 @@ if (failures.length > 0) stop(failures.join('\n'));
 
 // An archive, so that a test takes only what it uses.
 const archive = join(built, 'supervisor.a');
-const archived = await run('ar', ['crs', archive, ...objects.slice(0, supervisor.length).map((result) => result.object)]);
+const archived = await run('ar', [
+  'crs',
+  archive,
+  ...objects.slice(0, supervisor.length).map((result) => result.object),
+]);
 if (archived.code !== 0) stop(archived.output);
 
 const results = await all(objects.slice(supervisor.length), async ({ object }) => {
@@ -91,7 +100,11 @@ const results = await all(objects.slice(supervisor.length), async ({ object }) =
   if (linked.code !== 0) return { name, state: 'failed', output: linked.output };
   const { code, signal, output } = await run(program, [], { timeout: timeLimit });
   const state = code === 0 ? 'passed' : code === 77 ? 'skipped' : 'failed';
-  return { name, state, output: state === 'failed' ? `${output}\nended with ${signal ?? `exit code ${code}`}` : output };
+  return {
+    name,
+    state,
+    output: state === 'failed' ? `${output}\nended with ${signal ?? `exit code ${code}`}` : output,
+  };
 });
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
