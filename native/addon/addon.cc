@@ -1,0 +1,119 @@
+// The addon: Node's end of the channel, and the names and numbers of the protocol. It decides nothing.
+#include <fcntl.h>
+#include <napi.h>
+
+#include <cerrno>
+#include <string>
+
+#include "../protocol/protocol.h"
+#include "../supervisor/unique_fd.h"
+#include "channel.h"
+#include "errors.h"
+#include "record_to_js.h"
+#include "support.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::RecordKind;
+using protocol::Stage;
+
+// Per environment: a worker thread has its own class of channels.
+struct State {
+  Napi::FunctionReference channel;
+};
+
+Napi::Value create_channel(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<State>()->channel.New({});
+}
+
+// openSupervisor(path, least): a descriptor for execution through /proc/self/fd, where the new user of `uid` and `gid`
+// could not reach the path. `least` keeps it above the descriptors that the child will find its stdio at.
+Napi::Value open_supervisor(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string path = info[0].As<Napi::String>();
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const int fd = file ? fcntl(file.get(), F_DUPFD_CLOEXEC, info[1].As<Napi::Number>().Int32Value()) : -1;
+  if (fd < 0) {
+    system_error(env, errno, "open").ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(env, fd);
+}
+
+Napi::Object field_tags(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+#define FIELD(name, tag) result.Set(#name, tag);
+#include "../protocol/fields.def"
+#undef FIELD
+  return result;
+}
+
+Napi::Array event_names(Napi::Env env) {
+  Napi::Array result = Napi::Array::New(env);
+  uint32_t next = 0;
+#define EVENT(name) result.Set(next++, #name);
+#include "../protocol/events.def"
+#undef EVENT
+  return result;
+}
+
+Napi::Object record_kinds(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+  for (uint32_t i = 1; i <= static_cast<uint32_t>(RecordKind::forgotten); i++) {
+    result.Set(record_kind_name(static_cast<RecordKind>(i)), i);
+  }
+  return result;
+}
+
+Napi::Object stages(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+  const auto set = [&](const char* name, Stage stage) { result.Set(name, static_cast<int32_t>(stage)); };
+  set("command", Stage::command);
+  set("arguments", Stage::arguments);
+  set("channel", Stage::channel);
+  set("ptrace", Stage::ptrace);
+  set("noNewPrivs", Stage::no_new_privs);
+  set("seccomp", Stage::seccomp);
+  set("listener", Stage::listener);
+  set("landlock", Stage::landlock);
+  set("fork", Stage::fork);
+  set("session", Stage::session);
+  set("capabilities", Stage::capabilities);
+  set("policy", Stage::policy);
+  set("internal", Stage::internal);
+  return result;
+}
+
+Napi::Object limits(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("ringBytes", protocol::kRingBytes);
+  result.Set("slots", protocol::kSlotCount);
+  result.Set("verdictBytes", protocol::kSlotData);
+  result.Set("recordBytes", protocol::kMaxRecord);
+  return result;
+}
+
+Napi::Value get_support(const Napi::CallbackInfo& info) { return support(info.Env()); }
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* state = new State;
+  env.SetInstanceData(state);
+  state->channel = Napi::Persistent(Channel::define(env));
+  exports.Set("createChannel", Napi::Function::New<create_channel>(env, "createChannel"));
+  exports.Set("openSupervisor", Napi::Function::New<open_supervisor>(env, "openSupervisor"));
+  exports.Set("support", Napi::Function::New<get_support>(env, "support"));
+  exports.Set("version", protocol::kVersion);
+  exports.Set("fields", field_tags(env));
+  exports.Set("events", event_names(env));
+  exports.Set("recordKinds", record_kinds(env));
+  exports.Set("stages", stages(env));
+  exports.Set("limits", limits(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace holdfast
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) { return holdfast::init(env, exports); }
+NODE_API_MODULE(holdfast, init)

@@ -1,0 +1,325 @@
+#include "channel.h"
+
+#include <climits>
+
+#include "errors.h"
+#include "record_to_js.h"
+
+namespace holdfast {
+namespace {
+
+constexpr unsigned kRecordsPerWake = 512;  // then the rest of the event loop has its turn
+
+uint32_t uint32_of(const Napi::CallbackInfo& info, size_t index) {
+  uint32_t value = 0;
+  return napi_get_value_uint32(info.Env(), info[index], &value) == napi_ok ? value : UINT32_MAX;
+}
+
+int32_t int32_of(const Napi::CallbackInfo& info, size_t index) {
+  int32_t value = 0;
+  return napi_get_value_int32(info.Env(), info[index], &value) == napi_ok ? value : 0;
+}
+
+// Any view of bytes; false if the value is something else.
+bool bytes_of(napi_env env, napi_value value, const uint8_t*& data, size_t& size) {
+  bool is_typed = false;
+  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed) return false;
+  napi_typedarray_type type;
+  void* from = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &size, &from, nullptr, nullptr) != napi_ok) return false;
+  data = static_cast<const uint8_t*>(from);
+  return type == napi_uint8_array;
+}
+
+}  // namespace
+
+// The loop's handles outlive the JS object: libuv gives them back only after uv_close's callback.
+struct Channel::Watch {
+  uv_poll_t wake;
+  uv_poll_t socket;
+  Channel* owner;
+  int open;
+  // A worker's loop must be empty before it is destroyed, so its environment waits for this hook to be removed.
+  napi_async_cleanup_hook_handle hook;
+
+  void close() {
+    owner = nullptr;
+    uv_close(reinterpret_cast<uv_handle_t*>(&wake), closed);
+    uv_close(reinterpret_cast<uv_handle_t*>(&socket), closed);
+  }
+
+  static void closed(uv_handle_t* handle) {
+    auto* watch = static_cast<Watch*>(handle->data);
+    if (--watch->open > 0) return;
+    if (watch->hook != nullptr) napi_remove_async_cleanup_hook(watch->hook);
+    delete watch;
+  }
+
+  static void clean_up(napi_async_cleanup_hook_handle, void* data) {
+    auto* watch = static_cast<Watch*>(data);
+    // Without an owner it is being closed already, and `closed` ends the wait.
+    if (watch->owner != nullptr) watch->owner->shut();
+  }
+};
+
+Napi::Function Channel::define(Napi::Env env) {
+  return DefineClass(env, "Channel",
+                     {
+                         InstanceAccessor<&Channel::remote_fd>("remoteFd"),
+                         InstanceMethod<&Channel::close_remote>("closeRemote"),
+                         InstanceMethod<&Channel::wait_spawned>("waitSpawned"),
+                         InstanceMethod<&Channel::start>("start"),
+                         InstanceMethod<&Channel::kill>("kill"),
+                         InstanceMethod<&Channel::kill_all>("killAll"),
+                         InstanceMethod<&Channel::listen>("listen"),
+                         InstanceMethod<&Channel::drain>("drain"),
+                         InstanceMethod<&Channel::answer>("answer"),
+                         InstanceMethod<&Channel::ref>("ref"),
+                         InstanceMethod<&Channel::unref>("unref"),
+                         InstanceMethod<&Channel::close>("close"),
+                     });
+}
+
+Channel::Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(info) {
+  const char* step = "";
+  const int error = link_.open(&step);
+  if (error != 0) system_error(info.Env(), error, step).ThrowAsJavaScriptException();
+}
+
+Channel::~Channel() {
+  // No JS object is left to call back into, and at the end of an environment no reference may be touched.
+  if (watch_ != nullptr) watch_->close();
+}
+
+Napi::Value Channel::remote_fd(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), link_.remote()); }
+
+Napi::Value Channel::close_remote(const Napi::CallbackInfo& info) {
+  link_.close_remote();
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::wait_spawned(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Link::Report report = link_.wait(int32_of(info, 0));
+  Napi::Object result = Napi::Object::New(env);
+  switch (report.kind) {
+    case Link::Report::Kind::spawned:
+      result.Set("pid", report.value);
+      break;
+    case Link::Report::Kind::failed:
+      result.Set("errno", report.value);
+      result.Set("stage", report.detail);
+      break;
+    case Link::Report::Kind::lost:
+      result.Set("lost", true);
+      break;
+    case Link::Report::Kind::nothing:
+      result.Set("timedOut", true);
+      break;
+  }
+  return result;
+}
+
+Napi::Value Channel::start(const Napi::CallbackInfo& info) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!bytes_of(info.Env(), info[0], data, size)) {
+    Napi::TypeError::New(info.Env(), "start() takes a Uint8Array").ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(info.Env(), link_.start(data, size));
+}
+
+Napi::Value Channel::kill(const Napi::CallbackInfo& info) {
+  const int error = link_.send(protocol::MessageType::kill, int32_of(info, 0));
+  return Napi::Boolean::New(info.Env(), error == 0);
+}
+
+Napi::Value Channel::kill_all(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::kill_all, 0) == 0);
+}
+
+Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (watch_ != nullptr || !link_.is_open() || !info[0].IsFunction() || !info[1].IsFunction()) {
+    Napi::Error::New(env, "listen() takes two functions, once, on an open channel").ThrowAsJavaScriptException();
+    return {};
+  }
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  auto* watch = new Watch{};
+  watch->wake.data = watch->socket.data = watch;
+  // Both can only fail for descriptors that epoll does not know, or with no memory for its entry.
+  int error = uv_poll_init(loop, &watch->wake, link_.wake());
+  if (error != 0) {
+    delete watch;
+    system_error(env, -error, "uv_poll_init").ThrowAsJavaScriptException();
+    return {};
+  }
+  error = uv_poll_init(loop, &watch->socket, link_.socket());
+  if (error != 0) {
+    watch->open = 1;
+    uv_close(reinterpret_cast<uv_handle_t*>(&watch->wake), Watch::closed);
+    system_error(env, -error, "uv_poll_init").ThrowAsJavaScriptException();
+    return {};
+  }
+  watch->open = 2;
+  watch->owner = this;
+  watch_ = watch;
+  on_record_ = Napi::Persistent(info[0].As<Napi::Function>());
+  on_lost_ = Napi::Persistent(info[1].As<Napi::Function>());
+  Ref();
+  napi_add_async_cleanup_hook(env, Watch::clean_up, watch, &watch->hook);
+  napi_async_init(env, Value(), Napi::String::New(env, "HOLDFAST"), &context_);
+  uv_poll_start(&watch->wake, UV_READABLE, on_wake);
+  uv_poll_start(&watch->socket, UV_READABLE | UV_DISCONNECT, on_socket);
+  return env.Undefined();
+}
+
+Napi::Value Channel::drain(const Napi::CallbackInfo& info) {
+  if (watch_ != nullptr) hand_over(UINT_MAX);
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::answer(const Napi::CallbackInfo& info) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  bool ok = info.Length() < 5 || info[4].IsUndefined() || bytes_of(info.Env(), info[4], data, size);
+  ok = ok && link_.answer(uint32_of(info, 0), uint32_of(info, 1),
+                          static_cast<protocol::VerdictKind>(uint32_of(info, 2)), int32_of(info, 3), data, size);
+  return Napi::Boolean::New(info.Env(), ok);
+}
+
+Napi::Value Channel::ref(const Napi::CallbackInfo& info) {
+  if (watch_ != nullptr) {
+    uv_ref(reinterpret_cast<uv_handle_t*>(&watch_->wake));
+    uv_ref(reinterpret_cast<uv_handle_t*>(&watch_->socket));
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::unref(const Napi::CallbackInfo& info) {
+  if (watch_ != nullptr) {
+    uv_unref(reinterpret_cast<uv_handle_t*>(&watch_->wake));
+    uv_unref(reinterpret_cast<uv_handle_t*>(&watch_->socket));
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value Channel::close(const Napi::CallbackInfo& info) {
+  shut();
+  return info.Env().Undefined();
+}
+
+void Channel::shut() {
+  if (watch_ != nullptr) {
+    // The descriptors must be out of the loop before they are closed.
+    watch_->close();
+    watch_ = nullptr;
+    on_record_.Reset();
+    on_lost_.Reset();
+    if (context_ != nullptr) napi_async_destroy(Env(), context_);
+    context_ = nullptr;
+    Unref();
+  }
+  link_.close();
+}
+
+void Channel::on_wake(uv_poll_t* handle, int status, int) {
+  Channel* self = static_cast<Watch*>(handle->data)->owner;
+  if (self == nullptr) return;
+  const Napi::HandleScope scope(self->Env());
+  if (status < 0) return self->lose("closed");
+  self->link_.awake();
+  if (self->hand_over(kRecordsPerWake)) return;
+  if (self->watch_ != nullptr) self->link_.wake_self();
+}
+
+void Channel::on_socket(uv_poll_t* handle, int status, int) {
+  Channel* self = static_cast<Watch*>(handle->data)->owner;
+  if (self == nullptr) return;
+  const Napi::HandleScope scope(self->Env());
+  while (self->watch_ != nullptr) {
+    const Link::Report report = status < 0 ? Link::Report{Link::Report::Kind::lost} : self->link_.read();
+    switch (report.kind) {
+      case Link::Report::Kind::nothing:
+        return;
+      case Link::Report::Kind::spawned:
+        break;  // `waitSpawned` gave up on it
+      case Link::Report::Kind::failed:
+        self->hand_over_failure(report);
+        break;
+      case Link::Report::Kind::lost:
+        // What it said before its end still counts: an exit is in the ring before the socket closes.
+        self->hand_over(UINT_MAX);
+        self->lose("closed");
+        return;
+    }
+  }
+}
+
+bool Channel::hand_over(unsigned most) {
+  const Napi::Env env = Env();
+  // A callback may close the channel, and the object may be collected after that.
+  Ref();
+  bool drained = false;
+  while (watch_ != nullptr) {
+    if (most-- == 0) break;
+    protocol::RecordKind kind;
+    const Link::Next next = link_.take(kind, fields_);
+    if (next == Link::Next::empty) {
+      drained = link_.sleep();
+      if (drained) break;
+      continue;
+    }
+    const Napi::HandleScope scope(env);
+    const napi_value record = next == Link::Next::record ? record_to_js(env, kind, fields_) : nullptr;
+    if (record == nullptr) {
+      link_.send(protocol::MessageType::kill_all, 0);
+      lose("corrupt");
+      break;
+    }
+    call(on_record_, record);
+  }
+  const bool done = drained || watch_ == nullptr;
+  Unref();
+  return done;
+}
+
+void Channel::hand_over_failure(const Link::Report& report) {
+  const Napi::Env env = Env();
+  const Napi::HandleScope scope(env);
+  Napi::Object record = Napi::Object::New(env);
+  record.Set("errno", report.value);
+  record.Set("stage", report.detail);
+  record.Set("kind", record_kind_name(protocol::RecordKind::failed));
+  call(on_record_, record);
+}
+
+// Says it once: the channel is shut before JS hears of it.
+void Channel::lose(const char* reason) {
+  if (watch_ == nullptr) return;
+  Ref();
+  uv_poll_stop(&watch_->wake);
+  uv_poll_stop(&watch_->socket);
+  call(on_lost_, Napi::String::New(Env(), reason));
+  shut();
+  Unref();
+}
+
+// User code runs below this call and may throw anything, null too. That becomes an uncaughtException, as for any other
+// event, and the loop goes on with its next record if the process survives it.
+void Channel::call(Napi::FunctionReference& callback, napi_value argument) {
+  const Napi::Env env = Env();
+  napi_value receiver, result;
+  if (napi_get_undefined(env, &receiver) != napi_ok) return;
+  // node-addon-api's own MakeCallback would turn a thrown null into an abort of the process.
+  const napi_status status = napi_make_callback(env, context_, Value(), callback.Value(), 1, &argument, &result);
+  if (status == napi_ok) return;
+  bool pending = false;
+  napi_value error;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,55 @@
+// The channel as lib/ uses it: one JS object around a Link, woken by the event loop.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "link.h"
+
+namespace holdfast {
+
+class Channel : public Napi::ObjectWrap<Channel> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit Channel(const Napi::CallbackInfo& info);
+  ~Channel() override;
+
+ private:
+  struct Watch;
+
+  // What JS can call. Arguments are lib/'s own: they are checked only where a wrong one would be undefined behaviour.
+  Napi::Value remote_fd(const Napi::CallbackInfo& info);
+  Napi::Value close_remote(const Napi::CallbackInfo& info);
+  Napi::Value wait_spawned(const Napi::CallbackInfo& info);
+  Napi::Value start(const Napi::CallbackInfo& info);
+  Napi::Value kill(const Napi::CallbackInfo& info);
+  Napi::Value kill_all(const Napi::CallbackInfo& info);
+  Napi::Value listen(const Napi::CallbackInfo& info);
+  Napi::Value drain(const Napi::CallbackInfo& info);
+  Napi::Value answer(const Napi::CallbackInfo& info);
+  Napi::Value ref(const Napi::CallbackInfo& info);
+  Napi::Value unref(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+  static void on_wake(uv_poll_t* handle, int status, int events);
+  static void on_socket(uv_poll_t* handle, int status, int events);
+
+  // Hands over at most `most` records. False if more are left.
+  bool hand_over(unsigned most);
+  void hand_over_failure(const Link::Report& report);
+  void lose(const char* reason);
+  void call(Napi::FunctionReference& callback, napi_value argument);
+  void shut();
+
+  Link link_;
+  std::vector<uint8_t> fields_;
+  Watch* watch_ = nullptr;
+  Napi::FunctionReference on_record_, on_lost_;
+  napi_async_context context_ = nullptr;
+};
+
+}  // namespace holdfast

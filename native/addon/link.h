@@ -1,0 +1,67 @@
+// Node's end of the channel without Node: the shared memory, the socket, the ring's reader, the verdict slots.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../protocol/protocol.h"
+#include "../supervisor/unique_fd.h"
+
+namespace holdfast {
+
+class Link {
+ public:
+  // What the supervisor said on the socket.
+  struct Report {
+    enum class Kind : uint8_t { nothing, spawned, failed, lost };
+    Kind kind = Kind::nothing;
+    int32_t value = 0;   // pid or errno
+    int32_t detail = 0;  // protocol::Stage
+  };
+  enum class Next : uint8_t { record, empty, corrupt };
+
+  Link() = default;
+  ~Link() { close(); }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // Makes the memory, the eventfd and the socket pair, and sends `hello`. 0, or a positive errno with `step` set.
+  int open(const char** step);
+  void close();
+  bool is_open() const { return shared_ != nullptr; }
+
+  int remote() const { return remote_.get(); }
+  void close_remote() { remote_.reset(); }
+  int socket() const { return socket_.get(); }
+  int wake() const { return wake_.get(); }
+
+  // Blocks until a message, the other end's death (`lost`), or the end of the time (`nothing`).
+  Report wait(int timeout_ms);
+  // The next message that is there already; `nothing` if none is.
+  Report read();
+  // 0 or a positive errno. Never blocks.
+  int send(protocol::MessageType type, int32_t value, const int* fds = nullptr, size_t fd_count = 0);
+  int start(const uint8_t* config, size_t size);
+
+  // Takes one record out of the ring, copied, because the other end could still write to it.
+  Next take(protocol::RecordKind& kind, std::vector<uint8_t>& fields);
+  // Announces that the eventfd must be used from now on. False if a record came meanwhile: drain again.
+  bool sleep();
+  void awake();
+  // Makes the eventfd readable, so that the loop comes back to us after others had their turn.
+  void wake_self();
+
+  // False if this call is no longer waiting for this answer.
+  bool answer(uint32_t slot, uint32_t generation, protocol::VerdictKind verdict, int32_t error, const uint8_t* data,
+              size_t size);
+
+ private:
+  void advance(uint32_t bytes);
+
+  protocol::Shared* shared_ = nullptr;
+  uint32_t taken_ = 0;  // our own copy: the one in shared memory is not to be trusted
+  UniqueFd socket_, remote_, wake_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,195 @@
+#include "record_to_js.h"
+
+#include <cstring>
+#include <string>
+
+#include "../protocol/tlv.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::Field;
+using protocol::FieldReader;
+using protocol::RecordKind;
+using protocol::Tag;
+
+struct Name {
+  uint16_t tag;
+  const char* name;
+};
+
+constexpr Name kNames[] = {
+#define FIELD(name, tag) {tag, #name},
+#include "../protocol/fields.def"
+#undef FIELD
+};
+constexpr size_t kNameCount = sizeof kNames / sizeof kNames[0];
+
+enum class Type : uint16_t { integer = 0, text = 1, nested = 2, texts = 3, integers = 4 };
+
+int index_of(Tag tag) {
+  for (size_t i = 0; i < kNameCount; i++) {
+    if (kNames[i].tag == static_cast<uint16_t>(tag)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+bool is_ascii(const uint8_t* data, size_t size) {
+  size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, data + i, 8);
+    if ((word & 0x8080808080808080u) != 0) return false;
+  }
+  for (; i < size; i++) {
+    if (data[i] >= 0x80) return false;
+  }
+  return true;
+}
+
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(const uint8_t* data, size_t size) {
+  for (size_t i = 0; i < size;) {
+    const uint8_t first = data[i++];
+    if (first < 0x80) continue;
+    size_t more = 0;
+    uint8_t low = 0x80, high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+      more = 1;
+    } else if (first >= 0xe0 && first <= 0xef) {
+      more = 2;
+      if (first == 0xe0) low = 0xa0;
+      if (first == 0xed) high = 0x9f;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+      more = 3;
+      if (first == 0xf0) low = 0x90;
+      if (first == 0xf4) high = 0x8f;
+    } else {
+      return false;
+    }
+    for (; more > 0; more--, i++) {
+      if (i >= size || data[i] < low || data[i] > high) return false;
+      low = 0x80;
+      high = 0xbf;
+    }
+  }
+  return true;
+}
+
+napi_value integer(napi_env env, int64_t value) {
+  constexpr int64_t kSafe = (int64_t{1} << 53) - 1;
+  napi_value result = nullptr;
+  if (value >= INT32_MIN && value <= INT32_MAX) {
+    napi_create_int32(env, static_cast<int32_t>(value), &result);
+  } else if (value >= -kSafe && value <= kSafe) {
+    napi_create_int64(env, value, &result);
+  } else {
+    napi_create_bigint_int64(env, value, &result);
+  }
+  return result;
+}
+
+napi_value text(napi_env env, const Field& field, bool& exact) {
+  napi_value result = nullptr;
+  const auto* chars = reinterpret_cast<const char*>(field.data);
+  exact = true;
+  if (is_ascii(field.data, field.size)) {
+    napi_create_string_latin1(env, chars, field.size, &result);
+  } else {
+    exact = is_utf8(field.data, field.size);
+    napi_create_string_utf8(env, chars, field.size, &result);
+  }
+  return result;
+}
+
+// Sets the exact bytes beside the repaired text.
+bool set_bytes(napi_env env, napi_value object, const char* name, const Field& field) {
+  napi_value buffer;
+  if (napi_create_buffer_copy(env, field.size, field.data, nullptr, &buffer) != napi_ok) return false;
+  return napi_set_named_property(env, object, (std::string(name) + "Bytes").c_str(), buffer) == napi_ok;
+}
+
+bool append(napi_env env, napi_value object, const char* name, napi_value value) {
+  bool there = false;
+  napi_value list;
+  uint32_t length = 0;
+  if (napi_has_named_property(env, object, name, &there) != napi_ok) return false;
+  if (there) {
+    if (napi_get_named_property(env, object, name, &list) != napi_ok) return false;
+    if (napi_get_array_length(env, list, &length) != napi_ok) return false;
+  } else {
+    if (napi_create_array(env, &list) != napi_ok) return false;
+    if (napi_set_named_property(env, object, name, list) != napi_ok) return false;
+  }
+  return napi_set_element(env, list, length, value) == napi_ok;
+}
+
+bool set_field(napi_env env, napi_value object, const Field& field) {
+  const int index = index_of(field.tag);
+  if (index < 0) return false;
+  const auto type = static_cast<Type>(static_cast<uint16_t>(field.tag) >> 12);
+  const char* name = kNames[index].name;
+  switch (type) {
+    case Type::integer:
+    case Type::integers: {
+      if (field.size != 8) return false;
+      const napi_value value = integer(env, field.number());
+      if (value == nullptr) return false;
+      if (type == Type::integers) return append(env, object, name, value);
+      return napi_set_named_property(env, object, name, value) == napi_ok;
+    }
+    case Type::text:
+    case Type::texts: {
+      bool exact;
+      const napi_value value = text(env, field, exact);
+      if (value == nullptr) return false;
+      if (type == Type::texts) return append(env, object, name, value);
+      if (napi_set_named_property(env, object, name, value) != napi_ok) return false;
+      return exact || set_bytes(env, object, name, field);
+    }
+    case Type::nested:
+      return false;  // only configurations have them
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* record_kind_name(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::padding:
+      return "padding";
+    case RecordKind::ask:
+      return "ask";
+    case RecordKind::violation:
+      return "violation";
+    case RecordKind::launched:
+      return "launched";
+    case RecordKind::exit:
+      return "exit";
+    case RecordKind::tree_empty:
+      return "tree_empty";
+    case RecordKind::failed:
+      return "failed";
+    case RecordKind::forgotten:
+      return "forgotten";
+  }
+  return "unknown";
+}
+
+napi_value record_to_js(napi_env env, RecordKind kind, const std::vector<uint8_t>& fields) {
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok) return nullptr;
+  FieldReader reader(fields.data(), fields.size());
+  for (Field field; reader.next(field);) {
+    if (!set_field(env, object, field)) return nullptr;
+  }
+  if (reader.bad()) return nullptr;
+  // Last: a field of this name must not hide what the record is.
+  napi_value name;
+  if (napi_create_string_utf8(env, record_kind_name(kind), NAPI_AUTO_LENGTH, &name) != napi_ok) return nullptr;
+  if (napi_set_named_property(env, object, "kind", name) != napi_ok) return nullptr;
+  return object;
+}
+
+}  // namespace holdfast
