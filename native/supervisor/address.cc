@@ -75,7 +75,8 @@ bool Address::parse(const void* from, size_t size, Address& out) {
       const char* name = static_cast<const char*>(from) + offsetof(sockaddr_un, sun_path);
       const size_t length = size - offsetof(sockaddr_un, sun_path);
       if (length == 0) return true;
-      // unix(7): a path ends at its NUL or with the address; an abstract name is all bytes of the address after the first.
+      // unix(7): a path ends at its NUL or with the address; an abstract name is all bytes of the address after the
+      // first.
       out.abstract = name[0] == '\0';
       const size_t used = out.abstract ? length : strnlen(name, length);
       std::memcpy(out.name_, name, used);

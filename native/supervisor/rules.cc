@@ -22,9 +22,7 @@ constexpr int kBits = 3;
 
 // FNV-1a, one byte at a time: the hashes of all prefixes of a path come from one pass over it.
 constexpr uint64_t kHashSeed = 0xcbf29ce484222325;
-constexpr uint64_t hash_step(uint64_t hash, char byte) {
-  return (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
-}
+constexpr uint64_t hash_step(uint64_t hash, char byte) { return (hash ^ static_cast<uint8_t>(byte)) * 0x100000001b3; }
 
 uint64_t hash_of(std::string_view text) {
   uint64_t hash = kHashSeed;
@@ -46,8 +44,8 @@ bool is_canonical(std::string_view path) {
   return true;
 }
 
-// Names that rules know, with all their ancestors: a look-up stops at the first component that leads to no rule. The key
-// of / is the empty string, that of any other path the path itself.
+// Names that rules know, with all their ancestors: a look-up stops at the first component that leads to no rule. The
+// key of / is the empty string, that of any other path the path itself.
 class NameTable {
  public:
   struct Node {
@@ -89,7 +87,8 @@ class NameTable {
 
   enum class Walk : uint8_t { not_canonical, below, exact };
 
-  // Visits what is known of the way from / to the path, in this order. `exact`: the last one visited is the path itself.
+  // Visits what is known of the way from / to the path, in this order. `exact`: the last one visited is the path
+  // itself.
   template <typename Visit>
   Walk walk(std::string_view path, Visit visit) const {
     if (path.empty() || path[0] != '/') return Walk::not_canonical;
@@ -376,8 +375,7 @@ bool Rules::finish() {
   });
   // A key is empty only for /, which has no ancestors.
   for (const std::string& path : allowed)
-    if (!path.empty())
-      impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_allowed = true; });
+    if (!path.empty()) impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_allowed = true; });
   for (auto& family : impl_->addresses)
     for (auto& operation : family)
       for (AddressTable& table : operation) table.finish();
@@ -452,8 +450,7 @@ Match Rules::address(const Address& address, uint8_t operation) const {
 bool Rules::any_address(uint8_t operation) const {
   const int index = bit_index(operation);
   if (index > 1) return false;
-  return impl_->unix_allowed[index] || !impl_->addresses[0][index][0].empty() ||
-         !impl_->addresses[1][index][0].empty();
+  return impl_->unix_allowed[index] || !impl_->addresses[0][index][0].empty() || !impl_->addresses[1][index][0].empty();
 }
 
 }  // namespace holdfast

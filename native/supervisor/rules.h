@@ -16,11 +16,12 @@ struct Address {
   // AF_INET, AF_INET6, AF_UNIX; 0 (AF_UNSPEC): connect() dissolves the association, but bind() and sendto() on an IPv4
   // socket take the rest as an IPv4 address, so `port` and `bytes` are filled and rules judge it as one.
   uint16_t family = 0;
-  uint16_t port = 0;           // host order
-  uint8_t bytes[16] = {};      // 4 or 16 of them
+  uint16_t port = 0;       // host order
+  uint8_t bytes[16] = {};  // 4 or 16 of them
   uint32_t scope = 0;
-  std::string_view unix_name;  // path (canonical before rules see it), or '@' + abstract name (NULs kept); empty: unnamed
-  bool abstract = false;       // a path may begin with '@' too
+  std::string_view
+      unix_name;          // path (canonical before rules see it), or '@' + abstract name (NULs kept); empty: unnamed
+  bool abstract = false;  // a path may begin with '@' too
 
   Address() = default;
   Address(const Address& other) { *this = other; }
@@ -39,7 +40,7 @@ enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
 
 struct Match {
   Effect effect = Effect::none;
-  const char* label = "";      // the policy field: files.deny[2]
+  const char* label = "";  // the policy field: files.deny[2]
 };
 
 // All that the rules say about one path, from one pass over it.
@@ -60,8 +61,8 @@ class Rules {
 
   // Building, before the first call. Paths must be canonical (config.cc sees to it). False: the rule is not valid.
   bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label);
-  // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a rule's
-  // path. Its ancestors become visible too.
+  // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a
+  // rule's path. Its ancestors become visible too.
   bool add_visible(std::string_view path);
   bool add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
                    uint8_t operations, Effect effect, std::string_view label);
