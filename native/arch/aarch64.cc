@@ -18,6 +18,7 @@ namespace holdfast::arch {
 const uint32_t kAuditArch = AUDIT_ARCH_AARCH64;
 const char* const kName = "aarch64";
 const uint64_t kForeignNumberBit = 0;
+const int kResultArgument = 0;
 const uint64_t kSyscallInstructionBytes = 4;
 
 namespace {

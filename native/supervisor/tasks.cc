@@ -6,6 +6,7 @@
 
 #include "creds.h"
 #include "threads.h"
+#include "workers.h"
 
 namespace holdfast {
 namespace {
@@ -25,6 +26,7 @@ void* work(void*) {
     while (queue.empty()) {
       if (idle >= kIdleThreads) {
         threads--;
+        release_this_worker();
         return nullptr;
       }
       idle++;

@@ -31,6 +31,8 @@ class Tracer {
 
   // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
   void run();
+  // Called by the tracer thread as soon as the child's filter is there: its listener can be served.
+  std::function<bool(int listener)> on_listener;
 
   // For notification workers: whether this thread is being made to map the page just now (its own code does not run).
   static bool injecting(pid_t tid);
@@ -97,6 +99,7 @@ class Tracer {
   std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
   std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
   uint64_t tasks_ = 0;
+  bool listening_ = false;
   std::mutex posts_guard_;
   std::vector<Post> posts_;
 };

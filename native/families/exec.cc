@@ -1,0 +1,229 @@
+// execve, execveat: decided at entry, verified at the exec stop (supervisor/exec_check.cc).
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "../arch/arch.h"
+#include "../supervisor/creds.h"
+#include "../supervisor/decide.h"
+#include "../supervisor/resolve.h"
+#include "handlers.h"
+
+namespace holdfast::families {
+namespace {
+
+constexpr size_t kHeadBytes = 256;            // BINPRM_BUF_SIZE, linux/binfmts.h: what the kernel looks at
+constexpr int kMostScripts = 5;               // then ELOOP: execve(2), "Interpreter scripts"
+constexpr size_t kMostArgumentBytes = 6 << 20;  // three quarters of the largest stack limit's quarter: execve(2), "Limits"
+
+#ifndef EM_AARCH64
+#define EM_AARCH64 183
+#endif
+
+Finish from(const Decision& decision) {
+  switch (decision.kind) {
+    case Decision::Kind::kill:
+      return Finish::kill(decision.error);
+    case Decision::Kind::gone:
+      return Finish::gone();
+    default:
+      return Finish::error(decision.error != 0 ? decision.error : EACCES);
+  }
+}
+
+// The caller's argument list. 0, or the errno that the kernel would give.
+int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& out) {
+  size_t total = 0;
+  std::vector<char> text(128 << 10);  // MAX_ARG_STRLEN: execve(2)
+  for (uint64_t at = list; list != 0; at += 8) {
+    uint64_t pointer;
+    if (const int error = call.read(at, &pointer, sizeof pointer)) return -error;
+    if (pointer == 0) break;
+    const ssize_t length = call.read_string(pointer, text.data(), text.size());
+    if (length < 0) return length == -ENAMETOOLONG ? E2BIG : static_cast<int>(-length);
+    total += static_cast<size_t>(length) + 9;
+    if (total > kMostArgumentBytes) return E2BIG;
+    out.emplace_back(text.data(), static_cast<size_t>(length));
+  }
+  if (out.empty()) out.emplace_back();  // the kernel adds an empty argv[0] (since Linux 5.18)
+  return 0;
+}
+
+// The interpreter line of a script, as fs/binfmt_script.c reads it. False if the kernel would not take it.
+bool parse_script(const char* head, size_t size, std::string& interpreter, std::string& argument) {
+  const char* end = static_cast<const char*>(memchr(head, '\n', size));
+  const bool truncated = end == nullptr;
+  if (truncated) end = head + size;
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  const char* at = head + 2;
+  while (at < end && blank(*at)) at++;
+  const char* name = at;
+  while (at < end && !blank(*at) && *at != '\0') at++;
+  if (at == name) return false;
+  if (truncated && at == end && size == kHeadBytes) return false;  // the name may be cut
+  interpreter.assign(name, at);
+  while (at < end && blank(*at)) at++;
+  while (end > at && (blank(end[-1]) || end[-1] == '\0')) end--;
+  argument.assign(at, end);
+  if (const size_t nul = argument.find('\0'); nul != std::string::npos) argument.resize(nul);
+  return true;
+}
+
+// PT_INTERP of an ELF file for this architecture. 0 (empty: none), or ENOEXEC.
+int read_elf_interpreter(int file, const char* head, size_t size, std::string& out) {
+  Elf64_Ehdr header;
+  if (size < sizeof header) return ENOEXEC;
+  memcpy(&header, head, sizeof header);
+  const uint16_t machine = strcmp(arch::kName, "x86_64") == 0 ? EM_X86_64 : EM_AARCH64;
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != machine) return ENOEXEC;
+  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phnum > 65536 / sizeof(Elf64_Phdr))
+    return ENOEXEC;
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  const ssize_t bytes = static_cast<ssize_t>(segments.size() * sizeof(Elf64_Phdr));
+  if (pread(file, segments.data(), static_cast<size_t>(bytes), static_cast<off_t>(header.e_phoff)) != bytes) return ENOEXEC;
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_INTERP) continue;
+    if (segment.p_filesz < 2 || segment.p_filesz > 4096) return ENOEXEC;
+    std::string text(segment.p_filesz, '\0');
+    if (pread(file, text.data(), text.size(), static_cast<off_t>(segment.p_offset)) != static_cast<ssize_t>(text.size()) ||
+        text.back() != '\0')
+      return ENOEXEC;
+    out = text.c_str();
+    return 0;
+  }
+  return 0;
+}
+
+// One file of the chain may be executed by this caller: what the kernel asks of the object itself.
+int may_execute(const Held& call, const Resolved& file, struct stat& status) {
+  if (fstat(file.object.get(), &status) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return EACCES;
+  const AsCaller as_caller(call);
+  if (as_caller.error != 0) return as_caller.error;
+  return faccessat(file.object.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+Finish execute(Sandbox& sandbox, Held& call) {
+  const int at_flags = static_cast<int>(call.arg(Arg::at_flags));
+  if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
+  const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0 : kFollow;
+  Resolved file;
+  int error = resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0), file);
+  if (error != 0) return Finish::error(error);
+  struct stat status;
+  if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return Finish::error(ELOOP);
+
+  auto approved = std::make_unique<ExecApproval>();
+  std::vector<std::string> arguments;
+  const bool hooked = sandbox.config.hooked(Event::exec);
+  if (hooked && (error = read_arguments(call, call.arg(Arg::argv), arguments)) != 0) return Finish::error(error);
+
+  // The text by which the kernel hands a script to its interpreter: fs/exec.c, alloc_bprm().
+  char text[4096];
+  const ssize_t length = call.read_string(call.arg(Arg::path), text, sizeof text);
+  if (length < 0) return Finish::error(static_cast<int>(-length));
+  std::string name(text, static_cast<size_t>(length));
+  if (call.has(Arg::dirfd) && call.fd(Arg::dirfd) != AT_FDCWD && (name.empty() || name[0] != '/'))
+    name = "/dev/fd/" + std::to_string(call.fd(Arg::dirfd)) + (name.empty() ? "" : "/" + name);
+
+  const std::string first_path = file.path;
+  std::vector<std::string> prefix;  // what interpreters add to the argument list
+  std::string shown_interpreter;
+  char head[kHeadBytes];
+  for (int depth = 0;; depth++) {
+    if (depth > kMostScripts) return Finish::error(ELOOP);
+    if (depth > 0) {
+      Facts facts;
+      facts.event_syscall = call.row->name;
+      facts.paths[0] = {file.path, protocol::kExecute, false};
+      facts.path_count = 1;
+      const Decision decision = decide(sandbox, call, facts);
+      if (!decision.allowed()) return from(decision);
+    }
+    if ((error = may_execute(call, file, status)) != 0) return Finish::error(error);
+    UniqueFd content;
+    {
+      const AsCaller as_caller(call);
+      if (as_caller.error != 0) return Finish::error(as_caller.error);
+      content.reset(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
+    }
+    if (!content) {
+      // A program that its user may not read becomes undumpable, which would hide it from the supervisor.
+      report(sandbox, call, EACCES, "a program that may be executed but not read cannot be supervised", file.path);
+      return Finish::error(EACCES);
+    }
+    memset(head, 0, sizeof head);
+    const ssize_t size = pread(content.get(), head, sizeof head, 0);
+    if (size < 0) return Finish::error(errno);
+    if (size >= 2 && head[0] == '#' && head[1] == '!') {
+      std::string interpreter, argument;
+      if (!parse_script(head, static_cast<size_t>(size), interpreter, argument)) return Finish::error(ENOEXEC);
+      prefix.insert(prefix.begin(), name);
+      if (depth > 0) prefix.erase(prefix.begin() + 1);  // the old argv[0] makes room for this very name
+      if (!argument.empty()) prefix.insert(prefix.begin(), argument);
+      prefix.insert(prefix.begin(), interpreter);
+      name = interpreter;
+      Resolved next;
+      if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, next)) != 0) return Finish::error(error);
+      file = std::move(next);
+      shown_interpreter = file.path;
+      continue;
+    }
+    approved->device = status.st_dev;
+    approved->inode = status.st_ino;
+    approved->path = file.path;
+    if (size >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0) {
+      std::string interpreter;
+      if (read_elf_interpreter(content.get(), head, static_cast<size_t>(size), interpreter) != 0) {
+        report(sandbox, call, ENOEXEC, "not a program of this architecture's own ABI", file.path);
+        return Finish::error(ENOEXEC);
+      }
+      if (!interpreter.empty()) {
+        Resolved loader;
+        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, loader)) != 0) return Finish::error(error);
+        if (fstat(loader.object.get(), &status) != 0) return Finish::error(errno);
+        Facts facts;
+        facts.event_syscall = call.row->name;
+        facts.paths[0] = {loader.path, protocol::kRead, false};
+        facts.path_count = 1;
+        const Decision decision = decide(sandbox, call, facts);
+        if (!decision.allowed()) return from(decision);
+        approved->interpreter = loader.path;
+        approved->interpreter_device = status.st_dev;
+        approved->interpreter_inode = status.st_ino;
+      }
+    }
+    break;
+  }
+
+  Facts facts;
+  facts.event = Event::exec;
+  facts.paths[0] = {first_path, protocol::kExecute, false};
+  facts.path_count = 1;
+  facts.interpreter = shown_interpreter;
+  facts.argv = arguments.data();
+  facts.argv_count = arguments.size();
+  const Decision decision = decide(sandbox, call, facts);
+  if (!decision.allowed()) return from(decision);
+
+  approved->arguments = std::move(prefix);
+  approved->check_arguments = hooked;
+  if (hooked) {
+    const size_t skipped = approved->arguments.empty() ? 0 : 1;  // an interpreter takes argv[0]'s place
+    for (size_t i = skipped; i < arguments.size(); i++) approved->arguments.push_back(std::move(arguments[i]));
+  }
+  Finish finish = Finish::proceed();
+  finish.arguments = std::make_unique<Bounce>();
+  finish.arguments->exec = std::move(approved);
+  return finish;
+}
+
+}  // namespace holdfast::families

@@ -1,0 +1,113 @@
+#include "control.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "threads.h"
+#include "tracer.h"
+#include "tree.h"
+
+namespace holdfast {
+
+using protocol::Message;
+using protocol::MessageType;
+
+namespace {
+constexpr off_t kMostConfig = 64 << 20;  // bytes
+}  // namespace
+
+int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
+  memset(&message, 0, sizeof message);
+  iovec data = {&message, sizeof message};
+  alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
+  msghdr header = {};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  ssize_t size;
+  while ((size = recvmsg(socket_, &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+  if (size <= 0) return 0;
+  int taken = 0;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+      UniqueFd owned(fd);
+      if (taken < fd_count) fds[taken] = std::move(owned);
+      taken++;
+    }
+  }
+  const bool valid = size == sizeof message && message.magic == protocol::kMagic && message.version == protocol::kVersion &&
+                     (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && taken == fd_count;
+  return valid ? 1 : -1;
+}
+
+bool Control::receive_hello(UniqueFd& memory, UniqueFd& wake) {
+  Message message;
+  UniqueFd fds[2];
+  if (receive(message, fds, 2) != 1 || message.type != static_cast<uint32_t>(MessageType::hello)) return false;
+  memory = std::move(fds[0]);
+  wake = std::move(fds[1]);
+  return true;
+}
+
+bool Control::receive_start(std::vector<uint8_t>& config) {
+  Message message;
+  UniqueFd fd;
+  if (receive(message, &fd, 1) != 1 || message.type != static_cast<uint32_t>(MessageType::start)) return false;
+  struct stat status;
+  if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value || status.st_size > kMostConfig)
+    return false;
+  config.resize(static_cast<size_t>(message.value));
+  size_t have = 0;
+  while (have < config.size()) {
+    const ssize_t got = pread(fd.get(), config.data() + have, config.size() - have, static_cast<off_t>(have));
+    if (got <= 0) return false;
+    have += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+bool Control::send(MessageType type, int value, int detail) {
+  const Message message = {protocol::kMagic, protocol::kVersion, static_cast<uint32_t>(type), value, detail, 0};
+  ssize_t sent;
+  while ((sent = ::send(socket_, &message, sizeof message, MSG_NOSIGNAL)) < 0 && errno == EINTR) continue;
+  return sent == sizeof message;
+}
+
+bool Control::serve(Sandbox& sandbox, pid_t command) {
+  auto* serving = new Serving{this, &sandbox, command};
+  return start_thread(run, serving);
+}
+
+void* Control::run(void* argument) {
+  const Serving serving = *static_cast<Serving*>(argument);
+  delete static_cast<Serving*>(argument);
+  Tree& tree = serving.sandbox->tree;
+  for (;;) {
+    Message message;
+    const int got = serving.control->receive(message, nullptr, 0);
+    if (got != 1) {
+      // Node is gone, or its end of the channel is not to be trusted any more: nothing goes on unwatched.
+      serving.sandbox->channel.lose();
+      _exit(got == 0 ? 0 : 71);
+    }
+    if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {
+      kill_tree(tree);
+    } else if (message.type == static_cast<uint32_t>(MessageType::kill)) {
+      tree.while_stable([&] {
+        if (tree.contains(serving.command)) kill(serving.command, message.value);
+      });
+    }
+  }
+}
+
+}  // namespace holdfast

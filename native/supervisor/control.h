@@ -1,0 +1,42 @@
+// The socket to Node: the start, and afterwards a thread that hears of kills and of Node's end.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../protocol/protocol.h"
+#include "launch.h"
+#include "sandbox.h"
+#include "unique_fd.h"
+
+namespace holdfast {
+
+class Control {
+ public:
+  explicit Control(int socket) : socket_(socket) {}
+
+  // Each waits for its message; false if Node is gone or sent something else.
+  bool receive_hello(UniqueFd& memory, UniqueFd& wake);
+  bool receive_start(std::vector<uint8_t>& config);
+
+  bool send(protocol::MessageType type, int value, int detail = 0);
+  bool failed(protocol::Stage stage, int error) { return send(protocol::MessageType::failed, error, static_cast<int>(stage)); }
+
+  // From then on a thread of its own serves the socket; when Node is gone it ends the supervisor, and so the tree
+  // (PTRACE_O_EXITKILL).
+  bool serve(Sandbox& sandbox, pid_t command);
+
+ private:
+  struct Serving {
+    Control* control;
+    Sandbox* sandbox;
+    pid_t command;
+  };
+  static void* run(void* serving);
+  // 1: a message; 0: Node is gone; -1: not a message of ours.
+  int receive(protocol::Message& message, UniqueFd* fds, int fd_count);
+
+  int socket_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,56 @@
+// From the supervisor's own start to the command's first instruction.
+#pragma once
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../protocol/protocol.h"
+
+namespace holdfast {
+
+// What Node's spawn gave the supervisor on its command line (lib/spawn.ts writes it):
+//   holdfast-supervisor <channel fd> detached=<0|1>,stdio=<count> <argv0> <command> [arguments...]
+struct CommandLine {
+  int channel = -1;
+  bool detached = false;
+  int stdio_count = 3;
+  char* argv0 = nullptr;
+  char* command = nullptr;
+  char** arguments = nullptr;  // from argv0 on, NULL-terminated
+  bool parse(int argc, char** argv);
+};
+
+// Shared by the supervisor and the child that becomes the command.
+struct LaunchArea {
+  std::atomic<uint32_t> go;      // futex word: the filter is there, start
+  std::atomic<int32_t> stage;    // protocol::Stage where the child failed, or 0
+  std::atomic<int32_t> error;    // its errno
+  std::atomic<int32_t> listener; // number of the notification listener in the table that both share until the exec
+  std::atomic<int32_t> wait_killable;
+  uint32_t filter_length;
+  sock_filter filter[4096];      // BPF_MAXINSNS
+};
+
+struct Launch {
+  CommandLine line;
+  std::string file;              // what is executed: the command as found in PATH
+  pid_t child = 0;
+  LaunchArea* area = nullptr;
+  bool launched = false;         // its exec was verified
+
+  // execvp(3)'s search. 0, or the positive errno that child_process would report.
+  int find_command();
+  // Forks the child with a shared descriptor table, so that its listener is ours without being passed. 0 or errno.
+  int fork_child();
+  // Lets the child go on: filter and exec.
+  bool let_go(const std::vector<sock_filter>& filter);
+  // After the child's exec its copy of the table is its own: we keep none of the command's stdio.
+  void close_stdio();
+};
+
+}  // namespace holdfast

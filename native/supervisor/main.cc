@@ -1,0 +1,145 @@
+// Start-up, and nothing else: the order in which the parts come to life.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "bounce.h"
+#include "channel.h"
+#include "config.h"
+#include "control.h"
+#include "filter.h"
+#include "launch.h"
+#include "notify.h"
+#include "report.h"
+#include "resolve.h"
+#include "sandbox.h"
+#include "tracer.h"
+#include "tree.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::MessageType;
+using protocol::Stage;
+
+// The terminal's signals and a closed pipe are the command's business, not ours. SIGCHLD and SIGUSR1 are fetched by the
+// tracer; they are blocked before any thread exists, so in every thread.
+void prepare_signals() {
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU}) ::signal(signal, SIG_IGN);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGCHLD);
+  sigaddset(&blocked, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &blocked, nullptr);
+}
+
+// Ours go out of the way of the numbers that the command inherits.
+int move_up(int fd, int above) {
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, above);
+  if (moved >= 0) close(fd);
+  return moved;
+}
+
+int run(int argc, char** argv) {
+  Launch launch;
+  if (!launch.line.parse(argc, argv)) {
+    static const char kUsage[] = "holdfast-supervisor is started by the holdfast library, not by hand.\n";
+    if (write(STDERR_FILENO, kUsage, sizeof kUsage - 1) < 0) return 64;
+    return 64;  // EX_USAGE, sysexits.h
+  }
+  const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
+  if (channel_fd < 0) return 64;
+  Control control(channel_fd);
+  UniqueFd memory, wake;
+  if (!control.receive_hello(memory, wake)) return 71;  // EX_OSERR
+  Channel channel;
+  if (const int error = channel.open(std::move(memory), std::move(wake), channel_fd)) {
+    control.failed(Stage::channel, error);
+    return 71;
+  }
+  if (const int error = launch.find_command()) {
+    control.failed(Stage::command, error);
+    return 0;
+  }
+  prepare_signals();
+  if (const int error = launch.fork_child()) {
+    control.failed(Stage::fork, error);
+    return 0;
+  }
+  if (const int error = Tracer::seize(launch.child)) {
+    kill(launch.child, SIGKILL);
+    control.failed(Stage::ptrace, error);
+    return 0;
+  }
+  // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  setsid();
+  if (!control.send(MessageType::spawned, launch.child)) return 0;
+
+  std::vector<uint8_t> blob;
+  if (!control.receive_start(blob)) return 0;
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);  // every call in flight pins a few
+  }
+  Config config;
+  std::string problem;
+  if (!config.parse(blob.data(), blob.size(), problem)) {
+    control.failed(Stage::channel, EPROTO);
+    return 71;
+  }
+  char canonical[PATH_MAX];
+  config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
+  BouncePage page;
+  if (const int error = page.create()) {
+    control.failed(Stage::internal, error);
+    return 71;
+  }
+  if (const int error = open_self_fd_directory()) {
+    control.failed(Stage::internal, error);
+    return 71;
+  }
+  umask(0);
+  if (chdir("/") != 0) return 71;
+  Tree tree;
+  Sandbox sandbox{config, channel, tree, page};
+  std::vector<sock_filter> filter;
+  if (!build_filter(FilterOptions{}, filter) || !launch.let_go(filter)) {
+    control.failed(Stage::seccomp, E2BIG);
+    return 71;
+  }
+  if (!control.serve(sandbox, launch.child)) return 71;
+  Tracer tracer(sandbox, launch);
+  std::unique_ptr<Notifier> notifier;
+  tracer.on_listener = [&](int listener) {
+    notifier = std::make_unique<Notifier>(sandbox, listener);
+    return notifier->start();
+  };
+  tracer.run();
+  report_end(sandbox);
+  return 0;
+}
+
+}  // namespace
+}  // namespace holdfast
+
+int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "--table") == 0) {
+    holdfast::print_table(STDOUT_FILENO);
+    return 0;
+  }
+  // Other threads may still be at work: no destructors behind their backs.
+  _exit(holdfast::run(argc, argv));
+}

@@ -1,0 +1,531 @@
+#include "tracer.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/ptrace.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "decide.h"
+#include "dispatch.h"
+#include "exec_check.h"
+#include "report.h"
+#include "tasks.h"
+#include "threads.h"
+#include "tree.h"
+#include "workers.h"
+
+namespace holdfast {
+namespace {
+
+// Threads that are being made to map the page; asked by every notification, so a count stands before the look-up.
+std::atomic<int> injections{0};
+std::mutex injected_guard;
+std::unordered_set<pid_t> injected;
+
+void set_injecting(pid_t tid, bool on) {
+  std::lock_guard<std::mutex> lock(injected_guard);
+  if (on ? injected.insert(tid).second : injected.erase(tid) != 0) injections.fetch_add(on ? 1 : -1);
+}
+
+long request(int what, pid_t tid, void* address, void* data) {
+  return syscall(SYS_ptrace, what, tid, address, data);
+}
+
+void* as_pointer(uint64_t value) { return reinterpret_cast<void*>(value); }
+
+constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
+
+}  // namespace
+
+bool Tracer::injecting(pid_t tid) {
+  if (injections.load(std::memory_order_acquire) == 0) return false;
+  std::lock_guard<std::mutex> lock(injected_guard);
+  return injected.count(tid) != 0;
+}
+
+int Tracer::seize(pid_t tid) {
+  constexpr uint64_t kOptions = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                                PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+  return request(PTRACE_SEIZE, tid, nullptr, as_pointer(kOptions)) == 0 ? 0 : errno;
+}
+
+Tracer::Tracee* Tracer::find(pid_t tid) {
+  const auto at = tracees_.find(tid);
+  return at == tracees_.end() ? nullptr : at->second.get();
+}
+
+void Tracer::run() {
+  set_tracer_thread(getpid(), static_cast<pid_t>(syscall(SYS_gettid)));
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGCHLD);
+  sigaddset(&wanted, SIGUSR1);
+  adopt(launch_.child, launch_.child);
+  // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
+  while (!tracees_.empty()) {
+    handle_posts();
+    reap_and_handle();
+    if (tracees_.empty()) break;
+    siginfo_t info;
+    sigwaitinfo(&wanted, &info);
+  }
+}
+
+void Tracer::reap_and_handle() {
+  // One look that takes nothing away comes first, because a dead thread that a worker still works for must stay a zombie.
+  const auto take = [this](idtype_t type, id_t id) {
+    siginfo_t seen = {};
+    if (waitid(type, id, &seen, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) != 0 || seen.si_pid == 0) return 0;
+    const pid_t tid = seen.si_pid;
+    const bool dead = seen.si_code == CLD_EXITED || seen.si_code == CLD_KILLED || seen.si_code == CLD_DUMPED;
+    int status = 0;
+    if (!dead) {
+      if (waitpid(tid, &status, WNOHANG | __WALL) == tid) on_stop(tid, status);
+      return 1;
+    }
+    std::unique_lock<std::mutex> reaping(sandbox_.tree.reaping());
+    if (somebody_works_for_dead(tid)) return 2;
+    if (waitpid(tid, &status, WNOHANG | __WALL) != tid) return 1;
+    sandbox_.tree.remove(tid);
+    reaping.unlock();
+    on_death(tid, status);
+    return 1;
+  };
+  for (;;) {
+    const int got = take(P_ALL, 0);
+    if (got == 0) return;
+    if (got != 2) continue;
+    // The first in the kernel's line must wait, so ask for the others by name. Rare.
+    bool any = true;
+    while (any) {
+      any = false;
+      std::vector<pid_t> all;
+      for (const auto& tracee : tracees_) all.push_back(tracee.first);
+      for (const pid_t tid : all)
+        if (take(P_PID, static_cast<id_t>(tid)) == 1) any = true;
+    }
+    return;  // the worker's end wakes us again
+  }
+}
+
+void Tracer::adopt(pid_t tid, pid_t parent_group) {
+  if (find(tid) != nullptr) return;
+  auto tracee = std::make_unique<Tracee>();
+  tracee->tid = tid;
+  // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
+  tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
+  sandbox_.tree.add(tid, tracee->group);
+  if (tracee->group == tid && page_mapped_.count(parent_group) != 0) page_mapped_.insert(tid);
+  tracees_[tid] = std::move(tracee);
+}
+
+void Tracer::on_death(pid_t tid, int status) {
+  const auto at = tracees_.find(tid);
+  if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
+  set_injecting(tid, false);
+  sandbox_.page.free_slot(at->second->slot);
+  tracees_.erase(at);
+  if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
+  if (tid != launch_.child) return;
+  if (!launch_.launched) {
+    report_failed_launch(sandbox_, launch_);
+    return;
+  }
+  report_exit(sandbox_, tid, status);
+  if (!sandbox_.config.wait_for_tree) kill_tree(sandbox_.tree);
+}
+
+void Tracer::on_stop(pid_t tid, int status) {
+  const int signal = WSTOPSIG(status);
+  const int event = status >> 16;
+  Tracee* tracee = find(tid);
+  if (tracee == nullptr) {
+    // A newborn whose parent's event is still to come. Its thread group is in its status; a leader if it is none's thread.
+    pid_t group = 0;
+    for (const pid_t candidate : sandbox_.tree.groups())
+      if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
+    adopt(tid, group == 0 ? tid : group);
+    tracee = find(tid);
+  }
+  switch (event) {
+    case 0:
+      if (signal == static_cast<int>(kSyscallStop))
+        on_syscall_stop(*tracee);
+      else
+        resume(*tracee, signal);
+      return;
+    case PTRACE_EVENT_SECCOMP:
+      on_seccomp_stop(*tracee);
+      return;
+    case PTRACE_EVENT_FORK:
+    case PTRACE_EVENT_VFORK:
+    case PTRACE_EVENT_CLONE: {
+      unsigned long child = 0;
+      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0)
+        adopt(static_cast<pid_t>(child), tracee->group);
+      resume(*tracee);
+      return;
+    }
+    case PTRACE_EVENT_EXEC:
+      on_exec(tid);
+      return;
+    case PTRACE_EVENT_STOP:
+      // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
+      if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
+        request(PTRACE_LISTEN, tid, nullptr, nullptr);
+      else
+        resume(*tracee);
+      return;
+    default:
+      resume(*tracee);
+  }
+}
+
+void Tracer::resume(Tracee& tracee, int signal) {
+  request(tracee.wants_exit_stops() ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr,
+          as_pointer(static_cast<uint64_t>(signal)));
+}
+
+// ---- Held calls ------------------------------------------------------------------------------------------------------
+
+void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
+  const pid_t tid = tracee.tid;
+  const uint64_t task = ++tasks_;
+  tracee.task = task;
+  run_task([this, tid, task, what, work = std::move(work)] {
+    // The tracee is stopped and was not reaped when this was queued, but it can have been killed since.
+    begin_work_for(tid);
+    Finish finish = sandbox_.tree.contains(tid) ? work() : Finish::gone();
+    end_work();
+    post({tid, task, what, std::move(finish)});
+  });
+}
+
+void Tracer::post(Post post) {
+  {
+    std::lock_guard<std::mutex> lock(posts_guard_);
+    posts_.push_back(std::move(post));
+  }
+  wake_tracer();
+}
+
+void Tracer::handle_posts() {
+  std::vector<Post> posts;
+  {
+    std::lock_guard<std::mutex> lock(posts_guard_);
+    posts.swap(posts_);
+  }
+  for (Post& post : posts) {
+    Tracee* tracee = find(post.tid);
+    if (tracee == nullptr || tracee->task != post.task) continue;  // it died, or an exec of another thread took its number
+    tracee->task = 0;
+    switch (post.what) {
+      case Task::decide:
+        tracee->phase = Phase::running;
+        apply(*tracee, std::move(post.finish));
+        break;
+      case Task::verify_exec:
+        tracee->phase = Phase::running;
+        tracee->exec.reset();
+        if (post.finish.kind == Finish::Kind::proceed) {
+          if (tracee->tid == launch_.child && !launch_.launched) {
+            launch_.launched = true;
+            launch_.close_stdio();
+            report_launched(sandbox_, launch_.child);
+          }
+          resume(*tracee);
+        } else {
+          kill_group(tracee->group);
+        }
+        break;
+      case Task::store_result:
+        tracee->phase = Phase::running;
+        if (post.finish.kind == Finish::Kind::answer) {
+          arch::set_result(tracee->registers, post.finish.value);
+          arch::set(tracee->tid, tracee->registers);
+        }
+        resume(*tracee);
+        break;
+    }
+  }
+}
+
+void Tracer::on_seccomp_stop(Tracee& tracee) {
+  if (arch::get(tracee.tid, tracee.registers) != 0) return;
+  const int64_t number = static_cast<int>(arch::number(tracee.registers));
+  if (tracee.phase == Phase::again) {
+    // The held call again, now that the page is there. All signals were blocked, so nothing can have come between.
+    request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+    set_injecting(tracee.tid, false);
+    tracee.phase = Phase::running;
+    if (number == tracee.number && tracee.pending) {
+      apply_bounce(tracee);
+      return;
+    }
+    tracee.pending.reset();
+  }
+  const Row* row = find_row(static_cast<int>(number));
+  if (row == nullptr || (row->way != Way::bounce && row->way != Way::verify)) {
+    // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
+    arch::skip(tracee.tid, tracee.registers, -ENOSYS);
+    resume(tracee);
+    return;
+  }
+  if (!listening_) {
+    // The first held call is the command's own exec. The child shares our descriptor table until then, so its listener
+    // is ours under the same number.
+    listening_ = true;
+    if (!on_listener(launch_.area->listener.load())) fatal("no worker can be started");
+  }
+  tracee.phase = Phase::deciding;
+  tracee.number = number;
+  Held call;
+  call.row = row;
+  call.engine = Held::Engine::trace;
+  call.tid = tracee.tid;
+  call.tree = &sandbox_.tree;
+  for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
+  submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
+}
+
+void Tracer::kill_group(pid_t group) {
+  sandbox_.tree.while_stable([&] {
+    if (sandbox_.tree.contains(group)) kill(group, SIGKILL);
+  });
+}
+
+void Tracer::apply(Tracee& tracee, Finish finish) {
+  switch (finish.kind) {
+    case Finish::Kind::proceed:
+      if (finish.arguments) tracee.exec = std::move(finish.arguments->exec);
+      break;
+    case Finish::Kind::kill:
+      sandbox_.tree.while_stable([&] {
+        if (sandbox_.tree.contains(tracee.group)) kill(tracee.group, static_cast<int>(finish.value));
+      });
+      arch::skip(tracee.tid, tracee.registers, -EINTR);
+      break;
+    case Finish::Kind::bounce:
+      tracee.pending = std::move(finish.arguments);
+      apply_bounce(tracee);
+      return;
+    case Finish::Kind::gone:
+      return;
+    case Finish::Kind::answer:
+      arch::skip(tracee.tid, tracee.registers, finish.value);
+      break;
+    case Finish::Kind::hand_over:  // a stop has no way to install a descriptor
+      arch::skip(tracee.tid, tracee.registers, -EPERM);
+      break;
+  }
+  resume(tracee);
+}
+
+// ---- Bouncing ----------------------------------------------------------------------------------------------------
+
+void Tracer::apply_bounce(Tracee& tracee) {
+  Bounce& bounce = *tracee.pending;
+  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
+    uint64_t all = ~uint64_t{0};
+    if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
+        request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
+      return;  // it died
+    set_injecting(tracee.tid, true);
+    tracee.phase = Phase::fetch_page;
+    arch::Registers changed = tracee.registers;
+    const uint64_t fetch[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
+    for (int i = 0; i < 6; i++) arch::set_argument(changed, i, fetch[i]);
+    if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
+    resume(tracee);
+    return;
+  }
+  arch::Registers changed = tracee.registers;
+  if (bounce.size != 0) {
+    tracee.slot = sandbox_.page.take_slot();
+    if (tracee.slot < 0) {
+      tracee.pending.reset();
+      arch::skip(tracee.tid, tracee.registers, -EAGAIN);
+      resume(tracee);
+      return;
+    }
+    sandbox_.page.fill(tracee.slot, bounce.bytes, bounce.size);
+  }
+  for (int i = 0; i < bounce.replaced; i++) {
+    const Bounce::Replacement& with = bounce.replace[i];
+    arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
+  }
+  if (bounce.number >= 0 && arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
+  if (arch::set(tracee.tid, changed) != 0) return;
+  tracee.phase = Phase::in_call;
+  resume(tracee);
+}
+
+void Tracer::on_syscall_stop(Tracee& tracee) {
+  __ptrace_syscall_info info = {};
+  if (request(PTRACE_GET_SYSCALL_INFO, tracee.tid, as_pointer(sizeof info), &info) < 0) return;
+  if (info.op != PTRACE_SYSCALL_INFO_EXIT || !tracee.wants_exit_stops()) {
+    resume(tracee);
+    return;
+  }
+  const int64_t result = info.exit.rval;
+  switch (tracee.phase) {
+    case Phase::in_call:
+      leave_call(tracee);
+      return;
+    case Phase::fetch_page: {
+      if (result < 0) {
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        return;
+      }
+      tracee.page_fd = static_cast<int>(result);
+      const uint64_t args[6] = {kBouncePageAddress, kBouncePageBytes, 1 /* PROT_READ */,
+                                0x100001 /* MAP_SHARED | MAP_FIXED_NOREPLACE */, static_cast<uint64_t>(result), 0};
+      inject(tracee, Phase::map_page, __NR_mmap, args);
+      return;
+    }
+    case Phase::map_page: {
+      // -EEXIST: a process that shares this address space (vfork) has it already. What stands there is looked at below.
+      const uint64_t args[6] = {static_cast<uint64_t>(tracee.page_fd), 0, 0, 0, 0, 0};
+      inject(tracee, Phase::close_page, __NR_close, args);
+      return;
+    }
+    case Phase::close_page: {
+      if (!sandbox_.page.mapped_in(tracee.tid)) {
+        abandon_injection(tracee, EPERM);
+        return;
+      }
+      page_mapped_.insert(tracee.group);
+      arch::Registers original = tracee.registers;
+      arch::call_again(original, tracee.number);
+      tracee.phase = Phase::again;
+      if (arch::set(tracee.tid, original) == 0) resume(tracee);
+      return;
+    }
+    default:
+      resume(tracee);
+  }
+}
+
+// Makes a stopped thread call something of ours when it goes on.
+void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t (&args)[6]) {
+  arch::Registers changed = tracee.registers;
+  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
+  arch::call_again(changed, number);
+  tracee.phase = phase;
+  if (arch::set(tracee.tid, changed) == 0) resume(tracee);
+}
+
+// At an exit stop, with the injected call's registers: the held call answers `error` instead.
+void Tracer::abandon_injection(Tracee& tracee, int error) {
+  request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+  set_injecting(tracee.tid, false);
+  tracee.pending.reset();
+  tracee.phase = Phase::running;
+  arch::Registers original = tracee.registers;
+  arch::set_result(original, -error);
+  arch::set(tracee.tid, original);
+  resume(tracee);
+}
+
+// At the exit stop of a bounced call: the caller finds its own registers again.
+void Tracer::leave_call(Tracee& tracee) {
+  arch::Registers now;
+  if (arch::get(tracee.tid, now) != 0) return;
+  Bounce& bounce = *tracee.pending;
+  for (int i = 0; i < bounce.replaced; i++) {
+    const int index = bounce.replace[i].index;
+    if (index == arch::kResultArgument) continue;
+    arch::set_argument(now, index, arch::argument(tracee.registers, index));
+  }
+  if (bounce.number >= 0) arch::set_number(tracee.tid, now, tracee.number);
+  arch::set(tracee.tid, now);
+  sandbox_.page.free_slot(tracee.slot);
+  tracee.slot = -1;
+  const int64_t result = arch::result(now);
+  const uint64_t store_at = bounce.store_result_at;
+  const bool result_is_one = bounce.result_is_one;
+  tracee.pending.reset();
+  if (store_at == 0 || result < 0) {
+    tracee.phase = Phase::running;
+    resume(tracee);
+    return;
+  }
+  // Writing may fault for as long as the tree likes: not here.
+  tracee.registers = now;
+  tracee.phase = Phase::storing;
+  Held call;
+  call.engine = Held::Engine::trace;
+  call.tid = tracee.tid;
+  call.tree = &sandbox_.tree;
+  submit(tracee, Task::store_result, [call, store_at, result, result_is_one] {
+    const uint32_t value = static_cast<uint32_t>(result);
+    if (const int error = call.write(store_at, &value, sizeof value)) return Finish::answer(error);
+    return Finish::answer(result_is_one ? 1 : result);
+  });
+}
+
+// ---- Exec ------------------------------------------------------------------------------------------------------------
+
+void Tracer::on_exec(pid_t tid) {
+  unsigned long message = 0;
+  request(PTRACE_GETEVENTMSG, tid, nullptr, &message);
+  const pid_t former = static_cast<pid_t>(message);
+  if (former != 0 && former != tid) {
+    // A thread that is not the leader has become it: it took the leader's number, and nobody reports the old leader's
+    // end (ptrace(2), "execve(2) under ptrace").
+    const auto from = tracees_.find(former);
+    if (from != tracees_.end()) {
+      std::unique_ptr<Tracee> moved = std::move(from->second);
+      tracees_.erase(from);
+      sandbox_.tree.remove(former);
+      set_injecting(former, false);
+      if (Tracee* leader = find(tid)) sandbox_.page.free_slot(leader->slot);
+      set_injecting(tid, false);
+      moved->tid = tid;
+      tracees_[tid] = std::move(moved);
+    }
+  }
+  Tracee* tracee = find(tid);
+  if (tracee == nullptr) {
+    kill(tid, SIGKILL);
+    return;
+  }
+  tracee->group = tid;
+  sandbox_.page.free_slot(tracee->slot);
+  tracee->slot = -1;
+  tracee->pending.reset();
+  page_mapped_.erase(tid);
+  tracee->phase = Phase::verifying;
+  if (!tracee->exec) {
+    // An exec that nobody approved: it cannot be, and it must not run.
+    kill_group(tid);
+    return;
+  }
+  arch::Registers registers;
+  if (arch::get(tid, registers) != 0) return;
+  Held call;
+  call.row = find_row("execve");
+  call.engine = Held::Engine::trace;
+  call.tid = tid;
+  call.tree = &sandbox_.tree;
+  const uint64_t stack = arch::stack_pointer(registers), start = arch::instruction_pointer(registers);
+  std::shared_ptr<ExecApproval> approved = std::move(tracee->exec);
+  submit(*tracee, Task::verify_exec, [this, call, approved, stack, start] {
+    return exec_is_as_approved(sandbox_, call, *approved, stack, start) ? Finish::proceed() : Finish::error(EACCES);
+  });
+}
+
+void kill_tree(Tree& tree) {
+  tree.while_stable([&] {
+    for (const pid_t group : tree.groups()) kill(group, SIGKILL);
+  });
+}
+
+}  // namespace holdfast
