@@ -114,9 +114,9 @@ int may_execute(const Held& call, const Resolved& file, struct stat& status) {
 Finish execute(Sandbox& sandbox, Held& call) {
   const int at_flags = static_cast<int>(call.arg(Arg::at_flags));
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
-  const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0 : kFollow;
+  const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow;
   Resolved file;
-  int error = resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0), file);
+  int error = resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
   if (error != 0) return Finish::error(error);
   struct stat status;
   if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return Finish::error(ELOOP);

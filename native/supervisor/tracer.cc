@@ -2,7 +2,6 @@
 
 #include <asm/unistd.h>
 #include <errno.h>
-#include <linux/ptrace.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
