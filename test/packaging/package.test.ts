@@ -1,0 +1,144 @@
+// What `npm publish` would ship, as a user gets it: packed, installed without scripts and without a compiler, run.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const platform = `linux-${process.arch}`;
+const addon = `prebuilds/${platform}/holdfast.glibc.node`;
+const supervisor = `prebuilds/${platform}/holdfast-supervisor`;
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** The newest glibc that the addon may need: Debian 12's compiler with a dynamic libstdc++ stays at it. */
+const glibcFloor = [2, 34];
+
+const stage = temporaryFolder('stage');
+const project = temporaryFolder('project');
+let entries: { mode: string; name: string }[] = [];
+let installed = '';
+
+const npm = (args: string[], cwd: string) => {
+  const env = { ...process.env, npm_config_cache: join(stage, 'npm-cache'), npm_config_offline: 'true' };
+  const result = spawnSync('npm', args, { cwd, encoding: 'utf8', env });
+  if (result.status !== 0) throw new Error(`npm ${args.join(' ')}: ${result.stderr}`);
+  return result;
+};
+
+const pack = (folder: string): string => {
+  const [packed] = JSON.parse(
+    npm(['pack', folder, '--json', '--ignore-scripts', '--pack-destination', stage], stage).stdout,
+  );
+  return join(stage, packed.filename);
+};
+
+beforeAll(() => {
+  const source = join(stage, 'source');
+  mkdirSync(source);
+  for (const name of [
+    'package.json',
+    'LICENSE',
+    'README.md',
+    'CHANGELOG.md',
+    'binding.gyp',
+    'lib',
+    'native',
+    'docs',
+    'test/demo',
+  ]) {
+    cpSync(join(root, name), join(source, name), { recursive: true });
+  }
+  execFileSync(process.execPath, [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    root,
+    '--outDir',
+    join(source, 'dist'),
+  ]);
+  // CI tests what it would publish; elsewhere the products of the last build stand for it.
+  if (process.env.HOLDFAST_TEST_PREBUILDS) {
+    cpSync(join(root, 'prebuilds'), join(source, 'prebuilds'), { recursive: true });
+  } else {
+    mkdirSync(join(source, 'prebuilds', platform), { recursive: true });
+    copyFileSync(join(root, 'build/Release/holdfast.node'), join(source, addon));
+    copyFileSync(join(root, 'build/Release/holdfast-supervisor'), join(source, supervisor));
+    chmodSync(join(source, supervisor), 0o755);
+  }
+  const tarball = pack(source);
+  entries = execFileSync('tar', ['-tvzf', tarball], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => ({ mode: line.slice(0, 10), name: line.replace(/^.* package\//, '') }));
+
+  const dependencies = Object.keys(manifest.dependencies).map((name) => pack(join(root, 'node_modules', name)));
+  writeFileSync(join(project, 'package.json'), '{ "private": true }');
+  const result = npm(['install', tarball, ...dependencies, '--no-audit', '--no-fund'], project);
+  installed = result.stdout + result.stderr;
+}, 120_000);
+
+describe('the tarball', () => {
+  const names = () => entries.map((entry) => entry.name);
+
+  test('has what a user needs', () => {
+    expect(names()).toEqual(
+      expect.arrayContaining([
+        'package.json',
+        'README.md',
+        'LICENSE',
+        'CHANGELOG.md',
+        'dist/index.js',
+        'dist/index.d.ts',
+      ]),
+    );
+    expect(names()).toEqual(expect.arrayContaining(['lib/index.ts', 'docs/api.md', addon, supervisor]));
+  });
+
+  test('has nothing that makes a package manager build or run anything', () => {
+    expect(
+      names().filter((name) => /(^|\/)binding\.gyp$|^(test|build|\.ci|\.config)\/|build\.mjs$/.test(name)),
+    ).toEqual([]);
+    expect(manifest.gypfile).toBe(false);
+    const lifecycle = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'];
+    expect(Object.keys(manifest.scripts).filter((name) => lifecycle.includes(name))).toEqual([]);
+  });
+
+  test('keeps the supervisor executable', () => {
+    expect(entries.find((entry) => entry.name === supervisor)?.mode).toBe('-rwxr-xr-x');
+  });
+});
+
+describe('the binaries', () => {
+  const dynamic = (name: string) =>
+    execFileSync('objdump', ['-p', join(project, 'node_modules/holdfast', name)], { encoding: 'utf8' });
+
+  test('the supervisor needs no library and no loader', () => {
+    expect(dynamic(supervisor)).not.toMatch(/NEEDED|INTERP/);
+  });
+
+  test('the addon needs no newer glibc than promised', () => {
+    const versions = [...dynamic(addon).matchAll(/GLIBC_(\d+)\.(\d+)/g)].map((match) => [
+      Number(match[1]),
+      Number(match[2]),
+    ]);
+    expect(versions.length).toBeGreaterThan(0);
+    for (const [major = 0, minor = 0] of versions)
+      expect(major * 1000 + minor).toBeLessThanOrEqual(glibcFloor[0]! * 1000 + glibcFloor[1]!);
+  });
+});
+
+describe('installed from the tarball', () => {
+  test('npm has nothing to say about scripts', () => {
+    expect(installed).not.toMatch(/script|gyp/i);
+    expect(existsSync(join(project, 'node_modules/holdfast/build'))).toBe(false);
+  });
+
+  const program = `spawnSandboxed('echo', ['from the package'], { stdio: 'inherit' }).on('close', (code) => process.exit(code ?? 99));`;
+  test.each([
+    ['import', ['--input-type=module', '-e', `import { spawnSandboxed } from 'holdfast'; ${program}`]],
+    ['require', ['-e', `const { spawnSandboxed } = require('holdfast'); ${program}`]],
+  ])('runs a program by %s', (_, args) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: 'from the package\n' });
+  });
+});
