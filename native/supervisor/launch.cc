@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "landlock.h"
+
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // linux/seccomp.h, since Linux 5.19
 #endif
@@ -137,6 +139,8 @@ void drop_capabilities() {
 
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(area, Stage::no_new_privs, errno);
   drop_capabilities();
+
+  if (const int error = confine_by_landlock()) fail(area, Stage::landlock, error);
 
   sock_fprog program = {static_cast<unsigned short>(area->filter_length), area->filter};
   unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
