@@ -123,6 +123,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group) {
   sandbox_.tree.add(tid, tracee->group);
   if (tracee->group == tid && page_mapped_.count(parent_group) != 0) page_mapped_.insert(tid);
   tracees_[tid] = std::move(tracee);
+  if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
 
 void Tracer::on_death(pid_t tid, int status) {
@@ -522,6 +523,7 @@ void Tracer::on_exec(pid_t tid) {
 }
 
 void kill_tree(Tree& tree) {
+  tree.doom();
   tree.while_stable([&] {
     for (const pid_t group : tree.groups()) kill(group, SIGKILL);
   });

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -26,12 +27,17 @@ class Tree {
     return act();
   }
 
+  // From then on every newcomer is killed too: a fork that was under way must not outlive the others.
+  void doom() { doomed_.store(true); }
+  bool doomed() const { return doomed_.load(); }
+
   // For the tracer only.
   void add(pid_t tid, pid_t group);
   void remove(pid_t tid);
   std::mutex& reaping() const { return reaping_; }
 
  private:
+  std::atomic<bool> doomed_{false};
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;
   std::unordered_map<pid_t, pid_t> group_;
