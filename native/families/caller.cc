@@ -55,12 +55,8 @@ pid_t pid_in_fdinfo(const char* name) {
 }
 
 // glibc's wrappers change every thread of a process; these change the calling one.
-int set_uids(uid_t real, uid_t effective) {
-  return syscall(SYS_setresuid, real, effective, -1) == 0 ? 0 : errno;
-}
-int set_gids(gid_t real, gid_t effective) {
-  return syscall(SYS_setresgid, real, effective, -1) == 0 ? 0 : errno;
-}
+int set_uids(uid_t real, uid_t effective) { return syscall(SYS_setresuid, real, effective, -1) == 0 ? 0 : errno; }
+int set_gids(gid_t real, gid_t effective) { return syscall(SYS_setresgid, real, effective, -1) == 0 ? 0 : errno; }
 int set_groups(const std::vector<gid_t>& groups) {
   return syscall(SYS_setgroups, groups.size(), groups.data()) == 0 ? 0 : errno;
 }
@@ -98,6 +94,25 @@ pid_t pid_of_pidfd(pid_t tid, int fd) {
   char name[64];
   snprintf(name, sizeof name, "/proc/%d/fdinfo/%d", tid, fd);
   return pid_in_fdinfo(name);
+}
+
+Stat stat_of(pid_t pid) {
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/stat", pid);
+  std::string text;
+  if (!read_file(name, text)) return {};
+  // The command's name may hold anything, ')' too (proc_pid_stat(5)).
+  const size_t after = text.rfind(')');
+  Stat stat;
+  if (after == std::string::npos ||
+      sscanf(text.c_str() + after + 1, " %c %d %d %d", &stat.state, &stat.parent, &stat.group, &stat.session) != 4)
+    return {};
+  return stat;
+}
+
+bool waits_for_its_parent(const Tree& tree, pid_t pid) {
+  const Stat stat = stat_of(pid);
+  return stat.state == 'Z' && tree.contains(stat.parent);
 }
 
 int read_ids(pid_t tid, Ids& out) {

@@ -9,17 +9,29 @@
 #include "../supervisor/decide.h"
 #include "../supervisor/finish.h"
 #include "../supervisor/held.h"
+#include "../supervisor/tree.h"
 #include "../supervisor/unique_fd.h"
 
 namespace holdfast::families {
 
-// A copy of the caller's descriptor: whatever the tree does to its own number afterwards, the copy stays what was checked.
-// 0, EBADF, ESRCH (the caller is gone), or EPERM where this kernel or container does not let us (pidfd_getfd(2)).
+// A copy of the caller's descriptor: whatever the tree does to its own number afterwards, the copy stays what was
+// checked. 0, EBADF, ESRCH (the caller is gone), or EPERM where this kernel or container does not let us
+// (pidfd_getfd(2)).
 int copy_descriptor(const Held& call, int fd, UniqueFd& out);
 
 // The process behind a pidfd of ours or, by `tid`, of a caller; -1 if it is no pidfd, 0 if that process is reaped.
 pid_t pid_of_pidfd(int fd);
 pid_t pid_of_pidfd(pid_t tid, int fd);
+
+// What /proc/<pid>/stat says of a process; state 0 if it cannot be read.
+struct Stat {
+  char state = 0;
+  pid_t parent = 0, group = 0, session = 0;
+};
+Stat stat_of(pid_t pid);
+// A process of the tree that has ended, and whose parent there has not waited for it yet: the tracer has let go of it,
+// so the tree does not count it any more, but its number still names it.
+bool waits_for_its_parent(const Tree& tree, pid_t pid);
 
 // The ids of a thread, from /proc/<tid>/status.
 struct Ids {
@@ -36,8 +48,8 @@ int read_ids(pid_t tid, Ids& out);
 // Whether the caller is, to the kernel's permission checks, who this thread of the supervisor is.
 bool same_ids_as_ours(pid_t tid);
 
-// The caller's real and effective ids, groups and effective capabilities, put on by this thread for calls that show them
-// to somebody else (SO_PEERCRED, SCM_CREDENTIALS): file system ids alone would show the supervisor's.
+// The caller's real and effective ids, groups and effective capabilities, put on by this thread for calls that show
+// them to somebody else (SO_PEERCRED, SCM_CREDENTIALS): file system ids alone would show the supervisor's.
 class AsPeer {
  public:
   explicit AsPeer(const Held& call);

@@ -1,7 +1,8 @@
-// Sockets. An address of the internet or an abstract name is copied to the sealed page and the caller's own call goes on
-// with the copy. A path cannot be: the kernel would resolve it again, in a directory that the tree may be changing. So the
-// supervisor resolves it once, pins what it finds, and acts on a copy of the caller's socket with the pinned object. The
-// peer then sees the supervisor's pid in SO_PEERCRED and SCM_CREDENTIALS, and the caller's own uid, gid and groups.
+// Sockets. An address of the internet or an abstract name is copied to the sealed page and the caller's own call goes
+// on with the copy. A path cannot be: the kernel would resolve it again, in a directory that the tree may be changing.
+// So the supervisor resolves it once, pins what it finds, and acts on a copy of the caller's socket with the pinned
+// object. The peer then sees the supervisor's pid in SO_PEERCRED and SCM_CREDENTIALS, and the caller's own uid, gid and
+// groups.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -36,8 +37,8 @@ using protocol::kBind;
 using protocol::kConnect;
 using protocol::kWrite;
 
-constexpr size_t kMaxControl = 3072;            // of sendmsg; 253 descriptors, the kernel's own limit, need 1032
-constexpr size_t kMaxSegments = 1024;           // UIO_MAXIOV
+constexpr size_t kMaxControl = 3072;              // of sendmsg; 253 descriptors, the kernel's own limit, need 1032
+constexpr size_t kMaxSegments = 1024;             // UIO_MAXIOV
 constexpr size_t kMaxDatagram = size_t{4} << 20;  // to a unix path; the kernel's default limit is 208 KiB
 
 // A socket address as copied from the caller: what is judged, and what the kernel will be given.
@@ -231,8 +232,8 @@ int copy_unix_socket(const Held& call, UniqueFd& out) {
   return domain == AF_UNIX ? 0 : EAFNOSUPPORT;
 }
 
-// Whether nobody in the tree can make this name mean something else. To replace an existing file or directory on the way
-// one has to rename or remove something, which takes the right to write there, or a hook that allows it.
+// Whether nobody in the tree can make this name mean something else. To replace an existing file or directory on the
+// way one has to rename or remove something, which takes the right to write there, or a hook that allows it.
 bool name_is_fixed(const Sandbox& sandbox, std::string_view canonical) {
   if (sandbox.config.hooked(Event::rename) || sandbox.config.hooked(Event::unlink)) return false;
   for (size_t end = 1; end <= canonical.size(); end++) {
@@ -242,8 +243,8 @@ bool name_is_fixed(const Sandbox& sandbox, std::string_view canonical) {
   return true;
 }
 
-// Where the caller's socket cannot be copied (Docker's default profile): its own call goes on with the canonical name, if
-// that is sure to lead to what was approved.
+// Where the caller's socket cannot be copied (Docker's default profile): its own call goes on with the canonical name,
+// if that is sure to lead to what was approved.
 Finish bounce_canonical(Sandbox& sandbox, const Held& call, const Resolved& where, std::string_view fixed, Name& name) {
   if (!name_is_fixed(sandbox, fixed)) {
     report(sandbox, call, EPERM, "the socket cannot be reached safely: pidfd_getfd is not allowed here", where.path);
@@ -284,8 +285,8 @@ bool own_working_directory() {
   return own;
 }
 
-// Makes the socket's file by its plain name in the pinned directory. A name of /proc/self/fd/N/name would not always fit
-// into an address, and would be what getsockname() shows.
+// Makes the socket's file by its plain name in the pinned directory. A name of /proc/self/fd/N/name would not always
+// fit into an address, and would be what getsockname() shows.
 Finish bind_path(const Held& call, int socket, const Resolved& where) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(ENOENT);
   if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
@@ -307,7 +308,8 @@ Finish bind_path(const Held& call, int socket, const Resolved& where) {
 }
 
 // Reads the datagram and sends it. The result as the kernel's: bytes sent, or a negative errno.
-int64_t send_to_path(const Held& call, int socket, const Resolved& where, const std::vector<iovec>& segments, int flags) {
+int64_t send_to_path(const Held& call, int socket, const Resolved& where, const std::vector<iovec>& segments,
+                     int flags) {
   size_t total = 0;
   for (const iovec& segment : segments) {
     if (segment.iov_len > kMaxDatagram - total) return -EMSGSIZE;
@@ -328,7 +330,8 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
   const AsPeer peer(call);
   if (peer.error != 0) return peer.error == ESRCH ? -ESRCH : -EPERM;
   const MayBlock may_block(call);
-  const ssize_t sent = sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
+  const ssize_t sent =
+      sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
   return sent >= 0 ? sent : -errno;
 }
 
@@ -356,9 +359,11 @@ bool names_a_route(const std::vector<uint8_t>& control) {
   for (size_t at = 0; control.size() - at >= sizeof(cmsghdr);) {
     cmsghdr head;
     memcpy(&head, control.data() + at, sizeof head);
-    if (head.cmsg_len < sizeof head || head.cmsg_len > control.size() - at) return false;  // the kernel stops there: EINVAL
+    if (head.cmsg_len < sizeof head || head.cmsg_len > control.size() - at)
+      return false;  // the kernel stops there: EINVAL
     if (head.cmsg_level == IPPROTO_IP && head.cmsg_type == IP_RETOPTS) return true;
-    if (head.cmsg_level == IPPROTO_IPV6 && (head.cmsg_type == IPV6_RTHDR || head.cmsg_type == IPV6_2292RTHDR)) return true;
+    if (head.cmsg_level == IPPROTO_IPV6 && (head.cmsg_type == IPV6_RTHDR || head.cmsg_type == IPV6_2292RTHDR))
+      return true;
     at += std::min(control.size() - at, CMSG_ALIGN(head.cmsg_len));
   }
   return false;
@@ -380,7 +385,8 @@ int read_message(const Held& call, uint64_t from, Message& out) {
   return call.read(reinterpret_cast<uint64_t>(out.header.msg_control), out.control.data(), out.control.size());
 }
 
-// The header, the address and the control data go to the slot; the data's own place stays, as nobody judges what it says.
+// The header, the address and the control data go to the slot; the data's own place stays, as nobody judges what it
+// says.
 std::unique_ptr<Bounce> bounce_message(const Held& call, const Message& message) {
   auto bounce = std::make_unique<Bounce>();
   msghdr header = message.header;
@@ -488,7 +494,8 @@ Finish send_to(Sandbox& sandbox, Held& call) {
     const int copied = copy_unix_socket(call, socket);
     if (copied == 0) {
       const std::vector<iovec> segments = {{reinterpret_cast<void*>(call.arg(Arg::buffer)), call.arg(Arg::size)}};
-      const int64_t sent = send_to_path(call, socket.get(), judged.where, segments, static_cast<int>(call.arg(Arg::flags)));
+      const int64_t sent =
+          send_to_path(call, socket.get(), judged.where, segments, static_cast<int>(call.arg(Arg::flags)));
       return call.still_held() ? Finish::answer(sent) : Finish::gone();
     }
     if (copied != EPERM) return Finish::error(copied);
@@ -570,8 +577,8 @@ Finish listen_socket(Sandbox& sandbox, Held& call) {
         if (!decision.allowed()) return refusal(decision);
       }
       if (listen(socket.get(), backlog) != 0) return Finish::error(errno);
-      // Its port was the passing one of a connection that another thread dissolved just now: listening on another port is
-      // not what was approved.
+      // Its port was the passing one of a connection that another thread dissolved just now: listening on another port
+      // is not what was approved.
       if (port != 0 && port_of(socket.get()) != port) {
         shutdown(socket.get(), SHUT_RDWR);
         report(sandbox, call, EACCES, "the socket lost its address while it was to listen");

@@ -1,0 +1,43 @@
+// The working directory. The kernel walks the path again in the caller, and may end elsewhere if the tree changes it
+// meanwhile; nothing is lost by that, as every later relative path starts from the directory that it really is.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <memory>
+#include <string_view>
+
+#include "../supervisor/resolve.h"
+#include "caller.h"
+#include "handlers.h"
+
+namespace holdfast::families {
+
+Finish change_directory(Sandbox& sandbox, Held& call) {
+  auto bounce = std::make_unique<Bounce>();
+  char path[Bounce::kCapacity];  // PATH_MAX, as the kernel reads it
+  const ssize_t length = call.read_string(call.arg(Arg::path), path, sizeof path);
+  if (length < 0) return length == -ESRCH ? Finish::gone() : Finish::answer(length);
+  Resolved where;
+  const int error = resolve_text(sandbox, call, AT_FDCWD, {path, static_cast<size_t>(length)}, kFollow, where);
+  if (error != 0) return Finish::error(error);
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = {where.path, 0, false};
+  facts.path_count = 1;
+  const Decision decision = decide(sandbox, call, facts);
+  if (!decision.allowed() && decision.kind != Decision::Kind::redirect) return refusal(decision);
+  struct stat status;
+  if (fstat(where.object.get(), &status) != 0) return Finish::error(errno);
+  if (!S_ISDIR(status.st_mode)) return Finish::error(ENOTDIR);
+  std::string_view to = {path, static_cast<size_t>(length)};
+  if (decision.kind == Decision::Kind::redirect) to = decision.data;
+  if (to.size() >= Bounce::kCapacity) return Finish::error(ENAMETOOLONG);
+  const int64_t at = bounce->append(to.data(), to.size());
+  bounce->bytes[to.size()] = '\0';
+  bounce->size = static_cast<uint32_t>(to.size() + 1);
+  bounce->pointer(call.row->index(Arg::path), at);
+  return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
+}
+
+}  // namespace holdfast::families

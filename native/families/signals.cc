@@ -1,0 +1,218 @@
+// Signals stay within the tree. A caller's signal to itself goes on as it is: its number is its own while it runs. Any
+// other is sent by the supervisor while nothing of the tree is reaped, so that the number that was checked is the
+// process that is meant; its receiver finds the supervisor's pid in si_pid (the kernel lets nobody choose that for
+// kill).
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../supervisor/tree.h"
+#include "caller.h"
+#include "handlers.h"
+
+namespace holdfast::families {
+namespace {
+
+constexpr unsigned kThreadFlag = 1;  // PIDFD_SIGNAL_THREAD, linux/pidfd.h, since Linux 6.9
+constexpr unsigned kGroupFlag = 2;   // PIDFD_SIGNAL_THREAD_GROUP
+
+// What a held call wants to send, and to whom.
+struct Signal {
+  int number = 0;
+  bool with_info = false;  // rt_*sigqueueinfo, pidfd_send_signal with one
+  siginfo_t info = {};
+};
+
+// As the kernel's check_kill_permission, for the caller instead of the supervisor.
+bool may_signal(const Ids& sender, pid_t sender_process, pid_t target, int signal) {
+  Ids ids;
+  if (read_ids(target, ids) != 0) return false;
+  for (const uid_t mine : {sender.effective_uid, sender.real_uid})
+    if (mine == ids.real_uid || mine == ids.saved_uid) return true;
+  if (sender.capable(CAP_KILL)) return true;
+  if (signal != SIGCONT) return false;
+  const pid_t session = stat_of(sender_process).session;
+  return session != 0 && session == stat_of(target).session;
+}
+
+// To a process (`thread` 0) or one of its threads. 0 or a positive errno.
+int send_now(const Signal& signal, pid_t process, pid_t thread) {
+  siginfo_t info = signal.info;
+  long result;
+  if (signal.with_info && thread != 0)
+    result = syscall(SYS_rt_tgsigqueueinfo, process, thread, signal.number, &info);
+  else if (signal.with_info)
+    result = syscall(SYS_rt_sigqueueinfo, process, signal.number, &info);
+  else if (thread != 0)
+    result = syscall(SYS_tgkill, process, thread, signal.number);
+  else
+    result = kill(process, signal.number);
+  return result == 0 ? 0 : errno;
+}
+
+// Who is outside the tree is not the tree's to signal; who does not exist, nobody's. Signals to the dead do nothing.
+// `target` is a process or, negative, a process group.
+Finish outside(Sandbox& sandbox, const Held& call, pid_t target, int signal) {
+  if (waits_for_its_parent(sandbox.tree, target < 0 ? -target : target))
+    return Finish::error(signal < 0 || signal > _NSIG - 1 ? EINVAL : 0);
+  if (target == 0 || (kill(target, 0) != 0 && errno == ESRCH)) return Finish::error(ESRCH);
+  report(sandbox, call, EPERM, "the signal would leave the tree");
+  return Finish::error(EPERM);
+}
+
+// Asks the hooks. True: go on.
+bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, Finish& finish) {
+  if (!sandbox.config.hooked(Event::signal)) return true;
+  Facts facts;
+  facts.event = Event::signal;
+  facts.target_pid = target;
+  facts.signal = signal;
+  const Decision decision = decide(sandbox, call, facts);
+  if (decision.allowed()) return true;
+  finish = refusal(decision);
+  return false;
+}
+
+// `target` is any thread's number; `process` what tgkill names as its process, or 0.
+Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t target, pid_t process, bool to_thread) {
+  const pid_t own = call.tgid();
+  const pid_t found = sandbox.tree.group_of(target);
+  if (found == 0) return outside(sandbox, call, target, signal.number);
+  if (process != 0 && process != found) return Finish::error(ESRCH);
+  Finish refused;
+  if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
+  if (target == call.tid || target == own || process == own) return Finish::proceed();
+  if (signal.with_info && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
+  Ids sender;
+  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
+  if (!call.still_held()) return Finish::gone();
+  const int error = sandbox.tree.while_stable([&] {
+    const pid_t group = sandbox.tree.group_of(target);
+    if (group == 0 || group != found) return ESRCH;
+    if (!may_signal(sender, own, group, signal.number)) return EPERM;
+    return send_now(signal, group, to_thread ? target : 0);
+  });
+  return Finish::answer(-error);
+}
+
+// To a process group, or to all (`group` 0), as far as they are in the tree.
+Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t group) {
+  const pid_t own = call.tgid();
+  Finish refused;
+  if (!hooks_agree(sandbox, call, group == 0 ? -1 : -group, signal.number, refused)) return refused;
+  Ids sender;
+  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
+  if (!call.still_held()) return Finish::gone();
+  bool found = false, sent = false;
+  int error = ESRCH;
+  sandbox.tree.while_stable([&] {
+    for (const pid_t process : sandbox.tree.groups()) {
+      // kill(2): -1 does not reach the caller itself; a group that it belongs to does.
+      if (group == 0 ? process == own : stat_of(process).group != group) continue;
+      found = true;
+      const int failed = may_signal(sender, own, process, signal.number) ? send_now(signal, process, 0) : EPERM;
+      if (failed == 0)
+        sent = true;
+      else
+        error = failed;
+    }
+  });
+  if (sent) return Finish::answer(0);
+  if (found || group == 0) return Finish::error(error);
+  return outside(sandbox, call, -group, signal.number);
+}
+
+Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
+  const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
+  // Not PIDFD_SIGNAL_PROCESS_GROUP: EINVAL, as before Linux 6.9.
+  if ((flags & ~(kThreadFlag | kGroupFlag)) != 0) return Finish::error(EINVAL);
+  UniqueFd copy;
+  const int fd = call.fd(Arg::pidfd);
+  const int copied = copy_descriptor(call, fd, copy);
+  if (copied != 0 && copied != EPERM) return Finish::error(copied);
+  const pid_t target = copied == 0 ? pid_of_pidfd(copy.get()) : pid_of_pidfd(call.tid, fd);
+  if (!call.still_held()) return Finish::gone();
+  if (target < 0) return Finish::error(EBADF);
+  if (target == 0) return Finish::error(ESRCH);
+  const pid_t found = sandbox.tree.group_of(target);
+  if (found == 0) return outside(sandbox, call, target, signal.number);
+  Finish refused;
+  if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
+  if (signal.with_info) {
+    // pidfd_send_signal(2): the information's own number must be the same.
+    if (signal.info.si_signo != signal.number) return Finish::error(EINVAL);
+    const bool to_itself = target == call.tid || target == call.tgid();
+    if (!to_itself && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
+    if (to_itself && signal.info.si_code >= 0) return Finish::error(EPERM);  // nobody but itself can; it has kill()
+  }
+  Ids sender;
+  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
+  if (!call.still_held()) return Finish::gone();
+  const int error = sandbox.tree.while_stable([&] {
+    if (sandbox.tree.group_of(target) != found) return ESRCH;
+    if (!may_signal(sender, call.tgid(), found, signal.number)) return EPERM;
+    // A copy means the same process for ever; without one, the number does while nothing is reaped.
+    if (!copy) return send_now(signal, found, (flags & kThreadFlag) != 0 ? target : 0);
+    siginfo_t info = signal.info;
+    return syscall(SYS_pidfd_send_signal, copy.get(), signal.number, signal.with_info ? &info : nullptr, flags) == 0
+               ? 0
+               : errno;
+  });
+  return Finish::answer(-error);
+}
+
+}  // namespace
+
+Finish send_signal(Sandbox& sandbox, Held& call) {
+  Signal signal;
+  signal.number = static_cast<int>(call.arg(Arg::signal));
+  const uint64_t info_at = call.arg(Arg::info);
+  if (call.has(Arg::info) && (info_at != 0 || !call.has(Arg::pidfd))) {
+    const int error = call.read(info_at, &signal.info, sizeof signal.info);
+    if (error != 0) return error == -ESRCH ? Finish::gone() : Finish::answer(error);
+    signal.info.si_signo = call.has(Arg::pidfd) ? signal.info.si_signo : signal.number;
+    signal.with_info = true;
+  }
+  if (call.has(Arg::pidfd)) return send_by_pidfd(sandbox, call, signal);
+
+  const pid_t pid = static_cast<pid_t>(call.arg(Arg::pid));
+  if (call.has(Arg::tid)) {
+    const pid_t tid = static_cast<pid_t>(call.arg(Arg::tid));
+    if (tid <= 0 || (call.has(Arg::pid) && pid <= 0)) return Finish::error(EINVAL);
+    return send_to_one(sandbox, call, signal, tid, call.has(Arg::pid) ? pid : 0, true);
+  }
+  if (pid > 0) return send_to_one(sandbox, call, signal, pid, 0, false);
+  if (signal.with_info) return Finish::error(ESRCH);  // rt_sigqueueinfo knows no groups
+  if (pid == -1) return send_to_group(sandbox, call, signal, 0);
+  if (pid == INT32_MIN) return Finish::error(ESRCH);  // kill(2) in the kernel: its negation is no number
+  const pid_t group = pid == 0 ? stat_of(call.tgid()).group : -pid;
+  if (!call.still_held()) return Finish::gone();
+  if (group <= 0) return Finish::error(ESRCH);
+  return send_to_group(sandbox, call, signal, group);
+}
+
+Finish open_pidfd(Sandbox& sandbox, Held& call) {
+  const pid_t pid = static_cast<pid_t>(call.arg(Arg::pid));
+  const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
+  if (pid <= 0) return Finish::error(EINVAL);
+  // Opened first, looked at then: what the descriptor names cannot become another process.
+  UniqueFd opened;
+  bool ours = false;
+  const int error = sandbox.tree.while_stable([&] {
+    opened.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, flags)));
+    if (!opened) return errno;
+    ours = sandbox.tree.contains(pid);
+    return 0;
+  });
+  if (error != 0) return Finish::error(error);
+  // A child that has ended already: asked for a second time whether it is not reaped, so that what was read was its
+  // own.
+  if (!ours && waits_for_its_parent(sandbox.tree, pid) && pid_of_pidfd(opened.get()) == pid) ours = true;
+  if (ours) return Finish::hand_over(static_cast<UniqueFd&&>(opened), true);
+  report(sandbox, call, EPERM, "the process is not in the tree");
+  return Finish::error(EPERM);
+}
+
+}  // namespace holdfast::families
