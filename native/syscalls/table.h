@@ -62,7 +62,7 @@ struct Row {
   Way way;
   int16_t error;    // errno (positive) of refuse and absent; 0 for the others
   Guard guard;
-  uint8_t handler;  // index into the dispatcher's list (families/handlers.h)
+  uint16_t handler; // place in the table, and so in the dispatcher's list of handlers
   Arg args[6];
   const char* reason;  // why it is refused, or why letting it by is harmless where that is not plain
 
@@ -85,5 +85,7 @@ const char* to_string(Arg);
 const char* to_string(Family);
 const char* to_string(Guard);
 const char* to_string(Event);  // protocol/events.def
+// One JSON object a line, for docs/generate-syscalls.mjs and the tests (supervisor option --table).
+void print_table(int fd);
 
 }  // namespace holdfast
