@@ -355,6 +355,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
       resume(tracee);
       return;
     }
+    bounce.place(BouncePage::address(tracee.slot));
     sandbox_.page.fill(tracee.slot, bounce.bytes, bounce.size);
   }
   for (int i = 0; i < bounce.replaced; i++) {
