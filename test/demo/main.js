@@ -106,21 +106,8 @@ function sandboxed() {
     ...options,
     policy: {
       files: {
-        read: [
-          '/usr',
-          '/bin',
-          '/lib',
-          '/lib64',
-          '/etc',
-          '/proc',
-          '/sys',
-          '/dev',
-          nodePrefix,
-          project,
-          tarball,
-          join(work, 'tmp'),
-        ],
-        write: [project, join(work, 'tmp'), '/dev/null'],
+        read: [nodePrefix, project, tarball, join(work, 'tmp')],
+        write: [project, join(work, 'tmp')],
         deny: [join(home, '.ssh')],
       },
     },
