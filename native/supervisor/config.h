@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "../protocol/protocol.h"
@@ -13,33 +15,65 @@ namespace holdfast {
 
 // One registered hook's filter. A hook without a filter has no pattern and all access bits.
 struct HookFilter {
-  uint32_t hook;
-  protocol::Event event;
-  uint8_t access;          // asked if any of these bits is wanted; all bits: always
-  bool has_pattern;
-  Glob pattern;            // on the canonical path (either path of rename and link)
+  uint32_t hook = 0;
+  protocol::Event event = protocol::Event::none;
+  uint8_t access = 0;  // asked if any of these bits is wanted; all bits: always
+  bool has_pattern = false;
+  Glob pattern;  // on the canonical path (either path of rename and link), or a unix socket's
   uint16_t port_low = 0;
   uint16_t port_high = 65535;
   bool has_port = false;
 };
 
 struct Config {
+  static constexpr size_t kMaxBytes = 64u << 20;  // of a configuration
+
   bool wait_for_tree = false;  // descendants may outlive the command
   bool any_exec = true;        // whatever may be read may be executed
   std::string command;         // as resolved by the supervisor, canonical; may be executed and read in any case
   Rules rules;
-  std::vector<HookFilter> hooks;                        // in order of registration
+  std::vector<HookFilter> hooks;                          // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
-  std::vector<std::string> proc_mounts;                 // mount points of procfs, from /proc/self/mountinfo
+  std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, from /proc/self/mountinfo
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
 
-  // Reads a configuration blob. On failure false and the reason in `error` ("fileRule: no path").
-  // Paths of rules are canonicalised here, with the supervisor's (= the tree's) root and cwd: a rule on a path that does
-  // not exist is kept as its canonical parent + the rest; symbolic links on the way become visible names.
+  // Reads a configuration blob. On failure false and the reason in `error` ("fileRule 3: no path").
+  // Paths of rules are canonicalised here, with the supervisor's (= the tree's) root and cwd: a rule on a path that
+  // does not exist is kept as its canonical parent + the rest; symbolic links on the way become visible names. `self`
+  // and `thread-self` of /proc stay as they are: each process has its own (decide.cc knows).
   bool parse(const uint8_t* data, size_t size, std::string& error);
+};
+
+// Mount points of procfs in the text of /proc/<pid>/mountinfo.
+std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
+
+// Where a path leads, and which symbolic links stand on the way.
+struct CanonicalPath {
+  struct Link {
+    std::string place;  // its own canonical name
+    std::string rest;   // what follows it, with a slash in front; empty for the last component
+  };
+  std::string path;
+  std::vector<Link> links;
+};
+
+// Follows paths as realpath(3) does, but to where a missing name would be, and asks about each name once only.
+class Canonicaliser {
+ public:
+  explicit Canonicaliser(const std::vector<std::string>& proc_mounts) : proc_mounts_(proc_mounts) {}
+  // 0 or a positive errno: ENOENT (empty), or what getcwd(3) says for a relative path.
+  int follow(std::string_view path, CanonicalPath& out);
+
+ private:
+  bool may_be_link(const std::string& parent, std::string_view name) const;
+  // The target of a symbolic link; empty if the name is none, or cannot be looked at.
+  const std::string& target_of(const std::string& name);
+
+  const std::vector<std::string>& proc_mounts_;
+  std::unordered_map<std::string, std::string> targets_;
 };
 
 }  // namespace holdfast

@@ -1,0 +1,400 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "../protocol/tlv.h"
+#include "unique_fd.h"
+
+namespace holdfast {
+
+using protocol::Event;
+using protocol::Field;
+using protocol::FieldReader;
+using protocol::Tag;
+
+namespace {
+
+constexpr int kMostLinks = 40;  // MAXSYMLINKS, path_resolution(7)
+constexpr uint8_t kAllAccess = protocol::kRead | protocol::kWrite | protocol::kExecute;
+constexpr uint8_t kAllOperations = protocol::kConnect | protocol::kBind;
+
+const char* name_of(Tag tag) {
+  switch (tag) {
+#define FIELD(name, tag) \
+  case Tag::name##_:     \
+    return #name;
+#include "../protocol/fields.def"
+#undef FIELD
+  }
+  return nullptr;
+}
+
+std::string shown(Tag tag) {
+  const char* name = name_of(tag);
+  return name != nullptr ? name : "field " + std::to_string(static_cast<unsigned>(tag));
+}
+
+// The fields of one rule, each at most once, each of the kind and within the range that it must have. The first thing
+// that is wrong is kept; everything after it is of no interest.
+class RuleReader {
+ public:
+  RuleReader(const Field& rule, std::string where, std::initializer_list<Tag> known, std::string& error)
+      : where_(std::move(where)), error_(error) {
+    FieldReader reader(rule);
+    Field field;
+    while (ok_ && reader.next(field)) take(field, known);
+    if (reader.bad()) fail("its fields are cut off");
+  }
+
+  bool ok() const { return ok_; }
+
+  bool has(Tag tag) const { return find(tag) != nullptr; }
+
+  int64_t number(Tag tag, int64_t low, int64_t high) {
+    const Field* field = find(tag);
+    if (field == nullptr) return fail("no " + shown(tag)), low;
+    return checked(*field, low, high);
+  }
+  int64_t number(Tag tag, int64_t low, int64_t high, int64_t otherwise) {
+    const Field* field = find(tag);
+    return field == nullptr ? otherwise : checked(*field, low, high);
+  }
+
+  std::string_view text(Tag tag) {
+    const Field* field = find(tag);
+    if (field == nullptr || field->size == 0) return fail("no " + shown(tag)), "";
+    if (field->size >= PATH_MAX) return fail(shown(tag) + " is too long"), "";
+    if (field->text().find('\0') != std::string_view::npos) return fail(shown(tag) + " contains a NUL byte"), "";
+    return field->text();
+  }
+
+  std::string_view bytes(Tag tag, size_t size) {
+    const Field* field = find(tag);
+    if (field == nullptr) return fail("no " + shown(tag)), "";
+    if (field->size != size) return fail(shown(tag) + " has " + std::to_string(field->size) + " bytes"), "";
+    return field->text();
+  }
+
+  void fail(const std::string& what) {
+    if (ok_) error_ = where_ + ": " + what;
+    ok_ = false;
+  }
+
+ private:
+  void take(const Field& field, std::initializer_list<Tag> known) {
+    if (std::find(known.begin(), known.end(), field.tag) == known.end()) {
+      fail(shown(field.tag) + " is not expected");
+    } else if (has(field.tag)) {
+      fail(shown(field.tag) + " is there twice");
+    } else {
+      fields_.push_back(field);
+    }
+  }
+
+  const Field* find(Tag tag) const {
+    for (const Field& field : fields_)
+      if (field.tag == tag) return &field;
+    return nullptr;
+  }
+
+  int64_t checked(const Field& field, int64_t low, int64_t high) {
+    if (field.size != 8) return fail(shown(field.tag) + " is not a number"), low;
+    const int64_t value = field.number();
+    if (value < low || value > high) return fail(shown(field.tag) + " is " + std::to_string(value)), low;
+    return value;
+  }
+
+  std::string where_;
+  std::string& error_;
+  std::vector<Field> fields_;
+  bool ok_ = true;
+};
+
+Effect read_effect(RuleReader& rule) { return static_cast<Effect>(rule.number(Tag::effect_, 1, 2)); }
+
+class Parser {
+ public:
+  Parser(Config& config, std::string& error) : config_(config), error_(error), paths_(config.proc_mounts) {}
+
+  bool take(const Field& field) {
+    switch (field.tag) {
+      case Tag::options_:
+        return options(field);
+      case Tag::fileRule_:
+        return file_rule(field);
+      case Tag::addressRule_:
+        return address_rule(field);
+      case Tag::unixRule_:
+        return unix_rule(field);
+      case Tag::hookRule_:
+        return hook_rule(field);
+      default:
+        error_ = shown(field.tag) + " is not expected";
+        return false;
+    }
+  }
+
+ private:
+  static std::string numbered(const char* name, size_t number) {
+    return std::string(name) + " " + std::to_string(number);
+  }
+
+  bool options(const Field& field) {
+    RuleReader options(field, "options", {Tag::waitForTree_, Tag::anyExec_}, error_);
+    if (seen_options_) options.fail("they are there twice");
+    seen_options_ = true;
+    config_.wait_for_tree = options.number(Tag::waitForTree_, 0, 1, 0) != 0;
+    config_.any_exec = options.number(Tag::anyExec_, 0, 1, 1) != 0;
+    return options.ok();
+  }
+
+  bool canonical(RuleReader& rule, std::string_view path, CanonicalPath& out) {
+    const int error = paths_.follow(path, out);
+    if (error != 0) rule.fail("path " + std::string(path) + " cannot be followed, errno " + std::to_string(error));
+    return error == 0;
+  }
+
+  bool file_rule(const Field& field) {
+    RuleReader rule(field, numbered("fileRule", file_rules_++), {Tag::effect_, Tag::access_, Tag::path_, Tag::label_},
+                    error_);
+    const Effect effect = read_effect(rule);
+    const auto access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess));
+    const std::string_view path = rule.text(Tag::path_);
+    const std::string_view label = rule.text(Tag::label_);
+    CanonicalPath where;
+    if (!rule.ok() || !canonical(rule, path, where)) return false;
+    bool added = config_.rules.add_path(where.path, access, effect, label);
+    for (const CanonicalPath::Link& link : where.links) {
+      // What is allowed by way of a link can be reached by it. What is denied by way of one stays denied if somebody
+      // who may write there replaces the link by something else.
+      added =
+          added && (effect == Effect::allow ? config_.rules.add_visible(link.place)
+                                            : config_.rules.add_path(link.place + link.rest, access, effect, label));
+    }
+    if (!added) rule.fail("path " + std::string(path) + " is no path for a rule");
+    return rule.ok();
+  }
+
+  bool address_rule(const Field& field) {
+    RuleReader rule(field, numbered("addressRule", address_rules_++),
+                    {Tag::effect_, Tag::operations_, Tag::family_, Tag::bytes_, Tag::prefix_, Tag::portLow_,
+                     Tag::portHigh_, Tag::label_},
+                    error_);
+    const Effect effect = read_effect(rule);
+    const auto operations = static_cast<uint8_t>(rule.number(Tag::operations_, 1, kAllOperations));
+    const auto family = static_cast<uint16_t>(rule.number(Tag::family_, AF_INET, AF_INET6));
+    if (family != AF_INET && family != AF_INET6) rule.fail("family is " + std::to_string(family));
+    const size_t size = family == AF_INET ? 4 : 16;
+    const std::string_view bytes = rule.bytes(Tag::bytes_, size);
+    const auto prefix = static_cast<unsigned>(rule.number(Tag::prefix_, 0, static_cast<int64_t>(size) * 8));
+    const auto low = static_cast<uint16_t>(rule.number(Tag::portLow_, 0, 65535, 0));
+    const auto high = static_cast<uint16_t>(rule.number(Tag::portHigh_, low, 65535, 65535));
+    const std::string_view label = rule.text(Tag::label_);
+    if (!rule.ok()) return false;
+    if (!config_.rules.add_address(family, reinterpret_cast<const uint8_t*>(bytes.data()), prefix, low, high,
+                                   operations, effect, label))
+      rule.fail("it is no rule for an address");
+    return rule.ok();
+  }
+
+  bool unix_rule(const Field& field) {
+    RuleReader rule(field, numbered("unixRule", unix_rules_++),
+                    {Tag::effect_, Tag::operations_, Tag::path_, Tag::label_}, error_);
+    const Effect effect = read_effect(rule);
+    const auto operations = static_cast<uint8_t>(rule.number(Tag::operations_, 1, kAllOperations));
+    const std::string_view label = rule.text(Tag::label_);
+    std::string_view path = rule.text(Tag::path_);
+    CanonicalPath where;
+    if (!rule.ok()) return false;
+    if (path[0] != '@') {
+      if (!canonical(rule, path, where)) return false;
+      path = where.path;
+    }
+    bool added = config_.rules.add_unix(path, operations, effect, label);
+    if (effect == Effect::deny)
+      for (const CanonicalPath::Link& link : where.links)
+        added = added && config_.rules.add_unix(link.place + link.rest, operations, effect, label);
+    if (!added) rule.fail("path " + std::string(path) + " is no name for a rule");
+    return rule.ok();
+  }
+
+  bool hook_rule(const Field& field) {
+    RuleReader rule(field, numbered("hookRule", hook_rules_++),
+                    {Tag::hook_, Tag::event_, Tag::access_, Tag::pattern_, Tag::portLow_, Tag::portHigh_}, error_);
+    HookFilter filter;
+    filter.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
+    filter.event = static_cast<Event>(rule.number(Tag::event_, 0, protocol::kEventCount - 1));
+    filter.access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess, kAllAccess));
+    filter.has_pattern = rule.has(Tag::pattern_);
+    if (filter.has_pattern) {
+      const std::string_view pattern = rule.text(Tag::pattern_);
+      if (rule.ok() && !filter.pattern.compile(pattern)) rule.fail("pattern " + std::string(pattern) + " is not valid");
+    }
+    filter.has_port = rule.has(Tag::portLow_) || rule.has(Tag::portHigh_);
+    filter.port_low = static_cast<uint16_t>(rule.number(Tag::portLow_, 0, 65535, 0));
+    filter.port_high = static_cast<uint16_t>(rule.number(Tag::portHigh_, filter.port_low, 65535, 65535));
+    if (!rule.ok()) return false;
+    config_.hooks_of[static_cast<unsigned>(filter.event)].push_back(static_cast<uint32_t>(config_.hooks.size()));
+    config_.hooks.push_back(std::move(filter));
+    return true;
+  }
+
+  Config& config_;
+  std::string& error_;
+  Canonicaliser paths_;
+  bool seen_options_ = false;
+  size_t file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
+};
+
+// Splits off the text before the next `separator`; all of it if there is none.
+std::string_view split(std::string_view& text, char separator) {
+  const size_t end = std::min(text.find(separator), text.size());
+  const std::string_view head = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return head;
+}
+
+// Space, tab, newline and backslash are written as \ooo (proc_pid_mountinfo(5)).
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); at++) {
+    unsigned value = 0;
+    const char* const digits = text.data() + at + 1;
+    if (text[at] == '\\' && at + 3 < text.size() && std::from_chars(digits, digits + 3, value, 8).ptr == digits + 3 &&
+        value < 256) {
+      out += static_cast<char>(value);
+      at += 3;
+    } else {
+      out += text[at];
+    }
+  }
+  return out;
+}
+
+std::string read_file(const char* path) {
+  std::string out;
+  const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  char buffer[4096];
+  ssize_t got;
+  while (fd && (got = read(fd.get(), buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
+  std::vector<std::string> out;
+  while (!mountinfo.empty()) {
+    std::string_view line = split(mountinfo, '\n');
+    // The mount point is the fifth field; the type follows a lone hyphen, with any number of fields before it.
+    const size_t hyphen = line.find(" - ");
+    if (hyphen == line.npos) continue;
+    std::string_view type = line.substr(hyphen + 3);
+    if (split(type, ' ') != "proc") continue;
+    for (int i = 0; i < 4; i++) split(line, ' ');
+    out.push_back(unescape(split(line, ' ')));
+  }
+  return out;
+}
+
+bool Canonicaliser::may_be_link(const std::string& parent, std::string_view name) const {
+  for (const std::string& mount : proc_mounts_) {
+    if (parent.size() < mount.size() || parent.compare(0, mount.size(), mount) != 0) continue;
+    if (parent.size() == mount.size()) return name != "self" && name != "thread-self";
+    // The links of a process lead to what it has open, which is nothing that a rule could mean by their names.
+    if (parent[mount.size()] == '/') return false;
+  }
+  return true;
+}
+
+const std::string& Canonicaliser::target_of(const std::string& name) {
+  const auto [at, is_new] = targets_.try_emplace(name);
+  if (is_new) {
+    char target[PATH_MAX];
+    const ssize_t length = readlink(name.c_str(), target, sizeof target);
+    if (length > 0) at->second.assign(target, static_cast<size_t>(length));
+  }
+  return at->second;
+}
+
+int Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
+  out = {};
+  if (path.empty()) return ENOENT;
+  std::string left(path);
+  if (path[0] != '/') {
+    char cwd[PATH_MAX];
+    if (getcwd(cwd, sizeof cwd) == nullptr) return errno;
+    left = std::string(cwd) + "/" + left;
+  }
+  std::string at;  // canonical; empty: /
+  int links = 0;
+  for (size_t next = 0; next < left.size();) {
+    const size_t begin = left.find_first_not_of('/', next);
+    if (begin == left.npos) break;
+    const size_t end = std::min(left.find('/', begin), left.size());
+    const std::string_view name(left.data() + begin, end - begin);
+    next = end;
+    if (name == ".") continue;
+    if (name == "..") {
+      at.resize(at.empty() ? 0 : at.rfind('/'));
+      continue;
+    }
+    const std::string place = at + "/" + std::string(name);
+    const bool asked = links < kMostLinks && may_be_link(at, name);
+    const std::string& target = asked ? target_of(place) : std::string();
+    if (target.empty()) {
+      at = place;
+      continue;
+    }
+    links++;
+    std::string rest;
+    bool upwards = false;
+    for (size_t from = end; from < left.size();) {
+      const size_t start = left.find_first_not_of('/', from);
+      if (start == left.npos) break;
+      from = std::min(left.find('/', start), left.size());
+      const std::string_view component(left.data() + start, from - start);
+      upwards |= component == "..";
+      if (component != ".") rest.append("/").append(component);
+    }
+    // With `..` in it what follows has no name that begins with the link's.
+    out.links.push_back({place, upwards ? "" : rest});
+    if (target[0] == '/') at.clear();
+    left = target + rest;
+    next = 0;
+  }
+  out.path = at.empty() ? "/" : at;
+  return 0;
+}
+
+bool Config::parse(const uint8_t* data, size_t size, std::string& error) {
+  if (size > kMaxBytes) {
+    error = "the configuration is too long";
+    return false;
+  }
+  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
+  if (!mounts.empty()) proc_mounts = std::move(mounts);
+  Parser parser(*this, error);
+  FieldReader reader(data, size);
+  Field field;
+  while (reader.next(field))
+    if (!parser.take(field)) return false;
+  if (reader.bad()) {
+    error = "the configuration is cut off";
+    return false;
+  }
+  if (!rules.finish()) {
+    error = "the configuration was read before";
+    return false;
+  }
+  return true;
+}
+
+}  // namespace holdfast
