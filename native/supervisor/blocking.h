@@ -7,14 +7,16 @@
 namespace holdfast {
 
 // Around a system call of ours that may block: while it lives, a watcher looks whether the caller died or has a signal
-// to handle, and interrupts this thread with a signal until the system call answers EINTR.
+// to handle, and interrupts this thread with a signal until the system call answers EINTR. Costs next to nothing where
+// the call does not block. Not to be nested.
 class MayBlock {
  public:
   explicit MayBlock(const Held& call);
   ~MayBlock();
   MayBlock(const MayBlock&) = delete;
   MayBlock& operator=(const MayBlock&) = delete;
-  bool interrupted() const;  // the watcher asked us to stop: answer -ERESTARTSYS semantics (kRestart)
+  bool interrupted() const;  // the watcher asked us to stop: answer error()
+  int error() const;         // kRestart where the kernel is sure to see the signal, EINTR where it may not
 };
 
 // What a performed call answers when it was interrupted for the caller's sake: the kernel restarts it or gives EINTR,
