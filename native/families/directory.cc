@@ -7,6 +7,7 @@
 #include <memory>
 #include <string_view>
 
+#include "../supervisor/creds.h"
 #include "../supervisor/resolve.h"
 #include "caller.h"
 #include "handlers.h"
@@ -19,13 +20,22 @@ Finish change_directory(Sandbox& sandbox, Held& call) {
   const ssize_t length = call.read_string(call.arg(Arg::path), path, sizeof path);
   if (length < 0) return length == -ESRCH ? Finish::gone() : Finish::answer(length);
   Resolved where;
-  const int error = resolve_text(sandbox, call, AT_FDCWD, {path, static_cast<size_t>(length)}, kFollow, where);
-  if (error != 0) return Finish::error(error);
+  {
+    const AsCaller caller(call);
+    const std::string_view text = {path, static_cast<size_t>(length)};
+    const int error = caller.error != 0 ? caller.error : resolve_text(sandbox, call, AT_FDCWD, text, kFollow, where);
+    if (error != 0) return Finish::error(error);
+  }
   Facts facts;
   facts.event = call.row->event;
   facts.paths[0] = {where.path, 0, false};
   facts.path_count = 1;
-  const Decision decision = decide(sandbox, call, facts);
+  Decision decision;
+  // What the caller has open, it may make its working directory by fchdir() too.
+  if (where.by_descriptor)
+    decision.kind = Decision::Kind::allow;
+  else
+    decision = decide(sandbox, call, facts);
   if (!decision.allowed() && decision.kind != Decision::Kind::redirect) return refusal(decision);
   struct stat status;
   if (fstat(where.object.get(), &status) != 0) return Finish::error(errno);

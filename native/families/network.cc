@@ -181,8 +181,17 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
   }
   Judged judged;
   const unsigned flags = use == Use::bind ? kParent | kMayMiss : kFollow;
-  const int error = resolve_text(sandbox, call, AT_FDCWD, address.unix_name, flags, judged.where);
-  if (error != 0) return Judged::over(Finish::error(error));
+  {
+    const AsCaller caller(call);
+    const int error = caller.error != 0 ? caller.error
+                                        : resolve_text(sandbox, call, AT_FDCWD, address.unix_name, flags, judged.where);
+    if (error != 0) return Judged::over(Finish::error(error));
+  }
+  if (use == Use::bind && judged.where.last != Last::name) return Judged::over(Finish::error(EADDRINUSE));
+  if (judged.where.by_descriptor) {
+    report(sandbox, call, EACCES, "a socket without a name, by way of a descriptor", judged.where.path);
+    return Judged::over(Finish::error(EACCES));
+  }
   const Decision decision = decide_path(sandbox, call, use, judged.where.path);
   if (!decision.allowed()) return Judged::over(refusal(decision));
   judged.kind = Judged::Kind::path;
@@ -267,6 +276,11 @@ Name name_of_pinned(int fd) {
   return name;
 }
 
+// A call that was interrupted for the caller's sake. A stopped call cannot be restarted by the kernel.
+int interruption(const Held& call, const MayBlock& may_block) {
+  return may_block.interrupted() && call.engine == Held::Engine::notify ? may_block.error() : EINTR;
+}
+
 Finish connect_path(const Held& call, int socket, const Resolved& where) {
   const Name pinned = name_of_pinned(where.object.get());
   int result;
@@ -275,6 +289,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
     const MayBlock may_block(call);
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
+    if (result == -EINTR) result = -interruption(call, may_block);
   }
   return call.still_held() ? Finish::answer(result) : Finish::gone();
 }
@@ -332,7 +347,8 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
   const MayBlock may_block(call);
   const ssize_t sent =
       sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
-  return sent >= 0 ? sent : -errno;
+  if (sent >= 0) return sent;
+  return errno == EINTR ? -interruption(call, may_block) : -errno;
 }
 
 // ---- Bouncing ------------------------------------------------------------------------------------------------------
