@@ -59,8 +59,8 @@ constexpr Condition kMoveAnywhere[] = {whole(0, Relation::at_least, kPageEnd, kA
                                        argument(3, Relation::one_of, kZero, 2 | 4)};
 constexpr Condition kMoveHigh[] = {whole(0, Relation::at_least, kPageEnd, kAddress),
                                    whole(4, Relation::at_least, kPageEnd, kAddress)};
-constexpr Condition kMoveZero[] = {whole(0, Relation::at_least, kPageEnd, kAddress), argument(3, Relation::one_of, kZero, 2),
-                                   whole(4, Relation::one_of, kZero)};
+constexpr Condition kMoveZero[] = {whole(0, Relation::at_least, kPageEnd, kAddress),
+                                   argument(3, Relation::one_of, kZero, 2), whole(4, Relation::one_of, kZero)};
 constexpr Alternative kHighMove[] = {kMoveAnywhere, kMoveHigh, kMoveZero};
 
 // ---- processes ---------------------------------------------------------------------------------------------------
@@ -75,8 +75,8 @@ constexpr Condition kIoprio[] = {argument(0, Relation::one_of, kOne), argument(1
 constexpr Alternative kPriorityOwn[] = {kPriority};
 constexpr Alternative kIoprioOwn[] = {kIoprio};
 
-// clone takes the low half of its flags (lower_32_bits in the kernel). CLONE_NEWTIME is not in the list: its bit belongs
-// to the exit signal here.
+// clone takes the low half of its flags (lower_32_bits in the kernel). CLONE_NEWTIME is not in the list: its bit
+// belongs to the exit signal here.
 constexpr uint32_t kCloneBits = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
                                 CLONE_NEWPID | CLONE_NEWNET | CLONE_UNTRACED | CLONE_PTRACE | CLONE_PARENT;
 constexpr Condition kClone[] = {argument(0, Relation::one_of, kZero, kCloneBits)};
@@ -95,43 +95,89 @@ constexpr Alternative kPersonalityPlain[] = {kQueryPersonality, kSetPersonality}
 // SECCOMP_SET_MODE_STRICT, GET_ACTION_AVAIL, GET_NOTIF_SIZES; a filter with no flags but TSYNC, LOG, SPEC_ALLOW and
 // TSYNC_ESRCH.
 constexpr uint32_t kSeccompQueries[] = {0, 2, 3};
-constexpr uint32_t kSeccompFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-                                   SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+constexpr uint32_t kSeccompFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+                                   SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
 constexpr Condition kSeccompQuery[] = {argument(0, Relation::one_of, kSeccompQueries)};
 constexpr Condition kSeccompFilter[] = {argument(0, Relation::one_of, kOne),
                                         argument(1, Relation::one_of, kZero, kInt & ~uint64_t{kSeccompFlags})};
 constexpr Alternative kSeccompWithoutListener[] = {kSeccompQuery, kSeccompFilter};
 
-// Held: PR_SET_DUMPABLE 0, PR_SET_MM, PR_SET_CHILD_SUBREAPER, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE (takes a pid),
-// PR_SET_PTRACER, and whatever is newer than this list. Numbers stand for what older headers lack.
+// Held: PR_SET_DUMPABLE 0, PR_SET_MM, PR_SET_CHILD_SUBREAPER, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE (takes a
+// pid), PR_SET_PTRACER, and whatever is newer than this list. Numbers stand for what older headers lack.
 constexpr uint32_t kPrctlOptions[] = {
-    PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_GET_UNALIGN, PR_SET_UNALIGN, PR_GET_KEEPCAPS,
-    PR_SET_KEEPCAPS, PR_GET_FPEMU, PR_SET_FPEMU, PR_GET_FPEXC, PR_SET_FPEXC, PR_GET_TIMING, PR_SET_TIMING, PR_SET_NAME,
-    PR_GET_NAME, PR_GET_ENDIAN, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_GET_TSC, PR_SET_TSC,
-    PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_SET_TIMERSLACK, PR_GET_TIMERSLACK, PR_TASK_PERF_EVENTS_DISABLE,
-    PR_TASK_PERF_EVENTS_ENABLE, PR_MCE_KILL, PR_MCE_KILL_GET, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS,
-    PR_GET_NO_NEW_PRIVS, PR_GET_TID_ADDRESS, PR_SET_THP_DISABLE, PR_GET_THP_DISABLE,
-    43, 44,                                                       // PR_MPX_{ENABLE,DISABLE}_MANAGEMENT
-    45, 46,                                                       // PR_{SET,GET}_FP_MODE
-    PR_CAP_AMBIENT, 50, 51,                                       // PR_SVE_{SET,GET}_VL
-    PR_GET_SPECULATION_CTRL, PR_SET_SPECULATION_CTRL, 54, 55, 56, // PR_PAC_RESET_KEYS, PR_{SET,GET}_TAGGED_ADDR_CTRL
-    57, 58,                                                       // PR_{SET,GET}_IO_FLUSHER
-    60, 61,                                                       // PR_PAC_{SET,GET}_ENABLED_KEYS
-    63, 64,                                                       // PR_SME_{SET,GET}_VL
-    65, 66,                                                       // PR_{SET,GET}_MDWE
-    67, 68,                                                       // PR_{SET,GET}_MEMORY_MERGE
-    74, 75, 76,                                                   // PR_{GET,SET,LOCK}_SHADOW_STACK_STATUS
-    77, 78,                                                       // PR_TIMER_CREATE_RESTORE_IDS, PR_FUTEX_HASH
-    0x41555856,                                                   // PR_GET_AUXV
-    0x53564d41,                                                   // PR_SET_VMA
+    PR_SET_PDEATHSIG,
+    PR_GET_PDEATHSIG,
+    PR_GET_DUMPABLE,
+    PR_GET_UNALIGN,
+    PR_SET_UNALIGN,
+    PR_GET_KEEPCAPS,
+    PR_SET_KEEPCAPS,
+    PR_GET_FPEMU,
+    PR_SET_FPEMU,
+    PR_GET_FPEXC,
+    PR_SET_FPEXC,
+    PR_GET_TIMING,
+    PR_SET_TIMING,
+    PR_SET_NAME,
+    PR_GET_NAME,
+    PR_GET_ENDIAN,
+    PR_GET_SECCOMP,
+    PR_SET_SECCOMP,
+    PR_CAPBSET_READ,
+    PR_CAPBSET_DROP,
+    PR_GET_TSC,
+    PR_SET_TSC,
+    PR_GET_SECUREBITS,
+    PR_SET_SECUREBITS,
+    PR_SET_TIMERSLACK,
+    PR_GET_TIMERSLACK,
+    PR_TASK_PERF_EVENTS_DISABLE,
+    PR_TASK_PERF_EVENTS_ENABLE,
+    PR_MCE_KILL,
+    PR_MCE_KILL_GET,
+    PR_GET_CHILD_SUBREAPER,
+    PR_SET_NO_NEW_PRIVS,
+    PR_GET_NO_NEW_PRIVS,
+    PR_GET_TID_ADDRESS,
+    PR_SET_THP_DISABLE,
+    PR_GET_THP_DISABLE,
+    43,
+    44,  // PR_MPX_{ENABLE,DISABLE}_MANAGEMENT
+    45,
+    46,  // PR_{SET,GET}_FP_MODE
+    PR_CAP_AMBIENT,
+    50,
+    51,  // PR_SVE_{SET,GET}_VL
+    PR_GET_SPECULATION_CTRL,
+    PR_SET_SPECULATION_CTRL,
+    54,
+    55,
+    56,  // PR_PAC_RESET_KEYS, PR_{SET,GET}_TAGGED_ADDR_CTRL
+    57,
+    58,  // PR_{SET,GET}_IO_FLUSHER
+    60,
+    61,  // PR_PAC_{SET,GET}_ENABLED_KEYS
+    63,
+    64,  // PR_SME_{SET,GET}_VL
+    65,
+    66,  // PR_{SET,GET}_MDWE
+    67,
+    68,  // PR_{SET,GET}_MEMORY_MERGE
+    74,
+    75,
+    76,  // PR_{GET,SET,LOCK}_SHADOW_STACK_STATUS
+    77,
+    78,          // PR_TIMER_CREATE_RESTORE_IDS, PR_FUTEX_HASH
+    0x41555856,  // PR_GET_AUXV
+    0x53564d41,  // PR_SET_VMA
 };
 constexpr uint32_t kSetDumpable[] = {PR_SET_DUMPABLE};
 constexpr Condition kPrctlListed[] = {argument(0, Relation::one_of, kPrctlOptions)};
 constexpr Condition kPrctlDumpable[] = {argument(0, Relation::one_of, kSetDumpable), whole(1, Relation::one_of, kOne)};
 constexpr Alternative kPrctlHarmless[] = {kPrctlListed, kPrctlDumpable};
 
-// A negative clock id is ~pid << 3 with the kind in the low bits: 3 a descriptor, 4 and more a thread of the caller's own
-// process (the kernel insists), 0 to 2 the time of any process (include/linux/posix-timers_types.h). ~0 << 3 is the
+// A negative clock id is ~pid << 3 with the kind in the low bits: 3 a descriptor, 4 and more a thread of the caller's
+// own process (the kernel insists), 0 to 2 the time of any process (include/linux/posix-timers_types.h). ~0 << 3 is the
 // caller.
 constexpr uint32_t kNegative[] = {0x80000000};
 constexpr uint32_t kClockOfDescriptorOrThread[] = {3, 4, 5, 6};
@@ -145,10 +191,10 @@ constexpr Alternative kClockOwn[] = {kClockOfMachine, kClockOfKind, kClockOfSelf
 
 // All of fcntl(2) up to Linux 6.18 but F_SETOWN (8) and F_SETOWN_EX (15), which name who gets a signal.
 constexpr uint32_t kFcntlCommands[] = {
-    0, 1, 2, 3, 4,                       // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
-    5, 6, 7,                             // F_GETLK, F_SETLK, F_SETLKW
-    9, 10, 11, 16, 17,                   // F_GETOWN, F_SETSIG, F_GETSIG, F_GETOWN_EX, F_GETOWNER_UIDS
-    36, 37, 38,                          // F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
+    0,    1,    2,    3,    4,           // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
+    5,    6,    7,                       // F_GETLK, F_SETLK, F_SETLKW
+    9,    10,   11,   16,   17,          // F_GETOWN, F_SETSIG, F_GETSIG, F_GETOWN_EX, F_GETOWNER_UIDS
+    36,   37,   38,                      // F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
     1024, 1025, 1026, 1027, 1028, 1029,  // F_SETLEASE, F_GETLEASE, F_NOTIFY, F_DUPFD_QUERY, F_CREATED_QUERY, F_CANCELLK
     1030, 1031, 1032, 1033, 1034,        // F_DUPFD_CLOEXEC, F_{SET,GET}PIPE_SZ, F_{ADD,GET}_SEALS
     1035, 1036, 1037, 1038,              // F_{GET,SET}_RW_HINT, F_{GET,SET}_FILE_RW_HINT
@@ -160,48 +206,49 @@ constexpr Alternative kFcntlHarmless[] = {kFcntl};
 // (name who gets a signal), FS_IOC_SETFLAGS (works on a descriptor open for reading), SIOCUNIXFILE and the queries of a
 // pidfd or a namespace (open something), and every device's own.
 constexpr uint32_t kIoctlCommands[] = {
-    0x2,                             // FIGETBSZ
-    0x1260, 0x1268, 0x127b,          // BLKGETSIZE, BLKSSZGET, BLKPBSZGET
-    0x5401, 0x5402, 0x5403, 0x5404,  // TCGETS, TCSETS, TCSETSW, TCSETSF
-    0x5405, 0x5406, 0x5407, 0x5408,  // TCGETA, TCSETA, TCSETAW, TCSETAF
-    0x5409, 0x540a, 0x540b,          // TCSBRK, TCXONC, TCFLSH
-    0x540c, 0x540d,                  // TIOCEXCL, TIOCNXCL
-    0x540f, 0x5410, 0x5411,          // TIOCGPGRP, TIOCSPGRP (only groups of the caller's session), TIOCOUTQ
-    0x5413, 0x5414, 0x5415,          // TIOCGWINSZ, TIOCSWINSZ, TIOCMGET
-    0x5416, 0x5417, 0x5418,          // TIOCMBIS, TIOCMBIC, TIOCMSET
-    0x5419, 0x541a,                  // TIOCGSOFTCAR, TIOCSSOFTCAR
-    0x541b,                          // FIONREAD
-    0x541e,                          // TIOCGSERIAL
-    0x5420, 0x5421, 0x5422,          // TIOCPKT, FIONBIO, TIOCNOTTY
-    0x5424, 0x5425,                  // TIOCGETD, TCSBRKP
-    0x5427, 0x5428, 0x5429,          // TIOCSBRK, TIOCCBRK, TIOCGSID
-    0x5441,                          // TIOCGPTPEER: the other end of the same pty
-    0x5450, 0x5451, 0x5452,          // FIONCLEX, FIOCLEX, FIOASYNC
-    0x5456,                          // TIOCGLCKTRMIOS
-    0x545d, 0x5460,                  // TIOCGICOUNT, FIOQSIZE
-    0x8903, 0x8904, 0x8905, 0x8906, 0x8907,  // FIOGETOWN, SIOCGPGRP, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS
-    0x8910, 0x8912, 0x8913, 0x8915,  // SIOCGIFNAME, SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFADDR
-    0x8917, 0x8919, 0x891b, 0x891d,  // SIOCGIFDSTADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMETRIC
-    0x8921, 0x8927, 0x8933, 0x8938,  // SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFCOUNT
-    0x8942, 0x894b, 0x8970,          // SIOCGIFTXQLEN, SIOCOUTQNSD, SIOCGIFMAP
-    0x40045431,                      // TIOCSPTLCK
-    0x40049409,                      // FICLONE
-    0x4020940d,                      // FICLONERANGE
-    0x402c542b, 0x402c542c, 0x402c542d,  // TCSETS2, TCSETSW2, TCSETSF2
-    0x80045200,                      // RNDGETENTCNT
-    0x80045430, 0x80045432,          // TIOCGPTN, TIOCGDEV
-    0x80045438, 0x80045439, 0x80045440,  // TIOCGPKT, TIOCGPTLCK, TIOCGEXCL
-    0x80081272,                      // BLKGETSIZE64
-    0x80086601, 0x80087601,          // FS_IOC_GETFLAGS, FS_IOC_GETVERSION
-    0x80108906, 0x80108907,          // SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW
-    0x801c581f,                      // FS_IOC_FSGETXATTR
-    0x802c542a,                      // TCGETS2
-    0xc020660b,                      // FS_IOC_FIEMAP
+    0x2,                                         // FIGETBSZ
+    0x1260,     0x1268,     0x127b,              // BLKGETSIZE, BLKSSZGET, BLKPBSZGET
+    0x5401,     0x5402,     0x5403,     0x5404,  // TCGETS, TCSETS, TCSETSW, TCSETSF
+    0x5405,     0x5406,     0x5407,     0x5408,  // TCGETA, TCSETA, TCSETAW, TCSETAF
+    0x5409,     0x540a,     0x540b,              // TCSBRK, TCXONC, TCFLSH
+    0x540c,     0x540d,                          // TIOCEXCL, TIOCNXCL
+    0x540f,     0x5410,     0x5411,              // TIOCGPGRP, TIOCSPGRP (only groups of the caller's session), TIOCOUTQ
+    0x5413,     0x5414,     0x5415,              // TIOCGWINSZ, TIOCSWINSZ, TIOCMGET
+    0x5416,     0x5417,     0x5418,              // TIOCMBIS, TIOCMBIC, TIOCMSET
+    0x5419,     0x541a,                          // TIOCGSOFTCAR, TIOCSSOFTCAR
+    0x541b,                                      // FIONREAD
+    0x541e,                                      // TIOCGSERIAL
+    0x5420,     0x5421,     0x5422,              // TIOCPKT, FIONBIO, TIOCNOTTY
+    0x5424,     0x5425,                          // TIOCGETD, TCSBRKP
+    0x5427,     0x5428,     0x5429,              // TIOCSBRK, TIOCCBRK, TIOCGSID
+    0x5441,                                      // TIOCGPTPEER: the other end of the same pty
+    0x5450,     0x5451,     0x5452,              // FIONCLEX, FIOCLEX, FIOASYNC
+    0x5456,                                      // TIOCGLCKTRMIOS
+    0x545d,     0x5460,                          // TIOCGICOUNT, FIOQSIZE
+    0x8903,     0x8904,     0x8905,     0x8906, 0x8907,  // FIOGETOWN, SIOCGPGRP, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS
+    0x8910,     0x8912,     0x8913,     0x8915,          // SIOCGIFNAME, SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFADDR
+    0x8917,     0x8919,     0x891b,     0x891d,  // SIOCGIFDSTADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMETRIC
+    0x8921,     0x8927,     0x8933,     0x8938,  // SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX, SIOCGIFCOUNT
+    0x8942,     0x894b,     0x8970,              // SIOCGIFTXQLEN, SIOCOUTQNSD, SIOCGIFMAP
+    0x40045431,                                  // TIOCSPTLCK
+    0x40049409,                                  // FICLONE
+    0x4020940d,                                  // FICLONERANGE
+    0x402c542b, 0x402c542c, 0x402c542d,          // TCSETS2, TCSETSW2, TCSETSF2
+    0x80045200,                                  // RNDGETENTCNT
+    0x80045430, 0x80045432,                      // TIOCGPTN, TIOCGDEV
+    0x80045438, 0x80045439, 0x80045440,          // TIOCGPKT, TIOCGPTLCK, TIOCGEXCL
+    0x80081272,                                  // BLKGETSIZE64
+    0x80086601, 0x80087601,                      // FS_IOC_GETFLAGS, FS_IOC_GETVERSION
+    0x80108906, 0x80108907,                      // SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW
+    0x801c581f,                                  // FS_IOC_FSGETXATTR
+    0x802c542a,                                  // TCGETS2
+    0xc020660b,                                  // FS_IOC_FIEMAP
 };
 // With 1 it takes the terminal of another session (if the caller is privileged), tty_ioctl(4).
 constexpr uint32_t kTiocsctty[] = {0x540e};
 constexpr Condition kIoctlListed[] = {argument(1, Relation::one_of, kIoctlCommands)};
-constexpr Condition kIoctlTerminal[] = {argument(1, Relation::one_of, kTiocsctty), argument(2, Relation::none_of, kOne)};
+constexpr Condition kIoctlTerminal[] = {argument(1, Relation::one_of, kTiocsctty),
+                                        argument(2, Relation::none_of, kOne)};
 constexpr Alternative kIoctlHarmless[] = {kIoctlListed, kIoctlTerminal};
 
 // ---- sockets -----------------------------------------------------------------------------------------------------
@@ -226,13 +273,15 @@ constexpr Alternative kSendtoWithoutAddress[] = {kNoAddress};
 // Socket level: all but SO_ATTACH_BPF (50) and SO_ATTACH_REUSEPORT_EBPF (52).
 constexpr uint32_t kLevelSocket[] = {1};
 constexpr uint32_t kAttachBpf[] = {50, 52};
-constexpr Condition kOptionSocket[] = {argument(1, Relation::one_of, kLevelSocket), argument(2, Relation::none_of, kAttachBpf)};
+constexpr Condition kOptionSocket[] = {argument(1, Relation::one_of, kLevelSocket),
+                                       argument(2, Relation::none_of, kAttachBpf)};
 // TCP: all but TCP_REPAIR (19), which makes a connection without connecting.
 constexpr uint32_t kLevelTcp[] = {6};
 constexpr uint32_t kTcpRepair[] = {19};
-constexpr Condition kOptionTcp[] = {argument(1, Relation::one_of, kLevelTcp), argument(2, Relation::none_of, kTcpRepair)};
-// IPv4: below the packet filter's own (64) and without IP_OPTIONS (4: a source route sends by way of another host than the
-// one that was judged), IP_IPSEC_POLICY (16) and IP_XFRM_POLICY (17).
+constexpr Condition kOptionTcp[] = {argument(1, Relation::one_of, kLevelTcp),
+                                    argument(2, Relation::none_of, kTcpRepair)};
+// IPv4: below the packet filter's own (64) and without IP_OPTIONS (4: a source route sends by way of another host than
+// the one that was judged), IP_IPSEC_POLICY (16) and IP_XFRM_POLICY (17).
 constexpr uint32_t kIpEnd[] = {64};
 constexpr uint32_t kIpDenied[] = {4, 16, 17};
 constexpr Condition kOptionIp[] = {argument(1, Relation::one_of, kZero), argument(2, Relation::below, kIpEnd),
@@ -252,25 +301,44 @@ constexpr Alternative kSetsockoptHarmless[] = {kOptionSocket, kOptionTcp, kOptio
 
 std::span<const Alternative> alternatives(Guard guard) {
   switch (guard) {
-    case Guard::always_held: return {};
-    case Guard::clock_own: return kClockOwn;
-    case Guard::clone_plain: return kClonePlain;
-    case Guard::fcntl_harmless: return kFcntlHarmless;
-    case Guard::high_address: return kHighAddress;
-    case Guard::high_address_or_any: return kHighAddressOrAny;
-    case Guard::high_move: return kHighMove;
-    case Guard::ioctl_harmless: return kIoctlHarmless;
-    case Guard::ioprio_own: return kIoprioOwn;
-    case Guard::personality_plain: return kPersonalityPlain;
-    case Guard::pid_zero: return kPidZero;
-    case Guard::prctl_harmless: return kPrctlHarmless;
-    case Guard::priority_own: return kPriorityOwn;
-    case Guard::seccomp_without_listener: return kSeccompWithoutListener;
-    case Guard::sendto_without_address: return kSendtoWithoutAddress;
-    case Guard::setsockopt_harmless: return kSetsockoptHarmless;
-    case Guard::socket_plain: return kSocketPlain;
-    case Guard::socketpair_plain: return kSocketpairPlain;
-    case Guard::unshare_plain: return kUnsharePlain;
+    case Guard::always_held:
+      return {};
+    case Guard::clock_own:
+      return kClockOwn;
+    case Guard::clone_plain:
+      return kClonePlain;
+    case Guard::fcntl_harmless:
+      return kFcntlHarmless;
+    case Guard::high_address:
+      return kHighAddress;
+    case Guard::high_address_or_any:
+      return kHighAddressOrAny;
+    case Guard::high_move:
+      return kHighMove;
+    case Guard::ioctl_harmless:
+      return kIoctlHarmless;
+    case Guard::ioprio_own:
+      return kIoprioOwn;
+    case Guard::personality_plain:
+      return kPersonalityPlain;
+    case Guard::pid_zero:
+      return kPidZero;
+    case Guard::prctl_harmless:
+      return kPrctlHarmless;
+    case Guard::priority_own:
+      return kPriorityOwn;
+    case Guard::seccomp_without_listener:
+      return kSeccompWithoutListener;
+    case Guard::sendto_without_address:
+      return kSendtoWithoutAddress;
+    case Guard::setsockopt_harmless:
+      return kSetsockoptHarmless;
+    case Guard::socket_plain:
+      return kSocketPlain;
+    case Guard::socketpair_plain:
+      return kSocketpairPlain;
+    case Guard::unshare_plain:
+      return kUnsharePlain;
   }
   return {};
 }

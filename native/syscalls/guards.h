@@ -8,8 +8,8 @@
 
 namespace holdfast {
 
-// How much of a register counts. The kernel takes an `int` from the low half and never looks at the rest, so a condition
-// on such an argument must not look either; an address or `unsigned long` counts as a whole.
+// How much of a register counts. The kernel takes an `int` from the low half and never looks at the rest, so a
+// condition on such an argument must not look either; an address or `unsigned long` counts as a whole.
 enum class Width : uint8_t { low32, all64 };
 
 // Between the masked register and the values, all unsigned.

@@ -18,10 +18,14 @@ struct Args {
 };
 
 // A scope of its own for the kinds' names, which collide with those of other columns and of libc.
-#define ARGS(...) ([]() constexpr -> Args { using enum Arg; return {{__VA_ARGS__}}; }())
+#define ARGS(...)           \
+  ([]() constexpr->Args {   \
+    using enum Arg;         \
+    return {{__VA_ARGS__}}; \
+  }())
 
-constexpr Row row(const char* name, int x86_64, int aarch64, Family family, Event event, Way way, int error, Guard guard,
-                  int place, Args args, const char* reason) {
+constexpr Row row(const char* name, int x86_64, int aarch64, Family family, Event event, Way way, int error,
+                  Guard guard, int place, Args args, const char* reason) {
   Row made{name,
            static_cast<int16_t>(x86_64),
            static_cast<int16_t>(aarch64),
@@ -39,7 +43,7 @@ constexpr Row row(const char* name, int x86_64, int aarch64, Family family, Even
 
 constexpr int kFirst = __COUNTER__ + 1;
 constexpr Row kRows[] = {
-#define SYSCALL(name, x86_64, aarch64, family, event, way, error, guard, handler, args, reason)            \
+#define SYSCALL(name, x86_64, aarch64, family, event, way, error, guard, handler, args, reason)                        \
   row(#name, x86_64, aarch64, Family::family, Event::event, Way::way, error, Guard::guard, __COUNTER__ - kFirst, args, \
       reason),
 #include "table.def"
@@ -157,69 +161,120 @@ const Row* find_row(std::string_view name) {
 
 const char* to_string(Way way) {
   switch (way) {
-    case Way::let_by: return "let_by";
-    case Way::perform: return "perform";
-    case Way::bounce: return "bounce";
-    case Way::verify: return "verify";
-    case Way::observe: return "observe";
-    case Way::refuse: return "refuse";
-    case Way::absent: return "absent";
+    case Way::let_by:
+      return "let_by";
+    case Way::perform:
+      return "perform";
+    case Way::bounce:
+      return "bounce";
+    case Way::verify:
+      return "verify";
+    case Way::observe:
+      return "observe";
+    case Way::refuse:
+      return "refuse";
+    case Way::absent:
+      return "absent";
   }
   return "";
 }
 
 const char* to_string(Arg kind) {
   switch (kind) {
-    case Arg::none: return "none";
-    case Arg::value: return "value";
-    case Arg::dirfd: return "dirfd";
-    case Arg::path: return "path";
-    case Arg::dirfd2: return "dirfd2";
-    case Arg::path2: return "path2";
-    case Arg::fd: return "fd";
-    case Arg::open_flags: return "open_flags";
-    case Arg::mode: return "mode";
-    case Arg::at_flags: return "at_flags";
-    case Arg::how: return "how";
-    case Arg::size: return "size";
-    case Arg::buffer: return "buffer";
-    case Arg::text: return "text";
-    case Arg::flags: return "flags";
-    case Arg::mask: return "mask";
-    case Arg::command: return "command";
-    case Arg::device: return "device";
-    case Arg::uid: return "uid";
-    case Arg::gid: return "gid";
-    case Arg::length: return "length";
-    case Arg::times: return "times";
-    case Arg::pid: return "pid";
-    case Arg::tid: return "tid";
-    case Arg::pidfd: return "pidfd";
-    case Arg::signal: return "signal";
-    case Arg::info: return "info";
-    case Arg::socket: return "socket";
-    case Arg::address: return "address";
-    case Arg::address_size: return "address_size";
-    case Arg::message: return "message";
-    case Arg::count: return "count";
-    case Arg::argv: return "argv";
-    case Arg::envp: return "envp";
-    case Arg::pointer: return "pointer";
+    case Arg::none:
+      return "none";
+    case Arg::value:
+      return "value";
+    case Arg::dirfd:
+      return "dirfd";
+    case Arg::path:
+      return "path";
+    case Arg::dirfd2:
+      return "dirfd2";
+    case Arg::path2:
+      return "path2";
+    case Arg::fd:
+      return "fd";
+    case Arg::open_flags:
+      return "open_flags";
+    case Arg::mode:
+      return "mode";
+    case Arg::at_flags:
+      return "at_flags";
+    case Arg::how:
+      return "how";
+    case Arg::size:
+      return "size";
+    case Arg::buffer:
+      return "buffer";
+    case Arg::text:
+      return "text";
+    case Arg::flags:
+      return "flags";
+    case Arg::mask:
+      return "mask";
+    case Arg::command:
+      return "command";
+    case Arg::device:
+      return "device";
+    case Arg::uid:
+      return "uid";
+    case Arg::gid:
+      return "gid";
+    case Arg::length:
+      return "length";
+    case Arg::times:
+      return "times";
+    case Arg::pid:
+      return "pid";
+    case Arg::tid:
+      return "tid";
+    case Arg::pidfd:
+      return "pidfd";
+    case Arg::signal:
+      return "signal";
+    case Arg::info:
+      return "info";
+    case Arg::socket:
+      return "socket";
+    case Arg::address:
+      return "address";
+    case Arg::address_size:
+      return "address_size";
+    case Arg::message:
+      return "message";
+    case Arg::count:
+      return "count";
+    case Arg::argv:
+      return "argv";
+    case Arg::envp:
+      return "envp";
+    case Arg::pointer:
+      return "pointer";
   }
   return "";
 }
 
 const char* to_string(Family family) {
   switch (family) {
-    case Family::files: return "files";
-    case Family::network: return "network";
-    case Family::exec: return "exec";
-    case Family::process: return "process";
-    case Family::signals: return "signals";
-    case Family::memory: return "memory";
-    case Family::ipc: return "ipc";
-    case Family::time: return "time";
-    case Family::system: return "system";
+    case Family::files:
+      return "files";
+    case Family::network:
+      return "network";
+    case Family::exec:
+      return "exec";
+    case Family::process:
+      return "process";
+    case Family::signals:
+      return "signals";
+    case Family::memory:
+      return "memory";
+    case Family::ipc:
+      return "ipc";
+    case Family::time:
+      return "time";
+    case Family::system:
+      return "system";
   }
   return "";
 }

@@ -25,23 +25,40 @@ enum class Way : uint8_t {
 // What an argument register is. `none` ends the list.
 enum class Arg : uint8_t {
   none,
-  value,    // a number with no further meaning here
-  dirfd, path,        // dirfd belongs to the path after it
-  dirfd2, path2,      // the second pair of rename, link; the link's own place in symlink
-  fd,                 // the descriptor acted on
-  open_flags,         // O_*
-  mode, at_flags,     // AT_*
-  how,                // struct open_how *
-  size, buffer,       // of results or data
-  text,               // symlink's target, or a string with no path meaning (an attribute's name)
-  flags, mask, command, device,
-  uid, gid,
-  length,             // truncate
-  times,              // struct utimbuf, timeval[2], timespec[2]
-  pid, tid, pidfd, signal, info,
-  socket, address, address_size, message, count,
-  argv, envp,
-  pointer,            // into the caller's own memory, read or written by the kernel in the caller's name
+  value,  // a number with no further meaning here
+  dirfd,
+  path,  // dirfd belongs to the path after it
+  dirfd2,
+  path2,       // the second pair of rename, link; the link's own place in symlink
+  fd,          // the descriptor acted on
+  open_flags,  // O_*
+  mode,
+  at_flags,  // AT_*
+  how,       // struct open_how *
+  size,
+  buffer,  // of results or data
+  text,    // symlink's target, or a string with no path meaning (an attribute's name)
+  flags,
+  mask,
+  command,
+  device,
+  uid,
+  gid,
+  length,  // truncate
+  times,   // struct utimbuf, timeval[2], timespec[2]
+  pid,
+  tid,
+  pidfd,
+  signal,
+  info,
+  socket,
+  address,
+  address_size,
+  message,
+  count,
+  argv,
+  envp,
+  pointer,  // into the caller's own memory, read or written by the kernel in the caller's name
 };
 
 enum class Family : uint8_t { files, network, exec, process, signals, memory, ipc, time, system };
@@ -55,14 +72,14 @@ enum class Guard : uint8_t {
 
 struct Row {
   const char* name;
-  int16_t x86_64;   // -1: this architecture has no such call
+  int16_t x86_64;  // -1: this architecture has no such call
   int16_t aarch64;
   Family family;
-  Event event;      // the hook that hears of it; Event::none if none does
+  Event event;  // the hook that hears of it; Event::none if none does
   Way way;
-  int16_t error;    // errno (positive) of refuse and absent; 0 for the others
+  int16_t error;  // errno (positive) of refuse and absent; 0 for the others
   Guard guard;
-  uint16_t handler; // place in the table, and so in the dispatcher's list of handlers
+  uint16_t handler;  // place in the table, and so in the dispatcher's list of handlers
   Arg args[6];
   const char* reason;  // why it is refused, or why letting it by is harmless where that is not plain
 

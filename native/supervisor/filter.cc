@@ -1,0 +1,230 @@
+#include "filter.h"
+
+#include <linux/seccomp.h>
+#include <stddef.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "../arch/arch.h"
+#include "../syscalls/guards.h"
+#include "../syscalls/table.h"
+
+namespace holdfast {
+namespace {
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of an argument is read first");
+
+// A program is written from its end to its start, because BPF only jumps forward: the target of a jump is there before
+// the jump is. A label is the place of an instruction counted from the end.
+class Program {
+ public:
+  using Label = size_t;
+
+  Label statement(uint16_t code, uint32_t k) {
+    reversed_.push_back(BPF_STMT(code, k));
+    return reversed_.size() - 1;
+  }
+
+  // Goes on at `yes` or `no`, near or far.
+  Label branch(uint16_t comparison, uint32_t k, Label yes, Label no) {
+    if (yes == no) return yes;
+    // Moving one nearer pushes the other one instruction away.
+    while (distance(yes) > kReach || distance(no) > kReach) {
+      Label& far = distance(yes) > kReach ? yes : no;
+      far = repeat(far);
+    }
+    const sock_filter jump = BPF_JUMP(static_cast<uint16_t>(BPF_JMP | comparison | BPF_K), k,
+                                      static_cast<uint8_t>(distance(yes)), static_cast<uint8_t>(distance(no)));
+    reversed_.push_back(jump);
+    return reversed_.size() - 1;
+  }
+
+  // A statement goes on with the instruction before it in `reversed_`; this makes that one `target`.
+  void fall_through_to(Label target) {
+    if (distance(target) > 0) repeat(target);
+  }
+
+  bool near(Label target) const { return distance(target) < kReach - 64; }
+  std::vector<sock_filter> take() {
+    std::reverse(reversed_.begin(), reversed_.end());
+    return std::move(reversed_);
+  }
+
+ private:
+  static constexpr size_t kReach = 255;  // of a conditional jump
+
+  // From the instruction that comes next to `target`.
+  size_t distance(Label target) const { return reversed_.size() - 1 - target; }
+
+  // The same once more, here: an answer as it is, anything else by a long jump.
+  Label repeat(Label target) {
+    const sock_filter there = reversed_[target];
+    if (BPF_CLASS(there.code) == BPF_RET) return statement(there.code, there.k);
+    return statement(BPF_JMP | BPF_JA, static_cast<uint32_t>(distance(target)));
+  }
+
+  std::vector<sock_filter> reversed_;
+};
+
+using Label = Program::Label;
+
+class Generator {
+ public:
+  explicit Generator(const FilterOptions& options)
+      : notify_(options.trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF) {}
+
+  std::vector<sock_filter> generate() {
+    collect();
+    const Label numbers = search_numbers(0, ranges_.size());
+    program_.fall_through_to(numbers);
+    const Label native = load(offsetof(seccomp_data, nr));
+    const Label foreign = answer(notify_);
+    program_.branch(BPF_JEQ, arch::kAuditArch, native, foreign);
+    load(offsetof(seccomp_data, arch));
+    return program_.take();
+  }
+
+ private:
+  // What a number leads to: an answer, and the guard that lets by before it is given.
+  struct Leaf {
+    uint32_t held;
+    Guard guard;
+    bool operator==(const Leaf&) const = default;
+    bool operator<(const Leaf& other) const { return held != other.held ? held < other.held : guard < other.guard; }
+  };
+  struct Range {  // up to the start of the next one
+    uint32_t start;
+    Leaf leaf;
+  };
+
+  Leaf leaf_of(const Row& row) const {
+    switch (row.way) {
+      case Way::let_by:
+        return {SECCOMP_RET_ALLOW, Guard::always_held};
+      case Way::absent:
+        return {SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.error), row.guard};
+      case Way::bounce:
+      case Way::verify:
+        return {SECCOMP_RET_TRACE, row.guard};
+      case Way::perform:
+      case Way::observe:
+      case Way::refuse:
+        return {notify_, row.guard};
+    }
+    return {notify_, Guard::always_held};
+  }
+
+  // Numbers in order, neighbours with the same leaf together, and unknown numbers between and after them.
+  void collect() {
+    std::map<uint32_t, Leaf> leaves;
+    for (const Row* row = rows_begin(); row != rows_end(); row++)
+      if (row->number() >= 0) leaves.emplace(static_cast<uint32_t>(row->number()), leaf_of(*row));
+    const Leaf unknown{notify_, Guard::always_held};
+    uint32_t next = 0;
+    for (const auto& [number, leaf] : leaves) {
+      if (number != next) add_range(next, unknown);
+      add_range(number, leaf);
+      next = number + 1;
+    }
+    add_range(next, unknown);
+  }
+
+  void add_range(uint32_t start, const Leaf& leaf) {
+    if (ranges_.empty() || !(ranges_.back().leaf == leaf)) ranges_.push_back({start, leaf});
+  }
+
+  Label search_numbers(size_t first, size_t end) {
+    if (end - first == 1) return leaf_code(ranges_[first].leaf);
+    const size_t middle = first + (end - first) / 2;
+    const Label above = search_numbers(middle, end);
+    const Label below = search_numbers(first, middle);
+    return program_.branch(BPF_JGE, ranges_[middle].start, above, below);
+  }
+
+  Label leaf_code(const Leaf& leaf) {
+    if (leaf.guard == Guard::always_held) return answer(leaf.held);
+    const auto known = guards_.find(leaf);
+    if (known != guards_.end()) return known->second;
+    const std::span<const Alternative> all = alternatives(leaf.guard);
+    const Label allow = answer(SECCOMP_RET_ALLOW);
+    Label otherwise = answer(leaf.held);
+    for (size_t i = all.size(); i-- > 0;) {
+      Label then = allow;
+      for (size_t j = all[i].size(); j-- > 0;) then = condition(all[i][j], then, otherwise);
+      otherwise = then;
+    }
+    guards_.emplace(leaf, otherwise);
+    return otherwise;
+  }
+
+  Label condition(const Condition& what, Label yes, Label no) {
+    const uint32_t low_offset = static_cast<uint32_t>(offsetof(seccomp_data, args) + what.argument * sizeof(uint64_t));
+    const Label compare = compare_low(what.relation, what.values, yes, no);
+    const Label low = load_masked(low_offset, static_cast<uint32_t>(what.mask), compare);
+    const uint32_t high_mask = static_cast<uint32_t>(what.mask >> 32);
+    if (what.width == Width::low32 || high_mask == 0) return low;
+    // The values have 32 bits, so a high half that is not zero decides by itself.
+    const bool larger = what.relation == Relation::none_of || what.relation == Relation::at_least;
+    const Label high = program_.branch(BPF_JEQ, 0, low, larger ? yes : no);
+    return load_masked(low_offset + sizeof(uint32_t), high_mask, high);
+  }
+
+  Label compare_low(Relation relation, std::span<const uint32_t> values, Label yes, Label no) {
+    switch (relation) {
+      case Relation::at_least:
+        return program_.branch(BPF_JGE, values[0], yes, no);
+      case Relation::below:
+        return program_.branch(BPF_JGE, values[0], no, yes);
+      case Relation::one_of:
+        return search_values(values, yes, no);
+      case Relation::none_of:
+        return search_values(values, no, yes);
+    }
+    return no;
+  }
+
+  Label search_values(std::span<const uint32_t> values, Label found, Label missing) {
+    if (values.size() <= 2) {
+      Label next = missing;
+      for (size_t i = values.size(); i-- > 0;) next = program_.branch(BPF_JEQ, values[i], found, next);
+      return next;
+    }
+    const size_t middle = values.size() / 2;
+    const Label above = search_values(values.subspan(middle), found, missing);
+    const Label below = search_values(values.first(middle), found, missing);
+    return program_.branch(BPF_JGE, values[middle], above, below);
+  }
+
+  // The one that is there already, if a conditional jump from about here still reaches it.
+  Label answer(uint32_t value) {
+    const auto known = answers_.find(value);
+    if (known != answers_.end() && program_.near(known->second)) return known->second;
+    return answers_[value] = program_.statement(BPF_RET | BPF_K, value);
+  }
+
+  Label load(size_t offset) { return program_.statement(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
+
+  Label load_masked(uint32_t offset, uint32_t mask, Label next) {
+    program_.fall_through_to(next);
+    if (mask != 0xffffffff) program_.statement(BPF_ALU | BPF_AND | BPF_K, mask);
+    return load(offset);
+  }
+
+  Program program_;
+  const uint32_t notify_;
+  std::vector<Range> ranges_;
+  std::map<Leaf, Label> guards_;
+  std::map<uint32_t, Label> answers_;
+};
+
+}  // namespace
+
+bool build_filter(const FilterOptions& options, std::vector<sock_filter>& out) {
+  out = Generator(options).generate();
+  return out.size() <= BPF_MAXINSNS;
+}
+
+}  // namespace holdfast
