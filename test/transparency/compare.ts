@@ -1,0 +1,113 @@
+// Runs a program twice in a folder of the same name, bare and then held with a hook on every open, and compares what it
+// printed, how it ended, and every file that it left.
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Policy } from 'holdfast';
+import { expect } from 'vitest';
+import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+export interface Comparison {
+  command?: string;
+  args?: readonly string[];
+  /** Shell text, instead of a command: run by `bash -c`. */
+  script?: string;
+  /** Fills the folder before each run. */
+  prepare?: (folder: string) => void | Promise<void>;
+  input?: string;
+  /** What may be read besides the system and the folder itself. */
+  read?: string[];
+  env?: NodeJS.ProcessEnv;
+  /** Takes out of the output what really differs from run to run: pids, times. */
+  normalise?: (text: string) => string;
+  /** Files (relative names) whose contents differ from run to run. */
+  volatile?: RegExp;
+  /** How it must end; 0 unless said. A comparison of two failures would prove nothing. */
+  code?: number;
+}
+
+function snapshot(root: string, volatile: RegExp | undefined, under = ''): Record<string, unknown> {
+  const seen: Record<string, unknown> = {};
+  for (const name of readdirSync(join(root, under)).sort()) {
+    const path = join(under, name);
+    const status = lstatSync(join(root, path));
+    const about = { mode: status.mode.toString(8), uid: status.uid, gid: status.gid };
+    if (status.isDirectory()) {
+      seen[path] = about;
+      Object.assign(seen, snapshot(root, volatile, path));
+    } else if (status.isSymbolicLink()) {
+      seen[path] = { ...about, target: readlinkSync(join(root, path)) };
+    } else if (status.isFile() && !volatile?.test(path)) {
+      const content = createHash('sha256')
+        .update(readFileSync(join(root, path)))
+        .digest('hex');
+      seen[path] = { ...about, links: status.nlink, size: status.size, content };
+    } else {
+      seen[path] = about;
+    }
+  }
+  return seen;
+}
+
+export function policyFor(folder: string, read: string[] = []): Policy {
+  const node = dirname(dirname(realpathSync(process.execPath)));
+  return {
+    files: {
+      read: ['/usr', '/bin', '/sbin', '/lib', '/lib64', '/etc', '/proc', '/sys', '/dev', node, folder, ...read],
+      write: [folder, '/dev/null', '/dev/zero', '/dev/full', '/dev/tty', '/dev/shm'],
+    },
+    network: { connect: [`unix:${folder}`], bind: [`unix:${folder}`] },
+  };
+}
+
+export async function compare(what: Comparison): Promise<{ bare: Outcome; held: Outcome; opens: number }> {
+  const scene = temporaryFolder('same');
+  const folder = join(scene, 'run');
+  const command = what.script === undefined ? (what.command ?? '') : 'bash';
+  const args = what.script === undefined ? (what.args ?? []) : ['-c', what.script];
+  const normalise = what.normalise ?? ((text: string) => text);
+
+  const one = async (name: string, run: (options: object) => Promise<Outcome>) => {
+    for (const inner of ['', 'home', 'tmp']) mkdirSync(join(folder, inner), { recursive: true });
+    await what.prepare?.(folder);
+    const env = {
+      PATH: process.env.PATH,
+      HOME: join(folder, 'home'),
+      TMPDIR: join(folder, 'tmp'),
+      LC_ALL: 'C.UTF-8',
+      TZ: 'UTC',
+      SHELL: '/bin/sh',
+      ...what.env,
+    };
+    const outcome = await run({ cwd: folder, env, input: what.input });
+    const files = snapshot(folder, what.volatile);
+    renameSync(folder, join(scene, name));
+    return { outcome, files };
+  };
+
+  const bare = await one('bare', (options) => runBare(command, args, options));
+  let opens = 0;
+  const held = await one('held', (options) =>
+    runSandboxed(command, args, {
+      ...options,
+      policy: policyFor(folder, what.read),
+      hooks: (child) =>
+        child.onOpen(() => {
+          opens += 1;
+        }),
+    }),
+  );
+  const shown = ({ code, signal, stdout, stderr }: Outcome) => ({
+    code,
+    signal,
+    stdout: normalise(stdout),
+    stderr: normalise(stderr),
+  });
+  const context = JSON.stringify(held.outcome.violations, null, 1);
+  expect(shown(bare.outcome), 'bare').toMatchObject({ code: what.code ?? 0, signal: null });
+  expect(shown(held.outcome), `violations: ${context}`).toEqual(shown(bare.outcome));
+  expect(held.files, `violations: ${context}`).toEqual(bare.files);
+  expect(opens, 'opens that the hook saw').toBeGreaterThan(0);
+  return { bare: bare.outcome, held: held.outcome, opens };
+}
