@@ -111,7 +111,7 @@ test('a shell that is interactive', { timeout }, async () => {
 
 test('programs that use each other through a shell of pipes: 50 MB unharmed', { timeout }, async () => {
   const { bare } = await compare({
-    script: 'head -c 50000000 /dev/zero | tr '\\0' x | tee copy | sha256sum; wc -c < copy; rm copy',
+    script: "head -c 50000000 /dev/zero | tr '\\0' x | tee copy | sha256sum; wc -c < copy; rm copy",
   });
   expect(bare.stdout).toContain('50000000');
 });
