@@ -1,0 +1,87 @@
+// Node checks the arguments of spawn() before it starts anything. Ours go to another program first, so they are checked
+// here, with the same classes, codes and wording.
+import { constants } from 'node:os';
+import { inspect } from 'node:util';
+
+type Coded<E extends Error> = E & { code: string };
+
+function coded<E extends Error>(error: E, code: string): Coded<E> {
+  return Object.assign(error, { code });
+}
+
+/** `argument` or `property`, as Node words it. */
+const noun = (name: string): string => (name.includes('.') ? 'property' : 'argument');
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return ` Received ${value}`;
+  if (typeof value === 'function') return ` Received function ${value.name}`;
+  if (typeof value === 'object') {
+    return value.constructor?.name ? ` Received an instance of ${value.constructor.name}` : ` Received ${inspect(value)}`;
+  }
+  const text = inspect(value, { colors: false });
+  return ` Received type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`;
+}
+
+export function wrongType(name: string, expected: string, value: unknown): Coded<TypeError> {
+  return coded(
+    new TypeError(`The "${name}" ${noun(name)} must be ${expected}.${received(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+
+export function wrongValue(name: string, reason: string, value: unknown): Coded<TypeError> {
+  const text = inspect(value);
+  return coded(
+    new TypeError(`The ${noun(name)} '${name}' ${reason}. Received ${text.length > 128 ? `${text.slice(0, 128)}...` : text}`),
+    'ERR_INVALID_ARG_VALUE',
+  );
+}
+
+export function checkString(value: unknown, name: string): asserts value is string {
+  if (typeof value !== 'string') throw wrongType(name, 'of type string', value);
+}
+
+export function checkNoNul(value: unknown, name: string): void {
+  if (typeof value === 'string' && value.includes('\0')) {
+    throw wrongValue(name, 'must be a string without null bytes', value);
+  }
+}
+
+export function checkTimeout(value: unknown): void {
+  if (value !== undefined && value !== null && !(Number.isInteger(value) && (value as number) >= 0)) {
+    throw coded(
+      new RangeError(`The value of "timeout" is out of range. It must be an unsigned integer. Received ${inspect(value)}`),
+      'ERR_OUT_OF_RANGE',
+    );
+  }
+}
+
+export function checkAbortSignal(value: unknown): void {
+  if (value !== undefined && (value === null || typeof value !== 'object' || !('aborted' in value))) {
+    throw wrongType('options.signal', 'an instance of AbortSignal', value);
+  }
+}
+
+const signals: Readonly<Record<string, number>> = constants.signals;
+const names = new Map<number, NodeJS.Signals>();
+for (const [name, number] of Object.entries(signals)) {
+  if (!names.has(number)) names.set(number, name as NodeJS.Signals);
+}
+
+/** The number of a signal given as name or number; throws as `ChildProcess.kill` does. */
+export function signalNumber(value: unknown, name = 'signal'): number {
+  if (typeof value === 'number' && names.has(value)) return value;
+  if (typeof value === 'string') {
+    const number = signals[value.toUpperCase()];
+    if (number !== undefined) return number;
+  }
+  if (typeof value === 'string' || typeof value === 'number') {
+    throw coded(new TypeError(`Unknown signal: ${value}`), 'ERR_UNKNOWN_SIGNAL');
+  }
+  throw wrongType(name, 'one of type string or number', value);
+}
+
+/** `SIGTERM` for 15. Real-time signals have no names in Node: they become `SIG40`. */
+export function signalName(number: number): NodeJS.Signals {
+  return names.get(number) ?? (`SIG${number}` as NodeJS.Signals);
+}

@@ -1,0 +1,99 @@
+import { constants } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
+
+/** Every `code` that a {@link HoldfastError} can have. docs/api.md says of each when it comes and what to do. */
+export type HoldfastErrorCode =
+  | 'ERR_HOLDFAST_INVALID_OPTION'
+  | 'ERR_HOLDFAST_INVALID_POLICY'
+  | 'ERR_HOLDFAST_INVALID_FILTER'
+  | 'ERR_HOLDFAST_INVALID_VERDICT'
+  | 'ERR_HOLDFAST_HOOK_TOO_LATE'
+  | 'ERR_HOLDFAST_HOOK_FAILED'
+  | 'ERR_HOLDFAST_HOOK_TIMEOUT'
+  | 'ERR_HOLDFAST_UNSUPPORTED_PLATFORM'
+  | 'ERR_HOLDFAST_UNSUPPORTED_KERNEL'
+  | 'ERR_HOLDFAST_NATIVE_MISSING'
+  | 'ERR_HOLDFAST_PTRACE'
+  | 'ERR_HOLDFAST_SECCOMP'
+  | 'ERR_HOLDFAST_LISTENER'
+  | 'ERR_HOLDFAST_LANDLOCK'
+  | 'ERR_HOLDFAST_POLICY'
+  | 'ERR_HOLDFAST_LAUNCH'
+  | 'ERR_HOLDFAST_CHANNEL'
+  | 'ERR_HOLDFAST_SUPERVISOR_LOST';
+
+/** What a {@link HoldfastError} may know beside its code and message. */
+export interface HoldfastErrorDetails {
+  cause?: unknown;
+  /** Negative, as in Node's own errors. */
+  errno?: number;
+  /** The hook's event: `open`, `connect`, … (`ERR_HOLDFAST_HOOK_*`, `ERR_HOLDFAST_INVALID_VERDICT`). */
+  event?: string;
+  /** The call that a hook was asked about. */
+  call?: unknown;
+}
+
+/** Everything that is holdfast's own failure. What Node's `spawn` reports itself keeps Node's class and code. */
+export class HoldfastError extends Error {
+  readonly code: HoldfastErrorCode;
+  readonly errno?: number;
+  readonly event?: string;
+  readonly call?: unknown;
+
+  constructor(code: HoldfastErrorCode, message: string, details: HoldfastErrorDetails = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    this.code = code;
+    if (details.errno !== undefined) this.errno = details.errno;
+    if (details.event !== undefined) this.event = details.event;
+    if (details.call !== undefined) this.call = details.call;
+  }
+
+  static {
+    // On the prototype, so that it does not show up among each error's own properties.
+    Object.defineProperty(HoldfastError.prototype, 'name', { value: 'HoldfastError', configurable: true, writable: true });
+  }
+}
+
+const namesOfErrnos = new Map<number, string>();
+for (const [name, number] of Object.entries(constants.errno)) {
+  if (!namesOfErrnos.has(number)) namesOfErrnos.set(number, name);
+}
+// Where two names share a number (EAGAIN and EWOULDBLOCK, ENOTSUP and EOPNOTSUPP), Node's choice wins.
+for (const [number, [name]] of getSystemErrorMap()) namesOfErrnos.set(-number, name);
+
+/** `ENOENT` for 2; `errno 1234` for a number without a name. */
+export function errnoName(errno: number): string {
+  return namesOfErrnos.get(errno) ?? `errno ${errno}`;
+}
+
+/** The positive number of an errno name, if this system has it. */
+export function errnoNumber(name: string): number | undefined {
+  return (constants.errno as Record<string, number>)[name];
+}
+
+export function isKnownErrno(errno: number): boolean {
+  return namesOfErrnos.has(errno);
+}
+
+/** The error that child_process emits when a program cannot be started: `spawn nosuch ENOENT`. */
+export function spawnError(errno: number, file: string, args: readonly string[]): NodeJS.ErrnoException {
+  const code = errnoName(errno);
+  const syscall = `spawn ${file}`;
+  return Object.assign(new Error(`${syscall} ${code}`), {
+    errno: -errno,
+    code,
+    syscall,
+    path: file,
+    spawnargs: [...args],
+  });
+}
+
+/** What `AbortSignal` makes of a child process: the same name and code as Node's own. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR';
+  override readonly name = 'AbortError';
+
+  constructor(reason: unknown) {
+    super('The operation was aborted', { cause: reason });
+  }
+}

@@ -1,0 +1,120 @@
+import { realpathSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { HoldfastError } from './errors.ts';
+import { type FilterKey, filterKeys, type HookEvent } from './families/index.ts';
+import { fieldName, shown } from './policy.ts';
+
+/** Path patterns: for calls on paths. */
+export interface PathFilter {
+  /**
+   * Patterns for the canonical path; one of them must match. `*` and `?` stay within one component, `**` crosses them,
+   * `[a-z]` is a class, `\` quotes. A pattern without `/` is for the last component; a relative one with `/` starts at
+   * the `cwd` option. Of rename and link, either path may match.
+   */
+  path?: string | readonly string[];
+}
+
+export interface OpenFilter extends PathFilter {
+  /** Only opens that (also) read, or (also) write. */
+  access?: 'read' | 'write';
+}
+
+export interface PortFilter {
+  /** One port, or the lowest and the highest of a range. */
+  port?: number | readonly [low: number, high: number];
+}
+
+/** The filter that hooks on this event take. */
+export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
+  ? OpenFilter
+  : E extends 'connect' | 'bind' | 'send'
+    ? PortFilter
+    : E extends 'signal'
+      ? Record<never, never>
+      : PathFilter;
+
+/** One line of a filter as the supervisor evaluates it. */
+export interface CompiledFilter {
+  access: number;
+  pattern?: string;
+  ports?: readonly [number, number];
+}
+
+const port = z.number().int().min(0).max(65535);
+const parts = {
+  path: z.union([z.string(), z.array(z.string()).min(1)], { error: 'must be a pattern or a list of patterns' }).optional(),
+  access: z.enum(['read', 'write']).optional(),
+  port: z.union([port, z.tuple([port, port])], { error: 'must be a port (0 to 65535) or [lowest, highest]' }).optional(),
+} satisfies Record<FilterKey, z.ZodType>;
+
+function invalid(field: string, value: unknown, problem: string): HoldfastError {
+  return new HoldfastError('ERR_HOLDFAST_INVALID_FILTER', `${field}: ${shown(value)} ${problem}`);
+}
+
+/** Why the supervisor would refuse a pattern (native/supervisor/glob.h), if it would. */
+function patternProblem(pattern: string): string | undefined {
+  if (pattern === '') return 'is empty';
+  if (pattern.includes('\0')) return 'contains a NUL byte';
+  if (Buffer.byteLength(pattern) > 4096) return 'is longer than 4096 bytes';
+  if (pattern.endsWith('/')) return 'ends with /, and no canonical path does: write /** for what is below it';
+  if (pattern === '~' || pattern.startsWith('~/')) return 'starts with ~, which only shells expand: use os.homedir()';
+  for (let i = 0; i < pattern.length; i++) {
+    if (pattern[i] === '\\') {
+      if (++i >= pattern.length) return 'ends with a \\ that quotes nothing';
+    } else if (pattern[i] === '[') {
+      const rest = /^\[[!^]?\]?(?:\\.|[^\]\\])*\]/s.exec(pattern.slice(i))?.[0];
+      if (rest === undefined) return 'has a [ without its ]';
+      if (rest.includes('/')) return 'has a / in brackets';
+      i += rest.length - 1;
+    }
+  }
+  return undefined;
+}
+
+function anchored(pattern: string, cwd: string): string {
+  if (isAbsolute(pattern) || pattern.startsWith('**') || !pattern.includes('/')) return pattern;
+  // Patterns are compared with canonical names, so the folder that they start from must be one.
+  let folder = resolve(cwd);
+  try {
+    folder = realpathSync(folder);
+  } catch {
+    // A folder that is not there makes the spawn fail by itself.
+  }
+  const relative = pattern.replace(/^(?:\.\/)+/, '');
+  return `${folder === '/' ? '' : folder.replace(/[\\*?[]/g, '\\$&')}/${relative}`;
+}
+
+/** Checks a hook's filter and makes it ready; without one, every call of the event matches. */
+export function compileFilter(event: HookEvent, filter: unknown, cwd: string): CompiledFilter[] {
+  const anyAccess = 7;
+  if (filter === undefined) return [{ access: anyAccess }];
+  const keys = filterKeys[event];
+  const schema = z.strictObject(Object.fromEntries(keys.map((key) => [key, parts[key]])));
+  const name = `filter of on${event[0]?.toUpperCase()}${event.slice(1)}`;
+  const result = schema.safeParse(filter);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    if (issue?.code === 'unrecognized_keys') {
+      const key = issue.keys[0] ?? '';
+      const known = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`;
+      throw invalid(fieldName(name, [key]), (filter as Record<string, unknown>)[key], `is not a key of this filter (${known})`);
+    }
+    const at = issue?.path ?? [];
+    const value = at.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], filter);
+    throw invalid(fieldName(name, at), value, `is refused: ${issue?.message ?? 'it is not valid'}`);
+  }
+  const { path, access, port } = result.data as { path?: string | string[]; access?: 'read' | 'write'; port?: number | [number, number] };
+  const compiled: CompiledFilter = { access: access === undefined ? anyAccess : access === 'read' ? 1 : 2 };
+  if (port !== undefined) {
+    const [low, high] = typeof port === 'number' ? [port, port] : port;
+    if (low > high) throw invalid(`${name}.port`, port, 'is refused: the lowest port comes first');
+    compiled.ports = [low, high];
+  }
+  if (path === undefined) return [compiled];
+  return (Array.isArray(path) ? path : [path]).map((pattern, i) => {
+    const problem = patternProblem(pattern);
+    if (problem !== undefined) throw invalid(`${name}.path${Array.isArray(path) ? `[${i}]` : ''}`, pattern, problem);
+    return { ...compiled, pattern: anchored(pattern, cwd) };
+  });
+}

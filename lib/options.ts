@@ -1,0 +1,178 @@
+import type { SpawnOptions, StdioOptions } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { checkAbortSignal, checkNoNul, checkString, checkTimeout, signalNumber, wrongType, wrongValue } from './arguments.ts';
+import { HoldfastError } from './errors.ts';
+import { compilePolicy, type Policy, type Rules, shown } from './policy.ts';
+
+/** What holdfast adds to the options of `child_process.spawn`. */
+export interface SandboxOptions {
+  /**
+   * What the command and its descendants may do. Without it: load what a program needs to start, read the working
+   * directory, and nothing else.
+   */
+  policy?: Policy;
+  /**
+   * How long one hook may think about one call, in milliseconds; then the call is denied and `hookError` emitted.
+   * `Infinity` for ever. Default: 30000.
+   */
+  hookTimeout?: number;
+  /**
+   * `'kill'`: when the command ends, everything that it has left behind is killed. `'wait'`: descendants may go on, and
+   * `close` comes when the last of them has ended. Default: `'kill'`.
+   */
+  descendants?: 'kill' | 'wait';
+}
+
+/** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
+export interface SpawnSandboxedOptions<S extends StdioOptions | undefined = StdioOptions | undefined>
+  extends SpawnOptions,
+    SandboxOptions {
+  stdio?: S;
+}
+
+/** Everything that a spawn needs, checked. */
+export interface Spawn {
+  file: string;
+  /** With argv[0], as `spawnargs` shows it. */
+  args: string[];
+  stdio: unknown[];
+  /** For Node's own spawn, as they are. */
+  passed: Pick<SpawnOptions, (typeof passedOptions)[number]>;
+  cwd: string;
+  detached: boolean;
+  changesUser: boolean;
+  timeout: number;
+  killSignal: number;
+  signal: AbortSignal | undefined;
+  rules: Rules;
+  hookTimeout: number;
+  waitForTree: boolean;
+}
+
+const passedOptions = [
+  'cwd',
+  'env',
+  'uid',
+  'gid',
+  'detached',
+  'serialization',
+  'windowsHide',
+  'windowsVerbatimArguments',
+] as const satisfies readonly (keyof SpawnOptions)[];
+const ownOptions = ['argv0', 'stdio', 'shell', 'signal', 'timeout', 'killSignal', 'policy', 'hookTimeout', 'descendants'];
+const known = new Set<string>([...passedOptions, ...ownOptions]);
+
+const sandboxOptions = z.object({
+  hookTimeout: z
+    .union([z.number().positive(), z.literal(Number.POSITIVE_INFINITY)], { error: 'must be milliseconds above 0, or Infinity' })
+    .optional(),
+  descendants: z.enum(['kill', 'wait'], { error: "must be 'kill' or 'wait'" }).optional(),
+});
+
+function argumentList(args: unknown): string[] {
+  if (args === undefined || args === null) return [];
+  if (!Array.isArray(args)) throw wrongType('args', 'of type object', args);
+  return [...args];
+}
+
+function checkOptions(options: unknown): asserts options is Record<string, unknown> {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw wrongType('options', 'of type object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue;
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.${name}: ${shown((options as Record<string, unknown>)[name])} is not an option. Known are ${[...known].join(', ')}`,
+    );
+  }
+  const result = sandboxOptions.safeParse(options);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const name = String(issue?.path[0]);
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.${name}: ${shown((options as Record<string, unknown>)[name])} ${issue?.message}`,
+    );
+  }
+}
+
+// As Node's getValidStdio: fewer than three entries are filled up with 'pipe'. What is in them, Node checks.
+function stdioList(stdio: unknown): unknown[] {
+  if (Array.isArray(stdio)) {
+    const list = [...stdio];
+    while (list.length < 3) list.push(undefined);
+    return list;
+  }
+  switch (stdio ?? 'pipe') {
+    case 'pipe':
+    case 'overlapped':
+    case 'ignore':
+      return [stdio ?? 'pipe', stdio ?? 'pipe', stdio ?? 'pipe'];
+    case 'inherit':
+      return [0, 1, 2];
+    default:
+      throw wrongValue('stdio', 'is invalid', stdio);
+  }
+}
+
+function workingDirectory(cwd: unknown): string {
+  // A value of another type is refused by Node's own spawn, in its own words.
+  if (cwd instanceof URL && cwd.protocol === 'file:') return fileURLToPath(cwd);
+  if (typeof cwd === 'string') return resolve(cwd);
+  if (cwd instanceof Uint8Array) return resolve(Buffer.from(cwd).toString());
+  return process.cwd();
+}
+
+function pick(options: Record<string, unknown>): Spawn['passed'] {
+  const passed: Record<string, unknown> = {};
+  for (const name of passedOptions) if (options[name] !== undefined) passed[name] = options[name];
+  return passed;
+}
+
+/**
+ * Checks what was given to spawnSandboxed. What Node's spawn would refuse is refused with Node's own codes, here or, for
+ * the options that are passed on, by Node itself.
+ */
+export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOptions: unknown): Spawn {
+  checkString(command, 'file');
+  checkNoNul(command, 'file');
+  if (command.length === 0) throw wrongValue('file', 'cannot be empty', command);
+  const second = typeof argsOrOptions === 'object' && argsOrOptions !== null && !Array.isArray(argsOrOptions);
+  const given = argumentList(second ? undefined : argsOrOptions);
+  for (const [i, arg] of given.entries()) checkNoNul(arg, `args[${i}]`);
+  const options = (second ? argsOrOptions : lastOptions) ?? (lastOptions === null && !second ? null : {});
+  checkOptions(options);
+  const { shell, argv0 } = options;
+  if (shell !== undefined && shell !== null && typeof shell !== 'boolean' && typeof shell !== 'string') {
+    throw wrongType('options.shell', 'one of type boolean or string', shell);
+  }
+  if (argv0 !== undefined && argv0 !== null) checkString(argv0, 'options.argv0');
+  checkNoNul(argv0, 'options.argv0');
+  checkNoNul(shell, 'options.shell');
+  checkTimeout(options['timeout']);
+  checkAbortSignal(options['signal']);
+  const killSignal = options['killSignal'] ?? undefined;
+
+  // The same words as Node's own: the shell gets one string, and quotes nothing.
+  const file = shell ? (typeof shell === 'string' ? shell : '/bin/sh') : command;
+  const args = shell ? ['-c', [command, ...given].join(' ')] : given;
+  const cwd = workingDirectory(options['cwd']);
+  return {
+    file,
+    args: [typeof argv0 === 'string' ? argv0 : file, ...args],
+    stdio: stdioList(options['stdio']),
+    passed: pick(options),
+    cwd,
+    detached: options['detached'] === true,
+    changesUser: options['uid'] !== undefined || options['gid'] !== undefined,
+    timeout: (options['timeout'] as number | undefined) ?? 0,
+    killSignal: killSignal === undefined ? signalNumber('SIGTERM') : signalNumber(killSignal, 'options.killSignal'),
+    signal: options['signal'] as AbortSignal | undefined,
+    rules: compilePolicy(options['policy'], cwd),
+    hookTimeout: (options['hookTimeout'] as number | undefined) ?? 30_000,
+    waitForTree: options['descendants'] === 'wait',
+  };
+}

@@ -1,0 +1,256 @@
+// One command under one supervisor: starts both, turns records into events, and knows when everything is over.
+import { type ChildProcess, type SpawnOptions, spawn, type StdioOptions } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { signalName } from './arguments.ts';
+import { encodeConfiguration } from './config.ts';
+import { Dispatcher } from './dispatch.ts';
+import { HoldfastError, spawnError } from './errors.ts';
+import { number, optionalNumber } from './families/common.ts';
+import type { HookRegistry } from './hooks.ts';
+import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from './native.ts';
+import type { Spawn } from './options.ts';
+import { launchError } from './stages.ts';
+import { type Violation, violationOf } from './violation.ts';
+
+/** Whom a supervision tells. Never called before the tick of the spawn has ended. */
+export interface SupervisionListener {
+  spawned(): void;
+  /** The command could not be started; `errno` is positive. `over` follows. */
+  failed(error: Error, errno: number): void;
+  exited(code: number | null, signal: NodeJS.Signals | null): void;
+  /** Everything ended, streams included. */
+  over(): void;
+  error(error: Error): void;
+  violation(violation: Violation): void;
+  hookError(error: HoldfastError): void;
+  treeEmpty(): void;
+}
+
+/** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
+const SPAWN_TIMEOUT = 10_000;
+
+type State = 'starting' | 'running' | 'failed' | 'exited';
+
+export class Supervision {
+  /** Node's own child: the supervisor, with the command's streams. Undefined if not even that could be tried. */
+  readonly inner: ChildProcess | undefined;
+  /** Of the command. */
+  readonly pid: number | undefined;
+  readonly #spawn: Spawn;
+  readonly #hooks: HookRegistry;
+  readonly #listener: SupervisionListener;
+  readonly #native: Native;
+  readonly #channel: NativeChannel | undefined;
+  readonly #dispatcher: Dispatcher;
+  #state: State = 'starting';
+  #treeEmpty = false;
+  #corrupt = false;
+  #killed = 0;
+
+  constructor(spawn: Spawn, hooks: HookRegistry, listener: SupervisionListener) {
+    this.#spawn = spawn;
+    this.#hooks = hooks;
+    this.#listener = listener;
+    this.#native = native();
+    const path = supervisorPath();
+    this.#dispatcher = new Dispatcher(this.#native.events, spawn.hookTimeout, {
+      hook: (id) => hooks.hook(id),
+      answer: (...answer) => this.#channel?.answer(...answer),
+      hookFailed: (error) => listener.hookError(error),
+    });
+    try {
+      this.#channel = this.#native.createChannel();
+    } catch (error) {
+      // No descriptors or memory left: a failure of this spawn, as it would be in Node's.
+      this.#failSoon(spawnError(errnoOf(error), spawn.file, spawn.args.slice(1)), errnoOf(error), true);
+      return;
+    }
+    const channel = this.#channel;
+    try {
+      this.inner = startSupervisor(this.#native, channel, path, spawn);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+    channel.closeRemote();
+    this.#watchInner(this.inner);
+    if (this.inner.pid === undefined) {
+      // Its error event tells why.
+      channel.close();
+      hooks.sent = true;
+      return;
+    }
+    this.pid = this.#awaitCommand(channel);
+  }
+
+  /** False if there is nothing left to be killed. Signal 0 asks only that. */
+  kill(signal: number): boolean {
+    if (this.pid === undefined || this.#state === 'failed' || this.#state === 'exited') return false;
+    if (signal === 0) return true;
+    this.#killed = signal;
+    // SIGKILL is for the whole tree, also where descendants may outlive the command.
+    return (signal === 9 ? this.#channel?.killAll() : this.#channel?.kill(signal)) ?? false;
+  }
+
+  ref(): void {
+    this.inner?.ref();
+    this.#channel?.ref();
+  }
+
+  unref(): void {
+    this.inner?.unref();
+    this.#channel?.unref();
+  }
+
+  #awaitCommand(channel: NativeChannel): number | undefined {
+    const report = channel.waitSpawned(SPAWN_TIMEOUT);
+    const { file, args } = this.#spawn;
+    if ('pid' in report) {
+      channel.listen(
+        (record) => this.#record(record),
+        (reason) => this.#lost(reason),
+      );
+      // Hooks that are registered in this tick are in force before the command's first instruction.
+      process.nextTick(() => this.#start(channel));
+      return report.pid;
+    }
+    if ('errno' in report) {
+      this.#failSoon(launchError(this.#native, report.stage, report.errno, file, args.slice(1)), report.errno, false);
+    } else {
+      const what = 'lost' in report ? 'ended before it had started the command' : `did not answer within ${SPAWN_TIMEOUT} ms`;
+      this.#failSoon(new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`), 0, false);
+      this.inner?.kill('SIGKILL');
+    }
+    channel.close();
+    return undefined;
+  }
+
+  #start(channel: NativeChannel): void {
+    this.#hooks.sent = true;
+    if (this.#state !== 'starting') return;
+    const { args: _, file, rules, waitForTree } = this.#spawn;
+    const errno = channel.start(encodeConfiguration(this.#native, { command: file, waitForTree, rules, hooks: this.#hooks.rules }));
+    // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
+    if (errno !== 0) this.inner?.kill('SIGKILL');
+  }
+
+  #failSoon(error: Error, errno: number, alone: boolean): void {
+    this.#state = 'failed';
+    this.#hooks.sent = true;
+    process.nextTick(() => {
+      this.#listener.failed(error, errno);
+      if (alone) this.#listener.over();
+    });
+  }
+
+  #watchInner(inner: ChildProcess): void {
+    const { file, args } = this.#spawn;
+    inner.on('error', (error: NodeJS.ErrnoException) => {
+      if (inner.pid !== undefined) return this.#listener.error(error);
+      this.#state = 'failed';
+      const errno = Math.abs(error.errno ?? 0);
+      this.#listener.failed(spawnError(errno, file, args.slice(1)), errno);
+    });
+    inner.on('exit', (code, signal) => this.#innerEnded(code, signal));
+    inner.on('close', () => this.#listener.over());
+  }
+
+  #record(record: NativeRecord): void {
+    switch (record.kind) {
+      case 'ask':
+        return this.#dispatcher.ask(record);
+      case 'forgotten':
+        return this.#dispatcher.forget(record);
+      case 'violation':
+        return this.#listener.violation(violationOf(record));
+      case 'launched':
+        if (this.#state === 'starting') {
+          this.#state = 'running';
+          this.#listener.spawned();
+        }
+        return;
+      case 'failed':
+        return this.#launchFailed(number(record, 'stage'), number(record, 'errno'));
+      case 'exit':
+        return this.#commandEnded(record);
+      case 'tree_empty':
+        this.#treeEmpty = true;
+        return this.#listener.treeEmpty();
+    }
+  }
+
+  #launchFailed(stage: number, errno: number): void {
+    if (this.#state !== 'starting') return;
+    // Killed on the way to its first instruction: that is an end, not a failure.
+    if (errno === 0 && this.#killed !== 0) return this.#exit(null, signalName(this.#killed));
+    this.#state = 'failed';
+    const { file, args } = this.#spawn;
+    this.#listener.failed(launchError(this.#native, stage, errno, file, args.slice(1)), errno);
+  }
+
+  #commandEnded(record: NativeRecord): void {
+    if (this.#state === 'exited' || this.#state === 'failed') return;
+    const signal = optionalNumber(record, 'signal') ?? 0;
+    if (signal > 0) this.#exit(null, signalName(signal));
+    else this.#exit(number(record, 'code'), null);
+  }
+
+  #exit(code: number | null, signal: NodeJS.Signals | null): void {
+    this.#state = 'exited';
+    this.#listener.exited(code, signal);
+  }
+
+  #lost(reason: 'closed' | 'corrupt'): void {
+    this.#corrupt ||= reason === 'corrupt';
+    this.#dispatcher.close();
+    // Whoever closed the channel must not go on without it. An ordinary end has closed it too, and is about to exit.
+    if (reason === 'corrupt' || !this.#finished()) this.inner?.kill('SIGKILL');
+  }
+
+  #finished(): boolean {
+    return this.#state === 'failed' || (this.#state === 'exited' && (this.#treeEmpty || !this.#spawn.waitForTree));
+  }
+
+  #innerEnded(code: number | null, signal: NodeJS.Signals | null): void {
+    // SIGCHLD may be faster than the ring's eventfd.
+    this.#channel?.drain();
+    this.#channel?.close();
+    this.#dispatcher.close();
+    if (this.#finished() && !this.#corrupt) return;
+    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+    const error = this.#corrupt
+      ? new HoldfastError('ERR_HOLDFAST_CHANNEL', 'the supervisor sent a message that is not valid; the whole tree was killed')
+      : new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `the supervisor ${how} before the command did; the kernel killed the whole tree`);
+    const ended = this.#state === 'exited';
+    this.#state = 'exited';
+    try {
+      this.#listener.error(error);
+    } finally {
+      if (!ended) this.#listener.exited(null, 'SIGKILL');
+    }
+  }
+}
+
+function errnoOf(error: unknown): number {
+  return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
+}
+
+function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): ChildProcess {
+  const { file, args, stdio, passed, detached, changesUser } = given;
+  const [argv0 = file, ...rest] = args;
+  const options: SpawnOptions = {
+    ...passed,
+    argv0: 'holdfast-supervisor',
+    stdio: [...stdio, channel.remoteFd] as StdioOptions,
+  };
+  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length}`, argv0, file, ...rest];
+  if (!changesUser) return spawn(path, line, options);
+  // The new user may have no way to the path; a descriptor needs none. It lies above the child's own descriptors, which
+  // are put into place before the exec.
+  const fd = addon.openSupervisor(path, stdio.length + 16);
+  try {
+    return spawn(`/proc/self/fd/${fd}`, line, options);
+  } finally {
+    closeSync(fd);
+  }
+}
