@@ -165,7 +165,7 @@ class Generator {
     const Label compare = compare_low(what.relation, what.values, yes, no);
     const Label low = load_masked(low_offset, static_cast<uint32_t>(what.mask), compare);
     const uint32_t high_mask = static_cast<uint32_t>(what.mask >> 32);
-    if (what.width == Width::low32 || high_mask == 0) return low;
+    if (high_mask == 0) return low;
     // The values have 32 bits, so a high half that is not zero decides by itself.
     const bool larger = what.relation == Relation::none_of || what.relation == Relation::at_least;
     const Label high = program_.branch(BPF_JEQ, 0, low, larger ? yes : no);

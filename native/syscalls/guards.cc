@@ -36,13 +36,11 @@ constexpr std::span<const uint32_t> sorted(std::span<const uint32_t> values) {
 
 // An `int` or `unsigned int`; an address, a length or an `unsigned long`.
 constexpr Condition argument(uint8_t index, Relation relation, std::span<const uint32_t> values, uint64_t mask = kInt) {
-  return {index, Width::low32, relation, mask, sorted(values)};
+  return {index, relation, mask, sorted(values)};
 }
 constexpr Condition whole(uint8_t index, Relation relation, std::span<const uint32_t> values, uint64_t mask = kWhole) {
-  return {index, Width::all64, relation, mask, sorted(values)};
+  return {index, relation, mask, sorted(values)};
 }
-
-// ---- memory ------------------------------------------------------------------------------------------------------
 
 // A range that begins at or above the end of the sealed page cannot reach it: the kernel refuses ranges that wrap.
 constexpr Condition kHigh[] = {whole(0, Relation::at_least, kPageEnd, kAddress)};
@@ -62,8 +60,6 @@ constexpr Condition kMoveHigh[] = {whole(0, Relation::at_least, kPageEnd, kAddre
 constexpr Condition kMoveZero[] = {whole(0, Relation::at_least, kPageEnd, kAddress),
                                    argument(3, Relation::one_of, kZero, 2), whole(4, Relation::one_of, kZero)};
 constexpr Alternative kHighMove[] = {kMoveAnywhere, kMoveHigh, kMoveZero};
-
-// ---- processes ---------------------------------------------------------------------------------------------------
 
 constexpr Condition kFirstIsZero[] = {argument(0, Relation::one_of, kZero)};
 constexpr Alternative kPidZero[] = {kFirstIsZero};
@@ -187,8 +183,6 @@ constexpr Condition kClockOfKind[] = {argument(0, Relation::one_of, kClockOfDesc
 constexpr Condition kClockOfSelf[] = {argument(0, Relation::one_of, kClockOfCaller)};
 constexpr Alternative kClockOwn[] = {kClockOfMachine, kClockOfKind, kClockOfSelf};
 
-// ---- descriptors -------------------------------------------------------------------------------------------------
-
 // All of fcntl(2) up to Linux 6.18 but F_SETOWN (8) and F_SETOWN_EX (15), which name who gets a signal.
 constexpr uint32_t kFcntlCommands[] = {
     0,    1,    2,    3,    4,           // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
@@ -250,8 +244,6 @@ constexpr Condition kIoctlListed[] = {argument(1, Relation::one_of, kIoctlComman
 constexpr Condition kIoctlTerminal[] = {argument(1, Relation::one_of, kTiocsctty),
                                         argument(2, Relation::none_of, kOne)};
 constexpr Alternative kIoctlHarmless[] = {kIoctlListed, kIoctlTerminal};
-
-// ---- sockets -----------------------------------------------------------------------------------------------------
 
 constexpr uint32_t kUnix[] = {1};
 constexpr uint32_t kInternet[] = {2, 10};         // AF_INET, AF_INET6

@@ -8,17 +8,14 @@
 
 namespace holdfast {
 
-// How much of a register counts. The kernel takes an `int` from the low half and never looks at the rest, so a
-// condition on such an argument must not look either; an address or `unsigned long` counts as a whole.
-enum class Width : uint8_t { low32, all64 };
-
 // Between the masked register and the values, all unsigned.
 enum class Relation : uint8_t { one_of, none_of, at_least, below };
 
 struct Condition {
   uint8_t argument;
-  Width width;
   Relation relation;
+  // The bits that count. The kernel takes an `int` from the low half and never looks at the rest, so neither may a
+  // condition on one; an address or an `unsigned long` counts as a whole.
   uint64_t mask;
   std::span<const uint32_t> values;  // sorted, each once; one value for at_least and below
 };

@@ -26,10 +26,10 @@ enum class Way : uint8_t {
 enum class Arg : uint8_t {
   none,
   value,  // a number with no further meaning here
-  dirfd,
-  path,  // dirfd belongs to the path after it
-  dirfd2,
-  path2,       // the second pair of rename, link; the link's own place in symlink
+  dirfd,  // belongs to the path after it
+  path,
+  dirfd2,  // the second pair of rename and link; the link's own place in symlink
+  path2,
   fd,          // the descriptor acted on
   open_flags,  // O_*
   mode,
