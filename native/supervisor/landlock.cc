@@ -21,7 +21,7 @@ struct __attribute__((packed)) PathBeneath {
 };
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // one number on every architecture
 constexpr unsigned kVersionFlag = 1, kRulePathBeneath = 1;
-constexpr uint64_t kExecute = 1;
+constexpr uint64_t kExecute = 1 << 0, kReadFile = 1 << 2;
 constexpr uint64_t kScopeSignal = 2;
 
 // Every right to files that an ABI knows: 13 in the first, then REFER (2), TRUNCATE (3), IOCTL_DEV (5).
@@ -43,7 +43,7 @@ int confine_by_landlock() {
   if (ruleset < 0) return errno;
   const int root = open("/", O_PATH | O_CLOEXEC);
   int error = root < 0 ? errno : 0;
-  const PathBeneath rule = {kExecute, root};
+  const PathBeneath rule = {kExecute | kReadFile, root};  // an exec opens its file for reading too
   if (error == 0 && syscall(kAddRule, ruleset, kRulePathBeneath, &rule, 0) != 0) error = errno;
   if (error == 0 && syscall(kRestrictSelf, ruleset, 0) != 0) error = errno;
   if (root >= 0) close(root);

@@ -1,10 +1,10 @@
-// The second wall: whatever slips past the filter still cannot open, make, move or remove a file by itself.
+// The second wall: whatever slips past the filter still cannot write, make, move or remove a file by itself.
 #pragma once
 
 namespace holdfast {
 
 // Confines the calling thread and its future children (landlock(7)). Every path call of the tree is made by the
-// supervisor, so the tree itself needs no right to any file but to execute one; and, from ABI 6 on, no signal leaves the
+// supervisor, so the tree itself needs no right but to execute files (for which the kernel reads them); and, from ABI 6 on, no signal leaves the
 // tree. 0, also where the kernel has no Landlock; or a positive errno.
 int confine_by_landlock();
 
