@@ -1,0 +1,203 @@
+// A supervisor as it must not be: it looks at the arguments of a held call, and if they are harmless lets the call go on,
+// which reads them again. The races that must fail under holdfast succeed here.
+//   naive_twin --hold CALL,... [--deny-path FOLDER] [--deny-port PORT] [--deny-argument TEXT] -- PROGRAM ARGUMENT...
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// What is looked at: registers by their place, -1 for none.
+static const struct call {
+  const char *name;
+  int number, dirfd, path, dirfd2, path2, address, message, socket, argv;
+} calls[] = {
+#define CALL(name, ...) {#name, SYS_##name, __VA_ARGS__}
+#ifdef SYS_open
+    CALL(open, -1, 0, -1, -1, -1, -1, -1, -1),
+    CALL(stat, -1, 0, -1, -1, -1, -1, -1, -1),
+    CALL(unlink, -1, 0, -1, -1, -1, -1, -1, -1),
+    CALL(rename, -1, 0, -1, 1, -1, -1, -1, -1),
+    CALL(mkdir, -1, 0, -1, -1, -1, -1, -1, -1),
+#endif
+    CALL(openat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(newfstatat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(unlinkat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(renameat, 0, 1, 2, 3, -1, -1, -1, -1),
+    CALL(renameat2, 0, 1, 2, 3, -1, -1, -1, -1),
+    CALL(mkdirat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(connect, -1, -1, -1, -1, 1, -1, -1, -1),
+    CALL(sendto, -1, -1, -1, -1, 4, -1, -1, -1),
+    CALL(sendmsg, -1, -1, -1, -1, -1, 1, -1, -1),
+    CALL(sendmmsg, -1, -1, -1, -1, -1, 1, -1, -1),
+    CALL(listen, -1, -1, -1, -1, -1, -1, 0, -1),
+    CALL(execve, -1, 0, -1, -1, -1, -1, -1, 1),
+};
+
+static const char *deny_path, *deny_argument;
+static int deny_port = -1;
+
+static void die(const char *what) {
+  fprintf(stderr, "naive_twin: %s: %s\n", what, strerror(errno));
+  exit(2);
+}
+
+static int get(pid_t pid, uint64_t from, void *to, size_t size) {
+  struct iovec here = {to, size}, there = {(void *)(uintptr_t)from, size};
+  return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)size;
+}
+
+static int get_text(pid_t pid, uint64_t from, char *to, size_t size) {
+  for (size_t have = 0; have < size;) {
+    size_t part = 4096 - (from + have) % 4096;
+    if (part > size - have) part = size - have;
+    if (!get(pid, from + have, to + have, part)) return 0;
+    if (memchr(to + have, 0, part) != NULL) return 1;
+    have += part;
+  }
+  return 0;
+}
+
+static int path_denied(pid_t pid, int dirfd, uint64_t at) {
+  char text[PATH_MAX], whole[2 * PATH_MAX + 2], real[PATH_MAX];
+  if (!get_text(pid, at, text, sizeof text)) return 0;
+  if (text[0] == '/') {
+    strcpy(whole, text);
+  } else {
+    char link[64], base[PATH_MAX] = "";
+    if (dirfd == AT_FDCWD) snprintf(link, sizeof link, "/proc/%d/cwd", pid);
+    else snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, dirfd);
+    if (readlink(link, base, sizeof base - 1) < 0) return 0;
+    snprintf(whole, sizeof whole, "%s/%s", base, text);
+  }
+  if (realpath(whole, real) == NULL) {
+    char *slash = strrchr(whole, '/');
+    if (slash == NULL || slash == whole) return 0;
+    *slash = '\0';
+    if (realpath(whole, real) == NULL) return 0;
+  }
+  const size_t length = strlen(deny_path);
+  return strncmp(real, deny_path, length) == 0 && (real[length] == '/' || real[length] == '\0');
+}
+
+static int address_denied(pid_t pid, uint64_t at) {
+  struct sockaddr_in address;  // the port of IPv6 is at the same place
+  return at != 0 && get(pid, at, &address, sizeof address) && ntohs(address.sin_port) == deny_port;
+}
+
+static int socket_denied(pid_t pid, int fd) {
+  const int process = (int)syscall(SYS_pidfd_open, pid, 0);
+  const int copy = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+  if (process >= 0) close(process);
+  if (copy < 0) return 1;
+  struct sockaddr_in address = {0};
+  socklen_t size = sizeof address;
+  getsockname(copy, (struct sockaddr *)&address, &size);
+  close(copy);
+  return address.sin_port == 0;
+}
+
+static int argument_denied(pid_t pid, uint64_t argv) {
+  uint64_t argument;
+  char text[64];
+  return get(pid, argv + 8, &argument, sizeof argument) && argument != 0 && get_text(pid, argument, text, sizeof text) &&
+         strcmp(text, deny_argument) == 0;
+}
+
+static int denied(pid_t pid, const struct seccomp_data *data) {
+  const struct call *call = NULL;
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+    if (calls[i].number == data->nr) call = &calls[i];
+  if (call == NULL) return 1;
+  const __u64 *args = data->args;
+  if (deny_path != NULL) {
+    if (call->path >= 0 && path_denied(pid, call->dirfd < 0 ? AT_FDCWD : (int)args[call->dirfd], args[call->path])) return 1;
+    if (call->path2 >= 0 && path_denied(pid, call->dirfd2 < 0 ? AT_FDCWD : (int)args[call->dirfd2], args[call->path2])) return 1;
+  }
+  if (deny_port >= 0) {
+    if (call->address >= 0 && address_denied(pid, args[call->address])) return 1;
+    uint64_t name;
+    if (call->message >= 0 && get(pid, args[call->message], &name, sizeof name) && address_denied(pid, name)) return 1;
+  }
+  if (call->socket >= 0 && socket_denied(pid, (int)args[call->socket])) return 1;
+  return deny_argument != NULL && call->argv >= 0 && argument_denied(pid, args[call->argv]);
+}
+
+static int install(const char *names) {
+  struct sock_filter filter[64];
+  unsigned short size = 0;
+  filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  char copy[512];
+  snprintf(copy, sizeof copy, "%s", names);
+  for (char *name = strtok(copy, ","); name != NULL; name = strtok(NULL, ","))
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+      if (strcmp(calls[i].name, name) == 0) {
+        filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number, 0, 1);
+        filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+      }
+  filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  const struct sock_fprog program = {size, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+int main(int argc, char **argv) {
+  const char *hold = "";
+  int at = 1;
+  for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
+    if (strcmp(argv[at], "--hold") == 0) hold = argv[at + 1];
+    if (strcmp(argv[at], "--deny-path") == 0) deny_path = argv[at + 1];
+    if (strcmp(argv[at], "--deny-port") == 0) deny_port = atoi(argv[at + 1]);
+    if (strcmp(argv[at], "--deny-argument") == 0) deny_argument = argv[at + 1];
+  }
+  if (at + 1 >= argc) return 2;
+  // The child shares the table of descriptors until its listener has been copied from it.
+  volatile int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  const pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) die("clone");
+  if (child == 0) {
+    listener[0] = install(hold) + 1;
+    while (listener[1] == 0) sched_yield();
+    if (unshare(CLONE_FILES) != 0) die("unshare");
+    close(listener[0] - 1);
+    execv(argv[at + 1], argv + at + 1);
+    die(argv[at + 1]);
+  }
+  while (listener[0] == 0) sched_yield();
+  if (listener[0] < 1) die("seccomp listener");
+  const int own = fcntl(listener[0] - 1, F_DUPFD_CLOEXEC, 200);
+  listener[1] = 1;
+  // The child's own copy is gone when it unshares; ours stays in the table that was shared.
+  struct pollfd poll_for = {own, POLLIN, 0};
+  for (;;) {
+    if (poll(&poll_for, 1, -1) < 0 || (poll_for.revents & POLLIN) == 0) break;
+    struct seccomp_notif request = {0};
+    if (ioctl(own, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
+    struct seccomp_notif_resp response = {.id = request.id};
+    if (denied((pid_t)request.pid, &request.data)) response.error = -EACCES;
+    else response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    usleep(20);  // about what it takes to ask somebody
+    ioctl(own, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  }
+  int status;
+  if (waitpid(child, &status, 0) != child) die("waitpid");
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
