@@ -303,7 +303,8 @@ struct Rules::Impl {
       if (node.effect[operation] != Effect::none) match = {node.effect[operation], node.label[operation]};
     };
     if (address.abstract) {
-      const NameTable::Node* node = sockets.find_whole(address.unix_name);
+      const bool named = address.unix_name.starts_with('@');
+      const NameTable::Node* node = named ? sockets.find_whole(address.unix_name) : nullptr;
       if (node != nullptr) take(*node);
     } else if (sockets.walk(address.unix_name, take) == NameTable::Walk::not_canonical) {
       return {};
