@@ -41,9 +41,9 @@ bool CommandLine::parse(int argc, char** argv) {
     return false;
   detached = is_detached != 0;
   stdio_count = count;
-  argv0 = argv[3];
   command = argv[4];
-  arguments = argv + 3;
+  argv[4] = argv[3];  // the command's own list begins with its argv0
+  arguments = argv + 4;
   return true;
 }
 

@@ -19,7 +19,6 @@ struct CommandLine {
   int channel = -1;
   bool detached = false;
   int stdio_count = 3;
-  char* argv0 = nullptr;
   char* command = nullptr;
   char** arguments = nullptr;  // from argv0 on, NULL-terminated
   bool parse(int argc, char** argv);
