@@ -28,8 +28,8 @@ constexpr int kIdleTicks = 50;  // then the watcher sleeps until somebody may bl
 struct Slot {
   std::mutex guard;
   bool active = false;
-  uint64_t turn = 0;       // counts activations, so that the watcher knows an old one
-  uint64_t seen = 0;       // the watcher's own
+  uint64_t turn = 0;  // counts activations, so that the watcher knows an old one
+  uint64_t seen = 0;  // the watcher's own
   Held call;
   pid_t worker = 0;
   std::atomic<int> error{0};

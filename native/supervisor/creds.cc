@@ -61,10 +61,13 @@ bool set_ids(uid_t uid, gid_t gid) {
   ::syscall(SYS_setfsgid, gid);
   ::syscall(SYS_setfsuid, uid);
   // They report no error; an id that is none changes nothing and answers what is set (setfsuid(2)).
-  return static_cast<gid_t>(::syscall(SYS_setfsgid, -1)) == gid && static_cast<uid_t>(::syscall(SYS_setfsuid, -1)) == uid;
+  return static_cast<gid_t>(::syscall(SYS_setfsgid, -1)) == gid &&
+         static_cast<uid_t>(::syscall(SYS_setfsuid, -1)) == uid;
 }
 
-bool set_groups(const std::vector<gid_t>& groups) { return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0; }
+bool set_groups(const std::vector<gid_t>& groups) {
+  return ::syscall(SYS_setgroups, groups.size(), groups.data()) == 0;
+}
 
 struct Own {
   Credentials ids;
@@ -134,7 +137,8 @@ int read_credentials(pid_t tid, AsCaller::Ids ids, Credentials& out) {
   thread_local std::string status;
   if (const int error = read_status(tid, status); error != 0) return error;
   std::string_view uids = field(status, "Uid:"), gids = field(status, "Gid:"), groups = field(status, "Groups:");
-  std::string_view capabilities = field(status, "CapEff:"), permitted = field(status, "CapPrm:"), mask = field(status, "Umask:");
+  std::string_view capabilities = field(status, "CapEff:"), permitted = field(status, "CapPrm:"),
+                   mask = field(status, "Umask:");
   uint64_t uid[4], gid[4], value;
   for (uint64_t& each : uid)
     if (!next_number(uids, 10, each)) return EPERM;

@@ -30,7 +30,8 @@ bool speaks_our_pids(const std::string& mount) {
   const ssize_t n = ::read(status.get(), text, sizeof text - 1);
   if (n <= 0) return false;
   text[n] = '\0';
-  // One number for each pid namespace from the mount's to the process's own (proc(5)); ours is the same if there is one.
+  // One number for each pid namespace from the mount's to the process's own (proc(5)); ours is the same if there is
+  // one.
   const char* at = std::strstr(text, "\nNSpid:\t");
   if (at == nullptr) return false;
   at += std::strlen("\nNSpid:\t");
@@ -67,9 +68,10 @@ std::string_view take(std::string_view& rest) {
 // directory, addresses of its mappings) is its own.
 bool is_harmless(std::string_view entry) {
   static constexpr std::string_view kNames[] = {
-      "",        "stat",     "statm",     "status", "cmdline", "comm",      "task",  "children",   "cgroup",
-      "cpuset",  "limits",   "oom_score", "oom_adj", "oom_score_adj", "sched", "schedstat", "wchan", "loginuid",
-      "mounts",  "mountinfo", "mountstats", "net",   "sessionid", "setgroups", "uid_map", "gid_map", "autogroup"};
+      "",         "stat",      "statm",     "status",   "cmdline",   "comm",      "task",
+      "children", "cgroup",    "cpuset",    "limits",   "oom_score", "oom_adj",   "oom_score_adj",
+      "sched",    "schedstat", "wchan",     "loginuid", "mounts",    "mountinfo", "mountstats",
+      "net",      "sessionid", "setgroups", "uid_map",  "gid_map",   "autogroup"};
   const std::string_view first = entry.substr(0, entry.find('/'));
   return std::find(std::begin(kNames), std::end(kNames), first) != std::end(kNames);
 }

@@ -12,11 +12,11 @@
 namespace holdfast {
 
 struct ProcPlace {
-  int error = 0;            // ENOENT: not there for the tree; EACCES: not for this caller
-  bool root = false;        // the mount point itself, where `self` is
-  bool process = false;     // below a process or thread
-  bool own = false;         // of the caller's own thread group
-  std::string_view entry;   // below the process: "", "fd", "fd/3", "cwd"
+  int error = 0;           // ENOENT: not there for the tree; EACCES: not for this caller
+  bool root = false;       // the mount point itself, where `self` is
+  bool process = false;    // below a process or thread
+  bool own = false;        // of the caller's own thread group
+  std::string_view entry;  // below the process: "", "fd", "fd/3", "cwd"
 };
 
 bool is_procfs(int fd);

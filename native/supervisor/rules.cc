@@ -53,6 +53,7 @@ class NameTable {
     Effect effect[kBits] = {};
     const char* label[kBits] = {"", "", ""};
     bool leads_to_allowed = false;
+    bool leads_to_rule = false;
     bool visible = false;
   };
 
@@ -366,8 +367,10 @@ bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, s
 
 bool Rules::finish() {
   if (impl_->finished) return false;
-  std::vector<std::string> allowed;
+  std::vector<std::string> allowed, ruled;
   impl_->paths.for_all([&](const NameTable::Node& node, const std::string& path) {
+    if (std::any_of(node.effect, node.effect + kBits, [](Effect effect) { return effect != Effect::none; }))
+      ruled.push_back(path);
     for (const Effect effect : node.effect)
       if (effect == Effect::allow) {
         allowed.push_back(path);
@@ -377,6 +380,8 @@ bool Rules::finish() {
   // A key is empty only for /, which has no ancestors.
   for (const std::string& path : allowed)
     if (!path.empty()) impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_allowed = true; });
+  for (const std::string& path : ruled)
+    if (!path.empty()) impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_rule = true; });
   for (auto& family : impl_->addresses)
     for (auto& operation : family)
       for (AddressTable& table : operation) table.finish();
@@ -417,6 +422,12 @@ PathMatch Rules::look(std::string_view canonical) const {
   else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)
     out.metadata = out.read;
   return out;
+}
+
+bool Rules::has_rule_below(std::string_view canonical) const {
+  bool leads = false;
+  const auto walked = impl_->paths.walk(canonical, [&](const NameTable::Node& node) { leads = node.leads_to_rule; });
+  return walked == NameTable::Walk::exact && leads;
 }
 
 Match Rules::address(const Address& address, uint8_t operation) const {

@@ -181,8 +181,7 @@ int Walk::step(const Component& component) {
 
 int Walk::follow(const Component& component, UniqueFd link) {
   if (++links_ > kMostLinks || (how_ & RESOLVE_NO_SYMLINKS) != 0) return fail_at(component, ELOOP);
-  if (in_proc_ && place_.root && component.name == "self")
-    return follow_text(std::to_string(call_.tgid()));
+  if (in_proc_ && place_.root && component.name == "self") return follow_text(std::to_string(call_.tgid()));
   if (in_proc_ && place_.root && component.name == "thread-self")
     return follow_text(std::to_string(call_.tgid()) + "/task/" + std::to_string(call_.tid));
   if (in_proc_ && place_.process) {

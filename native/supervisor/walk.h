@@ -49,7 +49,7 @@ class Walk {
   std::string rest_;
   UniqueFd here_;
   std::string here_name_;
-  ProcPlace place_;       // of here_, if it is in a procfs; its entry points into here_name_
+  ProcPlace place_;  // of here_, if it is in a procfs; its entry points into here_name_
   bool in_proc_ = false;
   bool met_proc_ = false;
   bool slash_after_ = false;

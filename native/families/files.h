@@ -1,0 +1,78 @@
+// What the three files of path calls share.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "../supervisor/blocking.h"
+#include "../supervisor/creds.h"
+#include "../supervisor/decide.h"
+#include "../supervisor/finish.h"
+#include "../supervisor/held.h"
+#include "../supervisor/resolve.h"
+#include "../supervisor/sandbox.h"
+#include "caller.h"
+#include "handlers.h"
+
+namespace holdfast::families {
+
+using protocol::kExecute;
+using protocol::kRead;
+using protocol::kWrite;
+
+inline bool is_call(const Held& call, std::string_view name) { return name == call.row->name; }
+
+// The flags of an *at call; of the calls that have none, what their name says.
+inline int at_flags(const Held& call) { return static_cast<int>(call.arg(Arg::at_flags)); }
+
+// The end of a call that failed before it was decided on. A caller that is gone gets no answer.
+inline Finish failed(const Held& call, int error) {
+  return error == ESRCH && !call.still_held() ? Finish::gone() : Finish::error(error);
+}
+
+// The result of a system call of ours (0 or more, or -1 with errno) as the caller's.
+inline Finish result_of(const Held& call, long result) {
+  return result < 0 ? failed(call, errno) : Finish::answer(result);
+}
+
+// A call that may have been interrupted for the caller's sake.
+inline Finish result_of(const Held& call, long result, const MayBlock& wait) {
+  if (result < 0 && errno == EINTR && wait.interrupted()) return Finish::error(wait.error());
+  return result_of(call, result);
+}
+
+inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = {at.path, access, at.missing};
+  facts.path_count = 1;
+  return facts;
+}
+
+// Asks. True: go on. False: `end` is the answer.
+inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Finish& end) {
+  const Decision decision = decide(sandbox, call, facts);
+  if (decision.allowed()) return true;
+  end = refusal(decision);
+  return false;
+}
+
+// Never allowed, whatever the rules say.
+inline Finish forbidden(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
+  report(sandbox, call, error, reason, path);
+  return Finish::error(error);
+}
+
+// A file that runs with its owner's rights is a way out for whoever starts it outside of the tree.
+inline constexpr mode_t kSetIds = S_ISUID | S_ISGID;
+inline constexpr std::string_view kSetIdReason = "set-user-ID and set-group-ID files cannot be made by the tree";
+
+// The last component as the kernel wants it in calls that make, remove or move a name: it alone knows what a trailing
+// slash means for each.
+inline std::string last_component(const Resolved& at) {
+  return at.must_be_directory && at.last != Last::root ? at.name + "/" : at.name;
+}
+
+}  // namespace holdfast::families

@@ -1,0 +1,359 @@
+// open, openat, openat2, creat, truncate. What is opened is the pinned object itself, or a new name in a pinned
+// directory; the caller gets the descriptor that the supervisor opened with the caller's rights, umask and flags.
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "files.h"
+
+namespace holdfast::families {
+namespace {
+
+constexpr int kMostTurns = 40;  // for a name that comes and goes while we look; then the call is refused
+constexpr uint64_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
+                                 FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
+                                 O_PATH | O_TMPFILE | 0100000 /* O_LARGEFILE, which libc hides on 64 bit */;
+// A pinned object is there already, and its name in /proc/self/fd is a link.
+constexpr int kNotForReopen = O_CREAT | O_NOFOLLOW;
+constexpr uint64_t kSmallestHow = 24;  // OPEN_HOW_SIZE_VER0
+
+struct Wanted {
+  int flags = 0;
+  mode_t mode = 0;
+  uint64_t how = 0;  // RESOLVE_*
+  bool is(int flag) const { return (flags & flag) == flag; }
+};
+
+uint8_t access_of(int flags) {
+  if ((flags & O_PATH) != 0) return 0;
+  uint8_t access = 0;
+  switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+      access = kRead;
+      break;
+    case O_WRONLY:
+      access = kWrite;
+      break;
+    default:
+      access = kRead | kWrite;  // 3 opens for device control alone and is checked as both (open(2))
+  }
+  return (flags & O_TRUNC) != 0 ? access | kWrite : access;
+}
+
+// What the caller may do by its own descriptor, if that is the pinned object. It cannot be looked up in /proc: between
+// the pin and the look another thread can put something else in its place.
+uint8_t access_held(const Held& call, const Resolved& at) {
+  UniqueFd copy;
+  struct stat theirs, pinned;
+  if (copy_descriptor(call, at.reached_by, copy) != 0) return 0;
+  if (::fstat(copy.get(), &theirs) != 0 || ::fstat(at.object.get(), &pinned) != 0) return 0;
+  if (theirs.st_dev != pinned.st_dev || theirs.st_ino != pinned.st_ino) return 0;
+  const int flags = ::fcntl(copy.get(), F_GETFL);
+  return flags < 0 || (flags & O_ACCMODE) == 3 ? 0 : access_of(flags & (O_ACCMODE | O_PATH));
+}
+
+bool caller_has_it_open(const Held& call, const Resolved& at, uint8_t wanted) {
+  return at.reached_by >= 0 && wanted != 0 && (wanted & ~access_held(call, at)) == 0;
+}
+
+// ---- The caller's terminal -----------------------------------------------------------------------------------------
+
+bool is_own_terminal(int fd) {
+  struct stat st;
+  return ::fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 0);
+}
+
+// /dev/tty is a different terminal for each session. Descriptor or -errno.
+int open_terminal_of(const Held& call, int flags) {
+  char name[40], text[1024];
+  std::snprintf(name, sizeof name, "%d/stat", call.tid);
+  UniqueFd stat(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
+  const ssize_t n = stat ? ::read(stat.get(), text, sizeof text - 1) : -1;
+  if (!call.still_held()) return -ESRCH;
+  if (n <= 0) return -ENXIO;
+  text[n] = '\0';
+  // pid (comm) state ppid pgrp session tty_nr; the name may hold anything, so from its end on.
+  const char* after = std::strrchr(text, ')');
+  unsigned tty = 0;
+  if (after == nullptr || std::sscanf(after + 1, " %*c %*d %*d %*d %u", &tty) != 1 || tty == 0) return -ENXIO;
+  const unsigned number_of_kind = (tty >> 8) & 0xfff, number = (tty & 0xff) | ((tty >> 12) & 0xfff00);
+  char path[40];
+  if (number_of_kind >= 136 && number_of_kind <= 143)  // UNIX98_PTY_SLAVE_MAJOR, linux/major.h
+    std::snprintf(path, sizeof path, "/dev/pts/%u", number + ((number_of_kind - 136) << 8));
+  else if (number_of_kind == 4)
+    std::snprintf(path, sizeof path, number < 64 ? "/dev/tty%u" : "/dev/ttyS%u", number < 64 ? number : number - 64);
+  else
+    return -ENXIO;
+  UniqueFd found(::open(path, O_PATH | O_CLOEXEC));
+  struct stat st;
+  if (!found || ::fstat(found.get(), &st) != 0) return -errno;
+  if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(number_of_kind, number)) return -ENXIO;
+  return reopen(found.get(), flags);
+}
+
+// ---- Opening -----------------------------------------------------------------------------------------------------
+
+Finish handed(const Held& call, int fd, int flags, const MayBlock& wait) {
+  if (fd == -EINTR && wait.interrupted()) return Finish::error(wait.error());
+  if (fd < 0) return failed(call, fd == -EMFILE ? ENFILE : -fd);
+  return Finish::hand_over(UniqueFd(fd), (flags & O_CLOEXEC) != 0);
+}
+
+bool protects(const char* setting) {
+  UniqueFd file(::open(setting, O_RDONLY | O_CLOEXEC));
+  char digit = '0';
+  return file && ::read(file.get(), &digit, 1) == 1 && digit != '0';
+}
+
+// What O_CREAT refuses of what is there already. The kernel knows the name's directory; a pinned object is opened
+// without.
+int error_of_creating(const Resolved& at) {
+  struct stat st;
+  if (::fstat(at.object.get(), &st) != 0) return errno;
+  if (S_ISDIR(st.st_mode)) return EISDIR;
+  // fs.protected_regular, fs.protected_fifos (sysctl, Documentation/admin-guide/sysctl/fs.rst).
+  static const bool regular = protects("/proc/sys/fs/protected_regular"),
+                    fifos = protects("/proc/sys/fs/protected_fifos");
+  if (!(S_ISREG(st.st_mode) && regular) && !(S_ISFIFO(st.st_mode) && fifos)) return 0;
+  if (st.st_uid == static_cast<uid_t>(::syscall(SYS_setfsuid, -1))) return 0;
+  const size_t slash = at.path.rfind('/');
+  struct stat directory;
+  if (slash == std::string::npos || ::stat(slash == 0 ? "/" : at.path.substr(0, slash).c_str(), &directory) != 0)
+    return 0;
+  const bool sticky = (directory.st_mode & S_ISVTX) != 0 && (directory.st_mode & (S_IWOTH | S_IWGRP)) != 0;
+  return sticky && directory.st_uid != st.st_uid ? EACCES : 0;
+}
+
+Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
+  if (wanted.is(O_CREAT)) {
+    if (wanted.is(O_EXCL)) return Finish::error(EEXIST);
+    if (const int error = error_of_creating(at); error != 0) return Finish::error(error);
+  }
+  if (wanted.is(O_PATH) && !wanted.is(O_DIRECTORY))
+    return Finish::hand_over(static_cast<UniqueFd&&>(at.object), wanted.is(O_CLOEXEC));
+  const int flags = wanted.flags & ~kNotForReopen;
+  MayBlock wait(call);
+  const bool terminal = at.path == "/dev/tty" && !wanted.is(O_PATH) && is_own_terminal(at.object.get());
+  return handed(call, terminal ? open_terminal_of(call, flags) : reopen(at.object.get(), flags), wanted.flags, wait);
+}
+
+// A new file under a name that nobody has. EEXIST: somebody has it now.
+int create(const Held& call, const Resolved& at, const Wanted& wanted) {
+  AsCaller with_umask(call, true);
+  if (with_umask.error != 0) return -with_umask.error;
+  const int fd =
+      ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, wanted.mode);
+  return fd < 0 ? -errno : fd;
+}
+
+Finish open_unnamed(const Held& call, const Resolved& at, const Wanted& wanted) {
+  AsCaller with_umask(call, true);
+  if (with_umask.error != 0) return failed(call, with_umask.error);
+  MayBlock wait(call);
+  int fd =
+      ::openat(self_fd_directory(), FdName(at.object.get()).text, (wanted.flags & ~O_NOFOLLOW) | O_NOCTTY, wanted.mode);
+  if (fd < 0) fd = -errno;
+  return handed(call, fd, wanted.flags, wait);
+}
+
+// A hook's own contents: a file without a name that nobody can write.
+Finish contents(const Held& call, const std::string& data, const Wanted& wanted) {
+  if ((access_of(wanted.flags) & kWrite) != 0) return Finish::error(EROFS);
+  UniqueFd memory(::memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory) return failed(call, errno);
+  for (size_t done = 0; done < data.size();) {
+    const ssize_t n = ::write(memory.get(), data.data() + done, data.size() - done);
+    if (n < 0) return failed(call, errno);
+    done += static_cast<size_t>(n);
+  }
+  if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+    return failed(call, errno);
+  MayBlock wait(call);
+  return handed(call, reopen(memory.get(), wanted.flags & (O_PATH | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC)),
+                wanted.flags, wait);
+}
+
+unsigned walk_flags(const Wanted& wanted) {
+  unsigned flags = kMayMiss;
+  // O_EXCL with O_CREAT looks at the name itself (open(2)).
+  if (!wanted.is(O_NOFOLLOW) && !wanted.is(O_CREAT | O_EXCL)) flags |= kFollow;
+  return flags;
+}
+
+// Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
+bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& end) {
+  if (wanted.is(O_TMPFILE)) {
+    end = at.missing ? Finish::error(ENOENT) : open_unnamed(call, at, wanted);
+    return true;
+  }
+  if (!at.missing) {
+    end = open_existing(call, at, wanted);
+    return true;
+  }
+  if (!wanted.is(O_CREAT) || wanted.is(O_PATH)) {
+    end = Finish::error(ENOENT);
+    return true;
+  }
+  MayBlock wait(call);
+  const int fd = create(call, at, wanted);
+  if (fd == -EEXIST && !wanted.is(O_EXCL)) return false;
+  end = handed(call, fd, wanted.flags, wait);
+  return true;
+}
+
+// Where a hook has sent the call: chosen by the caller of the library, so no rule is asked.
+Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& path, const Wanted& wanted) {
+  Finish end = Finish::error(EAGAIN);
+  for (int turn = 0; turn < kMostTurns; turn++) {
+    Resolved at;
+    if (resolve_text(sandbox, call, AT_FDCWD, path, walk_flags(wanted), at) != 0) return failed(call, at.error);
+    if (open_found(call, at, wanted, end)) break;
+  }
+  return end;
+}
+
+// The trailing slash of a name that is to be made (open(2): EISDIR).
+bool asks_for_directory_by_name(const Resolved& at, const Wanted& wanted) {
+  return wanted.is(O_CREAT) && at.must_be_directory;
+}
+
+// One look and one try. False: once more.
+bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolved& at, Finish& end) {
+  const bool unnamed = wanted.is(O_TMPFILE);
+  if (asks_for_directory_by_name(at, wanted)) {
+    end = Finish::error(EISDIR);
+    return true;
+  }
+  if (((wanted.is(O_CREAT) && at.missing) || unnamed) && (wanted.mode & kSetIds) != 0) {
+    end = forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
+    return true;
+  }
+  uint8_t access = access_of(wanted.flags);
+  if ((wanted.is(O_CREAT) && at.missing) || unnamed) access |= kWrite;
+  if (!at.by_descriptor && !caller_has_it_open(call, at, access)) {
+    Facts facts = facts_of(call, at, access);
+    std::string name;
+    if (unnamed && !at.missing) {
+      // The file will have no name; it is judged as one in that directory.
+      name = at.path.size() == 1 ? "/#tmp" : at.path + "/#tmp";
+      facts.paths[0].name = name;
+    }
+    // What is about to be made is refused as any other change is, not as something that is not there.
+    if (wanted.is(O_CREAT)) facts.paths[0].missing = false;
+    facts.flags = wanted.flags;
+    if (wanted.is(O_CREAT) || unnamed) facts.mode = wanted.mode;
+    const Decision decision = decide(sandbox, call, facts);
+    if (decision.kind == Decision::Kind::redirect) {
+      end = open_elsewhere(sandbox, call, decision.data, wanted);
+      return true;
+    }
+    if (decision.kind == Decision::Kind::respond) {
+      end = contents(call, decision.data, wanted);
+      return true;
+    }
+    if (!decision.allowed()) {
+      end = refusal(decision);
+      return true;
+    }
+  }
+  return open_found(call, at, wanted, end);
+}
+
+Finish open_wanted(Sandbox& sandbox, const Held& call, const Wanted& wanted) {
+  AsCaller as_caller(call);
+  if (as_caller.error != 0) return failed(call, as_caller.error);
+  char text[PATH_MAX];
+  const ssize_t size = call.read_string(call.arg(Arg::path), text, sizeof text);
+  if (size < 0) return failed(call, static_cast<int>(-size));
+  const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
+  for (int turn = 0; turn < kMostTurns; turn++) {
+    Resolved at;
+    Finish end;
+    const std::string_view path(text, static_cast<size_t>(size));
+    if (resolve_text(sandbox, call, dirfd, path, walk_flags(wanted), at, wanted.how) != 0)
+      return failed(call, at.error);
+    if (open_once(sandbox, call, wanted, at, end)) return end;
+  }
+  return Finish::error(EAGAIN);
+}
+
+// Combinations of flags that are none: the kernel says so before it looks at the path, so it is asked with an empty
+// one.
+bool is_valid(const Wanted& wanted) {
+  if (!wanted.is(O_TMPFILE) && !wanted.is(O_CREAT | O_DIRECTORY)) return true;
+  return ::syscall(SYS_openat, AT_FDCWD, "", wanted.flags, wanted.mode) >= 0 || errno == ENOENT;
+}
+
+}  // namespace
+
+Finish open_file(Sandbox& sandbox, Held& call) {
+  Wanted wanted;
+  if (is_call(call, "creat"))
+    wanted.flags = O_CREAT | O_WRONLY | O_TRUNC;
+  else
+    wanted.flags = static_cast<int>(call.arg(Arg::open_flags) & kKnownFlags);
+  if ((wanted.flags & O_PATH) != 0) wanted.flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  wanted.mode = static_cast<mode_t>(call.arg(Arg::mode)) & 07777;
+  if (!is_valid(wanted)) return Finish::error(EINVAL);
+  return open_wanted(sandbox, call, wanted);
+}
+
+Finish open_how(Sandbox& sandbox, Held& call) {
+  // Any size that the kernel takes: it checks what it does not know itself (openat2(2), "Extensibility").
+  const uint64_t size = call.arg(Arg::size);
+  if (size < kSmallestHow) return Finish::error(EINVAL);
+  if (size > 4096) return Finish::error(E2BIG);
+  alignas(8) uint8_t bytes[4096];
+  if (const int error = call.read(call.arg(Arg::how), bytes, size); error != 0) return failed(call, -error);
+  if (::syscall(SYS_openat2, AT_FDCWD, "", bytes, size) < 0 && errno != ENOENT) return Finish::error(errno);
+  ::open_how how;
+  std::memcpy(&how, bytes, sizeof how);
+  // May always be answered so: the caller tries again without it.
+  if ((how.resolve & RESOLVE_CACHED) != 0) return Finish::error(EAGAIN);
+  Wanted wanted;
+  wanted.flags = static_cast<int>(how.flags);
+  wanted.mode = static_cast<mode_t>(how.mode);
+  wanted.how = how.resolve;
+  return open_wanted(sandbox, call, wanted);
+}
+
+Finish truncate_path(Sandbox& sandbox, Held& call) {
+  const int64_t length = static_cast<int64_t>(call.arg(Arg::length));
+  if (length < 0) return Finish::error(EINVAL);
+  AsCaller as_caller(call);
+  if (as_caller.error != 0) return failed(call, as_caller.error);
+  Resolved at;
+  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kFollow | kMayMiss, at) != 0) return failed(call, at.error);
+  Finish end;
+  Facts facts = facts_of(call, at, kWrite);
+  facts.size = length;
+  if (at.missing) facts.paths[0].access = 0;
+  if (!at.by_descriptor && !allowed(sandbox, call, facts, end)) return end;
+  if (at.missing) return Finish::error(ENOENT);
+  // The limit is the caller's, not ours (setrlimit(2), RLIMIT_FSIZE), and counts only where the file grows.
+  rlimit limit;
+  struct stat st;
+  {
+    AsSupervisor own;
+    if (::prlimit(call.tid, RLIMIT_FSIZE, nullptr, &limit) != 0) return failed(call, errno);
+  }
+  if (limit.rlim_cur != RLIM_INFINITY && static_cast<uint64_t>(length) > limit.rlim_cur &&
+      ::fstat(at.object.get(), &st) == 0 && S_ISREG(st.st_mode) && length > st.st_size) {
+    AsSupervisor own;
+    ::syscall(SYS_tgkill, call.tgid(), call.tid, SIGXFSZ);
+    return Finish::error(EFBIG);
+  }
+  MayBlock wait(call);
+  return result_of(call, ::truncate(FdPath(at.object.get()).text, length), wait);
+}
+
+}  // namespace holdfast::families
