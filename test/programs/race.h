@@ -26,6 +26,7 @@ struct race {
   size_t width;           // 1, 2 or 8
   int way;                // how the bytes are written
   void (*flip)(int);      // or something else to do in turn
+  uint32_t pause;         // at most so many idle turns between two flips
 };
 
 enum { WRITE_DIRECTLY, WRITE_PROC_MEM, WRITE_PROCESS_VM };
@@ -85,7 +86,7 @@ static inline void *race_loop(void *unused) {
     race->flips++;
     // Uneven pauses, so that every moment of a call is hit sooner or later.
     random ^= random << 13, random ^= random >> 17, random ^= random << 5;
-    for (uint32_t spin = random % 3000; spin > 0 && !race->stop; spin--) __asm__ volatile("" ::: "memory");
+    for (uint32_t spin = random % race->pause; spin > 0 && !race->stop; spin--) __asm__ volatile("" ::: "memory");
   }
   return NULL;
 }
@@ -119,7 +120,10 @@ static inline void race_start(const char *mode, void *target, size_t width, uint
   while (race->flips == 0 && race->error == 0) sched_yield();
 }
 
-static inline void race_init(void) { race = race_memory(sizeof *race); }
+static inline void race_init(void) {
+  race = race_memory(sizeof *race);
+  race->pause = 3000;
+}
 
 // One escape is one too many: there is nothing more to learn after it.
 static inline int race_goes_on(long rounds) { return race_rounds < rounds && race_escapes == 0; }

@@ -58,15 +58,18 @@ int main(int argc, char **argv) {
   snprintf(second, sizeof second, "%s/%s", folder, exchanges ? "l" : "q");
   snprintf(prefix, sizeof prefix, "%s/%s", folder, exchanges ? "x" : "p");
   snprintf(from, sizeof from, "%s/from", folder);
-  if (!exchanges) {
-    // Wherever q goes while this is walked, the rest leads one folder too far up.
-    for (int i = 0; i < 400; i++) strcat(prefix, "/q/..");
-    strcat(prefix, "/..");
-  }
   inside = open(exchanges ? first : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (inside < 0) die(first);
   race_init();
   race->flip = flip;
+  if (!exchanges) {
+    // Wherever q goes while this is walked, the rest leads one folder too far up. Behind a link of /proc the kernel walks
+    // with references and does not begin again when something moves (Documentation/filesystems/path-lookup.rst).
+    snprintf(prefix, sizeof prefix, "/proc/%d/fd/%d/p", getpid(), inside);
+    for (int i = 0; i < 100; i++) strcat(prefix, "/q/..");
+    strcat(prefix, "/..");
+    race->pause = 60000;
+  }
   race_start("thread", NULL, 0, 0, 1);
   while (race_goes_on(rounds)) {
     race_call_begins();
