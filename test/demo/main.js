@@ -85,7 +85,7 @@ const short = (text) => text.replaceAll(project, '.').replaceAll(home, '~').repl
 const shown = new Set();
 
 function show(good, call, what, verdict, by = '') {
-  const line = `${call.padEnd(8)} ${short(what).padEnd(46)} ${verdict.padEnd(15)} ${by}`;
+  const line = `${call.padEnd(8)} ${short(what).padEnd(46)} ${verdict.padEnd(19)} ${by}`;
   if (shown.has(line)) return;
   shown.add(line);
   console.log(good ? `  ${colors.green(`✓ ${line}`)}` : `  ${colors.red(`✗ ${line}`)}`);
@@ -117,7 +117,7 @@ function sandboxed() {
     show(false, 'open', call.path, 'denied ENOENT', 'hook');
     return deny('ENOENT');
   });
-  child.onOpen({ path: `${installed}/build/**` }, (call) => show(true, 'open', call.path, 'allowed', 'files.write'));
+  child.onOpen({ path: `${installed}/build/**` }, (call) => show(true, 'open', call.path, 'allowed', 'rule'));
   child.onConnect((call) => {
     show(false, 'connect', `${call.address}:${call.port}`, 'denied ECONNREFUSED', 'hook');
     return deny('ECONNREFUSED');
@@ -128,12 +128,12 @@ function sandboxed() {
     return deny('EPERM');
   });
   child.onExec((call) => {
-    if (/(gcc|cc1|setsid|sleep)[^/]*$/.test(call.path)) show(true, 'exec', call.path, 'allowed', 'files.read');
+    if (/(gcc|cc1|setsid|sleep)[^/]*$/.test(call.path)) show(true, 'exec', call.path, 'allowed', 'rule');
   });
-  child.on('violation', (violation) => {
-    const what = violation.path ?? violation.address ?? '';
-    if (what.startsWith(home) || what.startsWith('/proc/')) {
-      show(false, violation.syscall, what, `denied ${violation.errno ?? ''}`, violation.rule ?? 'no rule allows it');
+  child.on('violation', ({ syscall, path = '', errno, rule, reason }) => {
+    // Those of a hook were shown by the hook.
+    if (rule !== 'hook' && (path.startsWith(home) || path.startsWith('/proc/'))) {
+      show(false, syscall, path, `denied ${errno}`, rule ?? reason);
     }
   });
   return child;
