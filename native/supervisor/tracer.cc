@@ -152,6 +152,7 @@ void Tracer::on_stop(pid_t tid, int status) {
     for (const pid_t candidate : sandbox_.tree.groups())
       if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
     adopt(tid, group == 0 ? tid : group);
+    early_.insert(tid);
     tracee = find(tid);
   }
   switch (event) {
@@ -168,7 +169,9 @@ void Tracer::on_stop(pid_t tid, int status) {
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE: {
       unsigned long child = 0;
-      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0)
+      // A child that was seen first may have come and gone already: it must not be waited for a second time.
+      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0 &&
+          early_.erase(static_cast<pid_t>(child)) == 0)
         adopt(static_cast<pid_t>(child), tracee->group);
       resume(*tracee);
       return;

@@ -98,6 +98,7 @@ class Tracer {
   Launch& launch_;
   std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
   std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
+  std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   uint64_t tasks_ = 0;
   bool listening_ = false;
   std::mutex posts_guard_;
