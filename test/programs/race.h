@@ -125,8 +125,14 @@ static inline void race_init(void) {
   race->pause = 3000;
 }
 
-// One escape is one too many: there is nothing more to learn after it.
-static inline int race_goes_on(long rounds) { return race_rounds < rounds && race_escapes == 0; }
+// A fixed number of rounds, and more of them only while a busy machine has let the flipping stand still so far. One escape
+// is one too many: there is nothing more to learn after it.
+static inline int race_goes_on(long rounds) {
+  if (race_escapes > 0) return 0;
+  if (race_rounds < rounds) return 1;
+  const int complete = race_hits > 0 && race_approvals > 0 && race_refusals > 0;
+  return !complete && race->error == 0 && race_rounds < 50 * rounds;
+}
 
 // Around each call: counts the rounds in which a flip came between its start and its end.
 static inline void race_call_begins(void) { race_before = race->flips; }
