@@ -1,0 +1,74 @@
+// Single calls: held without a hook, held with one, and not held at all.
+import { bareLoop, deepFile, file, floorLoop, roundTrip, sandboxedLoop, serving } from './run.js';
+
+const held = (name, title, call, path, count, goal) => ({
+  name,
+  title,
+  unit: 'µs',
+  subjects: {
+    bare: () => bareLoop(call, path, count * 5),
+    'answer floor': () => floorLoop(`answer-${call}`, call, path, count),
+    'perform floor': () => floorLoop(call, call, path, count),
+    holdfast: () => sandboxedLoop(call, path, count),
+  },
+  compare: [
+    { of: 'holdfast', to: 'perform floor', goal },
+    { of: 'holdfast', to: 'answer floor' },
+    { of: 'holdfast', to: 'bare' },
+  ],
+});
+
+const hooked = (name, title, call, count, asked) => ({
+  name,
+  title,
+  unit: 'µs',
+  subjects: {
+    'answer floor': () => floorLoop(`answer-${call}`, call, file, count),
+    'perform floor': () => floorLoop(call, call, file, count),
+    'round trip': () => roundTrip(count),
+    holdfast: () => sandboxedLoop(call, file, count, asked),
+  },
+  compare: [
+    { of: 'holdfast', to: ['answer floor', 'round trip'], goal: 2 },
+    { of: 'holdfast', to: ['perform floor', 'round trip'] },
+    { of: 'holdfast', to: 'round trip' },
+  ],
+});
+
+const free = (name, title, call, count) => ({
+  name,
+  title,
+  unit: 'µs',
+  subjects: {
+    bare: () => bareLoop(call, '-', count),
+    holdfast: () => sandboxedLoop(call, '-', count),
+  },
+  compare: [{ of: 'holdfast', to: 'bare' }],
+});
+
+const connect = (count) => {
+  const subject = (run) => () => serving((port) => run('connect', port, count));
+  return {
+    name: 'connect',
+    title: 'socket, connect to loopback, close',
+    unit: 'µs',
+    subjects: { bare: subject(bareLoop), holdfast: subject(sandboxedLoop) },
+    compare: [{ of: 'holdfast', to: 'bare' }],
+  };
+};
+
+export const calls = (few) => [
+  held('stat', 'stat, held, no hook', 'stat', file, few(20_000), 1.5),
+  held('open', 'open and close, held, no hook', 'open', file, few(20_000), 1.5),
+  held('stat-deep', 'stat eleven folders deep, held, no hook', 'stat', deepFile, few(20_000)),
+  hooked('open-hook', 'open and close, a hook on every open', 'open', few(5_000), (child) => {
+    child.onOpen({ path: file }, () => undefined);
+  }),
+  hooked('stat-hook', 'stat, a hook on every stat', 'stat', few(5_000), (child) => {
+    child.onStat({ path: file }, () => undefined);
+  }),
+  free('getppid', 'a call that is not held (getppid)', 'getppid', few(500_000)),
+  connect(few(1_000)),
+  free('fork', 'fork and wait', 'fork', few(500)),
+  free('exec', 'fork, exec and wait', 'exec', few(300)),
+];

@@ -1,0 +1,38 @@
+// From the call of spawn to the event.
+import { spawn } from 'node:child_process';
+import { spawnSandboxed } from 'holdfast';
+import { ms } from './run.js';
+
+/** Milliseconds until `event`, the median of some starts; each is waited for until nothing of it is left. */
+function startOf(start, event, count) {
+  return async () => {
+    const times = [];
+    for (let i = 0; i < count; i++) {
+      const began = ms();
+      const child = start();
+      await new Promise((resolve, reject) => {
+        child.on('error', reject);
+        child.on(event, () => times.push(ms() - began));
+        child.on('close', resolve);
+      });
+    }
+    return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+  };
+}
+
+const measure = (name, title, event, options, count, goal) => ({
+  name,
+  title,
+  unit: 'ms',
+  subjects: {
+    child_process: startOf(() => spawn('true', [], options), event, count),
+    holdfast: startOf(() => spawnSandboxed('true', [], options), event, count),
+  },
+  compare: [{ of: 'holdfast', to: 'child_process', goal }],
+});
+
+export const starts = (few) => [
+  measure('start', "spawn('true') until 'close'", 'close', {}, few(20), 2),
+  measure('start-quiet', "spawn('true'), stdio ignored, until 'close'", 'close', { stdio: 'ignore' }, few(20)),
+  measure('start-spawn', "spawn('true') until 'spawn'", 'spawn', {}, few(20)),
+];
