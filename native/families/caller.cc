@@ -140,11 +140,6 @@ int read_ids(pid_t tid, Ids& out) {
   return 0;
 }
 
-bool same_ids_as_ours(pid_t tid) {
-  Ids theirs, ours;
-  return read_ids(tid, theirs) == 0 && read_ids(gettid(), ours) == 0 && theirs == ours;
-}
-
 AsPeer::AsPeer(const Held& call) {
   Ids theirs;
   error = read_ids(call.tid, theirs);

@@ -41,7 +41,6 @@ struct Ids {
   uint64_t effective_capabilities;
 
   bool operator==(const Ids&) const = default;
-  bool capable(int capability) const { return (effective_capabilities >> capability & 1) != 0; }
 };
 // 0 or a positive errno.
 int read_ids(pid_t tid, Ids& out);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <string>
 
+#include "../supervisor/names.h"
 #include "files.h"
 
 namespace holdfast::families {
@@ -80,6 +81,7 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
     if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
       return forbidden(sandbox, call, EACCES, "a rule speaks of something below this directory", from.path);
   }
+  const ChangesNames changes;
   return result_of(call, ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
                                    last_component(to).c_str(), flags));
 }
@@ -144,6 +146,7 @@ Finish unlink_path(Sandbox& sandbox, Held& call) {
     if (!allowed(sandbox, call, facts, end)) return end;
     if (at.missing) return Finish::error(ENOENT);
   }
+  const ChangesNames changes;
   return result_of(call, ::unlinkat(at.parent.get(), last_component(at).c_str(), flags));
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 #include "../supervisor/blocking.h"
 #include "../supervisor/creds.h"
+#include "../supervisor/names.h"
 #include "../supervisor/resolve.h"
 #include "../supervisor/rules.h"
 #include "caller.h"
@@ -300,21 +302,46 @@ bool own_working_directory() {
   return own;
 }
 
-// Makes the socket's file by its plain name in the pinned directory. A name of /proc/self/fd/N/name would not always
-// fit into an address, and would be what getsockname() shows.
-Finish bind_path(const Held& call, int socket, const Resolved& where) {
+// Whether the directory of this text is, on this thread's own walk from its working directory, the pinned one. Not by
+// way of a descriptor or a process in /proc, which the tree may exchange at any time.
+bool leads_to(const Name& text, size_t length, const Resolved& where) {
+  std::string directory(text.un.sun_path, length);
+  const size_t slash = directory.rfind('/');
+  directory = slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash);
+  struct open_how how = {};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_MAGICLINKS;
+  const UniqueFd found(static_cast<int>(syscall(SYS_openat2, AT_FDCWD, directory.c_str(), &how, sizeof how)));
+  struct stat here, pinned;
+  return found && fstat(found.get(), &here) == 0 && fstat(where.parent.get(), &pinned) == 0 &&
+         here.st_dev == pinned.st_dev && here.st_ino == pinned.st_ino;
+}
+
+// Makes the socket's file. By the caller's own text if that can be walked safely: the socket keeps it, and
+// getsockname() and its peers show it. Else by its plain name in the pinned directory.
+Finish bind_path(const Held& call, int socket, const Resolved& where, const Name& name) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(ENOENT);
   if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
   if (!own_working_directory()) return Finish::error(EPERM);
-  Name plain;
-  plain.un.sun_family = AF_UNIX;
-  memcpy(plain.un.sun_path, where.name.data(), where.name.size());
-  plain.size = offsetof(sockaddr_un, sun_path) + where.name.size() + 1;
-  int result;
+  const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
+  int result = -EAGAIN;
   {
+    const CallerEntry entry(call, AT_FDCWD);
+    const UniqueFd directory(openat(proc_directory(), entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!call.still_held()) return Finish::gone();
+    const bool in_place = directory && fchdir(directory.get()) == 0;
     const AsCaller caller(call, true);
     if (caller.error != 0) return Finish::error(caller.error);
-    if (!call.still_held()) return Finish::gone();
+    if (const NamesStandStill still; still.held() && in_place && leads_to(name, length, where))
+      result = bind(socket, &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
+  }
+  if (result == -EAGAIN) {
+    Name plain;
+    plain.un.sun_family = AF_UNIX;
+    memcpy(plain.un.sun_path, where.name.data(), where.name.size());
+    plain.size = offsetof(sockaddr_un, sun_path) + where.name.size() + 1;
+    const AsCaller caller(call, true);
+    if (caller.error != 0) return Finish::error(caller.error);
     result = fchdir(where.parent.get()) == 0 ? 0 : -errno;
     if (result == 0) result = bind(socket, &plain.any, static_cast<socklen_t>(plain.size)) == 0 ? 0 : -errno;
   }
@@ -488,7 +515,7 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
   if (judged.kind == Judged::Kind::path) {
     UniqueFd socket;
     const int copied = copy_unix_socket(call, socket);
-    if (copied == 0) return bind_path(call, socket.get(), judged.where);
+    if (copied == 0) return bind_path(call, socket.get(), judged.where, name);
     if (copied != EPERM) return Finish::error(copied);
     // bind() follows no link in last place, so it is enough that the directory stays what it is.
     const std::string_view path = judged.where.path;

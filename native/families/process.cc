@@ -152,11 +152,10 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
       break;
   }
 
-  // What follows changes the other process. The kernel would ask for the caller's rights and sees the supervisor's:
-  // only where they are the same.
-  if (!same_ids_as_ours(call.tid))
-    return refuse_other(sandbox, call, "another process, by a caller that has changed its ids");
-  if (!call.still_held()) return Finish::gone();
+  // What follows changes the other process: with the caller's ids and capabilities, so that the kernel asks for its
+  // rights.
+  const AsPeer caller(call);
+  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   switch (call.row->number()) {
     case SYS_setpriority:
     case SYS_ioprio_set:

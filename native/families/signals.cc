@@ -3,7 +3,6 @@
 // process that is meant; its receiver finds the supervisor's pid in si_pid (the kernel lets nobody choose that for
 // kill).
 #include <errno.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,18 +23,6 @@ struct Signal {
   bool with_info = false;  // rt_*sigqueueinfo, pidfd_send_signal with one
   siginfo_t info = {};
 };
-
-// As the kernel's check_kill_permission, for the caller instead of the supervisor.
-bool may_signal(const Ids& sender, pid_t sender_process, pid_t target, int signal) {
-  Ids ids;
-  if (read_ids(target, ids) != 0) return false;
-  for (const uid_t mine : {sender.effective_uid, sender.real_uid})
-    if (mine == ids.real_uid || mine == ids.saved_uid) return true;
-  if (sender.capable(CAP_KILL)) return true;
-  if (signal != SIGCONT) return false;
-  const pid_t session = stat_of(sender_process).session;
-  return session != 0 && session == stat_of(target).session;
-}
 
 // To a process (`thread` 0) or one of its threads. 0 or a positive errno.
 int send_now(const Signal& signal, pid_t process, pid_t thread) {
@@ -85,13 +72,11 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
   if (signal.with_info && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
-  Ids sender;
-  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
-  if (!call.still_held()) return Finish::gone();
+  const AsPeer sender(call);
+  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
     const pid_t group = sandbox.tree.group_of(target);
     if (group == 0 || group != found) return ESRCH;
-    if (!may_signal(sender, own, group, signal.number)) return EPERM;
     return send_now(signal, group, to_thread ? target : 0);
   });
   return Finish::answer(-error);
@@ -102,9 +87,8 @@ Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t g
   const pid_t own = call.tgid();
   Finish refused;
   if (!hooks_agree(sandbox, call, group == 0 ? -1 : -group, signal.number, refused)) return refused;
-  Ids sender;
-  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
-  if (!call.still_held()) return Finish::gone();
+  const AsPeer sender(call);
+  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   bool found = false, sent = false;
   int error = ESRCH;
   sandbox.tree.while_stable([&] {
@@ -112,7 +96,7 @@ Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t g
       // kill(2): -1 does not reach the caller itself; a group that it belongs to does.
       if (group == 0 ? process == own : stat_of(process).group != group) continue;
       found = true;
-      const int failed = may_signal(sender, own, process, signal.number) ? send_now(signal, process, 0) : EPERM;
+      const int failed = send_now(signal, process, 0);
       if (failed == 0)
         sent = true;
       else
@@ -147,12 +131,10 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
     if (!to_itself && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
     if (to_itself && signal.info.si_code >= 0) return Finish::error(EPERM);  // nobody but itself can; it has kill()
   }
-  Ids sender;
-  if (read_ids(call.tid, sender) != 0) return Finish::error(EPERM);
-  if (!call.still_held()) return Finish::gone();
+  const AsPeer sender(call);
+  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
     if (sandbox.tree.group_of(target) != found) return ESRCH;
-    if (!may_signal(sender, call.tgid(), found, signal.number)) return EPERM;
     // A copy means the same process for ever; without one, the number does while nothing is reaped.
     if (!copy) return send_now(signal, found, (flags & kThreadFlag) != 0 ? target : 0);
     siginfo_t info = signal.info;
