@@ -58,7 +58,10 @@ export const baselineRead: readonly string[] = [
   '/dev/random',
   '/dev/urandom',
   '/dev/tty',
-  // How large the machine is.
+  // A process's own entries, and how large the machine is.
+  '/proc/self',
+  '/proc/thread-self',
+  '/proc/mounts',
   '/proc/cpuinfo',
   '/proc/meminfo',
   '/proc/stat',

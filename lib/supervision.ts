@@ -28,6 +28,7 @@ export interface SupervisionListener {
 
 /** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
 const SPAWN_TIMEOUT = 10_000;
+const SIGKILL = 9;
 
 type State = 'starting' | 'running' | 'failed' | 'exited';
 
@@ -45,7 +46,10 @@ export class Supervision {
   #state: State = 'starting';
   #treeEmpty = false;
   #corrupt = false;
+  /** The signal that was sent last. */
   #killed = 0;
+  /** Signals from before the start. */
+  readonly #early: number[] = [];
 
   constructor(spawn: Spawn, hooks: HookRegistry, listener: SupervisionListener) {
     this.#spawn = spawn;
@@ -88,8 +92,15 @@ export class Supervision {
     if (this.pid === undefined || this.#state === 'failed' || this.#state === 'exited') return false;
     if (signal === 0) return true;
     this.#killed = signal;
+    // The supervisor hears of nothing else before it has the configuration.
+    if (!this.#hooks.sent) this.#early.push(signal);
+    else return this.#sendSignal(signal);
+    return true;
+  }
+
+  #sendSignal(signal: number): boolean {
     // SIGKILL is for the whole tree, also where descendants may outlive the command.
-    return (signal === 9 ? this.#channel?.killAll() : this.#channel?.kill(signal)) ?? false;
+    return (signal === SIGKILL ? this.#channel?.killAll() : this.#channel?.kill(signal)) ?? false;
   }
 
   ref(): void {
@@ -128,10 +139,12 @@ export class Supervision {
   #start(channel: NativeChannel): void {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
-    const { args: _, file, rules, waitForTree } = this.#spawn;
-    const errno = channel.start(encodeConfiguration(this.#native, { command: file, waitForTree, rules, hooks: this.#hooks.rules }));
+    const { file: command, rules, waitForTree } = this.#spawn;
+    const config = encodeConfiguration(this.#native, { command, waitForTree, rules, hooks: this.#hooks.rules });
+    const errno = channel.start(config);
     // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
     if (errno !== 0) this.inner?.kill('SIGKILL');
+    for (const signal of this.#early) this.#sendSignal(signal);
   }
 
   #failSoon(error: Error, errno: number, alone: boolean): void {

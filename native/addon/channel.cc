@@ -111,6 +111,7 @@ Napi::Value Channel::wait_spawned(const Napi::CallbackInfo& info) {
       result.Set("stage", report.detail);
       break;
     case Link::Report::Kind::lost:
+    case Link::Report::Kind::corrupt:
       result.Set("lost", true);
       break;
     case Link::Report::Kind::nothing:
@@ -253,6 +254,10 @@ void Channel::on_socket(uv_poll_t* handle, int status, int) {
         // What it said before its end still counts: an exit is in the ring before the socket closes.
         self->hand_over(UINT_MAX);
         self->lose("closed");
+        return;
+      case Link::Report::Kind::corrupt:
+        self->link_.send(protocol::MessageType::kill_all, 0);
+        self->lose("corrupt");
         return;
     }
   }

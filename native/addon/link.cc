@@ -148,12 +148,13 @@ Link::Report Link::read() {
     got = recv(socket_.get(), &message, sizeof message, MSG_DONTWAIT | MSG_TRUNC);
   } while (got < 0 && errno == EINTR);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
+  if (got <= 0) return {Report::Kind::lost};
   if (got != sizeof message || message.magic != protocol::kMagic || message.version != protocol::kVersion) {
-    return {Report::Kind::lost};
+    return {Report::Kind::corrupt};
   }
   switch (static_cast<protocol::MessageType>(message.type)) {
     case protocol::MessageType::spawned:
-      return {message.value > 0 ? Report::Kind::spawned : Report::Kind::lost, message.value};
+      return {message.value > 0 ? Report::Kind::spawned : Report::Kind::corrupt, message.value};
     case protocol::MessageType::failed:
       return {Report::Kind::failed, message.value, message.detail};
     case protocol::MessageType::hello:
@@ -162,7 +163,7 @@ Link::Report Link::read() {
     case protocol::MessageType::kill_all:
       break;
   }
-  return {Report::Kind::lost};
+  return {Report::Kind::corrupt};
 }
 
 Link::Report Link::wait(int timeout_ms) {

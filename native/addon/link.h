@@ -14,7 +14,7 @@ class Link {
  public:
   // What the supervisor said on the socket.
   struct Report {
-    enum class Kind : uint8_t { nothing, spawned, failed, lost };
+    enum class Kind : uint8_t { nothing, spawned, failed, lost, corrupt };
     Kind kind = Kind::nothing;
     int32_t value = 0;   // pid or errno
     int32_t detail = 0;  // protocol::Stage
