@@ -1,0 +1,110 @@
+import type { Readable, Writable } from 'node:stream';
+import {
+  allow,
+  type ConnectCall,
+  deny,
+  type HoldfastError,
+  kill,
+  type OpenCall,
+  type Policy,
+  type RenameCall,
+  redirect,
+  respond,
+  type SandboxedProcess,
+  type SpawnSandboxedOptions,
+  spawnSandboxed,
+  type Violation,
+} from 'holdfast';
+import { expectAssignable, expectError, expectNotAssignable, expectType } from 'tsd';
+
+// The streams follow from stdio, as in child_process.
+const piped = spawnSandboxed('ls');
+expectType<Writable>(piped.stdin);
+expectType<Readable>(piped.stdout);
+expectType<Readable>(piped.stderr);
+const inherited = spawnSandboxed('ls', ['-l'], { stdio: 'inherit' });
+expectType<null>(inherited.stdin);
+expectType<null>(inherited.stdout);
+const mixed = spawnSandboxed('ls', [], { stdio: ['ignore', 'pipe', 'inherit'] });
+expectType<null>(mixed.stdin);
+expectType<Readable>(mixed.stdout);
+expectType<null>(mixed.stderr);
+
+expectAssignable<SandboxedProcess>(piped);
+expectType<number | undefined>(piped.pid);
+expectType<number | null>(piped.exitCode);
+expectType<NodeJS.Signals | null>(piped.signalCode);
+
+// Each hook gets its own kind of call, and may answer only what makes sense for it.
+piped.onOpen((call) => {
+  expectType<OpenCall>(call);
+  expectType<string>(call.path);
+});
+piped.onRename((call) => {
+  expectType<RenameCall>(call);
+  expectType<string>(call.from);
+  expectType<string>(call.to);
+});
+piped.onConnect((call) => {
+  expectType<ConnectCall>(call);
+  expectType<string>(call.address);
+  if (call.family === 'unix') expectType<undefined>(call.port);
+  else expectType<number>(call.port);
+});
+piped.onOpen(() => allow());
+piped.onOpen(() => deny());
+piped.onOpen(() => deny('ENOENT'));
+piped.onOpen(() => kill('SIGTERM'));
+piped.onOpen(() => redirect('/etc/hosts'));
+piped.onOpen(() => respond('contents'));
+piped.onOpen(async () => deny('ENOENT'));
+piped.onOpen(async () => {});
+piped.onConnect(() => redirect({ address: '127.0.0.1', port: 80 }));
+expectError(piped.onOpen(() => redirect({ address: '127.0.0.1', port: 80 })));
+expectError(piped.onConnect(() => redirect('/etc/hosts')));
+expectError(piped.onConnect(() => respond('contents')));
+expectError(piped.onRename(() => respond('contents')));
+expectError(piped.onOpen(() => 'deny'));
+expectError(piped.onOpen(() => true));
+
+// Filters: a path and a direction for open, a path for the other path calls, a port for addresses.
+piped.onOpen({ path: '/etc/**', access: 'write' }, () => deny());
+piped.onRename({ path: ['*.lock'] }, () => deny());
+piped.onConnect({ port: [1, 1023] }, () => deny());
+expectError(piped.onRename({ access: 'write' }, () => deny()));
+expectError(piped.onConnect({ path: '/etc/**' }, () => deny()));
+expectError(piped.onOpen({ path: '/etc/**' }));
+
+// Setters and listeners chain.
+expectAssignable<SandboxedProcess>(piped.onOpen(() => {}).onConnect(() => {}));
+piped.on('violation', (violation) => expectType<Violation>(violation));
+piped.on('close', (code, signal) => {
+  expectType<number | null>(code);
+  expectType<NodeJS.Signals | null>(signal);
+});
+piped.on('hookError', (error) => expectType<HoldfastError>(error));
+expectError(piped.on('violence', () => {}));
+
+// Policies and options.
+expectAssignable<Policy>({
+  files: { read: ['/usr', new URL('file:///etc')], deny: [{ path: '/etc', access: ['write'] }] },
+});
+expectAssignable<Policy>({
+  network: { connect: ['127.0.0.1:80'], bind: ['*:0'] },
+  exec: ['/usr/bin'],
+  defaults: false,
+});
+expectNotAssignable<Policy>({ files: { read: '/usr' } });
+expectNotAssignable<Policy>({ files: { execute: ['/usr'] } });
+expectAssignable<SpawnSandboxedOptions>({
+  cwd: '/',
+  env: { A: 'b' },
+  uid: 1000,
+  detached: true,
+  hookTimeout: 5000,
+  policy: {},
+});
+expectNotAssignable<SpawnSandboxedOptions>({ hookTimeout: '5s' });
+expectNotAssignable<SpawnSandboxedOptions>({ polices: {} });
+expectError(spawnSandboxed());
+expectError(spawnSandboxed(['ls']));
