@@ -94,14 +94,20 @@ void Channel::wake() {
   while (write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, nullptr); }
+bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, true); }
 
-bool Channel::append(RecordKind kind, const uint8_t* fields, size_t size, uint64_t* end) {
+bool Channel::send_now(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, false); }
+
+bool Channel::append(RecordKind kind, const uint8_t* fields, size_t size, bool may_wait, uint64_t* end) {
   if (size > protocol::kMaxRecord) return false;
   const uint32_t padded = static_cast<uint32_t>((size + 7) & ~size_t{7});
   const uint32_t length = sizeof(RecordHeader) + padded;
   {
-    std::lock_guard<std::mutex> hold(producers_);
+    std::unique_lock<std::mutex> hold(producers_, std::defer_lock);
+    if (may_wait)
+      hold.lock();
+    else if (!hold.try_lock())  // its holder may wait for room
+      return false;
     uint64_t written = written_.load(std::memory_order_relaxed);
     const uint32_t at = static_cast<uint32_t>(written) & (kRingBytes - 1);
     const uint32_t to_end = kRingBytes - at;
@@ -115,6 +121,7 @@ bool Channel::append(RecordKind kind, const uint8_t* fields, size_t size, uint64
         return false;
       }
       if (kRingBytes - used >= skipped + length) break;
+      if (!may_wait) return false;
       futex_wait(shared_->taken, taken);
     }
     uint8_t* to = shared_->ring + at;
@@ -190,7 +197,7 @@ void Channel::abandon(uint32_t slot, uint32_t generation) {
   writer.number(Tag::slot_, slot);
   writer.number(Tag::generation_, generation);
   uint64_t until;
-  if (!append(RecordKind::forgotten, fields, writer.size(), &until)) return;  // lost: nobody asks any more
+  if (!append(RecordKind::forgotten, fields, writer.size(), true, &until)) return;  // lost: nobody asks any more
   std::lock_guard<std::mutex> hold(abandoned_guard_);
   abandoned_.push_back({slot, until});
   any_abandoned_.store(true, std::memory_order_relaxed);
@@ -219,7 +226,7 @@ Channel::Answer Channel::ask(const Held& call, const std::function<void(FieldWri
   // Node answers only a slot that is asked and of the generation that it was asked in.
   slot.generation.store(generation, std::memory_order_relaxed);
   slot.state.store(as_word(SlotState::asked), std::memory_order_release);
-  if (!append(RecordKind::ask, buffer, writer.size(), nullptr)) {
+  if (!append(RecordKind::ask, buffer, writer.size(), true)) {
     answer.lost = true;
     return answer;
   }

@@ -38,6 +38,9 @@ class Channel {
   // record is longer than kMaxRecord).
   bool send(protocol::RecordKind kind, const uint8_t* fields, size_t size);
 
+  // The same, but false instead of waiting.
+  bool send_now(protocol::RecordKind kind, const uint8_t* fields, size_t size);
+
   // Takes a verdict slot (waits for one), sends the ask record that `build` completes (slot and generation are written
   // already), and waits for the verdict.
   Answer ask(const Held& call, const std::function<void(protocol::FieldWriter&)>& build);
@@ -57,7 +60,7 @@ class Channel {
     uint64_t until;  // place in the ring, in bytes ever written
   };
 
-  bool append(protocol::RecordKind kind, const uint8_t* fields, size_t size, uint64_t* end);
+  bool append(protocol::RecordKind kind, const uint8_t* fields, size_t size, bool may_wait, uint64_t* end = nullptr);
   int take_slot(const Held& call, bool& gone);
   void free_slot(uint32_t slot);
   void reclaim_abandoned();

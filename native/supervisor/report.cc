@@ -23,7 +23,7 @@ struct Record {
   std::vector<uint8_t> fields;
 };
 
-// One thread of its own keeps these records in order.
+// One thread of its own keeps in order what does not fit into the ring at once. Most often it is never needed.
 struct Reporter {
   std::mutex guard;
   std::condition_variable changed;
@@ -52,6 +52,7 @@ void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Ta
   FieldWriter writer(buffer, sizeof buffer);
   for (const auto& [tag, value] : numbers) writer.number(tag, value);
   std::lock_guard<std::mutex> lock(reporter.guard);
+  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, buffer, writer.size())) return;
   reporter.channel = &sandbox.channel;
   reporter.queue.push_back({kind, {buffer, buffer + writer.size()}});
   if (!reporter.started) {

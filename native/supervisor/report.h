@@ -1,4 +1,4 @@
-// Records about the command's own life. Each may wait for room on the channel, so none is sent by the tracer thread.
+// Records about the command's own life, in order. None of these waits, except the last.
 #pragma once
 
 #include <sys/types.h>

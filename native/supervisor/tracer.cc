@@ -202,6 +202,14 @@ void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
   const pid_t tid = tracee.tid;
   const uint64_t task = ++tasks_;
   tracee.task = task;
+  if (!launch_.launched && !sandbox_.config.hooked(Event::exec)) {
+    // Until the command's exec is done there is nobody else to serve, so no thread is needed for it.
+    begin_work_for(tid);
+    Finish finish = work();
+    end_work();
+    finish_task({tid, task, what, std::move(finish)});
+    return;
+  }
   run_task([this, tid, task, what, work = std::move(work)] {
     // The tracee is stopped and was not reaped when this was queued, but it can have been killed since.
     begin_work_for(tid);
@@ -225,38 +233,37 @@ void Tracer::handle_posts() {
     std::lock_guard<std::mutex> lock(posts_guard_);
     posts.swap(posts_);
   }
-  for (Post& post : posts) {
-    Tracee* tracee = find(post.tid);
-    if (tracee == nullptr || tracee->task != post.task) continue;  // it died, or an exec of another thread took its number
-    tracee->task = 0;
-    switch (post.what) {
-      case Task::decide:
-        tracee->phase = Phase::running;
-        apply(*tracee, std::move(post.finish));
-        break;
-      case Task::verify_exec:
-        tracee->phase = Phase::running;
-        tracee->exec.reset();
-        if (post.finish.kind == Finish::Kind::proceed) {
-          if (tracee->tid == launch_.child && !launch_.launched) {
-            launch_.launched = true;
-            launch_.close_stdio();
-            report_launched(sandbox_, launch_.child);
-          }
-          resume(*tracee);
-        } else {
-          kill_group(tracee->group);
-        }
-        break;
-      case Task::store_result:
-        tracee->phase = Phase::running;
-        if (post.finish.kind == Finish::Kind::answer) {
-          arch::set_result(tracee->registers, post.finish.value);
-          arch::set(tracee->tid, tracee->registers);
-        }
-        resume(*tracee);
-        break;
-    }
+  for (Post& post : posts) finish_task(std::move(post));
+}
+
+void Tracer::finish_task(Post post) {
+  Tracee* tracee = find(post.tid);
+  if (tracee == nullptr || tracee->task != post.task) return;  // it died, or an exec of another thread took its number
+  tracee->task = 0;
+  tracee->phase = Phase::running;
+  switch (post.what) {
+    case Task::decide:
+      apply(*tracee, std::move(post.finish));
+      return;
+    case Task::verify_exec:
+      if (post.finish.kind != Finish::Kind::proceed) {
+        kill_group(tracee->group);
+        return;
+      }
+      if (tracee->tid == launch_.child && !launch_.launched) {
+        launch_.launched = true;
+        launch_.close_stdio();
+        report_launched(sandbox_, launch_.child);
+      }
+      resume(*tracee);
+      return;
+    case Task::store_result:
+      if (post.finish.kind == Finish::Kind::answer) {
+        arch::set_result(tracee->registers, post.finish.value);
+        arch::set(tracee->tid, tracee->registers);
+      }
+      resume(*tracee);
+      return;
   }
 }
 

@@ -77,6 +77,7 @@ class Tracer {
 
   void reap_and_handle();
   void handle_posts();
+  void finish_task(Post);
   void on_death(pid_t tid, int status);
   void on_stop(pid_t tid, int status);
   void on_seccomp_stop(Tracee&);
