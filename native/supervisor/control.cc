@@ -19,6 +19,12 @@ using protocol::MessageType;
 
 namespace {
 constexpr off_t kMostConfig = 64 << 20;  // bytes
+
+int descriptors_of(uint32_t type) {
+  if (type == static_cast<uint32_t>(MessageType::hello)) return 2;
+  return type == static_cast<uint32_t>(MessageType::start) ? 1 : 0;
+}
+
 }  // namespace
 
 int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
@@ -46,7 +52,8 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
     }
   }
   const bool valid = size == sizeof message && message.magic == protocol::kMagic && message.version == protocol::kVersion &&
-                     (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && taken == fd_count;
+                     (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+                     taken == descriptors_of(message.type) && taken <= fd_count;
   return valid ? 1 : -1;
 }
 
@@ -59,10 +66,19 @@ bool Control::receive_hello(UniqueFd& memory, UniqueFd& wake) {
   return true;
 }
 
-bool Control::receive_start(std::vector<uint8_t>& config) {
+bool Control::receive_start(std::vector<uint8_t>& config, pid_t command) {
   Message message;
   UniqueFd fd;
-  if (receive(message, &fd, 1) != 1 || message.type != static_cast<uint32_t>(MessageType::start)) return false;
+  for (;;) {
+    if (receive(message, &fd, 1) != 1) return false;
+    if (message.type == static_cast<uint32_t>(MessageType::start)) break;
+    if (message.type == static_cast<uint32_t>(MessageType::kill))
+      kill(command, message.value);
+    else if (message.type == static_cast<uint32_t>(MessageType::kill_all))
+      kill(command, SIGKILL);
+    else
+      return false;
+  }
   struct stat status;
   if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value || status.st_size > kMostConfig)
     return false;

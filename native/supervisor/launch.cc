@@ -174,10 +174,17 @@ int Launch::fork_child() {
   area = static_cast<LaunchArea*>(memory);  // zero pages: every field starts as 0
   area->listener.store(-1);
   const pid_t supervisor = getpid();
+  // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
+  // ignored (signal(7), and sig_ignored() in kernel/signal.c).
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
   // Flags come first on both architectures, and everything else is zero, so their different orders do not matter.
   const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0L, 0L, 0L, 0L);
-  if (pid < 0) return errno;
   if (pid == 0) become_command(*this, supervisor);
+  const int error = errno;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return error;
   child = static_cast<pid_t>(pid);
   return 0;
 }

@@ -88,7 +88,7 @@ int run(int argc, char** argv) {
   if (!control.send(MessageType::spawned, launch.child)) return 0;
 
   std::vector<uint8_t> blob;
-  if (!control.receive_start(blob)) return 0;
+  if (!control.receive_start(blob, launch.child)) return 0;
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -114,6 +114,7 @@ int run(int argc, char** argv) {
   umask(0);
   if (chdir("/") != 0) return 71;
   Tree tree;
+  tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   Sandbox sandbox{config, channel, tree, page};
   std::vector<sock_filter> filter;
   if (!build_filter(FilterOptions{}, filter) || !launch.let_go(filter)) {

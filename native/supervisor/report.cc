@@ -71,7 +71,6 @@ void report_launched(Sandbox& sandbox, pid_t command) {
 void report_failed_launch(Sandbox& sandbox, const Launch& launch) {
   int stage = launch.area->stage.load();
   int error = launch.area->error.load();
-  // Killed before its exec was done, by a hook or from outside: there is no errno to tell.
   if (stage == 0) stage = static_cast<int>(protocol::Stage::internal);
   queue(sandbox, RecordKind::failed, {{Tag::errno_, error}, {Tag::stage_, stage}, {Tag::pid_, launch.child}});
 }

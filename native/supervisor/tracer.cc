@@ -134,7 +134,8 @@ void Tracer::on_death(pid_t tid, int status) {
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
   if (tid != launch_.child) return;
-  if (!launch_.launched) {
+  // A signal that ended it on the way to its first instruction is an end like any other.
+  if (!launch_.launched && !(WIFSIGNALED(status) && launch_.area->stage.load() == 0)) {
     report_failed_launch(sandbox_, launch_);
     return;
   }
