@@ -160,7 +160,7 @@ int Channel::take_slot(const Held& call, bool& gone) {
     waiting_.fetch_add(1);
     if (freed_.load() == freed) futex_wait(freed_, freed, FUTEX_PRIVATE_FLAG);
     waiting_.fetch_sub(1);
-    if (freed_.load() == freed && !call.still_held()) {
+    if (freed_.load() == freed && (!call.still_held() || call.must_end())) {
       gone = true;
       return -1;
     }
@@ -245,7 +245,8 @@ Channel::Answer Channel::wait(uint32_t number, uint32_t generation, const Held& 
       return answer;
     }
     futex_wait(slot.state, as_word(SlotState::asked));
-    if (slot.state.load(std::memory_order_relaxed) == as_word(SlotState::asked) && !call.still_held()) {
+    if (slot.state.load(std::memory_order_relaxed) == as_word(SlotState::asked) &&
+        (!call.still_held() || call.must_end())) {
       abandon(number, generation);
       answer.gone = true;
       return answer;

@@ -1,14 +1,20 @@
 #include "held.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "tree.h"
+#include "unique_fd.h"
 #include "workers.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_ID_VALID
@@ -64,6 +70,26 @@ bool Held::still_held() const {
   if (this_worker().caller_died.load(std::memory_order_relaxed)) return false;
   if (engine == Engine::trace) return true;
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie) == 0;
+}
+
+bool Held::must_end() const {
+  char path[40], status[8192];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  const UniqueFd file(open(path, O_RDONLY | O_CLOEXEC));
+  if (!file) return false;
+  const ssize_t size = ::read(file.get(), status, sizeof status - 1);
+  if (size <= 0) return false;
+  status[size] = '\0';
+  const auto mask = [&](const char* name) {
+    const char* at = strstr(status, name);
+    return at == nullptr ? 0 : strtoull(at + strlen(name), nullptr, 16);
+  };
+  // signal(7): these do not end a process by default.
+  uint64_t harmless = 0;
+  for (const int signal : {SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH})
+    harmless |= uint64_t{1} << (signal - 1);
+  const uint64_t kept = mask("\nSigBlk:\t") | mask("\nSigIgn:\t") | mask("\nSigCgt:\t") | harmless;
+  return ((mask("\nSigPnd:\t") | mask("\nShdPnd:\t")) & ~kept) != 0 && still_held();
 }
 
 }  // namespace holdfast

@@ -41,6 +41,10 @@ class Held {
   // False as soon as the caller died or was interrupted. After opening anything by `tid`, ask before using it.
   bool still_held() const;
 
+  // True if the caller has a signal that will end it as soon as its call is answered. While it is traced, the kernel does
+  // not interrupt a held call for any signal but SIGKILL (complete_signal() in kernel/signal.c). Reads /proc: for waits.
+  bool must_end() const;
+
   // The thread group of the caller (from the tree; no look-up in /proc).
   pid_t tgid() const;
 };

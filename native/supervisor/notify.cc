@@ -139,7 +139,7 @@ void Notifier::work() {
         if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver)
           hand_over(listener_, id, sandbox_.page.read_only_fd(), true);
         else
-          proceed(listener_, id);  // the mapping of the page, made by the tracer
+          proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
       } else {
         const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
         call.row = row;
@@ -167,6 +167,7 @@ void Notifier::work() {
             answer(listener_, id, -EPERM);
             break;
           case Finish::Kind::gone:
+            answer(listener_, id, -EINTR);  // if it is there at all, then to handle the signal that ends it
             break;
         }
       }

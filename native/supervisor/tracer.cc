@@ -2,6 +2,7 @@
 
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -11,6 +12,7 @@
 
 #include <atomic>
 
+#include "../syscalls/guards.h"
 #include "decide.h"
 #include "dispatch.h"
 #include "exec_check.h"
@@ -38,6 +40,13 @@ long request(int what, pid_t tid, void* address, void* data) {
 }
 
 void* as_pointer(uint64_t value) { return reinterpret_cast<void*>(value); }
+
+// Whether the filter makes a stop of this call.
+bool is_stopped(const Row& row, const arch::Registers& registers) {
+  if (row.way == Way::bounce || row.way == Way::verify) return true;
+  const int flags = path_only_argument(row);
+  return flags >= 0 && (arch::argument(registers, flags) & O_PATH) != 0;
+}
 
 constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
 
@@ -283,7 +292,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     tracee.pending.reset();
   }
   const Row* row = find_row(static_cast<int>(number));
-  if (row == nullptr || (row->way != Way::bounce && row->way != Way::verify)) {
+  if (row == nullptr || !is_stopped(*row, tracee.registers)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
@@ -327,8 +336,9 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       tracee.pending = std::move(finish.arguments);
       apply_bounce(tracee);
       return;
-    case Finish::Kind::gone:
-      return;
+    case Finish::Kind::gone:  // if it is there at all, then to handle the signal that ends it
+      arch::skip(tracee.tid, tracee.registers, -EINTR);
+      break;
     case Finish::Kind::answer:
       arch::skip(tracee.tid, tracee.registers, finish.value);
       break;
@@ -373,7 +383,11 @@ void Tracer::apply_bounce(Tracee& tracee) {
     const Bounce::Replacement& with = bounce.replace[i];
     arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
   }
-  if (bounce.number >= 0 && arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
+  if (bounce.number >= 0) {
+    // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
+    set_injecting(tracee.tid, true);
+    if (arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
+  }
   if (arch::set(tracee.tid, changed) != 0) return;
   tracee.phase = Phase::in_call;
   resume(tracee);
@@ -456,7 +470,10 @@ void Tracer::leave_call(Tracee& tracee) {
     if (index == arch::kResultArgument) continue;
     arch::set_argument(now, index, arch::argument(tracee.registers, index));
   }
-  if (bounce.number >= 0) arch::set_number(tracee.tid, now, tracee.number);
+  if (bounce.number >= 0) {
+    set_injecting(tracee.tid, false);
+    arch::set_number(tracee.tid, now, tracee.number);
+  }
   arch::set(tracee.tid, now);
   sandbox_.page.free_slot(tracee.slot);
   tracee.slot = -1;
