@@ -1,5 +1,5 @@
-// A supervisor as it must not be: it looks at the arguments of a held call, and if they are harmless lets the call go on,
-// which reads them again. The races that must fail under holdfast succeed here.
+// A supervisor as it must not be: it looks at the arguments of a held call, and if they are harmless lets the call go
+// on, which reads them again. The races that must fail under holdfast succeed here.
 //   naive_twin --hold CALL,... [--deny-path FOLDER] [--deny-port PORT] [--deny-argument TEXT] -- PROGRAM ARGUMENT...
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,50 +22,45 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 // What is looked at: registers by their place, -1 for none.
 static const struct call {
-  const char *name;
+  const char* name;
   int number, dirfd, path, dirfd2, path2, address, message, socket, argv;
 } calls[] = {
-#define CALL(name, ...) {#name, SYS_##name, __VA_ARGS__}
+#define CALL(name, ...) \
+  { #name, SYS_##name, __VA_ARGS__ }
 #ifdef SYS_open
-    CALL(open, -1, 0, -1, -1, -1, -1, -1, -1),
-    CALL(stat, -1, 0, -1, -1, -1, -1, -1, -1),
-    CALL(unlink, -1, 0, -1, -1, -1, -1, -1, -1),
-    CALL(rename, -1, 0, -1, 1, -1, -1, -1, -1),
+    CALL(open, -1, 0, -1, -1, -1, -1, -1, -1),     CALL(stat, -1, 0, -1, -1, -1, -1, -1, -1),
+    CALL(unlink, -1, 0, -1, -1, -1, -1, -1, -1),   CALL(rename, -1, 0, -1, 1, -1, -1, -1, -1),
     CALL(mkdir, -1, 0, -1, -1, -1, -1, -1, -1),
 #endif
-    CALL(openat, 0, 1, -1, -1, -1, -1, -1, -1),
-    CALL(newfstatat, 0, 1, -1, -1, -1, -1, -1, -1),
-    CALL(unlinkat, 0, 1, -1, -1, -1, -1, -1, -1),
-    CALL(renameat, 0, 1, 2, 3, -1, -1, -1, -1),
-    CALL(renameat2, 0, 1, 2, 3, -1, -1, -1, -1),
-    CALL(mkdirat, 0, 1, -1, -1, -1, -1, -1, -1),
-    CALL(connect, -1, -1, -1, -1, 1, -1, -1, -1),
-    CALL(sendto, -1, -1, -1, -1, 4, -1, -1, -1),
-    CALL(sendmsg, -1, -1, -1, -1, -1, 1, -1, -1),
-    CALL(sendmmsg, -1, -1, -1, -1, -1, 1, -1, -1),
-    CALL(listen, -1, -1, -1, -1, -1, -1, 0, -1),
+    CALL(openat, 0, 1, -1, -1, -1, -1, -1, -1),    CALL(newfstatat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(unlinkat, 0, 1, -1, -1, -1, -1, -1, -1),  CALL(renameat, 0, 1, 2, 3, -1, -1, -1, -1),
+    CALL(renameat2, 0, 1, 2, 3, -1, -1, -1, -1),   CALL(mkdirat, 0, 1, -1, -1, -1, -1, -1, -1),
+    CALL(connect, -1, -1, -1, -1, 1, -1, -1, -1),  CALL(bind, -1, -1, -1, -1, 1, -1, -1, -1),
+    CALL(sendto, -1, -1, -1, -1, 4, -1, -1, -1),   CALL(sendmsg, -1, -1, -1, -1, -1, 1, -1, -1),
+    CALL(sendmmsg, -1, -1, -1, -1, -1, 1, -1, -1), CALL(listen, -1, -1, -1, -1, -1, -1, 0, -1),
     CALL(execve, -1, 0, -1, -1, -1, -1, -1, 1),
 };
 
 static const char *deny_path, *deny_argument;
 static int deny_port = -1;
 
-static void die(const char *what) {
+static void die(const char* what) {
   fprintf(stderr, "naive_twin: %s: %s\n", what, strerror(errno));
   exit(2);
 }
 
-static int get(pid_t pid, uint64_t from, void *to, size_t size) {
-  struct iovec here = {to, size}, there = {(void *)(uintptr_t)from, size};
+static int get(pid_t pid, uint64_t from, void* to, size_t size) {
+  struct iovec here = {to, size}, there = {(void*)(uintptr_t)from, size};
   return process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)size;
 }
 
-static int get_text(pid_t pid, uint64_t from, char *to, size_t size) {
+static int get_text(pid_t pid, uint64_t from, char* to, size_t size) {
   for (size_t have = 0; have < size;) {
     size_t part = 4096 - (from + have) % 4096;
     if (part > size - have) part = size - have;
@@ -76,26 +71,38 @@ static int get_text(pid_t pid, uint64_t from, char *to, size_t size) {
   return 0;
 }
 
-static int path_denied(pid_t pid, int dirfd, uint64_t at) {
-  char text[PATH_MAX], whole[2 * PATH_MAX + 2], real[PATH_MAX];
-  if (!get_text(pid, at, text, sizeof text)) return 0;
+static int text_denied(pid_t pid, int dirfd, const char* text) {
+  char whole[2 * PATH_MAX + 2], real[PATH_MAX];
   if (text[0] == '/') {
     strcpy(whole, text);
   } else {
     char link[64], base[PATH_MAX] = "";
-    if (dirfd == AT_FDCWD) snprintf(link, sizeof link, "/proc/%d/cwd", pid);
-    else snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, dirfd);
+    if (dirfd == AT_FDCWD)
+      snprintf(link, sizeof link, "/proc/%d/cwd", pid);
+    else
+      snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, dirfd);
     if (readlink(link, base, sizeof base - 1) < 0) return 0;
     snprintf(whole, sizeof whole, "%s/%s", base, text);
   }
   if (realpath(whole, real) == NULL) {
-    char *slash = strrchr(whole, '/');
+    char* slash = strrchr(whole, '/');
     if (slash == NULL || slash == whole) return 0;
     *slash = '\0';
     if (realpath(whole, real) == NULL) return 0;
   }
   const size_t length = strlen(deny_path);
   return strncmp(real, deny_path, length) == 0 && (real[length] == '/' || real[length] == '\0');
+}
+
+static int path_denied(pid_t pid, int dirfd, uint64_t at) {
+  char text[PATH_MAX];
+  return get_text(pid, at, text, sizeof text) && text_denied(pid, dirfd, text);
+}
+
+static int socket_path_denied(pid_t pid, uint64_t at) {
+  struct sockaddr_un address;
+  return get(pid, at, &address, sizeof address) && address.sun_family == AF_UNIX &&
+         text_denied(pid, AT_FDCWD, address.sun_path);
 }
 
 static int address_denied(pid_t pid, uint64_t at) {
@@ -110,7 +117,7 @@ static int socket_denied(pid_t pid, int fd) {
   if (copy < 0) return 1;
   struct sockaddr_in address = {0};
   socklen_t size = sizeof address;
-  getsockname(copy, (struct sockaddr *)&address, &size);
+  getsockname(copy, (struct sockaddr*)&address, &size);
   close(copy);
   return address.sin_port == 0;
 }
@@ -118,19 +125,22 @@ static int socket_denied(pid_t pid, int fd) {
 static int argument_denied(pid_t pid, uint64_t argv) {
   uint64_t argument;
   char text[64];
-  return get(pid, argv + 8, &argument, sizeof argument) && argument != 0 && get_text(pid, argument, text, sizeof text) &&
-         strcmp(text, deny_argument) == 0;
+  return get(pid, argv + 8, &argument, sizeof argument) && argument != 0 &&
+         get_text(pid, argument, text, sizeof text) && strcmp(text, deny_argument) == 0;
 }
 
-static int denied(pid_t pid, const struct seccomp_data *data) {
-  const struct call *call = NULL;
+static int denied(pid_t pid, const struct seccomp_data* data) {
+  const struct call* call = NULL;
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
     if (calls[i].number == data->nr) call = &calls[i];
   if (call == NULL) return 1;
-  const __u64 *args = data->args;
+  const __u64* args = data->args;
   if (deny_path != NULL) {
-    if (call->path >= 0 && path_denied(pid, call->dirfd < 0 ? AT_FDCWD : (int)args[call->dirfd], args[call->path])) return 1;
-    if (call->path2 >= 0 && path_denied(pid, call->dirfd2 < 0 ? AT_FDCWD : (int)args[call->dirfd2], args[call->path2])) return 1;
+    if (call->path >= 0 && path_denied(pid, call->dirfd < 0 ? AT_FDCWD : (int)args[call->dirfd], args[call->path]))
+      return 1;
+    if (call->path2 >= 0 && path_denied(pid, call->dirfd2 < 0 ? AT_FDCWD : (int)args[call->dirfd2], args[call->path2]))
+      return 1;
+    if (call->address >= 0 && socket_path_denied(pid, args[call->address])) return 1;
   }
   if (deny_port >= 0) {
     if (call->address >= 0 && address_denied(pid, args[call->address])) return 1;
@@ -141,13 +151,13 @@ static int denied(pid_t pid, const struct seccomp_data *data) {
   return deny_argument != NULL && call->argv >= 0 && argument_denied(pid, args[call->argv]);
 }
 
-static int install(const char *names) {
+static int install(const char* names) {
   struct sock_filter filter[64];
   unsigned short size = 0;
   filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
   char copy[512];
   snprintf(copy, sizeof copy, "%s", names);
-  for (char *name = strtok(copy, ","); name != NULL; name = strtok(NULL, ","))
+  for (char* name = strtok(copy, ","); name != NULL; name = strtok(NULL, ","))
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
       if (strcmp(calls[i].name, name) == 0) {
         filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number, 0, 1);
@@ -159,8 +169,8 @@ static int install(const char *names) {
   return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 }
 
-int main(int argc, char **argv) {
-  const char *hold = "";
+int main(int argc, char** argv) {
+  const char* hold = "";
   int at = 1;
   for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
     if (strcmp(argv[at], "--hold") == 0) hold = argv[at + 1];
@@ -170,7 +180,7 @@ int main(int argc, char **argv) {
   }
   if (at + 1 >= argc) return 2;
   // The child shares the table of descriptors until its listener has been copied from it.
-  volatile int *listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  volatile int* listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   const pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (child < 0) die("clone");
   if (child == 0) {
@@ -192,8 +202,10 @@ int main(int argc, char **argv) {
     struct seccomp_notif request = {0};
     if (ioctl(own, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
     struct seccomp_notif_resp response = {.id = request.id};
-    if (denied((pid_t)request.pid, &request.data)) response.error = -EACCES;
-    else response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    if (denied((pid_t)request.pid, &request.data))
+      response.error = -EACCES;
+    else
+      response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     usleep(20);  // about what it takes to ask somebody
     ioctl(own, SECCOMP_IOCTL_NOTIF_SEND, &response);
   }

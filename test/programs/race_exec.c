@@ -1,16 +1,17 @@
 // Flips what a child is about to execute: race_exec MODE WHAT ROUNDS FOLDER OTHER
 //   path      a letter of the program's path, FOLDER/program or OTHER/program (they differ in their last letter)
 //   argument  a letter of its first argument: good or goof
-// The program is this one: it exits with 10 from FOLDER and with 20 from OTHER; with 10 for `good` and with 20 for `goof`.
+// The program is this one: it exits with 10 from FOLDER and with 20 from OTHER; with 10 for `good` and with 20 for
+// `goof`.
 #include "race.h"
 
-static int child(const char *self, const char *argument) {
+static int child(const char* self, const char* argument) {
   if (strcmp(argument, "good") != 0) return 20;
-  const char *end = strrchr(self, '/');
+  const char* end = strrchr(self, '/');
   return end != NULL && end > self && end[-1] == 'B' ? 20 : 10;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc == 2) {
     char self[4096] = "";
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) die("/proc/self/exe");
@@ -39,9 +40,12 @@ int main(int argc, char **argv) {
     }
     if (waitpid(pid, &status, 0) != pid) die("waitpid");
     race_call_ends();
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 10) race_approvals++;
-    else if (WIFEXITED(status) && WEXITSTATUS(status) == 20) race_escapes++;
-    else race_refusals++;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 10)
+      race_approvals++;
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 20)
+      race_escapes++;
+    else
+      race_refusals++;
   }
   return race_report();
 }

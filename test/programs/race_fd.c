@@ -1,11 +1,11 @@
 // Puts two descriptors at one number in turn while the number is used.
 //   race_fd open ROUNDS FOLDER OTHER_FD   openat(number, "file"): FOLDER, or a folder outside that came as OTHER_FD
 //   race_fd listen ROUNDS PORT            listen(number): a socket bound to PORT, or one that was never bound
-#include "race.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include "race.h"
 
 static int number, choices[2];
 
@@ -15,7 +15,7 @@ static int new_socket(uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (port != 0 && bind(fd, (struct sockaddr *)&at, sizeof at) != 0) die("bind");
+  if (port != 0 && bind(fd, (struct sockaddr*)&at, sizeof at) != 0) die("bind");
   return fd;
 }
 
@@ -25,7 +25,7 @@ static int listens(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 4) return 2;
   const int listening = strcmp(argv[1], "listen") == 0;
   const long rounds = atol(argv[2]);
