@@ -121,6 +121,7 @@ Finish stat_path(Sandbox& sandbox, Held& call) {
 
 Finish statx_path(Sandbox& sandbox, Held& call) {
   const int flags = at_flags(call);
+  if ((flags & ~kStatFlags) != 0) return Finish::error(EINVAL);  // the kernel knows more, for itself alone
   const unsigned mask = static_cast<unsigned>(call.arg(Arg::mask));
   struct statx st;
   bool of_descriptor;
@@ -390,9 +391,9 @@ Finish remove_attribute(Sandbox& sandbox, const Held& call, OnPath& on, const ch
 
 Finish getxattr_path(Sandbox& sandbox, Held& call) {
   char name[XATTR_NAME_MAX + 1];
+  if (const int error = read_name(call, name); error != 0) return failed(call, error);
   OnPath on(call);
   if (!on.found(sandbox, call, follow_unless(is_on_link(call)))) return static_cast<Finish&&>(on.end);
-  if (const int error = read_name(call, name); error != 0) return failed(call, error);
   Facts facts = facts_of(call, on.at, 0);
   facts.name = name;
   if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
@@ -430,9 +431,9 @@ Finish setxattr_fd(Sandbox& sandbox, Held& call) {
 
 Finish removexattr_path(Sandbox& sandbox, Held& call) {
   char name[XATTR_NAME_MAX + 1];
+  if (const int error = read_name(call, name); error != 0) return failed(call, error);
   OnPath on(call);
   if (!on.found(sandbox, call, follow_unless(is_on_link(call)))) return static_cast<Finish&&>(on.end);
-  if (const int error = read_name(call, name); error != 0) return failed(call, error);
   return remove_attribute(sandbox, call, on, name);
 }
 

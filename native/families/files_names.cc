@@ -58,6 +58,16 @@ bool would_carry_ruled_names(const Sandbox& sandbox, const Resolved& moved, cons
 
 }  // namespace
 
+namespace {
+
+// The kernel asks this first, so that what is to be moved need not be there (fs/namei.c, do_renameat2).
+bool same_device(const Resolved& from, const Resolved& to) {
+  struct stat a, b;
+  return ::fstat(from.parent.get(), &a) != 0 || ::fstat(to.parent.get(), &b) != 0 || a.st_dev == b.st_dev;
+}
+
+}  // namespace
+
 Finish rename_path(Sandbox& sandbox, Held& call) {
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
   const bool exchange = (flags & RENAME_EXCHANGE) != 0;
@@ -68,6 +78,7 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
   Resolved from, to;
   if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, from) != 0) return failed(call, from.error);
   if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return failed(call, to.error);
+  if (from.missing && !same_device(from, to)) return Finish::error(EXDEV);
   if (from.last == Last::name && to.last == Last::name) {
     Finish end;
     Facts facts = facts_of_both(call, from, kWrite, to, kWrite);

@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "files.h"
 
@@ -138,11 +140,9 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
     if (wanted.is(O_EXCL)) return Finish::error(EEXIST);
     if (const int error = error_of_creating(at); error != 0) return Finish::error(error);
   }
-  if (wanted.is(O_PATH) && !wanted.is(O_DIRECTORY))
-    return Finish::hand_over(static_cast<UniqueFd&&>(at.object), wanted.is(O_CLOEXEC));
   const int flags = wanted.flags & ~kNotForReopen;
   MayBlock wait(call);
-  const bool terminal = at.path == "/dev/tty" && !wanted.is(O_PATH) && is_own_terminal(at.object.get());
+  const bool terminal = at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get());
   return handed(call, terminal ? open_terminal_of(call, flags) : reopen(at.object.get(), flags), wanted.flags, wait);
 }
 
@@ -167,6 +167,7 @@ Finish open_unnamed(const Held& call, const Resolved& at, const Wanted& wanted) 
 
 // A hook's own contents: a file without a name that nobody can write.
 Finish contents(const Held& call, const std::string& data, const Wanted& wanted) {
+  if (wanted.is(O_PATH)) return Finish::error(EACCES);  // there is nothing that has a place
   if ((access_of(wanted.flags) & kWrite) != 0) return Finish::error(EROFS);
   UniqueFd memory(::memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory) return failed(call, errno);
@@ -178,8 +179,7 @@ Finish contents(const Held& call, const std::string& data, const Wanted& wanted)
   if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
     return failed(call, errno);
   MayBlock wait(call);
-  return handed(call, reopen(memory.get(), wanted.flags & (O_PATH | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC)),
-                wanted.flags, wait);
+  return handed(call, reopen(memory.get(), wanted.flags & (O_DIRECTORY | O_NONBLOCK | O_CLOEXEC)), wanted.flags, wait);
 }
 
 unsigned walk_flags(const Wanted& wanted) {
@@ -189,6 +189,29 @@ unsigned walk_flags(const Wanted& wanted) {
   return flags;
 }
 
+// ---- O_PATH ------------------------------------------------------------------------------------------------------
+
+// Such a descriptor cannot be handed over, so the caller opens the approved name itself: from the sealed page, as
+// openat2 without any link on the way. Its own descriptors it may have again in any case, whatever stands there by
+// then.
+Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted) {
+  if (call.engine != Held::Engine::trace) return Finish::error(ENOSYS);  // openat2; its users fall back to openat
+  ::open_how how = {static_cast<uint64_t>(wanted.flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  const bool anew = at.reached_by >= 0 || (at.by_descriptor && !at.magic_link.empty());
+  if (anew) how.resolve = 0;
+  const std::string& path = anew ? at.magic_link : at.path;
+  auto bounce = std::make_unique<Bounce>();
+  const int64_t name = bounce->append(path.c_str(), path.size() + 1);
+  const int64_t rest = bounce->append(&how, sizeof how);
+  if (name < 0 || rest < 0) return Finish::error(ENAMETOOLONG);
+  bounce->number = SYS_openat2;
+  bounce->value(0, static_cast<uint64_t>(AT_FDCWD));
+  bounce->pointer(1, name);
+  bounce->pointer(2, rest);
+  bounce->value(3, sizeof how);
+  return Finish::bounce(std::move(bounce));
+}
+
 // Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
 bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& end) {
   if (wanted.is(O_TMPFILE)) {
@@ -196,7 +219,7 @@ bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& en
     return true;
   }
   if (!at.missing) {
-    end = open_existing(call, at, wanted);
+    end = wanted.is(O_PATH) ? open_by_caller(call, at, wanted) : open_existing(call, at, wanted);
     return true;
   }
   if (!wanted.is(O_CREAT) || wanted.is(O_PATH)) {
@@ -221,18 +244,17 @@ Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& pat
   return end;
 }
 
-// The trailing slash of a name that is to be made (open(2): EISDIR).
-bool asks_for_directory_by_name(const Resolved& at, const Wanted& wanted) {
-  return wanted.is(O_CREAT) && at.must_be_directory;
+// O_CREAT of a name with a slash after it makes nothing, whatever is there (fs/namei.c, open_last_lookups).
+Finish refuse_to_make_directory(Sandbox& sandbox, const Held& call, int dirfd, std::string_view path,
+                                const Wanted& wanted) {
+  Resolved at;
+  if (resolve_text(sandbox, call, dirfd, path, kParent | kMayMiss, at, wanted.how) != 0) return failed(call, at.error);
+  return Finish::error(at.last != Last::name && wanted.is(O_EXCL) ? EEXIST : EISDIR);
 }
 
 // One look and one try. False: once more.
 bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolved& at, Finish& end) {
   const bool unnamed = wanted.is(O_TMPFILE);
-  if (asks_for_directory_by_name(at, wanted)) {
-    end = Finish::error(EISDIR);
-    return true;
-  }
   if (((wanted.is(O_CREAT) && at.missing) || unnamed) && (wanted.mode & kSetIds) != 0) {
     end = forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
     return true;
@@ -275,10 +297,11 @@ Finish open_wanted(Sandbox& sandbox, const Held& call, const Wanted& wanted) {
   const ssize_t size = call.read_string(call.arg(Arg::path), text, sizeof text);
   if (size < 0) return failed(call, static_cast<int>(-size));
   const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
+  const std::string_view path(text, static_cast<size_t>(size));
+  if (wanted.is(O_CREAT) && path.ends_with('/')) return refuse_to_make_directory(sandbox, call, dirfd, path, wanted);
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;
     Finish end;
-    const std::string_view path(text, static_cast<size_t>(size));
     if (resolve_text(sandbox, call, dirfd, path, walk_flags(wanted), at, wanted.how) != 0)
       return failed(call, at.error);
     if (open_once(sandbox, call, wanted, at, end)) return end;

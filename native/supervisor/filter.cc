@@ -1,11 +1,13 @@
 #include "filter.h"
 
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "../arch/arch.h"
@@ -92,8 +94,11 @@ class Generator {
   struct Leaf {
     uint32_t held;
     Guard guard;
+    int path_only = -1;  // register whose O_PATH turns the hold into a stop
     bool operator==(const Leaf&) const = default;
-    bool operator<(const Leaf& other) const { return held != other.held ? held < other.held : guard < other.guard; }
+    bool operator<(const Leaf& other) const {
+      return std::tie(held, guard, path_only) < std::tie(other.held, other.guard, other.path_only);
+    }
   };
   struct Range {  // up to the start of the next one
     uint32_t start;
@@ -112,7 +117,7 @@ class Generator {
       case Way::perform:
       case Way::observe:
       case Way::refuse:
-        return {notify_, row.guard};
+        return {notify_, row.guard, path_only_argument(row)};
     }
     return {notify_, Guard::always_held};
   }
@@ -145,12 +150,18 @@ class Generator {
   }
 
   Label leaf_code(const Leaf& leaf) {
-    if (leaf.guard == Guard::always_held) return answer(leaf.held);
+    if (leaf.guard == Guard::always_held && leaf.path_only < 0) return answer(leaf.held);
     const auto known = guards_.find(leaf);
     if (known != guards_.end()) return known->second;
     const std::span<const Alternative> all = alternatives(leaf.guard);
     const Label allow = answer(SECCOMP_RET_ALLOW);
     Label otherwise = answer(leaf.held);
+    if (leaf.path_only >= 0 && leaf.held != SECCOMP_RET_TRACE) {
+      static constexpr uint32_t kNone[] = {0};
+      const Condition not_path_only = {static_cast<uint8_t>(leaf.path_only), Relation::one_of, O_PATH, kNone};
+      const Label stop = answer(SECCOMP_RET_TRACE);
+      otherwise = condition(not_path_only, otherwise, stop);
+    }
     for (size_t i = all.size(); i-- > 0;) {
       Label then = allow;
       for (size_t j = all[i].size(); j-- > 0;) then = condition(all[i][j], then, otherwise);

@@ -153,7 +153,8 @@ int Resolution::parent() {
 
   const char after = text_[start];
   text_[start] = '\0';
-  const int fd = pin(base_.get(), start == 0 ? "." : text_, O_DIRECTORY, kernel_how());
+  const char* directory = start != 0 ? text_ : name.empty() ? "/" : ".";
+  const int fd = pin(base_.get(), directory, O_DIRECTORY, kernel_how());
   text_[start] = after;
   if (fd < 0) {
     if (is_our_own_trouble(-fd)) return fail(-fd);

@@ -216,10 +216,12 @@ int Walk::jump(const Component& component, std::string_view entry) {
   if (next < 0) return -next;
   UniqueFd object(next);
   if (!call_.still_held()) return ESRCH;
+  const std::string link = name_of(component);
   if (const int error = go_to(static_cast<UniqueFd&&>(object)); error != 0) return error;
   if (!component.last || component.slash_after) return 0;
   out_.reached_by = descriptor_of(entry);
   out_.by_descriptor = is_nameless(here_name_);
+  out_.magic_link = link;
   return 0;
 }
 

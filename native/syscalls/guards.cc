@@ -335,4 +335,6 @@ std::span<const Alternative> alternatives(Guard guard) {
   return {};
 }
 
+int path_only_argument(const Row& row) { return row.way == Way::perform ? row.index(Arg::open_flags) : -1; }
+
 }  // namespace holdfast

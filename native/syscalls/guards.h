@@ -26,4 +26,9 @@ using Alternative = std::span<const Condition>;
 // The call is let by if any alternative holds; with none it is always held.
 std::span<const Alternative> alternatives(Guard guard);
 
+// An open with O_PATH is held by a stop although other opens are performed: no kernel hands over such a descriptor by
+// SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it), so the caller opens the approved name itself. The register of its
+// flags, or -1 if the row is no such call. openat2 has its flags in memory and cannot be told apart here.
+int path_only_argument(const Row& row);
+
 }  // namespace holdfast

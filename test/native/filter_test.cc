@@ -20,6 +20,7 @@
 
 #include "../../native/arch/arch.h"
 #include "../../native/supervisor/bounce.h"
+#include "../../native/syscalls/guards.h"
 #include "../../native/syscalls/table.h"
 
 namespace {
@@ -82,7 +83,9 @@ const char* name_of(uint32_t answer) {
 
 std::vector<sock_filter> notifying, tracing;
 
-uint32_t held_answer(const Row& row, bool trace_everything) {
+uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everything) {
+  const int flags = holdfast::path_only_argument(row);
+  if (flags >= 0 && (data.args[flags] & O_PATH) != 0) return SECCOMP_RET_TRACE;
   switch (row.way) {
     case Way::let_by:
       return SECCOMP_RET_ALLOW;
@@ -137,8 +140,8 @@ void check(const char* name, bool let_by, Registers registers) {
   if (row->number() < 0) return;
   seccomp_data data = call(row->number());
   std::memcpy(data.args, registers.values, sizeof data.args);
-  expect(name, data, let_by ? SECCOMP_RET_ALLOW : held_answer(*row, false),
-         let_by ? SECCOMP_RET_ALLOW : held_answer(*row, true));
+  expect(name, data, let_by ? SECCOMP_RET_ALLOW : held_answer(*row, data, false),
+         let_by ? SECCOMP_RET_ALLOW : held_answer(*row, data, true));
 }
 
 void passes(const char* name, Registers registers) { check(name, true, registers); }
@@ -161,7 +164,7 @@ void every_number() {
       if (!row) {
         expect("unknown number", data, SECCOMP_RET_USER_NOTIF, SECCOMP_RET_TRACE);
       } else if (row->way == Way::let_by || row->guard == holdfast::Guard::always_held) {
-        expect(row->name, data, held_answer(*row, false), held_answer(*row, true));
+        expect(row->name, data, held_answer(*row, data, false), held_answer(*row, data, true));
       }
       // The same number in another ABI: i386 on x86_64, 32-bit arm on aarch64, x32's bit, or nonsense.
       for (uint32_t arch : {0x40000003u, 0x40000028u, holdfast::arch::kAuditArch ^ 0x80000000u, 0u}) {
