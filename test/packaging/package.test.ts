@@ -95,9 +95,7 @@ describe('the tarball', () => {
   });
 
   test('has nothing that makes a package manager build or run anything', () => {
-    expect(
-      names().filter((name) => /(^|\/)binding\.gyp$|^(test|build|\.ci|\.config)\/|build\.mjs$/.test(name)),
-    ).toEqual([]);
+    expect(names().filter((name) => /(^|\/)binding\.gyp$|^(test|build|\.ci|\.config)\/|\.mjs$/.test(name))).toEqual([]);
     expect(manifest.gypfile).toBe(false);
     const lifecycle = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'];
     expect(Object.keys(manifest.scripts).filter((name) => lifecycle.includes(name))).toEqual([]);
