@@ -1,7 +1,7 @@
 // Node checks the arguments of spawn() before it starts anything. Ours go to another program first, so they are checked
 // here, with the same classes, codes and wording.
 import { constants } from 'node:os';
-import { inspect } from 'node:util';
+import { format, inspect } from 'node:util';
 
 type Coded<E extends Error> = E & { code: string };
 
@@ -69,16 +69,22 @@ for (const [name, number] of Object.entries(signals)) {
 }
 
 /** The number of a signal given as name or number; throws as `ChildProcess.kill` does. */
-export function signalNumber(value: unknown, name = 'signal'): number {
+export function signalNumber(value: unknown): number {
   if (typeof value === 'number' && names.has(value)) return value;
   if (typeof value === 'string') {
     const number = signals[value.toUpperCase()];
     if (number !== undefined) return number;
   }
-  if (typeof value === 'string' || typeof value === 'number') {
-    throw coded(new TypeError(`Unknown signal: ${value}`), 'ERR_UNKNOWN_SIGNAL');
+  throw coded(new TypeError(format('Unknown signal: %s', value)), 'ERR_UNKNOWN_SIGNAL');
+}
+
+/** The same for the `killSignal` option, whose type Node looks at first. */
+export function killSignalNumber(value: unknown): number {
+  if (value === undefined || value === null) return signalNumber('SIGTERM');
+  if (typeof value !== 'string' && typeof value !== 'number') {
+    throw wrongType('options.killSignal', 'one of type string or number', value);
   }
-  throw wrongType(name, 'one of type string or number', value);
+  return signalNumber(value);
 }
 
 /** `SIGTERM` for 15. Real-time signals have no names in Node: they become `SIG40`. */

@@ -41,11 +41,18 @@ export interface CompiledFilter {
   ports?: readonly [number, number];
 }
 
-const port = z.number().int().min(0).max(65535);
+const isPort = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535;
+const isPorts = (value: unknown) => isPort(value) || (Array.isArray(value) && value.length === 2 && value.every(isPort));
+const isPatterns = (value: unknown) =>
+  typeof value === 'string' || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
 const parts = {
-  path: z.union([z.string(), z.array(z.string()).min(1)], { error: 'must be a pattern or a list of patterns' }).optional(),
+  path: z
+    .custom<PathFilter['path']>(isPatterns, { error: 'must be a pattern or a list of patterns' })
+    .optional(),
   access: z.enum(['read', 'write']).optional(),
-  port: z.union([port, z.tuple([port, port])], { error: 'must be a port (0 to 65535) or [lowest, highest]' }).optional(),
+  port: z
+    .custom<PortFilter['port']>(isPorts, { error: 'must be a port (0 to 65535) or [lowest, highest]' })
+    .optional(),
 } satisfies Record<FilterKey, z.ZodType>;
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {

@@ -2,7 +2,7 @@ import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { checkAbortSignal, checkNoNul, checkString, checkTimeout, signalNumber, wrongType, wrongValue } from './arguments.ts';
+import { checkAbortSignal, checkNoNul, checkString, checkTimeout, killSignalNumber, wrongType, wrongValue } from './arguments.ts';
 import { HoldfastError } from './errors.ts';
 import { compilePolicy, type Policy, type Rules, shown } from './policy.ts';
 
@@ -66,7 +66,7 @@ const known = new Set<string>([...passedOptions, ...ownOptions]);
 
 const sandboxOptions = z.object({
   hookTimeout: z
-    .union([z.number().positive(), z.literal(Number.POSITIVE_INFINITY)], { error: 'must be milliseconds above 0, or Infinity' })
+    .custom<number>((value) => typeof value === 'number' && value > 0, { error: 'must be milliseconds above 0, or Infinity' })
     .optional(),
   descendants: z.enum(['kill', 'wait'], { error: "must be 'kill' or 'wait'" }).optional(),
 });
@@ -119,10 +119,10 @@ function stdioList(stdio: unknown): unknown[] {
 }
 
 function workingDirectory(cwd: unknown): string {
-  // A value of another type is refused by Node's own spawn, in its own words.
+  // What is wrong with it, Node's own spawn says, in its own words.
   if (cwd instanceof URL && cwd.protocol === 'file:') return fileURLToPath(cwd);
-  if (typeof cwd === 'string') return resolve(cwd);
-  if (cwd instanceof Uint8Array) return resolve(Buffer.from(cwd).toString());
+  if (typeof cwd === 'string' && !cwd.includes('\0')) return resolve(cwd);
+  if (cwd instanceof Uint8Array && !cwd.includes(0)) return resolve(Buffer.from(cwd).toString());
   return process.cwd();
 }
 
@@ -154,7 +154,6 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
   checkNoNul(shell, 'options.shell');
   checkTimeout(options['timeout']);
   checkAbortSignal(options['signal']);
-  const killSignal = options['killSignal'] ?? undefined;
 
   // The same words as Node's own: the shell gets one string, and quotes nothing.
   const file = shell ? (typeof shell === 'string' ? shell : '/bin/sh') : command;
@@ -169,7 +168,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     detached: options['detached'] === true,
     changesUser: options['uid'] !== undefined || options['gid'] !== undefined,
     timeout: (options['timeout'] as number | undefined) ?? 0,
-    killSignal: killSignal === undefined ? signalNumber('SIGTERM') : signalNumber(killSignal, 'options.killSignal'),
+    killSignal: killSignalNumber(options['killSignal']),
     signal: options['signal'] as AbortSignal | undefined,
     rules: compilePolicy(options['policy'], cwd),
     hookTimeout: (options['hookTimeout'] as number | undefined) ?? 30_000,

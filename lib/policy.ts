@@ -81,13 +81,12 @@ export interface Rules {
 const path = z.custom<string | URL>((value) => typeof value === 'string' || value instanceof URL, {
   error: 'must be a path: a string or a file: URL',
 });
-const nonEmpty = <T extends z.ZodType>(item: T) => z.array(item);
 const schema = z.strictObject({
   files: z
     .strictObject({
-      read: nonEmpty(path).optional(),
-      write: nonEmpty(path).optional(),
-      deny: nonEmpty(
+      read: z.array(path).optional(),
+      write: z.array(path).optional(),
+      deny: z.array(
         z.union([path, z.strictObject({ path, access: z.array(z.enum(['read', 'write', 'exec'])).min(1).optional() })], {
           error: "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
         }),
@@ -111,7 +110,7 @@ const schema = z.strictObject({
         .optional(),
     })
     .optional(),
-  exec: nonEmpty(path).optional(),
+  exec: z.array(path).optional(),
   defaults: z.boolean().optional(),
 });
 

@@ -1,0 +1,124 @@
+import { pathToFileURL } from 'node:url';
+import { type Policy, spawnSandboxed } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { parseAddress } from '../../lib/addresses.ts';
+import { compilePolicy } from '../../lib/policy.ts';
+
+const own = (policy: Policy | undefined, cwd = '/work') =>
+  compilePolicy(policy, cwd).files.filter((rule) => rule.label !== 'defaults');
+
+describe('a malformed policy is refused before anything starts, naming the field and the value', () => {
+  test.each<[unknown, RegExp]>([
+    [null, /^policy: null is refused/],
+    ['x', /^policy: 'x' is refused/],
+    [{ file: {} }, /^policy\.file: \{\} is not a field of a policy/],
+    [{ files: { reed: [] } }, /^policy\.files\.reed: \[\] is not a field/],
+    [{ files: [] }, /^policy\.files: \[\] is refused/],
+    [{ files: { read: '/usr' } }, /^policy\.files\.read: '\/usr' is refused/],
+    [{ files: { read: ['/usr', 5] } }, /^policy\.files\.read\[1\]: 5 is refused: must be a path/],
+    [{ files: { read: ['a', 'b', 'foo\0bar'] } }, /^policy\.files\.read\[2\]: 'foo\\x00bar' contains a NUL byte/],
+    [{ files: { write: [''] } }, /^policy\.files\.write\[0\]: '' is empty/],
+    [{ files: { read: ['~/x'] } }, /^policy\.files\.read\[0\]: '~\/x' starts with ~/],
+    [{ files: { read: ['file://host/x'] } }, /^policy\.files\.read\[0\]: 'file:\/\/host\/x' is not a file: URL/],
+    [{ files: { read: [new URL('http://x/')] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/' is not a file: URL/],
+    [{ files: { read: [`/${'x'.repeat(4096)}`] } }, /^policy\.files\.read\[0\]: .* is longer than a path may be/],
+    [{ files: { deny: [{ path: '/x', access: [] }] } }, /^policy\.files\.deny\[0\]/],
+    [{ files: { deny: [{ path: 'a\0' }] } }, /^policy\.files\.deny\[0\]\.path: 'a\\x00' contains/],
+    [{ network: { connect: ['localhost:80'] } }, /^policy\.network\.connect\[0\]: 'localhost:80' is refused: names are not/],
+    [{ network: { connect: ['example.org'] } }, /look it up and write its addresses/],
+    [{ network: { bind: ['1.2.3.4:99999'] } }, /^policy\.network\.bind\[0\]: .* its port must be/],
+    [{ network: { bind: ['1.2.3.4:9-8'] } }, /its port must be/],
+    [{ network: { connect: ['10.0.0.0/33'] } }, /its prefix must be a number of bits from 0 to 32/],
+    [{ network: { connect: ['10.0.0.1/8'] } }, /bits set beyond its prefix of 8/],
+    [{ network: { connect: ['unix:relative'] } }, /a unix socket is an absolute path/],
+    [{ network: { connect: ['fe80::1%eth0'] } }, /zone ids are not supported/],
+    [{ network: { connect: [''] } }, /it is not an address/],
+    [{ network: { deny: [{ address: 'x' }] } }, /^policy\.network\.deny\[0\]\.address: 'x'/],
+    [{ exec: [5] }, /^policy\.exec\[0\]: 5/],
+    [{ defaults: 'yes' }, /^policy\.defaults: 'yes'/],
+  ])('%j', (policy, message) => {
+    const wrong = () => spawnSandboxed('true', [], { policy: policy as Policy });
+    expect(wrong).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_INVALID_POLICY' }));
+    expect(wrong).toThrow(message);
+  });
+});
+
+describe('paths', () => {
+  test('are absolute, relative to cwd, or file: URLs', () => {
+    expect(
+      own({ files: { read: ['/a/../b', 'c', './d/', '.'], write: [pathToFileURL('/e f'), 'file:///g'] } }, '/work').map(
+        ({ path }) => path,
+      ),
+    ).toEqual(['/b', '/work/c', '/work/d', '/work', '/e f', '/g']);
+  });
+
+  test('carry their effect, access and field', () => {
+    const policy: Policy = {
+      files: { read: ['/r'], write: ['/w'], deny: ['/d', { path: '/e', access: ['write', 'exec'] }] },
+      exec: ['/x'],
+    };
+    expect(own(policy)).toEqual([
+      { effect: 'allow', access: 1, path: '/r', label: 'files.read[0]' },
+      { effect: 'allow', access: 2, path: '/w', label: 'files.write[0]' },
+      { effect: 'allow', access: 4, path: '/x', label: 'exec[0]' },
+      { effect: 'deny', access: 7, path: '/d', label: 'files.deny[0]' },
+      { effect: 'deny', access: 6, path: '/e', label: 'files.deny[1]' },
+    ]);
+    expect(compilePolicy(policy, '/').anyExec).toBe(false);
+    expect(compilePolicy({}, '/').anyExec).toBe(true);
+  });
+});
+
+describe('defaults', () => {
+  test('without a policy are what a program needs, and reading the working directory', () => {
+    const rules = compilePolicy(undefined, '/work').files;
+    expect(rules).toContainEqual({ effect: 'allow', access: 1, path: '/work', label: 'defaults' });
+    expect(rules).toContainEqual({ effect: 'allow', access: 1, path: '/usr', label: 'defaults' });
+  });
+
+  test('allow no write but to devices that keep nothing', () => {
+    const written = compilePolicy({}, '/').files.filter((rule) => (rule.access & 2) !== 0);
+    expect(written.map(({ path }) => path)).toEqual(['/dev/null', '/dev/zero', '/dev/full', '/dev/tty']);
+  });
+
+  test('can be switched off', () => {
+    expect(compilePolicy({ defaults: false }, '/').files).toEqual([]);
+  });
+});
+
+describe('addresses', () => {
+  const one = (text: string) => {
+    const [rule] = parseAddress(text);
+    if (rule?.kind !== 'internet') throw new Error('not an internet address');
+    return { ...rule, bytes: Buffer.from(rule.bytes).toString('hex') };
+  };
+
+  test.each([
+    ['127.0.0.1:4873', { family: 4, bytes: '7f000001', prefix: 32, portLow: 4873, portHigh: 4873 }],
+    ['127.0.0.1', { family: 4, bytes: '7f000001', prefix: 32, portLow: 0, portHigh: 65535 }],
+    ['127.0.0.1:*', { family: 4, bytes: '7f000001', prefix: 32, portLow: 0, portHigh: 65535 }],
+    ['10.0.0.0/8', { family: 4, bytes: '0a000000', prefix: 8, portLow: 0, portHigh: 65535 }],
+    ['10.0.0.0/8:443', { family: 4, bytes: '0a000000', prefix: 8, portLow: 443, portHigh: 443 }],
+    ['127.0.0.1:3000-3999', { family: 4, bytes: '7f000001', prefix: 32, portLow: 3000, portHigh: 3999 }],
+    ['::1', { family: 6, bytes: `${'0'.repeat(31)}1`, prefix: 128, portLow: 0, portHigh: 65535 }],
+    ['[::1]:80', { family: 6, bytes: `${'0'.repeat(31)}1`, prefix: 128, portLow: 80, portHigh: 80 }],
+    ['fd00::/8', { family: 6, bytes: `fd${'0'.repeat(30)}`, prefix: 8, portLow: 0, portHigh: 65535 }],
+    ['[fd00::/8]:443', { family: 6, bytes: `fd${'0'.repeat(30)}`, prefix: 8, portLow: 443, portHigh: 443 }],
+    ['[2001:db8::1:2]', { family: 6, bytes: '20010db8000000000000000000010002', prefix: 128, portLow: 0, portHigh: 65535 }],
+    ['::ffff:1.2.3.4', { family: 4, bytes: '01020304', prefix: 32, portLow: 0, portHigh: 65535 }],
+  ])('%s', (text, expected) => {
+    expect(one(text)).toMatchObject(expected);
+  });
+
+  test('* is every address of both families', () => {
+    expect(parseAddress('*:443').map((rule) => rule.kind === 'internet' && [rule.family, rule.prefix, rule.portLow])).toEqual([
+      [4, 0, 443],
+      [6, 0, 443],
+    ]);
+  });
+
+  test('unix sockets have a path or an abstract name', () => {
+    expect(parseAddress('unix:/run/x.sock')).toEqual([{ kind: 'unix', name: '/run/x.sock' }]);
+    expect(parseAddress('unix:@x')).toEqual([{ kind: 'unix', name: '@x' }]);
+  });
+});
