@@ -66,7 +66,10 @@ function internet(bytes: Uint8Array, prefixText: string | undefined, port: strin
     }
   }
   // An IPv4 address in IPv6 clothes is IPv4 to the rules.
-  const mapped = bytes.length === 16 && prefix >= 96 && Buffer.from(bytes.subarray(0, 12)).toString('hex') === `${'0'.repeat(20)}ffff`;
+  const mapped =
+    bytes.length === 16 &&
+    prefix >= 96 &&
+    Buffer.from(bytes.subarray(0, 12)).toString('hex') === `${'0'.repeat(20)}ffff`;
   if (mapped) prefix -= 96;
   const own = mapped ? bytes.subarray(12) : bytes;
   return { kind: 'internet', family: own.length === 4 ? 4 : 6, bytes: own, prefix, ...ports(port) };

@@ -16,7 +16,9 @@ function received(value: unknown): string {
   if (value === null || value === undefined) return ` Received ${value}`;
   if (typeof value === 'function') return ` Received function ${value.name}`;
   if (typeof value === 'object') {
-    return value.constructor?.name ? ` Received an instance of ${value.constructor.name}` : ` Received ${inspect(value)}`;
+    return value.constructor?.name
+      ? ` Received an instance of ${value.constructor.name}`
+      : ` Received ${inspect(value)}`;
   }
   const text = inspect(value, { colors: false });
   return ` Received type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`;
@@ -32,7 +34,9 @@ export function wrongType(name: string, expected: string, value: unknown): Coded
 export function wrongValue(name: string, reason: string, value: unknown): Coded<TypeError> {
   const text = inspect(value);
   return coded(
-    new TypeError(`The ${noun(name)} '${name}' ${reason}. Received ${text.length > 128 ? `${text.slice(0, 128)}...` : text}`),
+    new TypeError(
+      `The ${noun(name)} '${name}' ${reason}. Received ${text.length > 128 ? `${text.slice(0, 128)}...` : text}`,
+    ),
     'ERR_INVALID_ARG_VALUE',
   );
 }
@@ -50,7 +54,9 @@ export function checkNoNul(value: unknown, name: string): void {
 export function checkTimeout(value: unknown): void {
   if (value !== undefined && value !== null && !(Number.isInteger(value) && (value as number) >= 0)) {
     throw coded(
-      new RangeError(`The value of "timeout" is out of range. It must be an unsigned integer. Received ${inspect(value)}`),
+      new RangeError(
+        `The value of "timeout" is out of range. It must be an unsigned integer. Received ${inspect(value)}`,
+      ),
       'ERR_OUT_OF_RANGE',
     );
   }

@@ -75,7 +75,11 @@ function networkRule(writer: FieldWriter, rule: NetworkRule): void {
   const { effect, operations, label } = rule;
   if (rule.kind === 'unix') {
     writer.nested('unixRule', (fields) =>
-      fields.number('effect', effects[effect]).number('operations', operations).text('path', rule.name).text('label', label),
+      fields
+        .number('effect', effects[effect])
+        .number('operations', operations)
+        .text('path', rule.name)
+        .text('label', label),
     );
     return;
   }
@@ -109,7 +113,11 @@ export function encodeConfiguration(native: Native, configuration: Configuration
   );
   for (const rule of rules.files) {
     writer.nested('fileRule', (fields) =>
-      fields.number('effect', effects[rule.effect]).number('access', rule.access).text('path', rule.path).text('label', rule.label),
+      fields
+        .number('effect', effects[rule.effect])
+        .number('access', rule.access)
+        .text('path', rule.path)
+        .text('label', rule.label),
     );
   }
   for (const rule of rules.network) networkRule(writer, rule);

@@ -54,7 +54,7 @@ export class Dispatcher {
       generation: number(record, 'generation'),
       event,
       call: calls[event]?.(record),
-      hooks: (record['hooks'] as number[] | undefined) ?? [],
+      hooks: (record.hooks as number[] | undefined) ?? [],
       at: 0,
       timer: undefined,
       done: false,

@@ -50,7 +50,11 @@ export class HoldfastError extends Error {
 
   static {
     // On the prototype, so that it does not show up among each error's own properties.
-    Object.defineProperty(HoldfastError.prototype, 'name', { value: 'HoldfastError', configurable: true, writable: true });
+    Object.defineProperty(HoldfastError.prototype, 'name', {
+      value: 'HoldfastError',
+      configurable: true,
+      writable: true,
+    });
   }
 }
 

@@ -41,18 +41,17 @@ export interface CompiledFilter {
   ports?: readonly [number, number];
 }
 
-const isPort = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535;
-const isPorts = (value: unknown) => isPort(value) || (Array.isArray(value) && value.length === 2 && value.every(isPort));
+const isPort = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535;
+const isPorts = (value: unknown) =>
+  isPort(value) || (Array.isArray(value) && value.length === 2 && value.every(isPort));
 const isPatterns = (value: unknown) =>
-  typeof value === 'string' || (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
+  typeof value === 'string' ||
+  (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
 const parts = {
-  path: z
-    .custom<PathFilter['path']>(isPatterns, { error: 'must be a pattern or a list of patterns' })
-    .optional(),
+  path: z.custom<PathFilter['path']>(isPatterns, { error: 'must be a pattern or a list of patterns' }).optional(),
   access: z.enum(['read', 'write']).optional(),
-  port: z
-    .custom<PortFilter['port']>(isPorts, { error: 'must be a port (0 to 65535) or [lowest, highest]' })
-    .optional(),
+  port: z.custom<PortFilter['port']>(isPorts, { error: 'must be a port (0 to 65535) or [lowest, highest]' }).optional(),
 } satisfies Record<FilterKey, z.ZodType>;
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
@@ -105,13 +104,21 @@ export function compileFilter(event: HookEvent, filter: unknown, cwd: string): C
     if (issue?.code === 'unrecognized_keys') {
       const key = issue.keys[0] ?? '';
       const known = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`;
-      throw invalid(fieldName(name, [key]), (filter as Record<string, unknown>)[key], `is not a key of this filter (${known})`);
+      throw invalid(
+        fieldName(name, [key]),
+        (filter as Record<string, unknown>)[key],
+        `is not a key of this filter (${known})`,
+      );
     }
     const at = issue?.path ?? [];
     const value = at.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], filter);
     throw invalid(fieldName(name, at), value, `is refused: ${issue?.message ?? 'it is not valid'}`);
   }
-  const { path, access, port } = result.data as { path?: string | string[]; access?: 'read' | 'write'; port?: number | [number, number] };
+  const { path, access, port } = result.data as {
+    path?: string | string[];
+    access?: 'read' | 'write';
+    port?: number | [number, number];
+  };
   const compiled: CompiledFilter = { access: access === undefined ? anyAccess : access === 'read' ? 1 : 2 };
   if (port !== undefined) {
     const [low, high] = typeof port === 'number' ? [port, port] : port;

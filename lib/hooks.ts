@@ -51,9 +51,13 @@ export class HookRegistry {
     }
     const [filter, hook] = args.length > 1 ? args : [undefined, args[0]];
     if (typeof hook !== 'function') {
-      throw new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `${name}(): the hook must be a function, not ${shown(hook)}`, {
-        event,
-      });
+      throw new HoldfastError(
+        'ERR_HOLDFAST_INVALID_OPTION',
+        `${name}(): the hook must be a function, not ${shown(hook)}`,
+        {
+          event,
+        },
+      );
     }
     this.rules.push({ id: this.#hooks.length, event, filters: compileFilter(event, filter, this.#cwd) });
     this.#hooks.push(hook as AnyHook);

@@ -1,5 +1,5 @@
-export type { SandboxedProcessEvents } from './events.ts';
 export { HoldfastError, type HoldfastErrorCode, type HoldfastErrorDetails } from './errors.ts';
+export type { SandboxedProcessEvents } from './events.ts';
 export type { Call, PathCall } from './families/common.ts';
 export type { ExecCall } from './families/exec.ts';
 export type {
@@ -34,5 +34,5 @@ export type { FileAccess, FileDenial, NetworkDenial, NetworkOperation, Policy } 
 export { SandboxedProcess } from './sandboxed-process.ts';
 export { spawnSandboxed } from './spawn.ts';
 export { checkSupport, type Support, type SupportProblem } from './support.ts';
-export { allow, deny, kill, redirect, type RedirectTarget, respond, Verdict, type VerdictKind } from './verdict.ts';
+export { allow, deny, kill, type RedirectTarget, redirect, respond, Verdict, type VerdictKind } from './verdict.ts';
 export type { Violation } from './violation.ts';

@@ -36,7 +36,11 @@ export interface NativeChannel {
 
 export interface NativeSupport {
   readonly kernel: string;
-  readonly seccompActions: { readonly trace: boolean; readonly killProcess: boolean; readonly userNotification: boolean };
+  readonly seccompActions: {
+    readonly trace: boolean;
+    readonly killProcess: boolean;
+    readonly userNotification: boolean;
+  };
   /** 2: a seccomp filter lies above this process already. */
   readonly seccompMode: number;
   /** -1 where there is no Yama. */
@@ -87,7 +91,9 @@ function load(): { native: Native; path: string } {
     const path = loader.resolve(root);
     return { native: require(path) as Native, path };
   } catch (cause) {
-    const tried = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`].map((folder) => join(root, folder));
+    const tried = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`].map((folder) =>
+      join(root, folder),
+    );
     throw new HoldfastError(
       'ERR_HOLDFAST_NATIVE_MISSING',
       `the native part of holdfast cannot be loaded (linux ${process.arch}, Node ${process.versions.node}). Tried ${tried.join(', ')}. ` +

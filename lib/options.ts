@@ -2,7 +2,15 @@ import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { checkAbortSignal, checkNoNul, checkString, checkTimeout, killSignalNumber, wrongType, wrongValue } from './arguments.ts';
+import {
+  checkAbortSignal,
+  checkNoNul,
+  checkString,
+  checkTimeout,
+  killSignalNumber,
+  wrongType,
+  wrongValue,
+} from './arguments.ts';
 import { HoldfastError } from './errors.ts';
 import { compilePolicy, type Policy, type Rules, shown } from './policy.ts';
 
@@ -61,12 +69,24 @@ const passedOptions = [
   'windowsHide',
   'windowsVerbatimArguments',
 ] as const satisfies readonly (keyof SpawnOptions)[];
-const ownOptions = ['argv0', 'stdio', 'shell', 'signal', 'timeout', 'killSignal', 'policy', 'hookTimeout', 'descendants'];
+const ownOptions = [
+  'argv0',
+  'stdio',
+  'shell',
+  'signal',
+  'timeout',
+  'killSignal',
+  'policy',
+  'hookTimeout',
+  'descendants',
+];
 const known = new Set<string>([...passedOptions, ...ownOptions]);
 
 const sandboxOptions = z.object({
   hookTimeout: z
-    .custom<number>((value) => typeof value === 'number' && value > 0, { error: 'must be milliseconds above 0, or Infinity' })
+    .custom<number>((value) => typeof value === 'number' && value > 0, {
+      error: 'must be milliseconds above 0, or Infinity',
+    })
     .optional(),
   descendants: z.enum(['kill', 'wait'], { error: "must be 'kill' or 'wait'" }).optional(),
 });
@@ -152,26 +172,26 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
   if (argv0 !== undefined && argv0 !== null) checkString(argv0, 'options.argv0');
   checkNoNul(argv0, 'options.argv0');
   checkNoNul(shell, 'options.shell');
-  checkTimeout(options['timeout']);
-  checkAbortSignal(options['signal']);
+  checkTimeout(options.timeout);
+  checkAbortSignal(options.signal);
 
   // The same words as Node's own: the shell gets one string, and quotes nothing.
   const file = shell ? (typeof shell === 'string' ? shell : '/bin/sh') : command;
   const args = shell ? ['-c', [command, ...given].join(' ')] : given;
-  const cwd = workingDirectory(options['cwd']);
+  const cwd = workingDirectory(options.cwd);
   return {
     file,
     args: [typeof argv0 === 'string' ? argv0 : file, ...args],
-    stdio: stdioList(options['stdio']),
+    stdio: stdioList(options.stdio),
     passed: pick(options),
     cwd,
-    detached: options['detached'] === true,
-    changesUser: options['uid'] !== undefined || options['gid'] !== undefined,
-    timeout: (options['timeout'] as number | undefined) ?? 0,
-    killSignal: killSignalNumber(options['killSignal']),
-    signal: options['signal'] as AbortSignal | undefined,
-    rules: compilePolicy(options['policy'], cwd),
-    hookTimeout: (options['hookTimeout'] as number | undefined) ?? 30_000,
-    waitForTree: options['descendants'] === 'wait',
+    detached: options.detached === true,
+    changesUser: options.uid !== undefined || options.gid !== undefined,
+    timeout: (options.timeout as number | undefined) ?? 0,
+    killSignal: killSignalNumber(options.killSignal),
+    signal: options.signal as AbortSignal | undefined,
+    rules: compilePolicy(options.policy, cwd),
+    hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
+    waitForTree: options.descendants === 'wait',
   };
 }

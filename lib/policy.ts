@@ -86,11 +86,25 @@ const schema = z.strictObject({
     .strictObject({
       read: z.array(path).optional(),
       write: z.array(path).optional(),
-      deny: z.array(
-        z.union([path, z.strictObject({ path, access: z.array(z.enum(['read', 'write', 'exec'])).min(1).optional() })], {
-          error: "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
-        }),
-      ).optional(),
+      deny: z
+        .array(
+          z.union(
+            [
+              path,
+              z.strictObject({
+                path,
+                access: z
+                  .array(z.enum(['read', 'write', 'exec']))
+                  .min(1)
+                  .optional(),
+              }),
+            ],
+            {
+              error: "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
+            },
+          ),
+        )
+        .optional(),
     })
     .optional(),
   network: z
@@ -102,7 +116,13 @@ const schema = z.strictObject({
           z.union(
             [
               z.string(),
-              z.strictObject({ address: z.string(), operations: z.array(z.enum(['connect', 'bind'])).min(1).optional() }),
+              z.strictObject({
+                address: z.string(),
+                operations: z
+                  .array(z.enum(['connect', 'bind']))
+                  .min(1)
+                  .optional(),
+              }),
             ],
             { error: "must be an address, or { address, operations?: ('connect' | 'bind')[] }" },
           ),
@@ -116,7 +136,10 @@ const schema = z.strictObject({
 
 /** `policy.files.read[2]` from a path of keys. */
 export function fieldName(root: string, keys: readonly PropertyKey[]): string {
-  return keys.reduce<string>((name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`), root);
+  return keys.reduce<string>(
+    (name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`),
+    root,
+  );
 }
 
 /** The value that a path of keys leads to, shortened for a message. */
@@ -160,7 +183,14 @@ function fileRules(policy: Policy, cwd: string): FileRule[] {
   for (const [i, value] of deny.entries()) {
     const label = `files.deny[${i}]`;
     if (typeof value === 'string' || value instanceof URL) add('deny', 7, value, label);
-    else add('deny', (value.access ?? all).reduce((bits, name) => bits | accessBits[name], 0), value.path, label, `${label}.path`);
+    else
+      add(
+        'deny',
+        (value.access ?? all).reduce((bits, name) => bits | accessBits[name], 0),
+        value.path,
+        label,
+        `${label}.path`,
+      );
   }
   return rules;
 }
@@ -182,7 +212,14 @@ function networkRules(policy: Policy): NetworkRule[] {
   for (const [i, value] of deny.entries()) {
     const label = `network.deny[${i}]`;
     if (typeof value === 'string') add('deny', 3, value, label);
-    else add('deny', (value.operations ?? all).reduce((bits, name) => bits | operationBits[name], 0), value.address, label, `${label}.address`);
+    else
+      add(
+        'deny',
+        (value.operations ?? all).reduce((bits, name) => bits | operationBits[name], 0),
+        value.address,
+        label,
+        `${label}.address`,
+      );
   }
   return rules;
 }
@@ -213,8 +250,10 @@ export function compilePolicy(policy: unknown, cwd: string): Rules {
   const checked: Policy = policy === undefined ? { files: { read: [cwd] } } : check(policy);
   const rules: Rules = { files: [], network: networkRules(checked), anyExec: checked.exec === undefined };
   if (checked.defaults ?? true) {
-    for (const path of baselineRead) rules.files.push({ effect: 'allow', access: accessBits.read, path, label: 'defaults' });
-    for (const path of baselineWrite) rules.files.push({ effect: 'allow', access: accessBits.write, path, label: 'defaults' });
+    for (const path of baselineRead)
+      rules.files.push({ effect: 'allow', access: accessBits.read, path, label: 'defaults' });
+    for (const path of baselineWrite)
+      rules.files.push({ effect: 'allow', access: accessBits.write, path, label: 'defaults' });
   }
   const own = fileRules(checked, cwd);
   if (policy === undefined) for (const rule of own) rule.label = 'defaults';

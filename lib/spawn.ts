@@ -59,7 +59,10 @@ export function spawnSandboxed<const S extends Stdio = undefined>(
   args?: readonly string[] | null,
   options?: OptionsWith<S>,
 ): ProcessFor<S>;
-export function spawnSandboxed<const S extends Stdio = undefined>(command: string, options?: OptionsWith<S>): ProcessFor<S>;
+export function spawnSandboxed<const S extends Stdio = undefined>(
+  command: string,
+  options?: OptionsWith<S>,
+): ProcessFor<S>;
 export function spawnSandboxed(command: string, argsOrOptions?: unknown, options?: unknown): SandboxedProcess {
   const spawn = normalizeSpawn(command, argsOrOptions, options);
   const problem = platformProblem();

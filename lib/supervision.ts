@@ -1,5 +1,5 @@
 // One command under one supervisor: starts both, turns records into events, and knows when everything is over.
-import { type ChildProcess, type SpawnOptions, spawn, type StdioOptions } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { signalName } from './arguments.ts';
 import { encodeConfiguration } from './config.ts';
@@ -128,8 +128,13 @@ export class Supervision {
     if ('errno' in report) {
       this.#failSoon(launchError(this.#native, report.stage, report.errno, file, args.slice(1)), report.errno, false);
     } else {
-      const what = 'lost' in report ? 'ended before it had started the command' : `did not answer within ${SPAWN_TIMEOUT} ms`;
-      this.#failSoon(new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`), 0, false);
+      const what =
+        'lost' in report ? 'ended before it had started the command' : `did not answer within ${SPAWN_TIMEOUT} ms`;
+      this.#failSoon(
+        new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`),
+        0,
+        false,
+      );
       this.inner?.kill('SIGKILL');
     }
     channel.close();
@@ -232,8 +237,14 @@ export class Supervision {
     if (this.#finished() && !this.#corrupt) return;
     const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
     const error = this.#corrupt
-      ? new HoldfastError('ERR_HOLDFAST_CHANNEL', 'the supervisor sent a message that is not valid; the whole tree was killed')
-      : new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `the supervisor ${how} before the command did; the kernel killed the whole tree`);
+      ? new HoldfastError(
+          'ERR_HOLDFAST_CHANNEL',
+          'the supervisor sent a message that is not valid; the whole tree was killed',
+        )
+      : new HoldfastError(
+          'ERR_HOLDFAST_SUPERVISOR_LOST',
+          `the supervisor ${how} before the command did; the kernel killed the whole tree`,
+        );
     const ended = this.#state === 'exited';
     this.#state = 'exited';
     try {

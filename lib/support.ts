@@ -38,7 +38,10 @@ export function checkSupport(): Support {
     supervisorPath();
     const { kernel, seccompActions, ptraceScope, landlockAbi } = native().support();
     if (olderThan(kernel, 5, 10)) {
-      problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message: `Linux 5.10 or newer is needed, and this is ${kernel}` });
+      problems.push({
+        code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
+        message: `Linux 5.10 or newer is needed, and this is ${kernel}`,
+      });
     }
     if (!seccompActions.userNotification || !seccompActions.trace) {
       const message = 'this kernel, or the container, offers no seccomp notification: CONFIG_SECCOMP_FILTER is needed';

@@ -45,7 +45,12 @@ export function bytes(record: NativeRecord, field: string): Buffer | undefined {
 
 export function call(record: NativeRecord): Call {
   const pid = number(record, 'pid');
-  return { syscall: text(record, 'syscall'), pid, tid: number(record, 'tid', pid), executable: text(record, 'executable') };
+  return {
+    syscall: text(record, 'syscall'),
+    pid,
+    tid: number(record, 'tid', pid),
+    executable: text(record, 'executable'),
+  };
 }
 
 export function pathCall(record: NativeRecord): PathCall {

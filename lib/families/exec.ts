@@ -13,7 +13,7 @@ export interface ExecCall extends PathCall {
 
 export const execCalls = {
   exec: (record: NativeRecord): ExecCall => {
-    const argv = (record['argv'] as string[] | undefined) ?? [];
+    const argv = (record.argv as string[] | undefined) ?? [];
     return {
       ...pathCall(record),
       argv,

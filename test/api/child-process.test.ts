@@ -12,7 +12,17 @@ const everything = { files: { read: ['/'], write: ['/'] }, network: { connect: [
 
 type Either = Pick<
   ChildProcess,
-  'pid' | 'exitCode' | 'signalCode' | 'killed' | 'spawnargs' | 'spawnfile' | 'kill' | 'stdout' | 'stderr' | 'stdin' | 'stdio'
+  | 'pid'
+  | 'exitCode'
+  | 'signalCode'
+  | 'killed'
+  | 'spawnargs'
+  | 'spawnfile'
+  | 'kill'
+  | 'stdout'
+  | 'stderr'
+  | 'stdin'
+  | 'stdio'
 > & { on(event: string, listener: (...args: never[]) => void): unknown };
 
 interface Told {
@@ -93,7 +103,7 @@ describe('as child_process', () => {
   test('cwd, env and argv0', async () => {
     const { stdout } = await both('sh', ['-c', 'pwd; echo $HF; echo $0'], {
       cwd: '/usr/lib',
-      env: { PATH: process.env['PATH'], HF: 'value' },
+      env: { PATH: process.env.PATH, HF: 'value' },
       argv0: 'other name',
     });
     expect(stdout).toBe('/usr/lib\nvalue\nother name\n');
@@ -137,9 +147,13 @@ describe('as child_process', () => {
 
   test('descriptors, at their own numbers and no others', async () => {
     const fd = openSync('/dev/null', 'r');
-    const { stdout } = await both('sh', ['-c', 'for i in 0 1 2 3 4 5 6 7 8; do [ -e /proc/self/fd/$i ] && echo $i; done'], {
-      stdio: ['ignore', 'pipe', 'pipe', 'ignore', fd],
-    });
+    const { stdout } = await both(
+      'sh',
+      ['-c', 'for i in 0 1 2 3 4 5 6 7 8; do [ -e /proc/self/fd/$i ] && echo $i; done'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe', 'ignore', fd],
+      },
+    );
     expect(stdout).toContain('4\n');
   });
 
@@ -175,9 +189,13 @@ describe('as child_process', () => {
 
   test('ipc with advanced serialization', async () => {
     const script = "process.on('message', (m) => process.send(m.get('k'), () => process.disconnect()))";
-    const { events } = await both(...node(script), { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' }, (child) => {
-      (child as ChildProcess).send?.(new Map([['k', 5n]]) as never);
-    });
+    const { events } = await both(
+      ...node(script),
+      { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], serialization: 'advanced' },
+      (child) => {
+        (child as ChildProcess).send?.(new Map([['k', 5n]]) as never);
+      },
+    );
     expect(events).toContainEqual(['message', 5n]);
   });
 

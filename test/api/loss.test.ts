@@ -71,7 +71,9 @@ describe('a Node that ends', () => {
     ['by an uncaught exception', "process.nextTick(() => { throw new Error('end') })"],
     ['by process.abort', 'process.abort()'],
   ])('%s', async (_, end) => {
-    const node = spawn(process.execPath, ['--input-type=module', '-e', script(end)], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const node = spawn(process.execPath, ['--input-type=module', '-e', script(end)], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     let text = '';
     node.stdout.on('data', (chunk) => {
       text += chunk;

@@ -24,7 +24,10 @@ describe('a malformed policy is refused before anything starts, naming the field
     [{ files: { read: [`/${'x'.repeat(4096)}`] } }, /^policy\.files\.read\[0\]: .* is longer than a path may be/],
     [{ files: { deny: [{ path: '/x', access: [] }] } }, /^policy\.files\.deny\[0\]/],
     [{ files: { deny: [{ path: 'a\0' }] } }, /^policy\.files\.deny\[0\]\.path: 'a\\x00' contains/],
-    [{ network: { connect: ['localhost:80'] } }, /^policy\.network\.connect\[0\]: 'localhost:80' is refused: names are not/],
+    [
+      { network: { connect: ['localhost:80'] } },
+      /^policy\.network\.connect\[0\]: 'localhost:80' is refused: names are not/,
+    ],
     [{ network: { connect: ['example.org'] } }, /look it up and write its addresses/],
     [{ network: { bind: ['1.2.3.4:99999'] } }, /^policy\.network\.bind\[0\]: .* its port must be/],
     [{ network: { bind: ['1.2.3.4:9-8'] } }, /its port must be/],
@@ -104,14 +107,19 @@ describe('addresses', () => {
     ['[::1]:80', { family: 6, bytes: `${'0'.repeat(31)}1`, prefix: 128, portLow: 80, portHigh: 80 }],
     ['fd00::/8', { family: 6, bytes: `fd${'0'.repeat(30)}`, prefix: 8, portLow: 0, portHigh: 65535 }],
     ['[fd00::/8]:443', { family: 6, bytes: `fd${'0'.repeat(30)}`, prefix: 8, portLow: 443, portHigh: 443 }],
-    ['[2001:db8::1:2]', { family: 6, bytes: '20010db8000000000000000000010002', prefix: 128, portLow: 0, portHigh: 65535 }],
+    [
+      '[2001:db8::1:2]',
+      { family: 6, bytes: '20010db8000000000000000000010002', prefix: 128, portLow: 0, portHigh: 65535 },
+    ],
     ['::ffff:1.2.3.4', { family: 4, bytes: '01020304', prefix: 32, portLow: 0, portHigh: 65535 }],
   ])('%s', (text, expected) => {
     expect(one(text)).toMatchObject(expected);
   });
 
   test('* is every address of both families', () => {
-    expect(parseAddress('*:443').map((rule) => rule.kind === 'internet' && [rule.family, rule.prefix, rule.portLow])).toEqual([
+    expect(
+      parseAddress('*:443').map((rule) => rule.kind === 'internet' && [rule.family, rule.prefix, rule.portLow]),
+    ).toEqual([
       [4, 0, 443],
       [6, 0, 443],
     ]);
