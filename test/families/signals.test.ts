@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { deny } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
+
+const timeout = 60_000;
+const prelude = `
+import ctypes, errno, os, resource, signal, subprocess, sys, threading, time
+def step(act):
+    try: print(act(), flush=True)
+    except OSError as error: print(errno.errorcode[error.errno], flush=True)
+`;
+
+const python = (script: string, options: RunOptions = {}) =>
+  runSandboxed('/usr/bin/python3', ['-S', '-c', prelude + script], options);
+
+function lines({ stdout, stderr }: Outcome): string[] {
+  expect(stderr).toBe('');
+  return stdout.trimEnd().split('\n');
+}
+
+const refusedCalls = ({ violations }: Outcome) =>
+  violations.filter(({ syscall }) => /kill|pidfd|sigqueue|priority|prlimit|getpgid|prctl|fcntl/.test(syscall));
+
+describe('signals', () => {
+  test('within the tree do what they do without a sandbox', { timeout }, async () => {
+    const script = `
+signal.signal(signal.SIGUSR1, lambda *_: print('usr1', flush=True))
+step(lambda: signal.raise_signal(signal.SIGUSR1))
+step(lambda: os.kill(os.getpid(), signal.SIGUSR1))
+step(lambda: os.kill(0, signal.SIGUSR1))
+step(lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+os.kill(os.getpid(), signal.SIGUSR2)
+step(lambda: (lambda info: (info.si_pid == os.getpid(), info.si_code))(signal.sigwaitinfo([signal.SIGUSR2])))
+child = subprocess.Popen(['sleep', '60'])
+step(lambda: os.kill(child.pid, 0))
+step(lambda: os.kill(child.pid, signal.SIGTERM)); print(child.wait())
+child = subprocess.Popen(['sleep', '60']); pidfd = os.pidfd_open(child.pid)
+step(lambda: signal.pidfd_send_signal(pidfd, signal.SIGINT)); print(child.wait())
+step(lambda: signal.pidfd_send_signal(pidfd, signal.SIGINT))
+step(lambda: signal.pidfd_send_signal(0, signal.SIGINT))
+group = subprocess.Popen(['sh', '-c', 'sleep 60 & sleep 60 & wait'], start_new_session=True); time.sleep(0.2)
+step(lambda: os.killpg(group.pid, signal.SIGKILL)); print(group.wait())
+# A child that has ended and that nobody has waited for is still there.
+child = subprocess.Popen(['true']); os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+step(lambda: os.kill(child.pid, signal.SIGTERM)); step(lambda: os.close(os.pidfd_open(child.pid)))
+step(lambda: os.getpgid(child.pid) == os.getpgid(0)); print(child.wait())
+step(lambda: os.kill(child.pid, 0))
+stopped = subprocess.Popen(['sleep', '60']); os.kill(stopped.pid, signal.SIGSTOP)
+print(os.WIFSTOPPED(os.waitpid(stopped.pid, os.WUNTRACED)[1])); os.kill(stopped.pid, signal.SIGCONT); stopped.kill(); print(stopped.wait())
+step(lambda: os.kill(os.getpid(), 65))
+`;
+    const bare = await runBare('/usr/bin/python3', ['-S', '-c', prelude + script], { detached: true });
+    const outcome = await python(script, { detached: true });
+    expect(lines(outcome)).toEqual(lines(bare));
+    expect(refusedCalls(outcome)).toEqual([]);
+  });
+
+  test('do not leave it', { timeout }, async () => {
+    const bystander = spawn('sleep', ['60'], { stdio: 'ignore' });
+    await once(bystander, 'spawn');
+    const outcome = await python(`
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    if libc.syscall(number, *args) < 0: raise OSError(ctypes.get_errno(), '')
+    return 'done'
+step(lambda: os.kill(${bystander.pid}, signal.SIGTERM))
+step(lambda: os.kill(${bystander.pid}, 0))
+step(lambda: os.kill(${process.pid}, signal.SIGTERM))
+step(lambda: os.kill(os.getppid(), signal.SIGKILL))
+step(lambda: os.killpg(os.getpgid(${process.pid}), signal.SIGTERM))
+step(lambda: os.pidfd_open(${bystander.pid}))
+step(lambda: libc.tgkill(${bystander.pid}, ${bystander.pid}, signal.SIGTERM))
+step(lambda: os.kill(-1, signal.SIGTERM))
+step(lambda: os.kill(4194303, signal.SIGTERM))
+`);
+    const printed = lines(outcome);
+    expect(printed.slice(0, 4)).toEqual(['EPERM', 'EPERM', 'EPERM', 'EPERM']);
+    expect(printed.slice(5)).toEqual(['EPERM', '-1', 'ESRCH', 'ESRCH']);
+    expect(refusedCalls(outcome)[0]).toMatchObject({ syscall: 'kill', errno: 'EPERM' });
+    expect(bystander.exitCode ?? bystander.signalCode).toBe(null);
+    bystander.kill();
+  });
+
+  test('can be refused by a hook', { timeout }, async () => {
+    const seen: unknown[] = [];
+    const outcome = await python(
+      `
+child = subprocess.Popen(['sleep', '60'])
+step(lambda: os.kill(child.pid, signal.SIGTERM))
+step(lambda: os.kill(child.pid, signal.SIGKILL))
+print(child.wait())
+`,
+      {
+        hooks: (child) =>
+          child.onSignal((call) => {
+            seen.push(call.signal);
+            if (call.signal === 'SIGTERM') return deny('EPERM');
+          }),
+      },
+    );
+    expect(lines(outcome)).toEqual(['EPERM', 'None', '-9']);
+    expect(seen).toEqual(['SIGTERM', 'SIGKILL']);
+  });
+});
+
+describe('calls on other processes', () => {
+  test('reach those of the tree only', { timeout }, async () => {
+    const outcome = await python(`
+child = subprocess.Popen(['sleep', '60'])
+step(lambda: os.setpriority(os.PRIO_PROCESS, child.pid, 7)); step(lambda: os.getpriority(os.PRIO_PROCESS, child.pid))
+step(lambda: os.sched_setaffinity(child.pid, os.sched_getaffinity(child.pid)))
+step(lambda: resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (100, 200)) is not None)
+step(lambda: resource.prlimit(child.pid, resource.RLIMIT_NOFILE))
+step(lambda: os.sched_getscheduler(child.pid)); step(lambda: os.getsid(child.pid) == os.getsid(0))
+child.kill(); child.wait()
+step(lambda: os.getpriority(os.PRIO_PROCESS, child.pid))
+step(lambda: os.setpriority(os.PRIO_PROCESS, ${process.pid}, 7))
+step(lambda: resource.prlimit(${process.pid}, resource.RLIMIT_NOFILE))
+step(lambda: os.getpgid(${process.pid}))
+step(lambda: os.setpriority(os.PRIO_USER, 0, 7))
+step(lambda: os.setpriority(os.PRIO_PGRP, 0, 7))
+`);
+    expect(lines(outcome)).toEqual([
+      'None',
+      '7',
+      'None',
+      'True',
+      '(100, 200)',
+      '0',
+      'True',
+      'ESRCH',
+      'EPERM',
+      'EPERM',
+      'EPERM',
+      'EPERM',
+      'EPERM',
+    ]);
+    expect(refusedCalls(outcome).length).toBe(5);
+  });
+
+  test('nor does a descriptor send its signals elsewhere', { timeout }, async () => {
+    const outcome = await python(`
+import fcntl
+read, write = os.pipe()
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, os.getpid()))
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, ${process.pid}))
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, -os.getpgid(0)))
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.prctl(4, 0, 0, 0, 0), libc.prctl(3, 0, 0, 0, 0))
+`);
+    expect(lines(outcome)).toEqual(['0', 'EPERM', 'EPERM', '0 1']);
+    expect(refusedCalls(outcome).length).toBe(2);
+  });
+});
