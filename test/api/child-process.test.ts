@@ -291,7 +291,7 @@ describe('as child_process', () => {
   test('an error that nobody listens to is thrown', async () => {
     const script = `import { spawnSandboxed } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
       process.on('uncaughtException', (error) => console.log('uncaught', error.code, error.syscall));
-      spawnSandboxed('holdfast-no-such-command');`;
+      spawnSandboxed('holdfast-no-such-command', { env: { PATH: '/usr/bin' } });`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
     expect((await listen(child as Either)).stdout).toBe('uncaught ENOENT spawn holdfast-no-such-command\n');
   });
