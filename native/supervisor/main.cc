@@ -44,6 +44,14 @@ void prepare_signals() {
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
 }
 
+// Numbers that the command's stdio leaves free ('ignore' from place 3 on) must not become ours: close_stdio() closes them.
+void fill_gaps(int count) {
+  int fd;
+  do fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  while (fd >= 0 && fd < count);
+  if (fd >= 0) close(fd);
+}
+
 // Ours go out of the way of the numbers that the command inherits.
 int move_up(int fd, int above) {
   const int moved = fcntl(fd, F_DUPFD_CLOEXEC, above);
@@ -58,6 +66,7 @@ int run(int argc, char** argv) {
     if (write(STDERR_FILENO, kUsage, sizeof kUsage - 1) < 0) return 64;
     return 64;  // EX_USAGE, sysexits.h
   }
+  fill_gaps(launch.line.stdio_count);
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
   if (channel_fd < 0) return 64;
   Control control(channel_fd);
