@@ -13,6 +13,8 @@
 
 #include "../protocol/tlv.h"
 #include "channel.h"
+#include "tree.h"
+#include "turn.h"
 
 namespace holdfast {
 
@@ -300,6 +302,7 @@ bool valid_redirect(Event event, const std::string& data) {
 // Asks. False: no opinion, the allow rules decide.
 bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) {
   const std::string executable = executable_of(call);
+  if (sandbox.tree.size() > 1) pass_turn();  // a hook takes its time
   Channel::Answer answer = sandbox.channel.ask(call, [&](FieldWriter& writer) {
     write_hooks(writer, sandbox.config, facts);
     writer.number(Tag::event_, static_cast<int64_t>(facts.event));

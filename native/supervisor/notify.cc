@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@
 #include "threads.h"
 #include "tracer.h"
 #include "tree.h"
+#include "turn.h"
 #include "workers.h"
 
 // linux/seccomp.h of newer kernels than the oldest headers that we build with.
@@ -35,9 +37,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kMostWorkers = 1024;  // beyond that, calls wait in the kernel's queue
-constexpr int kIdleWorkers = 8;     // kept for the next burst
 
-std::atomic<int> idle{0};
 std::atomic<int> workers{0};
 
 void send(int listener, seccomp_notif_resp& response) {
@@ -76,6 +76,12 @@ void hand_over(int listener, uint64_t id, int fd, bool close_on_exec) {
   answer(listener, id, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EPERM);
 }
 
+// What the listener has: POLLIN, a call that nobody has received yet; POLLHUP, no task any more that could make one.
+short state_of(int listener) {
+  pollfd entry = {listener, POLLIN, 0};
+  return poll(&entry, 1, 0) > 0 ? entry.revents : short{0};
+}
+
 void proceed(int listener, uint64_t id) {
   seccomp_notif_resp response = {};
   response.id = id;
@@ -88,19 +94,18 @@ void proceed(int listener, uint64_t id) {
 bool Notifier::start() {
   seccomp_notif_sizes sizes = {};
   if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) return false;
-  if (sizes.seccomp_notif < sizeof(seccomp_notif) || sizes.seccomp_notif_resp < sizeof(seccomp_notif_resp)) return false;
+  if (sizes.seccomp_notif < sizeof(seccomp_notif) || sizes.seccomp_notif_resp < sizeof(seccomp_notif_resp))
+    return false;
   request_size_ = sizes.seccomp_notif;
   response_size_ = sizes.seccomp_notif_resp;
-  // The caller and its worker hand over the processor to each other. Only a matter of speed; older kernels have no such flag.
+  // The caller and its worker hand over the processor to each other. Only a matter of speed; older kernels have no such
+  // flag.
   ioctl(listener_, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-  return add_worker() && add_worker();
+  return start_turns([](void* self) { return static_cast<Notifier*>(self)->add_worker(); }, this);
 }
 
 bool Notifier::add_worker() {
-  idle.fetch_add(1);
-  workers.fetch_add(1);
-  if (start_thread(run, this)) return true;
-  idle.fetch_sub(1);
+  if (workers.fetch_add(1) < kMostWorkers && start_thread(run, this)) return true;
   workers.fetch_sub(1);
   return false;
 }
@@ -114,14 +119,17 @@ void Notifier::work() {
   if (own_fs_context() != 0) fatal("a worker cannot have a file system context of its own");
   std::vector<uint64_t> memory((std::max(request_size_, sizeof(seccomp_notif)) + 7) / 8);
   seccomp_notif& request = *reinterpret_cast<seccomp_notif*>(memory.data());
-  for (;;) {
+  bool has_turn = take_turn();
+  while (has_turn) {
     memset(memory.data(), 0, memory.size() * 8);
     if (ioctl(listener_, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
-      if (errno == EINTR || errno == ENOENT) continue;  // ENOENT: the caller died before we could read its call
-      break;  // no task has the filter any more
+      // ENOENT: the caller died before we could read its call, or no task has the filter any more.
+      if (errno == EINTR || (errno == ENOENT && (state_of(listener_) & POLLHUP) == 0)) continue;
+      break;
     }
-    // The last one that waited starts the next before it does anything that could block.
-    if (idle.fetch_sub(1) == 1 && workers.load() < kMostWorkers) add_worker();
+    begin_turn_work();
+    // A single thread makes one call at a time.
+    if (sandbox_.tree.size() > 1 && (state_of(listener_) & POLLIN) != 0) pass_turn();
 
     const uint64_t id = request.id;
     Held call;
@@ -173,10 +181,7 @@ void Notifier::work() {
       }
     }
     end_work();
-    if (idle.fetch_add(1) >= kIdleWorkers) {
-      idle.fetch_sub(1);
-      break;
-    }
+    has_turn = keep_turn() || take_turn();
   }
   workers.fetch_sub(1);
   release_this_worker();

@@ -9,7 +9,7 @@ class Notifier {
  public:
   Notifier(Sandbox& sandbox, int listener) : sandbox_(sandbox), listener_(listener) {}
 
-  // Starts the first workers. There is always one that waits for the next call, so a call that blocks stops nobody else.
+  // Starts the first worker. Others follow as they are needed (turn.h), so a call that blocks stops nobody else.
   // False if no thread can be started or the kernel's structures are not what we were built for.
   bool start();
 

@@ -1,0 +1,24 @@
+// Which worker receives the next held call. Since Linux 6.6 a held call wakes every thread that waits for one
+// (recv_wait_event in kernel/seccomp.c does not wait exclusively), and each of them costs as much as a small call, so
+// only one waits: it has the turn. It keeps it while it works, for most calls take no longer than to wake another
+// thread. The turn passes on when a call takes longer than that, when it is known beforehand, or when more calls wait
+// already.
+#pragma once
+
+namespace holdfast {
+
+// Starts the thread that takes the turn from whoever works too long. `add_worker(context)` starts another worker when
+// nobody else is there to take it; it may fail, and is then called again.
+bool start_turns(bool (*add_worker)(void*), void* context);
+
+// For a worker without the turn: waits for it. False if enough others wait already: end.
+bool take_turn();
+
+// The calling worker has received a call.
+void begin_turn_work();
+// Its call is done. True: it still has the turn (or has it again).
+bool keep_turn();
+// Its call will take time, or others wait: somebody else may receive. Does nothing on other threads.
+void pass_turn();
+
+}  // namespace holdfast
