@@ -1,5 +1,6 @@
 #include "launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -199,8 +200,21 @@ bool Launch::let_go(const std::vector<sock_filter>& filter) {
 }
 
 void Launch::close_stdio() {
+  // What survives an exec is the command's: its stdio, and what Node's own parent left open. Ours are all close-on-exec.
+  std::vector<int> inherited;
+  if (DIR* all = opendir("/proc/self/fd")) {
+    while (const dirent* entry = readdir(all)) {
+      if (entry->d_name[0] == '.') continue;
+      const int fd = atoi(entry->d_name);
+      const int flags = fcntl(fd, F_GETFD);
+      if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+    }
+    closedir(all);
+  } else {
+    for (int fd = 0; fd < line.stdio_count; fd++) inherited.push_back(fd);
+  }
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = 0; fd < line.stdio_count || fd < 3; fd++) {
+  for (const int fd : inherited) {
     // 0 to 2 stay taken, so that nothing else lands there.
     if (fd < 3 && null >= 0)
       dup3(null, fd, O_CLOEXEC);

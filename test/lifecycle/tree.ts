@@ -1,5 +1,5 @@
 // Watching processes from outside: who is alive, whose child it is, and waits that end.
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -126,6 +126,9 @@ export async function treeFrom(stream: Readable | null): Promise<Map<string, See
     members.map(([role = '', pid]) => [role, { role, pid: Number(pid), start: startOf(Number(pid)) }] as const),
   );
 }
+
+/** The system's own: what stands before it in PATH may be a script that needs more than the policies here allow. */
+export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
