@@ -5,7 +5,7 @@ import { kill, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { event, policyFor } from './tree.ts';
+import { event, policyFor, python } from './tree.ts';
 
 const policy = policyFor();
 const timeout = 120_000;
@@ -82,8 +82,7 @@ describe('a signal ends the command', () => {
   );
 
   test('a segmentation fault and an abort dump core as the limits have it', async () => {
-    const script =
-      'ulimit -c 0; python3 -c "import ctypes; ctypes.string_at(8)"; echo $?; python3 -c "import os; os.abort()"; echo $?';
+    const script = `ulimit -c 0; ${python} -c "import ctypes; ctypes.string_at(8)"; echo $?; ${python} -c "import os; os.abort()"; echo $?`;
     const held = await runSandboxed('bash', ['-c', script], { policy });
     expect(held).toMatchObject({ code: 0, stdout: '139\n134\n' });
   });

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { allGone, event, policyFor, sleep, startOf, stateOf, textOf, treeFrom, until, within } from './tree.ts';
+import { allGone, event, policyFor, python, sleep, startOf, stateOf, textOf, treeFrom, until, within } from './tree.ts';
 
 function scene(): { folder: string; slow: string } {
   const folder = temporaryFolder('held');
@@ -170,7 +170,7 @@ describe('a call is held', () => {
 
   test('a signal handler runs, and the call goes on or fails as for any slow call', async () => {
     const scenery = scene();
-    const script = `exec python3 -c "
+    const script = `exec ${python} -c "
 import signal, sys
 signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))
 print('started', flush=True)

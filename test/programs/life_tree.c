@@ -101,15 +101,16 @@ int main(int argc, char **argv) {
     say("deaf");
     linger();
   }
+  dprintf(STDOUT_FILENO, "command %d\n", (int)getpid());
   members++;
   {
+    // From here until it has spoken nobody else in this memory may: they share the C library's thread-local state.
     const size_t size = 64 << 10;
     char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     // Descriptors of its own: the stream that the test reads to its end must not depend on it.
     if (clone(shares_memory, stack + size, CLONE_VM | SIGCHLD, NULL) < 0) return 98;
   }
 
-  dprintf(STDOUT_FILENO, "command %d\n", (int)getpid());
   for (int i = 1; i < members; i++) {
     char byte;
     if (read(done[0], &byte, 1) != 1) return 97;

@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compare } from './compare.ts';
@@ -11,7 +11,8 @@ function scene(folder: string): void {
   mkdirSync(join(tree, 'closed'), { mode: 0o700 });
   for (let i = 0; i < 60; i++) writeFileSync(join(tree, `src/file${i}.txt`), `line one of ${i}\nneedle ${i % 7}\n`);
   writeFileSync(join(tree, 'src/inner/tool'), '#!/bin/sh\necho tool\n', { mode: 0o755 });
-  writeFileSync(join(tree, 'src/setgid'), '', { mode: 0o2755 });
+  mkdirSync(join(tree, 'src/sticky'));
+  chmodSync(join(tree, 'src/sticky'), 0o1777);
   linkSync(join(tree, 'src/file1.txt'), join(tree, 'src/hard'));
   symlinkSync('src/inner', join(tree, 'soft'));
   symlinkSync('../nowhere', join(tree, 'dangling'));
@@ -29,7 +30,7 @@ test('tar with symlinks, hard links, modes and times', { timeout }, async () => 
     script: `
       tar --sort=name --mtime='2024-01-01 UTC' --owner=0 --group=0 --numeric-owner -cf all.tar tree; tar tvf all.tar | wc -l; sha256sum all.tar
       mkdir out; tar xpf all.tar -C out; diff -r --no-dereference tree out/tree && echo same
-      cd out/tree; stat -c '%n %F %a %h %Y' src/hard src/file1.txt src/inner/tool closed src/setgid soft; readlink soft dangling outward; cd ../..
+      cd out/tree; stat -c '%n %F %a %h %Y' src/hard src/file1.txt src/inner/tool closed src/sticky soft; readlink soft dangling outward; cd ../..
       tar czf all.tgz --exclude='*.txt' tree; tar xzOf all.tgz tree/src/inner/tool; tar cf - tree | (cd tmp && tar xf - && ls tree | wc -l)
       tar cJf all.txz tree && tar tJf all.txz | tail -1; tar rf all.tar --transform 's/^/added-/' old 2>&1; tar tf nothing.tar 2>&1; echo $?
       tar xf all.tar -C out --strip-components=1 tree/src 2>&1; ls out | sort | head -3; tar --delete -f all.tar tree/old; tar df all.tar | wc -l

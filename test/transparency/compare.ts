@@ -72,7 +72,8 @@ export async function compare(what: Comparison): Promise<{ bare: Outcome; held: 
     for (const inner of ['', 'home', 'tmp']) mkdirSync(join(folder, inner), { recursive: true });
     await what.prepare?.(folder);
     const env = {
-      PATH: process.env.PATH,
+      // Without folders of the user's own, whose scripts may need more than the policy allows.
+      PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
       HOME: join(folder, 'home'),
       TMPDIR: join(folder, 'tmp'),
       LC_ALL: 'C.UTF-8',

@@ -66,7 +66,7 @@ describe.each([
   [
     'chmod, umask and touch',
     `
-    chmod 4755 words; stat -c %a words; chmod -R go-rwx tree; stat -c '%n %a' tree tree/file tree/deep/er/script
+    chmod 1755 words; stat -c %a words; chmod a+t,g-x tree; stat -c %a tree; chmod -t tree; chmod -R go-rwx tree; stat -c '%n %a' tree tree/file tree/deep/er/script
     umask 077; : > private; umask 002; mkdir shared; stat -c '%n %a' private shared; chmod u-w,a+X tree/file; stat -c %a tree/file
     touch -d '2001-09-09 01:46:40 UTC' table; stat -c %Y table; touch -r table words; stat -c %Y words; touch new; test -s new; echo $?
     touch -a -d '@1' words; stat -c '%X %Y' words; touch -c nothing; ls nothing; chmod 600 nothing; mkdir -p -m 711 x/y/z; stat -c %a x/y/z x`,
@@ -84,7 +84,7 @@ describe.each([
     'text that ends in errors',
     `
     cat nothing; cat tree; cat < nothing; cd nothing; mkdir tree; rmdir tree; mv nothing x; cp words tree/file/x; ls words/
-    echo x > tree; echo x > /dev/full; cat words > /proc/self/nothing; ./words; ./tree/deep; nosuchprogram; echo end $?`,
+    echo x > tree; echo x > /dev/full; cat /proc/self/nothing; ./words; ./tree/deep; nosuchprogram; echo end $?`,
   ],
   [
     'dates, environment and identity',
