@@ -51,9 +51,15 @@ inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
   return facts;
 }
 
+// decide(), which looks at the caller's own /proc entry, without the caller's credentials.
+inline Decision ask(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  AsSupervisor own;
+  return decide(sandbox, call, facts);
+}
+
 // Asks. True: go on. False: `end` is the answer.
 inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Finish& end) {
-  const Decision decision = decide(sandbox, call, facts);
+  const Decision decision = ask(sandbox, call, facts);
   if (decision.allowed()) return true;
   end = refusal(decision);
   return false;
@@ -61,6 +67,7 @@ inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Fini
 
 // Never allowed, whatever the rules say.
 inline Finish forbidden(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
+  AsSupervisor own;
   report(sandbox, call, error, reason, path);
   return Finish::error(error);
 }

@@ -273,7 +273,7 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
     if (wanted.is(O_CREAT)) facts.paths[0].missing = false;
     facts.flags = wanted.flags;
     if (wanted.is(O_CREAT) || unnamed) facts.mode = wanted.mode;
-    const Decision decision = decide(sandbox, call, facts);
+    const Decision decision = ask(sandbox, call, facts);
     if (decision.kind == Decision::Kind::redirect) {
       end = open_elsewhere(sandbox, call, decision.data, wanted);
       return true;

@@ -89,7 +89,8 @@ int long_name(int fd, std::string& out) {
       ::close(up);
       return ENAMETOOLONG;
     }
-    below = below.empty() ? name : name + "/" + below;
+    if (!below.empty()) name += '/';
+    below.insert(0, name);
     here.reset(up);
   }
   return ENAMETOOLONG;
