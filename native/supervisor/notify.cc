@@ -143,7 +143,7 @@ void Notifier::work() {
     // From here to end_work() the caller's number stays its own, if it is still held now.
     begin_work_for(call.tid);
     if (call.still_held()) {
-      if (Tracer::injecting(call.tid)) {
+      if (request.data.arch == arch::kAuditArch && Tracer::is_injected(call, request.data.nr)) {
         if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver)
           hand_over(listener_, id, sandbox_.page.read_only_fd(), true);
         else

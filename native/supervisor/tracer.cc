@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "../syscalls/guards.h"
 #include "decide.h"
@@ -25,14 +27,24 @@
 namespace holdfast {
 namespace {
 
-// Threads that are being made to map the page; asked by every notification, so a count stands before the look-up.
+// Calls that the tracer has put into a thread's registers; asked by every notification, so a count stands before the
+// look-up.
+struct Injected {
+  int64_t number = -1;
+  uint64_t args[6] = {};
+};
 std::atomic<int> injections{0};
 std::mutex injected_guard;
-std::unordered_set<pid_t> injected;
+std::unordered_map<pid_t, Injected> injected;
 
-void set_injecting(pid_t tid, bool on) {
+void expect_injected(pid_t tid, const Injected& call) {
   std::lock_guard<std::mutex> lock(injected_guard);
-  if (on ? injected.insert(tid).second : injected.erase(tid) != 0) injections.fetch_add(on ? 1 : -1);
+  if (injected.insert_or_assign(tid, call).second) injections.fetch_add(1);
+}
+
+void expect_nothing(pid_t tid) {
+  std::lock_guard<std::mutex> lock(injected_guard);
+  if (injected.erase(tid) != 0) injections.fetch_sub(1);
 }
 
 long request(int what, pid_t tid, void* address, void* data) {
@@ -52,10 +64,12 @@ constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
 
 }  // namespace
 
-bool Tracer::injecting(pid_t tid) {
+bool Tracer::is_injected(const Held& call, int number) {
   if (injections.load(std::memory_order_acquire) == 0) return false;
   std::lock_guard<std::mutex> lock(injected_guard);
-  return injected.count(tid) != 0;
+  const auto expected = injected.find(call.tid);
+  return expected != injected.end() && expected->second.number == number &&
+         std::equal(std::begin(call.args), std::end(call.args), std::begin(expected->second.args));
 }
 
 int Tracer::seize(pid_t tid) {
@@ -130,7 +144,6 @@ void Tracer::adopt(pid_t tid, pid_t parent_group) {
   // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
   tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
   sandbox_.tree.add(tid, tracee->group);
-  if (tracee->group == tid && page_mapped_.count(parent_group) != 0) page_mapped_.insert(tid);
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
@@ -138,7 +151,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group) {
 void Tracer::on_death(pid_t tid, int status) {
   const auto at = tracees_.find(tid);
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
-  set_injecting(tid, false);
+  expect_nothing(tid);
   sandbox_.page.free_slot(at->second->slot);
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
@@ -280,10 +293,11 @@ void Tracer::finish_task(Post post) {
 void Tracer::on_seccomp_stop(Tracee& tracee) {
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
+  expect_nothing(tracee.tid);
   if (tracee.phase == Phase::again) {
-    // The held call again, now that the page is there. All signals were blocked, so nothing can have come between.
+    // The held call again, now that the page is there. All signals were blocked, so nothing has come between; but its
+    // instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
     request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
-    set_injecting(tracee.tid, false);
     tracee.phase = Phase::running;
     if (number == tracee.number && tracee.pending) {
       apply_bounce(tracee);
@@ -353,16 +367,19 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
 
 void Tracer::apply_bounce(Tracee& tracee) {
   Bounce& bounce = *tracee.pending;
+  // A forked process most often has it from its parent; it was copied at a time that no event tells, so look.
+  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
+    page_mapped_.insert(tracee.group);
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
     uint64_t all = ~uint64_t{0};
     if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
         request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
       return;  // it died
-    set_injecting(tracee.tid, true);
     tracee.phase = Phase::fetch_page;
     arch::Registers changed = tracee.registers;
-    const uint64_t fetch[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
-    for (int i = 0; i < 6; i++) arch::set_argument(changed, i, fetch[i]);
+    const Injected fetch = {__NR_openat, {kInjectedHandOver, 0, 0, 0, 0, 0}};
+    expect_injected(tracee.tid, fetch);
+    for (int i = 0; i < 6; i++) arch::set_argument(changed, i, fetch.args[i]);
     if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
     resume(tracee);
     return;
@@ -385,7 +402,9 @@ void Tracer::apply_bounce(Tracee& tracee) {
   }
   if (bounce.number >= 0) {
     // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
-    set_injecting(tracee.tid, true);
+    Injected other = {bounce.number, {}};
+    for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
+    expect_injected(tracee.tid, other);
     if (arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
   }
   if (arch::set(tracee.tid, changed) != 0) return;
@@ -428,6 +447,7 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
         return;
       }
       page_mapped_.insert(tracee.group);
+      expect_nothing(tracee.tid);
       arch::Registers original = tracee.registers;
       arch::call_again(original, tracee.number);
       tracee.phase = Phase::again;
@@ -439,11 +459,16 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
   }
 }
 
-// Makes a stopped thread call something of ours when it goes on.
+// Makes a stopped thread call something of ours when it goes on. It goes on at its own system call instruction, which
+// another thread may have overwritten since: whatever runs there instead is a call of the tree's own, and only the very
+// call that was injected is let by (is_injected).
 void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t (&args)[6]) {
   arch::Registers changed = tracee.registers;
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
   arch::call_again(changed, number);
+  Injected expected = {number, {}};
+  std::copy(std::begin(args), std::end(args), std::begin(expected.args));
+  expect_injected(tracee.tid, expected);
   tracee.phase = phase;
   if (arch::set(tracee.tid, changed) == 0) resume(tracee);
 }
@@ -451,7 +476,7 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
 // At an exit stop, with the injected call's registers: the held call answers `error` instead.
 void Tracer::abandon_injection(Tracee& tracee, int error) {
   request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
-  set_injecting(tracee.tid, false);
+  expect_nothing(tracee.tid);
   tracee.pending.reset();
   tracee.phase = Phase::running;
   arch::Registers original = tracee.registers;
@@ -471,7 +496,7 @@ void Tracer::leave_call(Tracee& tracee) {
     arch::set_argument(now, index, arch::argument(tracee.registers, index));
   }
   if (bounce.number >= 0) {
-    set_injecting(tracee.tid, false);
+    expect_nothing(tracee.tid);
     arch::set_number(tracee.tid, now, tracee.number);
   }
   arch::set(tracee.tid, now);
@@ -514,9 +539,8 @@ void Tracer::on_exec(pid_t tid) {
       std::unique_ptr<Tracee> moved = std::move(from->second);
       tracees_.erase(from);
       sandbox_.tree.remove(former);
-      set_injecting(former, false);
+      expect_nothing(former);
       if (Tracee* leader = find(tid)) sandbox_.page.free_slot(leader->slot);
-      set_injecting(tid, false);
       moved->tid = tid;
       tracees_[tid] = std::move(moved);
     }
@@ -527,6 +551,7 @@ void Tracer::on_exec(pid_t tid) {
     return;
   }
   tracee->group = tid;
+  expect_nothing(tid);
   sandbox_.page.free_slot(tracee->slot);
   tracee->slot = -1;
   tracee->pending.reset();

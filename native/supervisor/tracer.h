@@ -34,8 +34,8 @@ class Tracer {
   // Called by the tracer thread as soon as the child's filter is there: its listener can be served.
   std::function<bool(int listener)> on_listener;
 
-  // For notification workers: whether this thread is being made to map the page just now (its own code does not run).
-  static bool injecting(pid_t tid);
+  // For notification workers: whether this is the very call that the thread is being made to make just now.
+  static bool is_injected(const Held& call, int number);
   static constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches the page's descriptor
 
   enum class Task : uint8_t { decide, verify_exec, store_result };
