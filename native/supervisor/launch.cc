@@ -119,13 +119,17 @@ void drop_capabilities() {
   syscall(SYS_capset, &header, data);
 }
 
+void wait_for(LaunchArea* area, uint32_t step) {
+  for (uint32_t now; (now = area->go.load()) < step;) syscall(SYS_futex, &area->go, FUTEX_WAIT, now, nullptr, nullptr, 0);
+}
+
 // Runs in the child, alone in a copy of the supervisor's memory.
 [[noreturn]] void become_command(Launch& launch, pid_t supervisor) {
   LaunchArea* area = launch.area;
   // Until the supervisor has attached, nothing else would end us with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != supervisor) _exit(127);
-  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+  wait_for(area, 1);
   prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 
   if (launch.line.detached && setsid() < 0) fail(area, Stage::session, errno);
@@ -152,6 +156,7 @@ void drop_capabilities() {
   if (listener < 0) fail(area, errno == EBUSY ? Stage::listener : Stage::seccomp, errno);
   area->listener.store(static_cast<int32_t>(listener));
 
+  wait_for(area, 2);
   execve(launch.file.c_str(), launch.line.arguments, environ);
   if (errno == ENOEXEC) {
     // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
@@ -190,14 +195,20 @@ int Launch::fork_child() {
   return 0;
 }
 
-bool Launch::let_go(const std::vector<sock_filter>& filter) {
+static void step(LaunchArea* area, uint32_t number) {
+  area->go.store(number);
+  syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+bool Launch::let_prepare(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof area->filter / sizeof area->filter[0]) return false;
   memcpy(area->filter, filter.data(), filter.size() * sizeof(sock_filter));
   area->filter_length = static_cast<uint32_t>(filter.size());
-  area->go.store(1);
-  syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  step(area, 1);
   return true;
 }
+
+void Launch::let_go() { step(area, 2); }
 
 void Launch::close_stdio() {
   // What survives an exec is the command's: its stdio, and what Node's own parent left open. Ours are all close-on-exec.

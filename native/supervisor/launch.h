@@ -26,7 +26,7 @@ struct CommandLine {
 
 // Shared by the supervisor and the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;      // futex word: the filter is there, start
+  std::atomic<uint32_t> go;      // futex word: 1: prepare, the filter is there; 2: exec
   std::atomic<int32_t> stage;    // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;    // its errno
   std::atomic<int32_t> listener; // number of the notification listener in the table that both share until the exec
@@ -46,8 +46,10 @@ struct Launch {
   int find_command();
   // Forks the child with a shared descriptor table, so that its listener is ours without being passed. 0 or errno.
   int fork_child();
-  // Lets the child go on: filter and exec.
-  bool let_go(const std::vector<sock_filter>& filter);
+  // Lets the child give up its rights and put the filter on. False if that is too long.
+  bool let_prepare(const std::vector<sock_filter>& filter);
+  // Lets it exec.
+  void let_go();
   // After the child's exec its copy of the table is its own: we keep none of the command's stdio.
   void close_stdio();
 };

@@ -96,21 +96,17 @@ int run(int argc, char** argv) {
   setsid();
   if (!control.send(MessageType::spawned, launch.child)) return 0;
 
-  std::vector<uint8_t> blob;
-  if (!control.receive_start(blob, launch.child)) return 0;
+  // While Node gets its configuration ready, the child puts the filter on and we prepare what does not depend on it.
+  std::vector<sock_filter> filter;
+  if (!build_filter(FilterOptions{}, filter) || !launch.let_prepare(filter)) {
+    control.failed(Stage::seccomp, E2BIG);
+    return 71;
+  }
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);  // every call in flight pins a few
   }
-  Config config;
-  std::string problem;
-  if (!config.parse(blob.data(), blob.size(), problem)) {
-    control.failed(Stage::channel, EPROTO);
-    return 71;
-  }
-  char canonical[PATH_MAX];
-  config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
   BouncePage page;
   if (const int error = page.create()) {
     control.failed(Stage::internal, error);
@@ -120,16 +116,23 @@ int run(int argc, char** argv) {
     control.failed(Stage::internal, error);
     return 71;
   }
+
+  std::vector<uint8_t> blob;
+  if (!control.receive_start(blob, launch.child)) return 0;
+  Config config;
+  std::string problem;
+  if (!config.parse(blob.data(), blob.size(), problem)) {
+    control.failed(Stage::channel, EPROTO);
+    return 71;
+  }
+  char canonical[PATH_MAX];
+  config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
   umask(0);
   if (chdir("/") != 0) return 71;
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   Sandbox sandbox{config, channel, tree, page};
-  std::vector<sock_filter> filter;
-  if (!build_filter(FilterOptions{}, filter) || !launch.let_go(filter)) {
-    control.failed(Stage::seccomp, E2BIG);
-    return 71;
-  }
+  launch.let_go();
   if (!control.serve(sandbox, launch.child)) return 71;
   Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;
