@@ -55,23 +55,37 @@ int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& ou
   return 0;
 }
 
-// The interpreter line of a script, as fs/binfmt_script.c reads it. False if the kernel would not take it.
-bool parse_script(const char* head, size_t size, std::string& interpreter, std::string& argument) {
-  const char* end = static_cast<const char*>(memchr(head, '\n', size));
-  const bool truncated = end == nullptr;
-  if (truncated) end = head + size;
+// The interpreter line of a script, as load_script() in fs/binfmt_script.c reads it from a buffer that is zero behind the
+// file's end: to the letter, because what was executed is compared with it. False if the kernel would not take it.
+bool parse_script(const char (&head)[kHeadBytes], std::string& interpreter, std::string& argument) {
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  const char* at = head + 2;
-  while (at < end && blank(*at)) at++;
-  const char* name = at;
-  while (at < end && !blank(*at) && *at != '\0') at++;
-  if (at == name) return false;
-  if (truncated && at == end && size == kHeadBytes) return false;  // the name may be cut
-  interpreter.assign(name, at);
-  while (at < end && blank(*at)) at++;
-  while (end > at && (blank(end[-1]) || end[-1] == '\0')) end--;
-  argument.assign(at, end);
-  if (const size_t nul = argument.find('\0'); nul != std::string::npos) argument.resize(nul);
+  // Both look at `last` itself, too, and give nullptr if there is none.
+  const auto next_other = [&](const char* first, const char* last) -> const char* {
+    for (; first <= last; first++)
+      if (!blank(*first)) return first;
+    return nullptr;
+  };
+  const auto next_end = [&](const char* first, const char* last) -> const char* {
+    for (; first <= last; first++)
+      if (blank(*first) || *first == '\0') return first;
+    return nullptr;
+  };
+  const char* const last = head + kHeadBytes - 1;
+  const char* end = static_cast<const char*>(memchr(head, '\n', strnlen(head, kHeadBytes)));
+  if (end == nullptr) {
+    const char* name = next_other(head + 2, last);
+    if (name == nullptr || next_end(name, last) == nullptr) return false;  // the name may be cut
+    end = last;
+  }
+  while (blank(end[-1])) end--;
+  const char* name = next_other(head + 2, end);
+  if (name == nullptr || name == end) return false;
+  const char* separator = next_end(name, end);
+  const char* text = separator != nullptr && *separator != '\0' ? next_other(separator, end) : nullptr;
+  // The kernel ends both with a NUL and takes them as strings.
+  const auto string = [](const char* from, const char* to) { return std::string(from, strnlen(from, static_cast<size_t>(to - from))); };
+  interpreter = string(name, separator != nullptr && separator < end ? separator : end);
+  argument = text != nullptr ? string(text, end) : "";
   return true;
 }
 
@@ -165,7 +179,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     if (size < 0) return Finish::error(errno);
     if (size >= 2 && head[0] == '#' && head[1] == '!') {
       std::string interpreter, argument;
-      if (!parse_script(head, static_cast<size_t>(size), interpreter, argument)) return Finish::error(ENOEXEC);
+      if (!parse_script(head, interpreter, argument)) return Finish::error(ENOEXEC);
       prefix.insert(prefix.begin(), name);
       if (depth > 0) prefix.erase(prefix.begin() + 1);  // the old argv[0] makes room for this very name
       if (!argument.empty()) prefix.insert(prefix.begin(), argument);
