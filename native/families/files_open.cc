@@ -142,8 +142,13 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   }
   const int flags = wanted.flags & ~kNotForReopen;
   MayBlock wait(call);
-  const bool terminal = at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get());
-  return handed(call, terminal ? open_terminal_of(call, flags) : reopen(at.object.get(), flags), wanted.flags, wait);
+  if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
+    return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
+  if (at.own_descriptors) {
+    AsSupervisor own;
+    return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
+  }
+  return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
 }
 
 // A new file under a name that nobody has. EEXIST: somebody has it now.

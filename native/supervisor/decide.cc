@@ -79,7 +79,7 @@ bool look_as_own_process(const Config& config, const Held& call, std::string_vie
 struct Judgement {
   bool denied = false;       // by a deny rule
   bool allowed = true;       // all of it, by allow rules
-  bool only_missing = true;  // what is not allowed is not there, and nobody wants to make it
+  bool only_missing = true;  // what is not allowed is not there
   const char* rule = "";     // that denied
 };
 
@@ -99,7 +99,7 @@ void judge_path(const Config& config, const Held& call, const Facts::Path& path,
       out.denied = true;
     } else if (bit.effect == Effect::none && !command_may) {
       out.allowed = false;
-      if (!path.missing || (path.access & kWrite) != 0) out.only_missing = false;
+      if (!path.missing) out.only_missing = false;
     }
   };
   if (path.access == 0) {

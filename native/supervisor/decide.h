@@ -19,7 +19,7 @@ struct Facts {
   struct Path {
     std::string_view name;  // canonical
     uint8_t access = 0;     // protocol::kRead | kWrite | kExecute; 0: only its metadata
-    bool missing = false;   // does not exist (or is about to be made)
+    bool missing = false;   // does not exist, and is not about to be made
   };
   Path paths[2];
   int path_count = 0;

@@ -32,12 +32,13 @@ struct Resolved {
   std::string path;  // canonical name (of the object, or parent + name)
   bool missing = false;
   bool must_be_directory = false;  // the caller wrote a trailing slash
-  bool by_descriptor = false;  // reached without a name (AT_EMPTY_PATH, /proc/self/fd/N of a nameless object): `path`
-                               // is what the kernel shows (pipe:[1], /memfd:x (deleted)); no rule on names can apply
-  Last last = Last::name;      // kParent: for anything but a name, `name` is ".", ".." or "/" and there is no object
-  int reached_by = -1;         // N, if the last step was the caller's own /proc/self/fd/N: a descriptor that it has
-  std::string link_text;       // the text of a link that reads differently for each reader (/proc/self)
-  std::string magic_link;      // the caller's own magic link that was the last step (/proc/7/fd/3)
+  bool by_descriptor = false;    // reached without a name (AT_EMPTY_PATH, /proc/self/fd/N of a nameless object): `path`
+                                 // is what the kernel shows (pipe:[1], /memfd:x (deleted)); no rule on names can apply
+  Last last = Last::name;        // kParent: for anything but a name, `name` is ".", ".." or "/" and there is no object
+  int reached_by = -1;           // N, if the last step was the caller's own /proc/self/fd/N: a descriptor that it has
+  std::string link_text;         // the text of a link that reads differently for each reader (/proc/self)
+  bool own_descriptors = false;  // the caller's own /proc/self/fd, which it may list whatever its mode says
+  std::string magic_link;        // the caller's own magic link that was the last step (/proc/7/fd/3)
 };
 
 // Reads the path (argument `path_kind`) relative to `dirfd_kind` (AT_FDCWD if the row has none) and walks it.

@@ -164,7 +164,13 @@ int Walk::step(const Component& component) {
     const int next = pin_name(here_.get(), component.name.c_str(), O_DIRECTORY);
     return next < 0 ? -next : go_to(UniqueFd(next));
   }
-  const int next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
+  int next;
+  if (in_proc_ && place_.own) {
+    AsSupervisor own;  // a process that has changed its ids is root's in /proc, and yet reads its own (fs/proc/fd.c)
+    next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
+  } else {
+    next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
+  }
   if (next == -ENOENT && component.last && (flags_ & kMayMiss) != 0) return end_missing(component);
   if (next < 0) return fail_at(component, -next);
   UniqueFd object(next);
@@ -268,6 +274,7 @@ int Walk::end_here() {
     if (!S_ISDIR(st.st_mode)) return error_at(sandbox_, call_, here_name_, ENOTDIR);
     out_.must_be_directory = true;
   }
+  out_.own_descriptors = in_proc_ && place_.own && (place_.entry == "fd" || place_.entry == "fdinfo");
   out_.path = here_name_;
   out_.object = static_cast<UniqueFd&&>(here_);
   return 0;
