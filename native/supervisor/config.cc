@@ -376,13 +376,16 @@ int Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
   return 0;
 }
 
+void Config::read_mounts() {
+  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
+  if (!mounts.empty()) proc_mounts = std::move(mounts);
+}
+
 bool Config::parse(const uint8_t* data, size_t size, std::string& error) {
   if (size > kMaxBytes) {
     error = "the configuration is too long";
     return false;
   }
-  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
-  if (!mounts.empty()) proc_mounts = std::move(mounts);
   Parser parser(*this, error);
   FieldReader reader(data, size);
   Field field;

@@ -40,6 +40,9 @@ struct Config {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
 
+  // Where procfs is mounted; before parse(), which needs it.
+  void read_mounts();
+
   // Reads a configuration blob. On failure false and the reason in `error` ("fileRule 3: no path").
   // Paths of rules are canonicalised here, with the supervisor's (= the tree's) root and cwd: a rule on a path that
   // does not exist is kept as its canonical parent + the rest; symbolic links on the way become visible names. `self`

@@ -97,7 +97,7 @@ namespace {
 
 // As the root user the tree would have powers that reach around any path rule or around the supervisor. With
 // no_new_privs no exec gives them back (execve(2), capabilities(7)).
-void drop_capabilities() {
+void drop_capabilities(uint64_t kept) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
   if (syscall(SYS_capget, &header, data) != 0) return;
@@ -108,19 +108,15 @@ void drop_capabilities() {
                               CAP_MKNOD,        CAP_LINUX_IMMUTABLE, CAP_SYS_PACCT,     CAP_SYS_TTY_CONFIG,
                               38 /* CAP_PERFMON */, 39 /* CAP_BPF */, 40 /* CAP_CHECKPOINT_RESTORE */};
   for (const int capability : kDropped) {
+    if ((kept >> capability & 1) != 0) continue;
     const uint32_t bit = ~(1u << (capability & 31));
     __user_cap_data_struct& word = data[capability >> 5];
     word.effective &= bit;
     word.permitted &= bit;
     word.inheritable &= bit;
-    prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);  // needs CAP_SETPCAP; without it no_new_privs does it
   }
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   syscall(SYS_capset, &header, data);
-}
-
-void wait_for(LaunchArea* area, uint32_t step) {
-  for (uint32_t now; (now = area->go.load()) < step;) syscall(SYS_futex, &area->go, FUTEX_WAIT, now, nullptr, nullptr, 0);
 }
 
 // Runs in the child, alone in a copy of the supervisor's memory.
@@ -129,7 +125,7 @@ void wait_for(LaunchArea* area, uint32_t step) {
   // Until the supervisor has attached, nothing else would end us with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != supervisor) _exit(127);
-  wait_for(area, 1);
+  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
   prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 
   if (launch.line.detached && setsid() < 0) fail(area, Stage::session, errno);
@@ -143,7 +139,7 @@ void wait_for(LaunchArea* area, uint32_t step) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(area, Stage::no_new_privs, errno);
-  drop_capabilities();
+  drop_capabilities(0);
 
   if (const int error = confine_by_landlock()) fail(area, Stage::landlock, error);
 
@@ -156,7 +152,6 @@ void wait_for(LaunchArea* area, uint32_t step) {
   if (listener < 0) fail(area, errno == EBUSY ? Stage::listener : Stage::seccomp, errno);
   area->listener.store(static_cast<int32_t>(listener));
 
-  wait_for(area, 2);
   execve(launch.file.c_str(), launch.line.arguments, environ);
   if (errno == ENOEXEC) {
     // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
@@ -195,20 +190,14 @@ int Launch::fork_child() {
   return 0;
 }
 
-static void step(LaunchArea* area, uint32_t number) {
-  area->go.store(number);
-  syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-}
-
-bool Launch::let_prepare(const std::vector<sock_filter>& filter) {
+bool Launch::let_go(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof area->filter / sizeof area->filter[0]) return false;
   memcpy(area->filter, filter.data(), filter.size() * sizeof(sock_filter));
   area->filter_length = static_cast<uint32_t>(filter.size());
-  step(area, 1);
+  area->go.store(1);
+  syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
   return true;
 }
-
-void Launch::let_go() { step(area, 2); }
 
 void Launch::close_stdio() {
   // What survives an exec is the command's: its stdio, and what Node's own parent left open. Ours are all close-on-exec.

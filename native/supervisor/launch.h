@@ -26,7 +26,7 @@ struct CommandLine {
 
 // Shared by the supervisor and the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;      // futex word: 1: prepare, the filter is there; 2: exec
+  std::atomic<uint32_t> go;      // futex word: the filter is there, start
   std::atomic<int32_t> stage;    // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;    // its errno
   std::atomic<int32_t> listener; // number of the notification listener in the table that both share until the exec
@@ -46,12 +46,15 @@ struct Launch {
   int find_command();
   // Forks the child with a shared descriptor table, so that its listener is ours without being passed. 0 or errno.
   int fork_child();
-  // Lets the child give up its rights and put the filter on. False if that is too long.
-  bool let_prepare(const std::vector<sock_filter>& filter);
-  // Lets it exec.
-  void let_go();
+  // Lets the child give up its rights, put the filter on and call execve, where it stops for the tracer. False if the
+  // filter is too long.
+  bool let_go(const std::vector<sock_filter>& filter);
   // After the child's exec its copy of the table is its own: we keep none of the command's stdio.
   void close_stdio();
 };
+
+// What the tree may not do the supervisor does not do for it, so it keeps no more than the tree does and the right to
+// look into it. Before any thread is there: capabilities belong to threads.
+void give_up_capabilities();
 
 }  // namespace holdfast

@@ -96,9 +96,10 @@ int run(int argc, char** argv) {
   setsid();
   if (!control.send(MessageType::spawned, launch.child)) return 0;
 
-  // While Node gets its configuration ready, the child puts the filter on and we prepare what does not depend on it.
+  // While Node gets its configuration ready, the child puts the filter on and calls execve, which stops it until the
+  // tracer runs, and we prepare what does not depend on the policy.
   std::vector<sock_filter> filter;
-  if (!build_filter(FilterOptions{}, filter) || !launch.let_prepare(filter)) {
+  if (!build_filter(FilterOptions{}, filter) || !launch.let_go(filter)) {
     control.failed(Stage::seccomp, E2BIG);
     return 71;
   }
@@ -116,10 +117,11 @@ int run(int argc, char** argv) {
     control.failed(Stage::internal, error);
     return 71;
   }
+  Config config;
+  config.read_mounts();
 
   std::vector<uint8_t> blob;
   if (!control.receive_start(blob, launch.child)) return 0;
-  Config config;
   std::string problem;
   if (!config.parse(blob.data(), blob.size(), problem)) {
     control.failed(Stage::channel, EPROTO);
@@ -132,7 +134,7 @@ int run(int argc, char** argv) {
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   Sandbox sandbox{config, channel, tree, page};
-  launch.let_go();
+  give_up_capabilities();
   if (!control.serve(sandbox, launch.child)) return 71;
   Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;
