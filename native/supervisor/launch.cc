@@ -224,4 +224,6 @@ void Launch::close_stdio() {
   if (null >= 3) close(null);
 }
 
+void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }
+
 }  // namespace holdfast
