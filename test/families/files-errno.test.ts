@@ -32,9 +32,9 @@ describe('what path calls answer', () => {
     expect(held.violations).toEqual([]);
   }
 
-  test('is what the bare kernel answers', () => expectSame());
+  test('is what the bare kernel answers', { timeout: 180_000 }, () => expectSame());
 
-  test('is the same with a hook that hears of every open and rename', async () => {
+  test('is the same with a hook that hears of every open and rename', { timeout: 180_000 }, async () => {
     let heard = 0;
     await expectSame((child) => {
       child.onOpen(() => {
