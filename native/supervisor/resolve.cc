@@ -36,6 +36,20 @@ bool is_our_own_trouble(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
 }
 
+// Absolute, and every part of it a name: if no link is on its way, it is the canonical name itself.
+bool is_plain(std::string_view text) {
+  if (text.empty() || text[0] != '/') return false;
+  if (text.size() == 1) return true;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = text.find('/', at + 1);
+    if (end == text.npos) end = text.size();
+    const std::string_view part = text.substr(at + 1, end - at - 1);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end;
+  }
+  return true;
+}
+
 // One path on its way through the kernel.
 class Resolution {
  public:
@@ -51,6 +65,7 @@ class Resolution {
   uint64_t kernel_how() const {
     return (how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0 ? how_ : how_ | RESOLVE_NO_MAGICLINKS;
   }
+  int pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out);
   int open_base();
   int descriptor_itself();
   int existing();
@@ -118,17 +133,34 @@ int Resolution::run(char* text, size_t size) {
   return (flags_ & kParent) != 0 ? parent() : existing();
 }
 
-int Resolution::existing() {
-  const int fd = pin(base_.get(), text_, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, kernel_how());
-  if (fd < 0) {
-    const int error = -fd;
-    if (is_our_own_trouble(error)) return fail(error);
-    return error == ENOENT ? missing(size_) : step_by_step(error);
+// Pins `text` and fills in its canonical name; `name` is the text without slashes at its end. 0 or a positive errno:
+// the kernel's, or kNoName with a pinned object.
+constexpr int kNoName = 0x10000;
+int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out) {
+  // To ask for a name costs as much as the walk, so that is saved where the walk itself can tell.
+  if (absolute() && how_ == 0 && is_plain(name)) {
+    const int fd = pin(-1, text, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+    if (fd >= 0) {
+      out.reset(fd);
+      out_.path = name;
+      return 0;
+    }
+    if (fd != -ELOOP) return -fd;
   }
-  UniqueFd object(fd);
-  if (const int error = canonical_name(fd, out_.path); error != 0) {
-    if (error == ENAMETOOLONG) return step_by_step(0);
-    return fail(error);
+  const int fd = pin(base_.get(), text, flags, kernel_how());
+  if (fd < 0) return -fd;
+  out.reset(fd);
+  const int error = canonical_name(fd, out_.path);
+  return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
+}
+
+int Resolution::existing() {
+  UniqueFd object;
+  const int error = pin_and_name(text_, {text_, size_}, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, object);
+  if (error == kNoName) return step_by_step(0);
+  if (error != 0) {
+    if (object || is_our_own_trouble(error)) return fail(error);
+    return error == ENOENT ? missing(size_) : step_by_step(error);
   }
   if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
   out_.must_be_directory = text_[size_ - 1] == '/';
@@ -154,20 +186,15 @@ int Resolution::parent() {
   const char after = text_[start];
   text_[start] = '\0';
   const char* directory = start != 0 ? text_ : name.empty() ? "/" : ".";
-  const int fd = pin(base_.get(), directory, O_DIRECTORY, kernel_how());
+  int error = pin_and_name(directory, {directory, start > 1 ? start - 1 : 1}, O_DIRECTORY, out_.parent);
   text_[start] = after;
-  if (fd < 0) {
-    if (is_our_own_trouble(-fd)) return fail(-fd);
-    return step_by_step(-fd);
-  }
-  out_.parent.reset(fd);
-  int error = canonical_name(fd, out_.path);
-  if (error == ENAMETOOLONG || (error == 0 && below_proc_mount(sandbox_.config, out_.path))) return step_by_step(0);
-  if (error != 0) return fail(error);
+  if (error == kNoName) return step_by_step(0);
+  if (error != 0) return out_.parent || is_our_own_trouble(error) ? fail(error) : step_by_step(error);
+  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
   if (out_.last != Last::name) return 0;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += out_.name;
-  out_.object.reset(::openat(fd, out_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  out_.object.reset(::openat(out_.parent.get(), out_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   error = out_.object ? 0 : errno;
   if (error == ENOENT && (flags_ & kMayMiss) != 0) {
     out_.missing = true;
@@ -190,21 +217,20 @@ int Resolution::missing(size_t size) {
     out_.name = text_ + start;
     text_[end] = at_end;
     text_[start] = '\0';
-    const int fd = pin(base_.get(), start == 0 ? "." : text_, O_DIRECTORY, kernel_how());
+    const int error =
+        pin_and_name(start == 0 ? "." : text_, {text_, start > 1 ? start - 1 : start}, O_DIRECTORY, out_.parent);
     text_[start] = at_start;
-    if (fd == -ENOENT && start != 0) {
+    if (error == ENOENT && start != 0 && !out_.parent) {
       last = false;
       end = start;
       continue;
     }
-    if (fd < 0) return step_by_step(ENOENT);
-    out_.parent.reset(fd);
+    if (error != 0) return step_by_step(ENOENT);
     break;
   }
   // Whatever else it may be (a dangling link, a name that has just come, something in /proc) needs the longer way.
   if (out_.name == "." || out_.name == "..") return step_by_step(ENOENT);
-  if (canonical_name(out_.parent.get(), out_.path) != 0 || below_proc_mount(sandbox_.config, out_.path))
-    return step_by_step(ENOENT);
+  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(ENOENT);
   struct stat st;
   if (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
     return step_by_step(ENOENT);
