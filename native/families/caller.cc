@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <string>
 
 #include "../supervisor/threads.h"
@@ -73,6 +76,11 @@ int set_effective(uint64_t wanted) {
 }  // namespace
 
 int copy_descriptor(const Held& call, int fd, UniqueFd& out) {
+  if (call.lent) {
+    if (call.lent->error != 0) return call.lent->error == EBADF ? EBADF : EPERM;
+    out.reset(fcntl(call.lent->fd.get(), F_DUPFD_CLOEXEC, 0));
+    return out ? 0 : EPERM;
+  }
   // The thread's own table, not its leader's: they may differ, and a leader may have ended before its threads.
   UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, call.tid, kThread)));
   if (!process && errno == EINVAL) process.reset(static_cast<int>(syscall(SYS_pidfd_open, call.tgid(), 0)));
@@ -82,6 +90,30 @@ int copy_descriptor(const Held& call, int fd, UniqueFd& out) {
   if (!copy) return errno == EBADF || errno == ESRCH ? errno : EPERM;
   out = static_cast<UniqueFd&&>(copy);
   return 0;
+}
+
+bool can_borrow(const Held& call, int copied) {
+  return copied == EPERM && call.engine == Held::Engine::trace && !call.lent;
+}
+
+Finish borrow(int fd) {
+  struct {
+    alignas(16) msghdr header = {};
+    alignas(16) char control[CMSG_SPACE(sizeof(int))] = {};
+  } message;
+  cmsghdr head = {};
+  head.cmsg_len = CMSG_LEN(sizeof fd);
+  head.cmsg_level = SOL_SOCKET;
+  head.cmsg_type = SCM_RIGHTS;
+  memcpy(message.control, &head, sizeof head);
+  memcpy(message.control + CMSG_LEN(0), &fd, sizeof fd);
+  message.header.msg_control = reinterpret_cast<void*>(offsetof(decltype(message), control));
+  message.header.msg_controllen = CMSG_LEN(sizeof fd);
+  auto bounce = std::make_unique<Bounce>();
+  bounce->append(&message, sizeof message);
+  bounce->inner_pointer(offsetof(msghdr, msg_control));
+  bounce->lends = true;
+  return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
 }
 
 pid_t pid_of_pidfd(int fd) {

@@ -19,6 +19,11 @@ namespace holdfast::families {
 // (pidfd_getfd(2)).
 int copy_descriptor(const Held& call, int fd, UniqueFd& out);
 
+// Whether the caller itself can be made to send its descriptor (trace engine), after copy_descriptor answered EPERM;
+// and the end of the handler that asks for it: the handler is called again, and copy_descriptor finds what was sent.
+bool can_borrow(const Held& call, int copied);
+Finish borrow(int fd);
+
 // The process behind a pidfd of ours or, by `tid`, of a caller; -1 if it is no pidfd, 0 if that process is reaped.
 pid_t pid_of_pidfd(int fd);
 pid_t pid_of_pidfd(pid_t tid, int fd);

@@ -234,13 +234,36 @@ int domain_of(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 ? domain : -1;
 }
 
-// 0; EPERM where copies cannot be had; or how the call ends.
-int copy_unix_socket(const Held& call, UniqueFd& out) {
-  const int error = copy_descriptor(call, call.fd(Arg::socket), out);
-  if (error != 0) return error;
-  const int domain = domain_of(out.get());
-  if (domain < 0) return errno == EBADF ? EBADF : ENOTSOCK;
-  return domain == AF_UNIX ? 0 : EAFNOSUPPORT;
+// The caller's socket, for a call on a path.
+struct OwnSocket {
+  UniqueFd copy;
+  int error = 0;  // EPERM: copies cannot be had here
+};
+
+bool is_path(const Name& name) {
+  return name.size > offsetof(sockaddr_un, sun_path) && name.any.sa_family == AF_UNIX && name.un.sun_path[0] != '\0';
+}
+
+// Before the address is judged, as the kernel looks at the descriptor first. False: the call ends with `finish`.
+bool take_socket(const Held& call, const Name& name, OwnSocket& out, Finish& finish) {
+  if (!is_path(name)) return true;
+  const int fd = call.fd(Arg::socket);
+  out.error = copy_descriptor(call, fd, out.copy);
+  if (can_borrow(call, out.error)) {
+    finish = borrow(fd);
+    return false;
+  }
+  if (out.error == EPERM) return true;
+  if (out.error == 0) {
+    const int domain = domain_of(out.copy.get());
+    if (domain < 0)
+      out.error = errno == EBADF ? EBADF : ENOTSOCK;
+    else if (domain != AF_UNIX)
+      out.error = EAFNOSUPPORT;
+  }
+  if (out.error == 0) return true;
+  finish = Finish::error(out.error);
+  return false;
 }
 
 // Whether nobody in the tree can make this name mean something else. To replace an existing file or directory on the
@@ -258,7 +281,7 @@ bool name_is_fixed(const Sandbox& sandbox, std::string_view canonical) {
 // if that is sure to lead to what was approved.
 Finish bounce_canonical(Sandbox& sandbox, const Held& call, const Resolved& where, std::string_view fixed, Name& name) {
   if (!name_is_fixed(sandbox, fixed)) {
-    report(sandbox, call, EPERM, "the socket cannot be reached safely: pidfd_getfd is not allowed here", where.path);
+    report(sandbox, call, EPERM, "the socket cannot be reached safely: it cannot be copied here", where.path);
     return Finish::error(EPERM);
   }
   if (where.path.size() >= sizeof name.un.sun_path) return Finish::error(ENAMETOOLONG);
@@ -459,24 +482,23 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
     return Finish::error(EPERM);
   }
   if (message.name.size != 0) {
+    OwnSocket own;
+    Finish end;
+    if (!take_socket(call, message.name, own, end)) return end;
     Judged judged = judge(sandbox, call, Use::send, message.name);
     if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
     if (judged.kind == Judged::Kind::path) {
-      UniqueFd socket;
-      const int copied = copy_unix_socket(call, socket);
       // Descriptors and credentials in control data are the caller's own and cannot be sent for it.
-      if (copied == EPERM || (copied == 0 && !message.control.empty())) {
+      if (own.error != 0 || !message.control.empty()) {
         Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, message.name);
         if (finish.kind != Finish::Kind::proceed) return finish;
-      } else if (copied != 0) {
-        return Finish::error(copied);
       } else {
         std::vector<iovec> segments(message.header.msg_iovlen);
         const int read = call.read(reinterpret_cast<uint64_t>(message.header.msg_iov), segments.data(),
                                    segments.size() * sizeof(iovec));
         if (read != 0) return failed_read(read);
         const int flags = static_cast<int>(call.arg(Arg::flags));
-        const int64_t sent = send_to_path(call, socket.get(), judged.where, segments, flags);
+        const int64_t sent = send_to_path(call, own.copy.get(), judged.where, segments, flags);
         return call.still_held() ? Finish::answer(sent) : Finish::gone();
       }
     }
@@ -493,13 +515,13 @@ Finish connect_socket(Sandbox& sandbox, Held& call) {
   Name name;
   const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
   if (error != 0) return failed_read(error);
+  OwnSocket own;
+  Finish end;
+  if (!take_socket(call, name, own, end)) return end;
   Judged judged = judge(sandbox, call, Use::connect, name);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
-    UniqueFd socket;
-    const int copied = copy_unix_socket(call, socket);
-    if (copied == 0) return connect_path(call, socket.get(), judged.where);
-    if (copied != EPERM) return Finish::error(copied);
+    if (own.error == 0) return connect_path(call, own.copy.get(), judged.where);
     Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, name);
     if (finish.kind != Finish::Kind::proceed) return finish;
   }
@@ -510,13 +532,13 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
   Name name;
   const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
   if (error != 0) return failed_read(error);
+  OwnSocket own;
+  Finish end;
+  if (!take_socket(call, name, own, end)) return end;
   Judged judged = judge(sandbox, call, Use::bind, name);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
-    UniqueFd socket;
-    const int copied = copy_unix_socket(call, socket);
-    if (copied == 0) return bind_path(call, socket.get(), judged.where, name);
-    if (copied != EPERM) return Finish::error(copied);
+    if (own.error == 0) return bind_path(call, own.copy.get(), judged.where, name);
     // bind() follows no link in last place, so it is enough that the directory stays what it is.
     const std::string_view path = judged.where.path;
     const std::string_view directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
@@ -530,18 +552,18 @@ Finish send_to(Sandbox& sandbox, Held& call) {
   Name name;
   const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
   if (error != 0) return failed_read(error);
+  OwnSocket own;
+  Finish end;
+  if (!take_socket(call, name, own, end)) return end;
   Judged judged = judge(sandbox, call, Use::send, name);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
-    UniqueFd socket;
-    const int copied = copy_unix_socket(call, socket);
-    if (copied == 0) {
+    if (own.error == 0) {
       const std::vector<iovec> segments = {{reinterpret_cast<void*>(call.arg(Arg::buffer)), call.arg(Arg::size)}};
       const int64_t sent =
-          send_to_path(call, socket.get(), judged.where, segments, static_cast<int>(call.arg(Arg::flags)));
+          send_to_path(call, own.copy.get(), judged.where, segments, static_cast<int>(call.arg(Arg::flags)));
       return call.still_held() ? Finish::answer(sent) : Finish::gone();
     }
-    if (copied != EPERM) return Finish::error(copied);
     Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, name);
     if (finish.kind != Finish::Kind::proceed) return finish;
   }
@@ -598,6 +620,7 @@ Finish listen_socket(Sandbox& sandbox, Held& call) {
   const int backlog = static_cast<int>(call.args[1]);
   UniqueFd socket;
   const int error = copy_descriptor(call, fd, socket);
+  if (can_borrow(call, error)) return borrow(fd);
   if (error == EPERM) {
     // No look at the socket, and the tree could exchange it anyway: only where any port may be bound.
     const Decision decision = decide_autobind(sandbox, call, AF_INET);

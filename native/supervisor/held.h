@@ -3,13 +3,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <sys/types.h>
 
 #include "../syscalls/table.h"
+#include "unique_fd.h"
 
 namespace holdfast {
 
 class Tree;
+
+// A copy of one of the caller's descriptors that the caller itself was made to send. `error`: a positive errno instead.
+struct Lent {
+  UniqueFd fd;
+  int error = 0;
+};
 
 class Held {
  public:
@@ -22,6 +30,7 @@ class Held {
   uint64_t cookie = 0;     // the notification's id
   int listener = -1;
   const Tree* tree = nullptr;
+  std::shared_ptr<const Lent> lent;  // trace engine; null if nothing was asked for yet
 
   bool has(Arg kind) const { return row->index(kind) >= 0; }
   // A register by what it is; 0 if the call has no such argument.

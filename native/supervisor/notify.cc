@@ -144,10 +144,12 @@ void Notifier::work() {
     begin_work_for(call.tid);
     if (call.still_held()) {
       if (request.data.arch == arch::kAuditArch && Tracer::is_injected(call, request.data.nr)) {
-        if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver)
-          hand_over(listener_, id, sandbox_.page.read_only_fd(), true);
-        else
+        if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver) {
+          const int fd = Tracer::to_hand_over(call.tid);
+          hand_over(listener_, id, fd >= 0 ? fd : sandbox_.page.read_only_fd(), true);
+        } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
+        }
       } else {
         const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
         call.row = row;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,14 +33,15 @@ namespace {
 struct Injected {
   int64_t number = -1;
   uint64_t args[6] = {};
+  UniqueFd hand_over;  // what it fetches, if not the page's descriptor
 };
 std::atomic<int> injections{0};
 std::mutex injected_guard;
 std::unordered_map<pid_t, Injected> injected;
 
-void expect_injected(pid_t tid, const Injected& call) {
+void expect_injected(pid_t tid, Injected call) {
   std::lock_guard<std::mutex> lock(injected_guard);
-  if (injected.insert_or_assign(tid, call).second) injections.fetch_add(1);
+  if (injected.insert_or_assign(tid, std::move(call)).second) injections.fetch_add(1);
 }
 
 void expect_nothing(pid_t tid) {
@@ -70,6 +72,12 @@ bool Tracer::is_injected(const Held& call, int number) {
   const auto expected = injected.find(call.tid);
   return expected != injected.end() && expected->second.number == number &&
          std::equal(std::begin(call.args), std::end(call.args), std::begin(expected->second.args));
+}
+
+int Tracer::to_hand_over(pid_t tid) {
+  std::lock_guard<std::mutex> lock(injected_guard);
+  const auto expected = injected.find(tid);
+  return expected == injected.end() ? -1 : expected->second.hand_over.get();
 }
 
 int Tracer::seize(pid_t tid) {
@@ -291,11 +299,24 @@ void Tracer::finish_task(Post post) {
 }
 
 void Tracer::on_seccomp_stop(Tracee& tracee) {
+  if (tracee.phase >= Phase::fetch_socket && tracee.phase <= Phase::close_socket) {
+    // Our own sendmsg. Any other call in its place comes from an instruction that was overwritten: an attack.
+    arch::Registers registers;
+    Held call;
+    call.tid = tracee.tid;
+    if (arch::get(tracee.tid, registers) != 0) return;
+    for (int i = 0; i < 6; i++) call.args[i] = arch::argument(registers, i);
+    if (tracee.phase == Phase::lend && is_injected(call, static_cast<int>(arch::number(registers))))
+      resume(tracee);
+    else
+      kill_group(tracee.group);
+    return;
+  }
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
   expect_nothing(tracee.tid);
   if (tracee.phase == Phase::again) {
-    // The held call again, now that the page is there. All signals were blocked, so nothing has come between; but its
+    // The held call again, now that what it needs is there. All signals were blocked, so nothing has come between; but its
     // instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
     request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
     tracee.phase = Phase::running;
@@ -304,6 +325,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
       return;
     }
     tracee.pending.reset();
+    if (number != tracee.number) tracee.lent.reset();
   }
   const Row* row = find_row(static_cast<int>(number));
   if (row == nullptr || !is_stopped(*row, tracee.registers)) {
@@ -325,6 +347,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   call.engine = Held::Engine::trace;
   call.tid = tracee.tid;
   call.tree = &sandbox_.tree;
+  call.lent = std::move(tracee.lent);
   for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
   submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
 }
@@ -371,17 +394,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
     page_mapped_.insert(tracee.group);
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
-    uint64_t all = ~uint64_t{0};
-    if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
-        request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
-      return;  // it died
-    tracee.phase = Phase::fetch_page;
-    arch::Registers changed = tracee.registers;
-    const Injected fetch = {__NR_openat, {kInjectedHandOver, 0, 0, 0, 0, 0}};
-    expect_injected(tracee.tid, fetch);
-    for (int i = 0; i < 6; i++) arch::set_argument(changed, i, fetch.args[i]);
-    if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
-    resume(tracee);
+    begin_injection(tracee, Phase::fetch_page, UniqueFd());
     return;
   }
   arch::Registers changed = tracee.registers;
@@ -396,20 +409,95 @@ void Tracer::apply_bounce(Tracee& tracee) {
     bounce.place(BouncePage::address(tracee.slot));
     sandbox_.page.fill(tracee.slot, bounce.bytes, bounce.size);
   }
+  if (bounce.lends) {
+    lend(tracee);
+    return;
+  }
   for (int i = 0; i < bounce.replaced; i++) {
     const Bounce::Replacement& with = bounce.replace[i];
     arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
   }
   if (bounce.number >= 0) {
     // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
-    Injected other = {bounce.number, {}};
+    Injected other = {bounce.number, {}, UniqueFd()};
     for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
-    expect_injected(tracee.tid, other);
+    expect_injected(tracee.tid, std::move(other));
     if (arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
   }
   if (arch::set(tracee.tid, changed) != 0) return;
   tracee.phase = Phase::in_call;
   resume(tracee);
+}
+
+// From an entry stop: the thread fetches a descriptor of ours in place of its own call.
+void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
+  uint64_t all = ~uint64_t{0};
+  if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
+      request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
+    return;  // it died
+  tracee.phase = phase;
+  arch::Registers changed = tracee.registers;
+  const uint64_t args[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
+  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
+  Injected fetch = {__NR_openat, {}, std::move(hand_over)};
+  std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
+  expect_injected(tracee.tid, std::move(fetch));
+  if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
+  resume(tracee);
+}
+
+// Where pidfd_getfd is not allowed: the thread itself sends its descriptor, on a socket that is made for this one message.
+// Who shares its table of descriptors can use the socket too; whatever arrives is then looked at, and acted on, as it is.
+void Tracer::lend(Tracee& tracee) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    const int error = errno;
+    stop_lending(tracee);
+    tracee.pending.reset();
+    arch::skip(tracee.tid, tracee.registers, -error);
+    resume(tracee);
+    return;
+  }
+  tracee.lending.reset(ends[0]);
+  begin_injection(tracee, Phase::fetch_socket, UniqueFd(ends[1]));
+}
+
+void Tracer::stop_lending(Tracee& tracee) {
+  tracee.lending.reset();
+  sandbox_.page.free_slot(tracee.slot);
+  tracee.slot = -1;
+}
+
+// What the thread has sent.
+void Tracer::take_lent(Tracee& tracee) {
+  if (tracee.lent->error == 0) {
+    tracee.lent->error = EPERM;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message = {};
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(tracee.lending.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
+      const cmsghdr* head = CMSG_FIRSTHDR(&message);
+      if (head != nullptr && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+          head->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+        tracee.lent->fd.reset(fd);
+        tracee.lent->error = 0;
+      }
+    }
+  }
+  stop_lending(tracee);
+  tracee.pending.reset();
+}
+
+// At an exit stop of ours: the thread makes its held call once more.
+void Tracer::call_held_again(Tracee& tracee) {
+  expect_nothing(tracee.tid);
+  arch::Registers original = tracee.registers;
+  arch::call_again(original, tracee.number);
+  tracee.phase = Phase::again;
+  if (arch::set(tracee.tid, original) == 0) resume(tracee);
 }
 
 void Tracer::on_syscall_stop(Tracee& tracee) {
@@ -429,7 +517,7 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
         abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
         return;
       }
-      tracee.page_fd = static_cast<int>(result);
+      tracee.handed_over = static_cast<int>(result);
       const uint64_t args[6] = {kBouncePageAddress, kBouncePageBytes, 1 /* PROT_READ */,
                                 0x100001 /* MAP_SHARED | MAP_FIXED_NOREPLACE */, static_cast<uint64_t>(result), 0};
       inject(tracee, Phase::map_page, __NR_mmap, args);
@@ -437,7 +525,7 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
     }
     case Phase::map_page: {
       // -EEXIST: a process that shares this address space (vfork) has it already. What stands there is looked at below.
-      const uint64_t args[6] = {static_cast<uint64_t>(tracee.page_fd), 0, 0, 0, 0, 0};
+      const uint64_t args[6] = {static_cast<uint64_t>(tracee.handed_over), 0, 0, 0, 0, 0};
       inject(tracee, Phase::close_page, __NR_close, args);
       return;
     }
@@ -447,13 +535,31 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
         return;
       }
       page_mapped_.insert(tracee.group);
-      expect_nothing(tracee.tid);
-      arch::Registers original = tracee.registers;
-      arch::call_again(original, tracee.number);
-      tracee.phase = Phase::again;
-      if (arch::set(tracee.tid, original) == 0) resume(tracee);
+      call_held_again(tracee);
       return;
     }
+    case Phase::fetch_socket: {
+      if (result < 0) {
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        return;
+      }
+      tracee.handed_over = static_cast<int>(result);
+      const uint64_t args[6] = {static_cast<uint64_t>(result), BouncePage::address(tracee.slot),
+                                MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0};
+      inject(tracee, Phase::lend, __NR_sendmsg, args);
+      return;
+    }
+    case Phase::lend: {
+      tracee.lent = std::make_shared<Lent>();
+      tracee.lent->error = result < 0 ? static_cast<int>(-result) : 0;
+      const uint64_t args[6] = {static_cast<uint64_t>(tracee.handed_over), 0, 0, 0, 0, 0};
+      inject(tracee, Phase::close_socket, __NR_close, args);
+      return;
+    }
+    case Phase::close_socket:
+      take_lent(tracee);
+      call_held_again(tracee);
+      return;
     default:
       resume(tracee);
   }
@@ -466,9 +572,9 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
   arch::Registers changed = tracee.registers;
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
   arch::call_again(changed, number);
-  Injected expected = {number, {}};
+  Injected expected = {number, {}, UniqueFd()};
   std::copy(std::begin(args), std::end(args), std::begin(expected.args));
-  expect_injected(tracee.tid, expected);
+  expect_injected(tracee.tid, std::move(expected));
   tracee.phase = phase;
   if (arch::set(tracee.tid, changed) == 0) resume(tracee);
 }
@@ -477,6 +583,7 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
 void Tracer::abandon_injection(Tracee& tracee, int error) {
   request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
   expect_nothing(tracee.tid);
+  stop_lending(tracee);
   tracee.pending.reset();
   tracee.phase = Phase::running;
   arch::Registers original = tracee.registers;
@@ -552,8 +659,8 @@ void Tracer::on_exec(pid_t tid) {
   }
   tracee->group = tid;
   expect_nothing(tid);
-  sandbox_.page.free_slot(tracee->slot);
-  tracee->slot = -1;
+  stop_lending(*tracee);
+  tracee->lent.reset();
   tracee->pending.reset();
   page_mapped_.erase(tid);
   tracee->phase = Phase::verifying;

@@ -36,7 +36,9 @@ class Tracer {
 
   // For notification workers: whether this is the very call that the thread is being made to make just now.
   static bool is_injected(const Held& call, int number);
-  static constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches the page's descriptor
+  static constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches a descriptor of ours,
+  // which is this one, or -1 for the page's.
+  static int to_hand_over(pid_t tid);
 
   enum class Task : uint8_t { decide, verify_exec, store_result };
 
@@ -49,7 +51,10 @@ class Tracer {
     fetch_page,    // injected calls: the page's descriptor is handed over,
     map_page,      // mapped,
     close_page,    // and closed
-    again,         // the page is there; the held call is about to be made again
+    fetch_socket,  // or a socket of ours is handed over,
+    lend,          // the thread sends one of its descriptors to us,
+    close_socket,  // and closes the socket
+    again,         // that is done; the held call is about to be made again
     verifying,     // stopped after an exec; a worker compares
   };
 
@@ -63,9 +68,11 @@ class Tracer {
     std::unique_ptr<Bounce> pending;       // to be applied, or being verified
     std::unique_ptr<ExecApproval> exec;
     int slot = -1;
-    int page_fd = -1;                      // the tracee's number of it
+    int handed_over = -1;                  // the tracee's number of the page's descriptor, or of the socket
+    UniqueFd lending;                      // our end of that socket
+    std::shared_ptr<Lent> lent;
     uint64_t signal_mask = 0;              // its own, while an injection blocks all
-    bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_page; }
+    bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
   };
 
   struct Post {
@@ -86,6 +93,11 @@ class Tracer {
   void adopt(pid_t tid, pid_t parent_group);
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
+  void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
+  void lend(Tracee&);
+  void take_lent(Tracee&);
+  void stop_lending(Tracee&);
+  void call_held_again(Tracee&);
   void leave_call(Tracee&);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
   void abandon_injection(Tracee&, int error);
