@@ -48,8 +48,6 @@ export class Supervision {
   #corrupt = false;
   /** The signal that was sent last. */
   #killed = 0;
-  /** Signals from before the start. */
-  readonly #early: number[] = [];
 
   constructor(spawn: Spawn, hooks: HookRegistry, listener: SupervisionListener) {
     this.#spawn = spawn;
@@ -92,13 +90,6 @@ export class Supervision {
     if (this.pid === undefined || this.#state === 'failed' || this.#state === 'exited') return false;
     if (signal === 0) return true;
     this.#killed = signal;
-    // The supervisor hears of nothing else before it has the configuration.
-    if (!this.#hooks.sent) this.#early.push(signal);
-    else return this.#sendSignal(signal);
-    return true;
-  }
-
-  #sendSignal(signal: number): boolean {
     // SIGKILL is for the whole tree, also where descendants may outlive the command.
     return (signal === SIGKILL ? this.#channel?.killAll() : this.#channel?.kill(signal)) ?? false;
   }
@@ -149,7 +140,6 @@ export class Supervision {
     const errno = channel.start(config);
     // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
     if (errno !== 0) this.inner?.kill('SIGKILL');
-    for (const signal of this.#early) this.#sendSignal(signal);
   }
 
   #failSoon(error: Error, errno: number, alone: boolean): void {
