@@ -101,7 +101,16 @@ describe("descendants: 'wait'", () => {
     // kill() is for the command, which has ended: the tree is ended by whoever knows its members.
     const [daemon] = descendantsOf(process.pid).filter((pid) => parentOf(pid) !== process.pid);
     expect(daemon).toBeGreaterThan(1);
-    for (const pid of descendantsOf(process.pid)) if (parentOf(pid) !== process.pid) process.kill(pid, 'SIGKILL');
+    const killing = setInterval(() => {
+      for (const pid of descendantsOf(process.pid)) {
+        try {
+          if (parentOf(pid) !== process.pid) process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended by itself.
+        }
+      }
+    }, 20);
+    close.finally(() => clearInterval(killing)).catch(() => {});
     expect(await close).toEqual([3, null]);
   });
 

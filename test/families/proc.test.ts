@@ -96,7 +96,7 @@ describe('a process itself', () => {
   test('reads what it reads without the sandbox', async () => {
     const script = `
 import os, re
-for name in ('cmdline', 'comm', 'environ', 'limits', 'cgroup', 'mounts', 'mountinfo', 'oom_score_adj', 'personality', 'loginuid', 'uid_map', 'setgroups', 'autogroup', 'coredump_filter', 'statm', 'stat', 'status', 'maps', 'smaps', 'io', 'auxv', 'sched', 'wchan', 'syscall', 'stack', 'timers', 'net/unix', 'net/tcp'):
+for name in ('cmdline', 'comm', 'environ', 'limits', 'cgroup', 'mounts', 'mountinfo', 'oom_score_adj', 'personality', 'loginuid', 'uid_map', 'setgroups', 'autogroup', 'coredump_filter', 'statm', 'stat', 'status', 'maps', 'smaps', 'io', 'auxv', 'sched', 'wchan', 'syscall', 'timers', 'net/unix', 'net/tcp'):
     for where in ('/proc/self', '/proc/thread-self', f'/proc/{os.getpid()}', f'/proc/self/task/{os.getpid()}'):
         try:
             data = open(f'{where}/{name}', 'rb').read()
@@ -139,7 +139,7 @@ found = []; threads = [threading.Thread(target=look, args=(found,)) for _ in ran
   test('sees its descendants and its ancestors in the tree', async () => {
     const script = `
       sh -c 'read -r x' < /dev/zero > /dev/null & child=$!
-      cat /proc/$child/comm; tr '\\0' ' ' < /proc/$child/cmdline; echo; cut -d' ' -f4 /proc/$child/stat | grep -cx $$; ls /proc/$child/task | grep -cx $child
+      until [ "$(cat /proc/$child/comm)" = sh ]; do sleep 0.01; done; tr '\\0' ' ' < /proc/$child/cmdline; echo; cut -d' ' -f4 /proc/$child/stat | grep -cx $$; ls /proc/$child/task | grep -cx $child
       kill $child; sh -c 'cat /proc/$PPID/comm'; ls -d /proc/$$ | wc -l; ps -o pid= -p $$ | wc -l`;
     const bare = await runBare('bash', ['-c', script], { env });
     const held = await runSandboxed('bash', ['-c', script], { env, policy });

@@ -14,8 +14,17 @@ const engines: [string, Start][] = [
   ['held', (script) => spawnSandboxed('bash', ['-c', script], { policy }) as never],
 ];
 
-/** Of a process that computes or sleeps, but is not stopped: by us it may look like a tracing stop for a moment. */
-const stopped = (pid: number) => ['T', 't'].includes(stateOf(pid));
+/** A traced process may look stopped for a moment: only what lasts is a stop. */
+async function untilStopped(...pids: number[]): Promise<void> {
+  let polls = 0;
+  await until(
+    () => {
+      polls = pids.every((pid) => ['T', 't'].includes(stateOf(pid))) ? polls + 1 : 0;
+      return polls > 20;
+    },
+    () => `${pids} are stopped; they are ${pids.map(stateOf)}`,
+  );
+}
 
 test.each(engines)('SIGSTOP stops the command, SIGCONT lets it go on (%s)', async (_, start) => {
   const child = start('i=0; while :; do i=$((i + 1)); [ $((i % 2000)) = 0 ] && echo $i; done');
@@ -25,7 +34,7 @@ test.each(engines)('SIGSTOP stops the command, SIGCONT lets it go on (%s)', asyn
     last = Date.now();
   });
   child.kill('SIGSTOP');
-  await until(() => stopped(child.pid ?? 0), 'it is stopped');
+  await untilStopped(child.pid ?? 0);
   await sleep(100);
   const quietSince = last;
   await sleep(200);
@@ -37,13 +46,15 @@ test.each(engines)('SIGSTOP stops the command, SIGCONT lets it go on (%s)', asyn
 });
 
 test.each(engines)('a stopped command is ended by SIGKILL, and by SIGTERM once it goes on (%s)', async (_, start) => {
-  const killed = start('kill -STOP $$; echo not yet');
-  await until(() => stopped(killed.pid ?? 0), 'it is stopped');
+  const killed = start('echo ready; kill -STOP $$; echo not yet');
+  await event(killed.stdout, 'data');
+  await untilStopped(killed.pid ?? 0);
   killed.kill('SIGKILL');
   expect(await event(killed, 'close')).toEqual([null, 'SIGKILL']);
 
-  const ended = start('kill -STOP $$; echo not yet');
-  await until(() => stopped(ended.pid ?? 0), 'it is stopped');
+  const ended = start('echo ready; kill -STOP $$; echo not yet');
+  await event(ended.stdout, 'data');
+  await untilStopped(ended.pid ?? 0);
   const output = textOf(ended.stdout);
   ended.kill('SIGTERM');
   await sleep(100);
@@ -92,11 +103,11 @@ os.kill(pid, signal.SIGTERM); show('ended', os.waitpid(pid, 0))
 test('a whole tree of stopped processes goes on, or dies', async () => {
   const child = spawnSandboxed(program('life_tree'), ['pause'], { policy });
   const tree = await treeFrom(child.stdout);
-  expect(stopped(tree.get('stopped')?.pid ?? 0)).toBe(true);
+  await untilStopped(tree.get('stopped')?.pid ?? 0);
   for (const { pid } of tree.values()) process.kill(pid, 'SIGSTOP');
-  await until(() => [...tree.values()].every(({ pid }) => stopped(pid)), 'all are stopped');
+  await untilStopped(...[...tree.values()].map(({ pid }) => pid));
   for (const { pid } of tree.values()) process.kill(pid, 'SIGCONT');
-  await until(() => !stopped(child.pid ?? 0), 'the command goes on');
+  await until(() => !['T', 't'].includes(stateOf(child.pid ?? 0)), 'the command goes on');
   for (const { pid } of tree.values()) process.kill(pid, 'SIGSTOP');
   const closed = event(child, 'close');
   child.kill('SIGKILL');
@@ -124,7 +135,7 @@ while True:
   child.stdin.write('\n');
   await until(() => answers === 'True\n', 'an answer');
   child.kill('SIGSTOP');
-  await until(() => stopped(child.pid ?? 0), 'it is stopped');
+  await untilStopped(child.pid ?? 0);
   child.stdin.write('\n');
   await sleep(500);
   expect(answers).toBe('True\n');
