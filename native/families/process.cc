@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,6 +241,17 @@ Finish prctl_option(Sandbox& sandbox, Held& call) {
 // F_SETOWN: who gets SIGIO, or what F_SETSIG chose instead. Only the caller itself, or a group that a process of the
 // tree has made and leads: one that came from outside has members there.
 Finish set_owner(Sandbox& sandbox, Held& call) {
+  if (static_cast<int>(call.arg(Arg::command)) == F_SETFL) {
+    // Of a terminal it also makes the foreground group the owner, and of other devices the caller, which would be us.
+    UniqueFd copy;
+    if (const int error = copy_descriptor(call, call.fd(Arg::fd), copy); error != 0) return Finish::error(error);
+    struct stat status;
+    if (fstat(copy.get(), &status) != 0 || S_ISCHR(status.st_mode)) {
+      report(sandbox, call, EPERM, "signals of a device to whoever is in its foreground");
+      return Finish::error(EPERM);
+    }
+    return Finish::answer(fcntl(copy.get(), F_SETFL, static_cast<int>(call.args[2])) == 0 ? 0 : -errno);
+  }
   if (static_cast<int>(call.arg(Arg::command)) == F_SETOWN) {
     const int owner = static_cast<int>(call.arg(Arg::pid));
     if (owner == 0 || owner == call.tgid()) return Finish::proceed();

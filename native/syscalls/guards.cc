@@ -183,9 +183,10 @@ constexpr Condition kClockOfKind[] = {argument(0, Relation::one_of, kClockOfDesc
 constexpr Condition kClockOfSelf[] = {argument(0, Relation::one_of, kClockOfCaller)};
 constexpr Alternative kClockOwn[] = {kClockOfMachine, kClockOfKind, kClockOfSelf};
 
-// All of fcntl(2) up to Linux 6.18 but F_SETOWN (8) and F_SETOWN_EX (15), which name who gets a signal.
+// All of fcntl(2) up to Linux 6.18 but F_SETOWN (8) and F_SETOWN_EX (15), which name who gets a signal, and F_SETFL (4)
+// with O_ASYNC: of a terminal it makes the foreground process group the one that does.
 constexpr uint32_t kFcntlCommands[] = {
-    0,    1,    2,    3,    4,           // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL
+    0,    1,    2,    3,                 // F_DUPFD, F_GETFD, F_SETFD, F_GETFL
     5,    6,    7,                       // F_GETLK, F_SETLK, F_SETLKW
     9,    10,   11,   16,   17,          // F_GETOWN, F_SETSIG, F_GETSIG, F_GETOWN_EX, F_GETOWNER_UIDS
     36,   37,   38,                      // F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW
@@ -194,11 +195,14 @@ constexpr uint32_t kFcntlCommands[] = {
     1035, 1036, 1037, 1038,              // F_{GET,SET}_RW_HINT, F_{GET,SET}_FILE_RW_HINT
 };
 constexpr Condition kFcntl[] = {argument(1, Relation::one_of, kFcntlCommands)};
-constexpr Alternative kFcntlHarmless[] = {kFcntl};
+constexpr uint32_t kFcntlSetFlags[] = {4};
+constexpr Condition kFcntlNotAsync[] = {argument(1, Relation::one_of, kFcntlSetFlags),
+                                        argument(2, Relation::one_of, kZero, 0x2000 /* O_ASYNC */)};
+constexpr Alternative kFcntlHarmless[] = {kFcntl, kFcntlNotAsync};
 
-// Not here on purpose: TIOCSTI and TIOCLINUX (type for the user), TIOCCONS, TIOCSETD, TIOCSIG, FIOSETOWN and SIOCSPGRP
-// (name who gets a signal), FS_IOC_SETFLAGS (works on a descriptor open for reading), SIOCUNIXFILE and the queries of a
-// pidfd or a namespace (open something), and every device's own.
+// Not here on purpose: TIOCSTI and TIOCLINUX (type for the user), TIOCCONS, TIOCSETD, TIOCSIG, FIOSETOWN, SIOCSPGRP and
+// FIOASYNC (name who gets a signal), FS_IOC_SETFLAGS (works on a descriptor open for reading), SIOCUNIXFILE and the
+// queries of a pidfd or a namespace (open something), and every device's own.
 constexpr uint32_t kIoctlCommands[] = {
     0x2,                                         // FIGETBSZ
     0x1260,     0x1268,     0x127b,              // BLKGETSIZE, BLKSSZGET, BLKPBSZGET
@@ -216,7 +220,7 @@ constexpr uint32_t kIoctlCommands[] = {
     0x5424,     0x5425,                          // TIOCGETD, TCSBRKP
     0x5427,     0x5428,     0x5429,              // TIOCSBRK, TIOCCBRK, TIOCGSID
     0x5441,                                      // TIOCGPTPEER: the other end of the same pty
-    0x5450,     0x5451,     0x5452,              // FIONCLEX, FIOCLEX, FIOASYNC
+    0x5450,     0x5451,                          // FIONCLEX, FIOCLEX
     0x5456,                                      // TIOCGLCKTRMIOS
     0x545d,     0x5460,                          // TIOCGICOUNT, FIOQSIZE
     0x8903,     0x8904,     0x8905,     0x8906, 0x8907,  // FIOGETOWN, SIOCGPGRP, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS

@@ -282,6 +282,8 @@ void descriptor_guards() {
     passes("fcntl", {{3, command | kJunk}});
   }
   for (uint64_t command : Values{F_SETOWN, F_SETOWN_EX, 1039, 4096, kJunk | F_SETOWN}) held("fcntl", {{3, command, 1}});
+  passes("fcntl", {{3, F_SETFL, kJunk | O_NONBLOCK}});
+  held("fcntl", {{3, F_SETFL, O_NONBLOCK | O_ASYNC}});
   for (uint64_t command : Values{TCGETS, TCSETSW, TIOCGWINSZ, TIOCSPGRP, TIOCGPTN, TIOCSPTLCK, FIONREAD, FIONBIO,
                                  FIOCLEX, 0x802c542a, 0x40049409, 0xc020660b}) {
     passes("ioctl", {{0, command}});
