@@ -368,6 +368,12 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   return refuse(sandbox, call, facts, EACCES, "", "nothing allows it");
 }
 
+bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {
+  if (anybody_wants(sandbox.config, facts)) return false;
+  const Judgement judgement = judge(sandbox, call, facts);
+  return !judgement.denied && judgement.allowed;
+}
+
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
   Refusal refusal;
   refusal.syscall = call.row->name;

@@ -53,6 +53,9 @@ struct Decision {
 // Rules on /proc/self and /proc/thread-self hold for the caller's own numbers. Without an event no hook is asked.
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts);
 
+// Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
+bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
+
 // A refusal that no rule made: what is never allowed, an object that is not there for the tree, a read that failed.
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path = {});
 

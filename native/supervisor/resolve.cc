@@ -36,20 +36,6 @@ bool is_our_own_trouble(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
 }
 
-// Absolute, and every part of it a name: if no link is on its way, it is the canonical name itself.
-bool is_plain(std::string_view text) {
-  if (text.empty() || text[0] != '/') return false;
-  if (text.size() == 1) return true;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = text.find('/', at + 1);
-    if (end == text.npos) end = text.size();
-    const std::string_view part = text.substr(at + 1, end - at - 1);
-    if (part.empty() || part == "." || part == "..") return false;
-    at = end;
-  }
-  return true;
-}
-
 // One path on its way through the kernel.
 class Resolution {
  public:
@@ -138,8 +124,8 @@ int Resolution::run(char* text, size_t size) {
 constexpr int kNoName = 0x10000;
 int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out) {
   // To ask for a name costs as much as the walk, so that is saved where the walk itself can tell.
-  if (absolute() && how_ == 0 && is_plain(name)) {
-    const int fd = pin(-1, text, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  if (how_ == 0 && is_plain(sandbox_, name)) {
+    const int fd = open_plain(text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
     if (fd >= 0) {
       out.reset(fd);
       out_.path = name;
@@ -316,6 +302,24 @@ int canonical_name(int fd, std::string& out) {
   if (ends_with_deleted(out) && !out.starts_with("/memfd:") && !is_really_named(fd, out))
     out.resize(out.size() - std::strlen(" (deleted)"));
   return 0;
+}
+
+bool is_plain(const Sandbox& sandbox, std::string_view text) {
+  if (!have_openat2 || text.empty() || text[0] != '/') return false;
+  for (size_t at = 0; at < text.size() && text.size() > 1;) {
+    size_t end = text.find('/', at + 1);
+    if (end == text.npos) end = text.size();
+    const std::string_view part = text.substr(at + 1, end - at - 1);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end;
+  }
+  return !below_proc_mount(sandbox.config, text);
+}
+
+int open_plain(const char* name, int flags) {
+  const open_how request = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  const long fd = ::syscall(SYS_openat2, -1, name, &request, sizeof request);
+  return fd < 0 ? -errno : static_cast<int>(fd);
 }
 
 int reopen(int pinned, int flags) {

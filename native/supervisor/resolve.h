@@ -64,6 +64,11 @@ int self_fd_directory();
 // Opens a pinned O_PATH object anew with real flags. Descriptor or -errno.
 int reopen(int pinned, int flags);
 
+// Absolute, outside of every procfs, and every part of it a name: the canonical name, if no link is on its way.
+bool is_plain(const Sandbox& sandbox, std::string_view text);
+// Opens a plain name for itself: descriptor or -errno, ELOOP if a link is on its way.
+int open_plain(const char* name, int flags);
+
 // Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
 struct FdName {
   explicit FdName(int fd);
