@@ -29,9 +29,8 @@ const hooked = (name, title, call, count, asked) => ({
     holdfast: () => sandboxedLoop(call, file, count, asked),
   },
   compare: [
-    { of: 'holdfast', to: ['answer floor', 'round trip'], goal: 2 },
-    { of: 'holdfast', to: ['perform floor', 'round trip'] },
-    { of: 'holdfast', to: 'round trip' },
+    { of: 'holdfast', to: ['perform floor', 'round trip'], goal: 2 },
+    { of: 'holdfast', to: ['answer floor', 'round trip'] },
   ],
 });
 
