@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
 // Whatever looks into another process's descriptors, or acts on them. The twins need pidfd_getfd themselves.
-const files = ['families/network', 'families/signals', 'boundary/toctou-unix', 'boundary/fd-swap'];
+const files = ['families/network', 'families/signals', 'families/files', 'boundary/toctou-unix', 'boundary/fd-swap'];
 
 test('sockets and signals work where a container forbids pidfd_getfd', { timeout: 240_000 }, async () => {
   const args = [process.execPath, vitest, 'run', '--config', 'test/vitest.config.ts', '--maxWorkers', '1'];
