@@ -475,7 +475,7 @@ void Tracer::take_lent(Tracee& tracee) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     msghdr message = {};
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_LEN(sizeof(int));  // the padding would have room for a second one, which nobody closes
     if (recvmsg(tracee.lending.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
       const cmsghdr* head = CMSG_FIRSTHDR(&message);
       if (head != nullptr && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
