@@ -244,7 +244,9 @@ Finish set_owner(Sandbox& sandbox, Held& call) {
   if (static_cast<int>(call.arg(Arg::command)) == F_SETFL) {
     // Of a terminal it also makes the foreground group the owner, and of other devices the caller, which would be us.
     UniqueFd copy;
-    if (const int error = copy_descriptor(call, call.fd(Arg::fd), copy); error != 0) return Finish::error(error);
+    const int error = copy_descriptor(call, call.fd(Arg::fd), copy);
+    if (can_borrow(call, error)) return borrow(call.fd(Arg::fd));
+    if (error != 0) return Finish::error(error);
     struct stat status;
     if (fstat(copy.get(), &status) != 0 || S_ISCHR(status.st_mode)) {
       report(sandbox, call, EPERM, "signals of a device to whoever is in its foreground");
