@@ -129,9 +129,10 @@ export class SandboxedProcess<
     this.#supervision.unref();
   }
 
-  /** Kills the command, and so the tree, if it was not killed already. */
+  /** Kills the command, and so the tree, if it was not killed already; after its end, what it has left behind. */
   [Symbol.dispose](): void {
-    if (!this.killed) this.kill();
+    if (this.exitCode !== null || this.signalCode !== null) this.kill('SIGKILL');
+    else if (!this.killed) this.kill();
   }
 
   /** As in Node, an `error` that nobody listens to is thrown. */

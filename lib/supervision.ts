@@ -87,7 +87,12 @@ export class Supervision {
 
   /** False if there is nothing left to be killed. Signal 0 asks only that. */
   kill(signal: number): boolean {
-    if (this.pid === undefined || this.#state === 'failed' || this.#state === 'exited') return false;
+    if (this.pid === undefined || this.#state === 'failed') return false;
+    if (this.#state === 'exited') {
+      // What the command has left behind is still there, and nobody but us knows it.
+      const lives = this.#spawn.waitForTree && !this.#treeEmpty;
+      return lives && signal === SIGKILL && (this.#channel?.killAll() ?? false);
+    }
     if (signal === 0) return true;
     this.#killed = signal;
     // SIGKILL is for the whole tree, also where descendants may outlive the command.

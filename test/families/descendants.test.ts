@@ -114,6 +114,22 @@ describe("descendants: 'wait'", () => {
     expect(await close).toEqual([3, null]);
   });
 
+  test.each(['kill', 'dispose'] as const)('%s ends what is left, also when the command has ended', async (how) => {
+    const child = spawnSandboxed(program('life_tree'), ['exit', '0'], { policy, descendants: 'wait' });
+    const exited = event(child, 'exit');
+    const tree = await treeFrom(child.stdout);
+    await exited;
+    tree.delete('command');
+    expect([...tree.values()].filter(alive)).toHaveLength(tree.size);
+    expect([child.kill(), child.kill(0)]).toEqual([false, false]);
+    const closed = event(child, 'close');
+    if (how === 'kill') expect(child.kill('SIGKILL')).toBe(true);
+    else child[Symbol.dispose]();
+    expect(await closed).toEqual([0, null]);
+    expect([...tree.values()].filter(alive)).toEqual([]);
+    expect(child.kill('SIGKILL')).toBe(false);
+  });
+
   test('close comes when the last of them has ended', async () => {
     const folder = temporaryFolder('daemon');
     const script = `for i in 1 2 3; do (setsid sh -c "sleep 0.$i; echo $i >> ${folder}/ended" > /dev/null 2>&1 &); done; exit 6`;
