@@ -69,7 +69,8 @@ describe('every way to execute', () => {
       expect(stdout).toMatch(/^leader yes\n0 \[.*show\]\n1 \[one\]\n2 \[two words\]\n3 \[\]\nSHOWN=yes\n$/);
       expect(code).toBe(33);
       await same(folder, exec, [how, join(folder, 'script'), 'argument']);
-      await same(folder, exec, [how, join(folder, 'nosuch')]);
+      // Of many threads that fail, each says so as often as it can before the first ends them all.
+      if (how !== 'many-threads') await same(folder, exec, [how, join(folder, 'nosuch')]);
     },
   );
 
