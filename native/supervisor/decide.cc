@@ -168,12 +168,18 @@ void write_hooks(FieldWriter& writer, const Config& config, const Facts& facts) 
 // ---- What hooks and violations say -------------------------------------------------------------------------------
 
 // What the caller runs. Empty if it cannot be read, or if the number may be another's by now.
-std::string executable_of(const Held& call) {
+std::string executable_of(Sandbox& sandbox, const Held& call) {
+  const pid_t group = call.tgid();
+  std::string program;
+  uint64_t look;
+  if (sandbox.tree.program_of(group, program, look)) return program;
   char link[40], target[PATH_MAX];
   snprintf(link, sizeof link, "/proc/%d/exe", static_cast<int>(call.tid));
   const ssize_t length = readlink(link, target, sizeof target);
   if (length <= 0 || !call.still_held()) return {};
-  return {target, static_cast<size_t>(length)};
+  program.assign(target, static_cast<size_t>(length));
+  sandbox.tree.remember_program(group, program, look);
+  return program;
 }
 
 void write_caller(FieldWriter& writer, const Held& call, const char* syscall, std::string_view executable) {
@@ -240,7 +246,7 @@ struct Refusal {
 };
 
 void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) {
-  const std::string executable = executable_of(call);
+  const std::string executable = executable_of(sandbox, call);
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
   // Names may be longer than any record: then the event comes without them.
   for (const bool with_names : {true, false}) {
@@ -301,7 +307,7 @@ bool valid_redirect(Event event, const std::string& data) {
 
 // Asks. False: no opinion, the allow rules decide.
 bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) {
-  const std::string executable = executable_of(call);
+  const std::string executable = executable_of(sandbox, call);
   if (sandbox.tree.size() > 1) pass_turn();  // a hook takes its time
   Channel::Answer answer = sandbox.channel.ask(call, [&](FieldWriter& writer) {
     write_hooks(writer, sandbox.config, facts);

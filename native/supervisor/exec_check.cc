@@ -12,6 +12,7 @@
 #include <string>
 
 #include "decide.h"
+#include "tree.h"
 #include "unique_fd.h"
 
 namespace holdfast {
@@ -72,6 +73,7 @@ bool mismatch(Sandbox& sandbox, const Held& call, const ExecApproval& approved, 
 }  // namespace
 
 bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack, uint64_t start) {
+  sandbox.tree.forget_program(call.tid);  // an exec leaves one thread, which leads its group
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/exe", call.tid);
   UniqueFd image(open(name, O_PATH | O_CLOEXEC));

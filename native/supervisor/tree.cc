@@ -37,11 +37,37 @@ size_t Tree::size() const {
 void Tree::add(pid_t tid, pid_t group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   group_[tid] = group;
+  if (tid == group) forget(group);
 }
 
 void Tree::remove(pid_t tid) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   group_.erase(tid);
+  forget(tid);
+}
+
+bool Tree::program_of(pid_t group, std::string& out, uint64_t& look) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  look = programs_forgotten_;
+  const auto at = program_.find(group);
+  if (at == program_.end()) return false;
+  out = at->second;
+  return true;
+}
+
+void Tree::remember_program(pid_t group, const std::string& program, uint64_t look) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  if (look == programs_forgotten_ && group_.count(group) != 0) program_[group] = program;
+}
+
+void Tree::forget_program(pid_t group) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  forget(group);
+}
+
+void Tree::forget(pid_t group) {
+  program_.erase(group);
+  programs_forgotten_++;
 }
 
 }  // namespace holdfast

@@ -4,8 +4,10 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <shared_mutex>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -13,11 +15,17 @@ namespace holdfast {
 
 class Tree {
  public:
-  bool contains(pid_t tid) const;       // a thread (or process) of the tree that is not reaped
-  pid_t group_of(pid_t tid) const;      // its thread group, or 0
-  std::vector<pid_t> groups() const;    // process ids of the tree
+  bool contains(pid_t tid) const;     // a thread (or process) of the tree that is not reaped
+  pid_t group_of(pid_t tid) const;    // its thread group, or 0
+  std::vector<pid_t> groups() const;  // process ids of the tree
   std::vector<pid_t> threads() const;
-  size_t size() const;                  // threads
+  size_t size() const;  // threads
+
+  // What a process runs: remembered from one look into /proc until it executes something else or ends. A look that
+  // began before that is not remembered: `look` says when it began. False: look, and remember.
+  bool program_of(pid_t group, std::string& out, uint64_t& look) const;
+  void remember_program(pid_t group, const std::string& program, uint64_t look);
+  void forget_program(pid_t group);
 
   // Runs `act` while nothing of the tree is reaped: a number that is in the tree then cannot become somebody else's.
   // `act` must not block.
@@ -37,10 +45,14 @@ class Tree {
   std::mutex& reaping() const { return reaping_; }
 
  private:
+  void forget(pid_t group);
+
   std::atomic<bool> doomed_{false};
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;
   std::unordered_map<pid_t, pid_t> group_;
+  std::unordered_map<pid_t, std::string> program_;  // by thread group
+  uint64_t programs_forgotten_ = 0;
 };
 
 }  // namespace holdfast
