@@ -50,6 +50,15 @@ bool is_directory(const Resolved& at) {
   return at.object && ::fstat(at.object.get(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+constexpr std::string_view kRuledBelow = "a rule speaks of something below this directory";
+
+// What stands under the name just now. 0, EISDIR, or why it cannot be seen.
+int is_no_directory(const Resolved& at) {
+  struct stat st;
+  if (::fstatat(at.parent.get(), at.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  return S_ISDIR(st.st_mode) ? EISDIR : 0;
+}
+
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
 bool would_carry_ruled_names(const Sandbox& sandbox, const Resolved& moved, const Resolved& other) {
   return is_directory(moved) &&
@@ -90,11 +99,23 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
     if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
       return forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path);
     if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
-      return forbidden(sandbox, call, EACCES, "a rule speaks of something below this directory", from.path);
+      return forbidden(sandbox, call, EACCES, kRuledBelow, from.path);
+  }
+  const auto rename = [&] {
+    return result_of(call, ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
+                                     last_component(to).c_str(), flags));
+  };
+  const bool both_names = from.last == Last::name && to.last == Last::name;  // the kernel refuses the others
+  if (both_names && (sandbox.config.rules.has_rule_below(from.path) || sandbox.config.rules.has_rule_below(to.path))) {
+    // No directory was moved when it was judged; another thread may have put one there since.
+    const ChangesNamesAlone changes;
+    const int error = is_no_directory(from);
+    if (const int other = error == 0 && exchange ? is_no_directory(to) : error; other != 0)
+      return other == EISDIR ? forbidden(sandbox, call, EACCES, kRuledBelow, from.path) : failed(call, other);
+    return rename();
   }
   const ChangesNames changes;
-  return result_of(call, ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
-                                   last_component(to).c_str(), flags));
+  return rename();
 }
 
 Finish link_path(Sandbox& sandbox, Held& call) {

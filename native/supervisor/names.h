@@ -18,6 +18,12 @@ class ChangesNames {
   std::shared_lock<std::shared_timed_mutex> lock_{names_guard};
 };
 
+// Around one that is judged by what stands under a name just now: nothing else is renamed or removed meanwhile.
+class ChangesNamesAlone {
+ private:
+  std::unique_lock<std::shared_timed_mutex> lock_{names_guard};
+};
+
 // While it lives and `held`, the tree renames and removes nothing. It is not held if a change takes long.
 class NamesStandStill {
  public:
