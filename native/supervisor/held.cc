@@ -67,9 +67,11 @@ ssize_t Held::read_string(uint64_t address, char* to, size_t capacity) const {
 pid_t Held::tgid() const { return tree->group_of(tid); }
 
 bool Held::still_held() const {
-  if (this_worker().caller_died.load(std::memory_order_relaxed)) return false;
+  if (this_worker().dead.load(std::memory_order_relaxed) == tid) return false;
   if (engine == Engine::trace) return true;
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie) == 0;
+  int valid;
+  while ((valid = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie)) != 0 && errno == EINTR) continue;
+  return valid == 0;
 }
 
 bool Held::must_end() const {

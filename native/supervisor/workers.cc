@@ -48,22 +48,22 @@ void release_this_worker() {
 
 void begin_work_for(pid_t tid) {
   Worker& worker = this_worker();
-  worker.caller_died.store(false, std::memory_order_relaxed);
+  worker.dead.store(0, std::memory_order_relaxed);
   worker.caller.store(tid, std::memory_order_seq_cst);
 }
 
 void end_work() {
   Worker& worker = this_worker();
   worker.caller.store(0, std::memory_order_seq_cst);
-  if (worker.caller_died.exchange(false, std::memory_order_seq_cst)) wake_tracer();
+  if (worker.dead.exchange(0, std::memory_order_seq_cst) != 0) wake_tracer();
 }
 
 bool somebody_works_for_dead(pid_t tid) {
   bool found = false;
   for (Worker* worker = list.load(std::memory_order_acquire); worker != nullptr; worker = worker->next) {
     if (worker->caller.load(std::memory_order_seq_cst) != tid) continue;
-    worker->caller_died.store(true, std::memory_order_seq_cst);
-    // It may have ended its work before it could see the flag.
+    worker->dead.store(tid, std::memory_order_seq_cst);
+    // It may have ended its work before it could see that.
     if (worker->caller.load(std::memory_order_seq_cst) == tid) found = true;
   }
   return found;

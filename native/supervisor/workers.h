@@ -10,7 +10,9 @@ namespace holdfast {
 
 struct Worker {
   std::atomic<pid_t> caller{0};
-  std::atomic<bool> caller_died{false};
+  // The caller that has died and that the tracer waits to reap. A number and not a flag: the tracer may set it a moment
+  // late, when the worker works for another caller already, who lives.
+  std::atomic<pid_t> dead{0};
   Worker* next = nullptr;
 };
 
