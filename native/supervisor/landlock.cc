@@ -34,13 +34,15 @@ uint64_t all_rights(long abi) {
 
 }  // namespace
 
-int confine_by_landlock() {
+int confine_by_landlock(bool& confined) {
+  confined = false;
   const long abi = syscall(kCreateRuleset, nullptr, 0, kVersionFlag);
   if (abi < 1) return 0;  // not built in, or switched off
   RulesetAttributes attributes = {all_rights(abi), 0, abi >= 6 ? kScopeSignal : 0};
   const size_t size = abi >= 6 ? sizeof attributes : sizeof attributes.handled_access_fs;
   const int ruleset = static_cast<int>(syscall(kCreateRuleset, &attributes, size, 0));
   if (ruleset < 0) return errno;
+  confined = true;
   const int root = open("/", O_PATH | O_CLOEXEC);
   int error = root < 0 ? errno : 0;
   const PathBeneath rule = {kExecute | kReadFile, root};  // an exec opens its file for reading too

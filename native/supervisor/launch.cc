@@ -134,14 +134,20 @@ void drop_capabilities(uint64_t kept) {
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);
   }
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  sigset_t unblocked;
+  sigemptyset(&unblocked);
+  sigprocmask(SIG_SETMASK, &unblocked, nullptr);
 
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(area, Stage::no_new_privs, errno);
   drop_capabilities(0);
 
-  if (const int error = confine_by_landlock()) fail(area, Stage::landlock, error);
+  bool confined;
+  if (const int error = confine_by_landlock(confined)) fail(area, Stage::landlock, error);
+  if (!confined) {
+    // The kernel itself writes core files, in any directory that the process is in: core(5). Landlock would not let it.
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+  }
 
   sock_fprog program = {static_cast<unsigned short>(area->filter_length), area->filter};
   unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;

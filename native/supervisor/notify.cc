@@ -36,9 +36,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kMostWorkers = 1024;  // beyond that, calls wait in the kernel's queue
 
-std::atomic<int> workers{0};
 
 void send(int listener, seccomp_notif_resp& response) {
   // ENOENT: the caller died or was interrupted meanwhile (seccomp_unotify(2)); there is nobody to tell.
@@ -105,9 +103,8 @@ bool Notifier::start() {
 }
 
 bool Notifier::add_worker() {
-  if (workers.fetch_add(1) < kMostWorkers && start_thread(run, this)) return true;
-  workers.fetch_sub(1);
-  return false;
+  // There are never more of them at work than the tree has threads.
+  return start_thread(run, this);
 }
 
 void* Notifier::run(void* self) {
@@ -185,7 +182,6 @@ void Notifier::work() {
     end_work();
     has_turn = keep_turn() || take_turn();
   }
-  workers.fetch_sub(1);
   release_this_worker();
 }
 

@@ -11,7 +11,6 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kMostThreads = 1024;  // beyond that, tasks queue
 constexpr size_t kIdleThreads = 4;     // kept for the next task
 
 std::mutex guard;
@@ -50,7 +49,6 @@ void run_task(std::function<void()> task) {
     arrived.notify_one();
     return;
   }
-  if (threads >= kMostThreads) return;  // one that is at work takes it next
   threads++;
   lock.unlock();
   if (start_thread(work, nullptr)) return;

@@ -16,6 +16,8 @@ bool Held::still_held() const {
   return gone == nullptr || !gone->load();
 }
 
+bool Held::must_end() const { return false; }
+
 static Node::Ask read_ask(FieldReader reader) {
   Node::Ask ask = {~0u, 0, -1};
   Field field;
