@@ -1,17 +1,18 @@
 // The only place that knows the architecture: one implementation per directory entry, chosen by the build.
 #pragma once
 
-#include <cstdint>
 #include <sys/types.h>
+
+#include <cstdint>
 
 namespace holdfast::arch {
 
 // The value of seccomp_data.arch and of PTRACE_GET_SYSCALL_INFO for native calls.
 extern const uint32_t kAuditArch;
-extern const char* const kName;             // "x86_64", "aarch64": the table's column
-extern const uint64_t kForeignNumberBit;    // x32's bit in the number, or 0
+extern const char* const kName;           // "x86_64", "aarch64": the table's column
+extern const uint64_t kForeignNumberBit;  // x32's bit in the number, or 0
 extern const uint64_t kSyscallInstructionBytes;
-extern const int kResultArgument;           // the argument whose register holds the result after the call, or -1
+extern const int kResultArgument;  // the argument whose register holds the result after the call, or -1
 
 struct Registers {
   alignas(16) uint8_t raw[512];  // the architecture's user registers

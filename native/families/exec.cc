@@ -18,9 +18,10 @@
 namespace holdfast::families {
 namespace {
 
-constexpr size_t kHeadBytes = 256;            // BINPRM_BUF_SIZE, linux/binfmts.h: what the kernel looks at
-constexpr int kMostScripts = 5;               // then ELOOP: execve(2), "Interpreter scripts"
-constexpr size_t kMostArgumentBytes = 6 << 20;  // three quarters of the largest stack limit's quarter: execve(2), "Limits"
+constexpr size_t kHeadBytes = 256;  // BINPRM_BUF_SIZE, linux/binfmts.h: what the kernel looks at
+constexpr int kMostScripts = 5;     // then ELOOP: execve(2), "Interpreter scripts"
+constexpr size_t kMostArgumentBytes =
+    6 << 20;  // three quarters of the largest stack limit's quarter: execve(2), "Limits"
 
 #ifndef EM_AARCH64
 #define EM_AARCH64 183
@@ -55,8 +56,8 @@ int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& ou
   return 0;
 }
 
-// The interpreter line of a script, as load_script() in fs/binfmt_script.c reads it from a buffer that is zero behind the
-// file's end: to the letter, because what was executed is compared with it. False if the kernel would not take it.
+// The interpreter line of a script, as load_script() in fs/binfmt_script.c reads it from a buffer that is zero behind
+// the file's end: to the letter, because what was executed is compared with it. False if the kernel would not take it.
 bool parse_script(const char (&head)[kHeadBytes], std::string& interpreter, std::string& argument) {
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
   // Both look at `last` itself, too, and give nullptr if there is none.
@@ -83,7 +84,9 @@ bool parse_script(const char (&head)[kHeadBytes], std::string& interpreter, std:
   const char* separator = next_end(name, end);
   const char* text = separator != nullptr && *separator != '\0' ? next_other(separator, end) : nullptr;
   // The kernel ends both with a NUL and takes them as strings.
-  const auto string = [](const char* from, const char* to) { return std::string(from, strnlen(from, static_cast<size_t>(to - from))); };
+  const auto string = [](const char* from, const char* to) {
+    return std::string(from, strnlen(from, static_cast<size_t>(to - from)));
+  };
   interpreter = string(name, separator != nullptr && separator < end ? separator : end);
   argument = text != nullptr ? string(text, end) : "";
   return true;
@@ -100,12 +103,14 @@ int read_elf_interpreter(int file, const char* head, size_t size, std::string& o
     return ENOEXEC;
   std::vector<Elf64_Phdr> segments(header.e_phnum);
   const ssize_t bytes = static_cast<ssize_t>(segments.size() * sizeof(Elf64_Phdr));
-  if (pread(file, segments.data(), static_cast<size_t>(bytes), static_cast<off_t>(header.e_phoff)) != bytes) return ENOEXEC;
+  if (pread(file, segments.data(), static_cast<size_t>(bytes), static_cast<off_t>(header.e_phoff)) != bytes)
+    return ENOEXEC;
   for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type != PT_INTERP) continue;
     if (segment.p_filesz < 2 || segment.p_filesz > 4096) return ENOEXEC;
     std::string text(segment.p_filesz, '\0');
-    if (pread(file, text.data(), text.size(), static_cast<off_t>(segment.p_offset)) != static_cast<ssize_t>(text.size()) ||
+    if (pread(file, text.data(), text.size(), static_cast<off_t>(segment.p_offset)) !=
+            static_cast<ssize_t>(text.size()) ||
         text.back() != '\0')
       return ENOEXEC;
     out = text.c_str();
@@ -130,7 +135,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
   const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow;
   Resolved file;
-  int error = resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
+  int error =
+      resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
   if (error != 0) return Finish::error(error);
   struct stat status;
   if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return Finish::error(ELOOP);
@@ -202,7 +208,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
       }
       if (!interpreter.empty()) {
         Resolved loader;
-        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, loader)) != 0) return Finish::error(error);
+        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, loader)) != 0)
+          return Finish::error(error);
         if (fstat(loader.object.get(), &status) != 0) return Finish::error(errno);
         Facts facts;
         facts.event_syscall = call.row->name;

@@ -13,12 +13,12 @@ inline constexpr uint32_t kVersion = 1;
 // ---- The socket (SOCK_SEQPACKET): start, end, and the proof that the other end lives -------------------------------
 
 enum class MessageType : uint32_t {
-  hello = 1,    // Node -> supervisor: fds {shared memory, eventfd}
-  start = 2,    // Node -> supervisor: fd {configuration in a memfd}, value = its size in bytes
-  kill = 3,     // Node -> supervisor: value = signal for the command
-  kill_all = 4, // Node -> supervisor: kill the whole tree
-  spawned = 5,  // supervisor -> Node: value = pid of the command
-  failed = 6,   // supervisor -> Node: value = errno, detail = Stage
+  hello = 1,     // Node -> supervisor: fds {shared memory, eventfd}
+  start = 2,     // Node -> supervisor: fd {configuration in a memfd}, value = its size in bytes
+  kill = 3,      // Node -> supervisor: value = signal for the command
+  kill_all = 4,  // Node -> supervisor: kill the whole tree
+  spawned = 5,   // supervisor -> Node: value = pid of the command
+  failed = 6,    // supervisor -> Node: value = errno, detail = Stage
 };
 
 struct Message {
@@ -30,34 +30,35 @@ struct Message {
   int32_t reserved;
 };
 
-// Where a launch failed. `command` is the command's own fault (ENOENT, EACCES, E2BIG, ...), reported as child_process does.
+// Where a launch failed. `command` is the command's own fault (ENOENT, EACCES, E2BIG, ...), reported as child_process
+// does.
 enum class Stage : int32_t {
   command = 1,
-  arguments = 2,      // the supervisor was started wrongly
-  channel = 3,        // the shared memory or the configuration is not what it must be
-  ptrace = 4,         // PTRACE_SEIZE is forbidden or missing
+  arguments = 2,  // the supervisor was started wrongly
+  channel = 3,    // the shared memory or the configuration is not what it must be
+  ptrace = 4,     // PTRACE_SEIZE is forbidden or missing
   no_new_privs = 5,
-  seccomp = 6,        // the filter was refused
-  listener = 7,       // another notification listener is there already, or the kernel has none
+  seccomp = 6,   // the filter was refused
+  listener = 7,  // another notification listener is there already, or the kernel has none
   landlock = 8,
   fork = 9,
-  session = 10,       // setsid
+  session = 10,  // setsid
   capabilities = 11,
-  policy = 12,        // the policy does not allow the command itself
+  policy = 12,  // the policy does not allow the command itself
   internal = 13,
 };
 
 // ---- The shared memory -------------------------------------------------------------------------------------------
 
-inline constexpr uint32_t kRingBytes = 1u << 20;  // records, supervisor -> Node; a power of two
-inline constexpr uint32_t kSlotCount = 256;       // calls that hooks can think about at once; more wait for a slot
-inline constexpr uint32_t kSlotData = 4160;       // bytes of a verdict's data: a path (PATH_MAX 4096) or an address
-inline constexpr uint32_t kMaxRecord = 64u << 10; // bytes; longer argv lists are cut and marked with `count`
+inline constexpr uint32_t kRingBytes = 1u << 20;   // records, supervisor -> Node; a power of two
+inline constexpr uint32_t kSlotCount = 256;        // calls that hooks can think about at once; more wait for a slot
+inline constexpr uint32_t kSlotData = 4160;        // bytes of a verdict's data: a path (PATH_MAX 4096) or an address
+inline constexpr uint32_t kMaxRecord = 64u << 10;  // bytes; longer argv lists are cut and marked with `count`
 
 enum class SlotState : uint32_t { free = 0, asked = 1, answered = 2, abandoned = 3 };
 
 enum class VerdictKind : uint32_t {
-  none = 0,      // no opinion: the rules decide
+  none = 0,  // no opinion: the rules decide
   allow = 1,
   deny = 2,      // error = errno (positive)
   kill = 3,      // error = signal number, sent to the calling process
@@ -68,9 +69,9 @@ enum class VerdictKind : uint32_t {
 struct Slot {
   std::atomic<uint32_t> state;  // SlotState; futex word
   std::atomic<uint32_t> generation;
-  uint32_t verdict;             // VerdictKind
+  uint32_t verdict;  // VerdictKind
   int32_t error;
-  uint32_t size;                // of data, bytes
+  uint32_t size;  // of data, bytes
   uint32_t reserved[3];
   uint8_t data[kSlotData];
 };
@@ -89,9 +90,9 @@ struct alignas(64) Shared {
   uint32_t slot_count;
   uint32_t slot_bytes;
   uint32_t total_bytes;
-  alignas(64) std::atomic<uint32_t> written;  // bytes ever put into the ring, modulo 2^32; the supervisor writes
-  alignas(64) std::atomic<uint32_t> taken;    // bytes ever taken; Node writes; futex word for a full ring
-  alignas(64) std::atomic<uint32_t> sleeping; // 1: Node has drained the ring and must be woken by the eventfd
+  alignas(64) std::atomic<uint32_t> written;   // bytes ever put into the ring, modulo 2^32; the supervisor writes
+  alignas(64) std::atomic<uint32_t> taken;     // bytes ever taken; Node writes; futex word for a full ring
+  alignas(64) std::atomic<uint32_t> sleeping;  // 1: Node has drained the ring and must be woken by the eventfd
   alignas(64) uint8_t ring[kRingBytes];
   alignas(64) Slot slots[kSlotCount];
 };

@@ -23,7 +23,8 @@ static_assert(kBouncePageEnd <= 0x400000, "below where programs that are not pos
 // Used by the tracer thread only.
 class BouncePage {
  public:
-  // Makes the memory, maps it writable here, then seals it: memfd_create(2), F_SEAL_FUTURE_WRITE in fcntl(2). 0 or errno.
+  // Makes the memory, maps it writable here, then seals it: memfd_create(2), F_SEAL_FUTURE_WRITE in fcntl(2). 0 or
+  // errno.
   int create();
   // A read-only descriptor of it, for the tree to map.
   int read_only_fd() const { return read_only_.get(); }

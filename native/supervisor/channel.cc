@@ -96,7 +96,9 @@ void Channel::wake() {
 
 bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, true); }
 
-bool Channel::send_now(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, false); }
+bool Channel::send_now(RecordKind kind, const uint8_t* fields, size_t size) {
+  return append(kind, fields, size, false);
+}
 
 bool Channel::append(RecordKind kind, const uint8_t* fields, size_t size, bool may_wait, uint64_t* end) {
   if (size > protocol::kMaxRecord) return false;

@@ -51,8 +51,8 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
       taken++;
     }
   }
-  const bool valid = size == sizeof message && message.magic == protocol::kMagic && message.version == protocol::kVersion &&
-                     (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+  const bool valid = size == sizeof message && message.magic == protocol::kMagic &&
+                     message.version == protocol::kVersion && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
                      taken == descriptors_of(message.type) && taken <= fd_count;
   return valid ? 1 : -1;
 }
@@ -80,7 +80,8 @@ bool Control::receive_start(std::vector<uint8_t>& config, pid_t command) {
       return false;
   }
   struct stat status;
-  if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value || status.st_size > kMostConfig)
+  if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value ||
+      status.st_size > kMostConfig)
     return false;
   config.resize(static_cast<size_t>(message.value));
   size_t have = 0;

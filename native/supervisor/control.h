@@ -21,7 +21,9 @@ class Control {
   bool receive_start(std::vector<uint8_t>& config, pid_t command);
 
   bool send(protocol::MessageType type, int value, int detail = 0);
-  bool failed(protocol::Stage stage, int error) { return send(protocol::MessageType::failed, error, static_cast<int>(stage)); }
+  bool failed(protocol::Stage stage, int error) {
+    return send(protocol::MessageType::failed, error, static_cast<int>(stage));
+  }
 
   // From then on a thread of its own serves the socket; when Node is gone it ends the supervisor, and so the tree
   // (PTRACE_O_EXITKILL).

@@ -22,7 +22,8 @@ constexpr Handler kHandlers[] = {
 Finish dispatch(Sandbox& sandbox, Held& call) { return kHandlers[call.row - rows_begin()](sandbox, call); }
 
 Finish refuse_unknown(Sandbox& sandbox, Held& call, int number, uint32_t audit_arch) {
-  static const Row kUnknown = {"unknown", -1, -1, Family::system, Event::none, Way::refuse, ENOSYS, Guard::always_held, 0, {}, ""};
+  static const Row kUnknown = {"unknown", -1, -1, Family::system, Event::none, Way::refuse, ENOSYS, Guard::always_held,
+                               0,         {}, ""};
   call.row = &kUnknown;
   char reason[96];
   if (audit_arch != arch::kAuditArch)

@@ -14,11 +14,11 @@ namespace holdfast {
 
 // What an approved exec must turn out to be, compared at the exec stop before the first new instruction.
 struct ExecApproval {
-  uint64_t device = 0, inode = 0;   // of the image: the program, or the last #! interpreter
-  std::string path;                 // its canonical name
-  std::string interpreter;          // canonical name of the ELF interpreter; empty: statically linked
+  uint64_t device = 0, inode = 0;  // of the image: the program, or the last #! interpreter
+  std::string path;                // its canonical name
+  std::string interpreter;         // canonical name of the ELF interpreter; empty: statically linked
   uint64_t interpreter_device = 0, interpreter_inode = 0;
-  bool check_arguments = false;     // a hook has judged the argument list
+  bool check_arguments = false;        // a hook has judged the argument list
   std::vector<std::string> arguments;  // as the new image must see them
 };
 
@@ -28,12 +28,12 @@ struct Bounce {
   static constexpr size_t kCapacity = 4096;
   struct Replacement {
     uint8_t index;
-    bool in_slot;    // value is an offset into the slot
+    bool in_slot;  // value is an offset into the slot
     uint64_t value;
   };
   Replacement replace[6];
   uint8_t replaced = 0;
-  int64_t number = -1;       // another syscall number to run instead, or -1
+  int64_t number = -1;  // another syscall number to run instead, or -1
   uint32_t size = 0;
   // After the call: on success write one u32 with the result (or, for `result_is_one`, answer 1) as sendmmsg does.
   uint64_t store_result_at = 0;
@@ -55,7 +55,9 @@ struct Bounce {
     size = static_cast<uint32_t>(at + length);
     return static_cast<int64_t>(at);
   }
-  void pointer(int index, int64_t offset) { replace[replaced++] = {static_cast<uint8_t>(index), true, static_cast<uint64_t>(offset)}; }
+  void pointer(int index, int64_t offset) {
+    replace[replaced++] = {static_cast<uint8_t>(index), true, static_cast<uint64_t>(offset)};
+  }
   void value(int index, uint64_t with) { replace[replaced++] = {static_cast<uint8_t>(index), false, with}; }
   void inner_pointer(size_t at) { inner[inner_count++] = static_cast<uint16_t>(at); }
   // Turns the inner offsets into addresses. The tracer calls it once, when it has a slot and before it fills it.

@@ -55,7 +55,8 @@ ssize_t Held::read_string(uint64_t address, char* to, size_t capacity) const {
   while (have < capacity) {
     const uint64_t at = address + have;
     // Most paths are short: a first read of 256 bytes is cheaper than one of a page.
-    const size_t block = std::min<size_t>({have == 0 ? 256 : static_cast<size_t>(kPage), kPage - at % kPage, capacity - have});
+    const size_t block =
+        std::min<size_t>({have == 0 ? 256 : static_cast<size_t>(kPage), kPage - at % kPage, capacity - have});
     const int error = read(at, to + have, block);
     if (error != 0) return error;
     if (const void* end = memchr(to + have, 0, block)) return static_cast<const char*>(end) - to;

@@ -1,10 +1,11 @@
 // One held call, whichever engine holds it: its registers, its caller's memory, and whether it is still held.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <sys/types.h>
 
 #include "../syscalls/table.h"
 #include "unique_fd.h"
@@ -25,9 +26,9 @@ class Held {
 
   const Row* row = nullptr;
   Engine engine = Engine::notify;
-  pid_t tid = 0;           // of the calling thread, in the supervisor's pid namespace
+  pid_t tid = 0;  // of the calling thread, in the supervisor's pid namespace
   uint64_t args[6] = {};
-  uint64_t cookie = 0;     // the notification's id
+  uint64_t cookie = 0;  // the notification's id
   int listener = -1;
   const Tree* tree = nullptr;
   std::shared_ptr<const Lent> lent;  // trace engine; null if nothing was asked for yet
@@ -40,7 +41,8 @@ class Held {
   }
   int fd(Arg kind) const { return static_cast<int>(arg(kind)); }  // the kernel reads descriptors as 32-bit values
 
-  // The caller's memory. 0, or -EFAULT as the kernel would answer; -ESRCH if the call is no longer held. All or nothing.
+  // The caller's memory. 0, or -EFAULT as the kernel would answer; -ESRCH if the call is no longer held. All or
+  // nothing.
   int read(uint64_t address, void* to, size_t size) const;
   int write(uint64_t address, const void* from, size_t size) const;
   // Reads up to and including the NUL. Length without it, or -EFAULT, -ENAMETOOLONG (no NUL within `capacity` bytes),
@@ -50,8 +52,9 @@ class Held {
   // False as soon as the caller died or was interrupted. After opening anything by `tid`, ask before using it.
   bool still_held() const;
 
-  // True if the caller has a signal that will end it as soon as its call is answered. While it is traced, the kernel does
-  // not interrupt a held call for any signal but SIGKILL (complete_signal() in kernel/signal.c). Reads /proc: for waits.
+  // True if the caller has a signal that will end it as soon as its call is answered. While it is traced, the kernel
+  // does not interrupt a held call for any signal but SIGKILL (complete_signal() in kernel/signal.c). Reads /proc: for
+  // waits.
   bool must_end() const;
 
   // The thread group of the caller (from the tree; no look-up in /proc).

@@ -26,21 +26,21 @@ struct CommandLine {
 
 // Shared by the supervisor and the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;      // futex word: the filter is there, start
-  std::atomic<int32_t> stage;    // protocol::Stage where the child failed, or 0
-  std::atomic<int32_t> error;    // its errno
-  std::atomic<int32_t> listener; // number of the notification listener in the table that both share until the exec
+  std::atomic<uint32_t> go;       // futex word: the filter is there, start
+  std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
+  std::atomic<int32_t> error;     // its errno
+  std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
   std::atomic<int32_t> wait_killable;
   uint32_t filter_length;
-  sock_filter filter[4096];      // BPF_MAXINSNS
+  sock_filter filter[4096];  // BPF_MAXINSNS
 };
 
 struct Launch {
   CommandLine line;
-  std::string file;              // what is executed: the command as found in PATH
+  std::string file;  // what is executed: the command as found in PATH
   pid_t child = 0;
   LaunchArea* area = nullptr;
-  bool launched = false;         // its exec was verified
+  bool launched = false;  // its exec was verified
 
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();

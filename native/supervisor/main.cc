@@ -36,7 +36,8 @@ using protocol::Stage;
 // The terminal's signals and a closed pipe are the command's business, not ours. SIGCHLD and SIGUSR1 are fetched by the
 // tracer; they are blocked before any thread exists, so in every thread.
 void prepare_signals() {
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU}) ::signal(signal, SIG_IGN);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU})
+    ::signal(signal, SIG_IGN);
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);
@@ -44,7 +45,8 @@ void prepare_signals() {
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
 }
 
-// Numbers that the command's stdio leaves free ('ignore' from place 3 on) must not become ours: close_stdio() closes them.
+// Numbers that the command's stdio leaves free ('ignore' from place 3 on) must not become ours: close_stdio() closes
+// them.
 void fill_gaps(int count) {
   int fd;
   do fd = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -36,8 +36,6 @@
 namespace holdfast {
 namespace {
 
-
-
 void send(int listener, seccomp_notif_resp& response) {
   // ENOENT: the caller died or was interrupted meanwhile (seccomp_unotify(2)); there is nobody to tell.
   while (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0 && errno == EINTR) continue;

@@ -64,9 +64,7 @@ void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Ta
 
 }  // namespace
 
-void report_launched(Sandbox& sandbox, pid_t command) {
-  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}});
-}
+void report_launched(Sandbox& sandbox, pid_t command) { queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}); }
 
 void report_failed_launch(Sandbox& sandbox, const Launch& launch) {
   int stage = launch.area->stage.load();

@@ -73,8 +73,8 @@ class Rules {
   PathMatch look(std::string_view canonical) const;
   // For one access bit: the deepest rule on the way from / to the path; at the same place deny wins.
   Match path(std::string_view canonical, uint8_t access_bit) const { return look(canonical).of(access_bit); }
-  // Whether a rule speaks of a name below this one. Such a directory must not be moved: what lies in it would escape from
-  // a rule, or get under one.
+  // Whether a rule speaks of a name below this one. Such a directory must not be moved: what lies in it would escape
+  // from a rule, or get under one.
   bool has_rule_below(std::string_view canonical) const;
   // Metadata: allowed where reading, writing or executing is, for every ancestor of such a rule, and for visible names.
   // A deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an allowed one, or

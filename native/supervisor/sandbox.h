@@ -10,10 +10,10 @@ class Tree;
 class BouncePage;
 
 struct Sandbox {
-  Config& config;     // options, rules, hooks: as sent at the start, never changed
-  Channel& channel;   // records to Node, verdicts back
-  Tree& tree;         // who belongs to it
-  BouncePage& page;   // arguments that the tree cannot change
+  Config& config;    // options, rules, hooks: as sent at the start, never changed
+  Channel& channel;  // records to Node, verdicts back
+  Tree& tree;        // who belongs to it
+  BouncePage& page;  // arguments that the tree cannot change
 };
 
 }  // namespace holdfast

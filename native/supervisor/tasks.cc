@@ -11,7 +11,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kIdleThreads = 4;     // kept for the next task
+constexpr size_t kIdleThreads = 4;  // kept for the next task
 
 std::mutex guard;
 std::condition_variable arrived;

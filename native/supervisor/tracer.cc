@@ -49,9 +49,7 @@ void expect_nothing(pid_t tid) {
   if (injected.erase(tid) != 0) injections.fetch_sub(1);
 }
 
-long request(int what, pid_t tid, void* address, void* data) {
-  return syscall(SYS_ptrace, what, tid, address, data);
-}
+long request(int what, pid_t tid, void* address, void* data) { return syscall(SYS_ptrace, what, tid, address, data); }
 
 void* as_pointer(uint64_t value) { return reinterpret_cast<void*>(value); }
 
@@ -109,7 +107,8 @@ void Tracer::run() {
 }
 
 void Tracer::reap_and_handle() {
-  // One look that takes nothing away comes first, because a dead thread that a worker still works for must stay a zombie.
+  // One look that takes nothing away comes first, because a dead thread that a worker still works for must stay a
+  // zombie.
   const auto take = [this](idtype_t type, id_t id) {
     siginfo_t seen = {};
     if (waitid(type, id, &seen, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) != 0 || seen.si_pid == 0) return 0;
@@ -178,7 +177,8 @@ void Tracer::on_stop(pid_t tid, int status) {
   const int event = status >> 16;
   Tracee* tracee = find(tid);
   if (tracee == nullptr) {
-    // A newborn whose parent's event is still to come. Its thread group is in its status; a leader if it is none's thread.
+    // A newborn whose parent's event is still to come. Its thread group is in its status; a leader if it is none's
+    // thread.
     pid_t group = 0;
     for (const pid_t candidate : sandbox_.tree.groups())
       if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
@@ -227,7 +227,8 @@ void Tracer::resume(Tracee& tracee, int signal) {
           as_pointer(static_cast<uint64_t>(signal)));
 }
 
-// ---- Held calls ------------------------------------------------------------------------------------------------------
+// ---- Held calls
+// ------------------------------------------------------------------------------------------------------
 
 void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
   const pid_t tid = tracee.tid;
@@ -316,8 +317,8 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
   expect_nothing(tracee.tid);
   if (tracee.phase == Phase::again) {
-    // The held call again, now that what it needs is there. All signals were blocked, so nothing has come between; but its
-    // instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
+    // The held call again, now that what it needs is there. All signals were blocked, so nothing has come between; but
+    // its instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
     request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
     tracee.phase = Phase::running;
     if (number == tracee.number && tracee.pending) {
@@ -446,8 +447,9 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
   resume(tracee);
 }
 
-// Where pidfd_getfd is not allowed: the thread itself sends its descriptor, on a socket that is made for this one message.
-// Who shares its table of descriptors can use the socket too; whatever arrives is then looked at, and acted on, as it is.
+// Where pidfd_getfd is not allowed: the thread itself sends its descriptor, on a socket that is made for this one
+// message. Who shares its table of descriptors can use the socket too; whatever arrives is then looked at, and acted
+// on, as it is.
 void Tracer::lend(Tracee& tracee) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
@@ -475,7 +477,8 @@ void Tracer::take_lent(Tracee& tracee) {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     msghdr message = {};
     message.msg_control = control;
-    message.msg_controllen = CMSG_LEN(sizeof(int));  // the padding would have room for a second one, which nobody closes
+    message.msg_controllen =
+        CMSG_LEN(sizeof(int));  // the padding would have room for a second one, which nobody closes
     if (recvmsg(tracee.lending.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
       const cmsghdr* head = CMSG_FIRSTHDR(&message);
       if (head != nullptr && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
@@ -518,8 +521,12 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
         return;
       }
       tracee.handed_over = static_cast<int>(result);
-      const uint64_t args[6] = {kBouncePageAddress, kBouncePageBytes, 1 /* PROT_READ */,
-                                0x100001 /* MAP_SHARED | MAP_FIXED_NOREPLACE */, static_cast<uint64_t>(result), 0};
+      const uint64_t args[6] = {kBouncePageAddress,
+                                kBouncePageBytes,
+                                1 /* PROT_READ */,
+                                0x100001 /* MAP_SHARED | MAP_FIXED_NOREPLACE */,
+                                static_cast<uint64_t>(result),
+                                0};
       inject(tracee, Phase::map_page, __NR_mmap, args);
       return;
     }
@@ -544,8 +551,8 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
         return;
       }
       tracee.handed_over = static_cast<int>(result);
-      const uint64_t args[6] = {static_cast<uint64_t>(result), BouncePage::address(tracee.slot),
-                                MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0};
+      const uint64_t args[6] = {
+          static_cast<uint64_t>(result), BouncePage::address(tracee.slot), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0};
       inject(tracee, Phase::lend, __NR_sendmsg, args);
       return;
     }
@@ -632,7 +639,8 @@ void Tracer::leave_call(Tracee& tracee) {
   });
 }
 
-// ---- Exec ------------------------------------------------------------------------------------------------------------
+// ---- Exec
+// ------------------------------------------------------------------------------------------------------------
 
 void Tracer::on_exec(pid_t tid) {
   unsigned long message = 0;

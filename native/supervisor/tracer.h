@@ -1,5 +1,5 @@
-// The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold, verifies
-// execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
+// The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
+// verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 #pragma once
 
 #include <sys/types.h>
@@ -62,16 +62,16 @@ class Tracer {
     pid_t tid = 0;
     pid_t group = 0;
     Phase phase = Phase::running;
-    uint64_t task = 0;                     // number of the worker's task, so that a late answer finds nobody
-    arch::Registers registers;             // at the held call's entry
+    uint64_t task = 0;          // number of the worker's task, so that a late answer finds nobody
+    arch::Registers registers;  // at the held call's entry
     int64_t number = 0;
-    std::unique_ptr<Bounce> pending;       // to be applied, or being verified
+    std::unique_ptr<Bounce> pending;  // to be applied, or being verified
     std::unique_ptr<ExecApproval> exec;
     int slot = -1;
-    int handed_over = -1;                  // the tracee's number of the page's descriptor, or of the socket
-    UniqueFd lending;                      // our end of that socket
+    int handed_over = -1;  // the tracee's number of the page's descriptor, or of the socket
+    UniqueFd lending;      // our end of that socket
     std::shared_ptr<Lent> lent;
-    uint64_t signal_mask = 0;              // its own, while an injection blocks all
+    uint64_t signal_mask = 0;  // its own, while an injection blocks all
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
   };
 
