@@ -189,8 +189,10 @@ static void rules_alone() {
   // What is not there and nobody makes is just not there.
   refused("/etc/missing", kRead, ENOENT, nullptr, true);
   refused("/etc/missing", 0, ENOENT, nullptr, true);
-  refused("/etc/missing", kWrite, EACCES, "-", true);
-  refused("/etc/missing", kRead | kWrite, EACCES, "-", true);
+  refused("/etc/missing", kWrite, ENOENT, nullptr, true);
+  refused("/etc/missing", kRead | kWrite, ENOENT, nullptr, true);
+  // What is about to be made is refused for all to hear.
+  refused("/etc/missing", kWrite, EACCES, "-");
   refused("pipe:[1]", kRead, EACCES, "-");
   // The caller's own /proc, by its number; nobody else's.
   allowed("/proc/4000/status", kRead);
@@ -223,7 +225,7 @@ static void rules_alone() {
   facts.event = Event::rename;
   facts.path_count = 2;
   facts.paths[0] = {"/work/a", kWrite, false};
-  facts.paths[1] = {"/work/b", kWrite, true};
+  facts.paths[1] = {"/work/b", kWrite, false};
   CHECK(decide(world.sandbox, world.call, facts).allowed());
   facts.paths[1].name = "/usr/b";
   CHECK(decide(world.sandbox, world.call, facts).error == EACCES);
