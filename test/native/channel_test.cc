@@ -16,7 +16,10 @@ bool Held::still_held() const {
   return gone == nullptr || !gone->load();
 }
 
-bool Held::must_end() const { return false; }
+bool Held::must_end() const {
+  const auto* ending = reinterpret_cast<const std::atomic<bool>*>(args[0]);
+  return ending != nullptr && ending->load();
+}
 
 static Node::Ask read_ask(FieldReader reader) {
   Node::Ask ask = {~0u, 0, -1};
@@ -166,9 +169,11 @@ static void dying_calls() {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 40; i++) {
         const int id = t * 40 + i;
-        std::atomic<bool> gone{id % 2 != 0};
+        // Some callers are dead, and some only have a signal that will end them.
+        std::atomic<bool> gone{id % 4 == 1}, ending{id % 4 == 3};
         Held call;
         call.cookie = reinterpret_cast<uint64_t>(&gone);
+        call.args[0] = reinterpret_cast<uint64_t>(&ending);
         const auto answer = pair.channel.ask(call, [&](FieldWriter& writer) { writer.number(Tag::size_, id); });
         CHECK(!answer.lost);
         if (answer.gone)
