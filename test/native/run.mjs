@@ -1,5 +1,6 @@
 // Builds and runs test/native/*_test.cc, each a program of its own with every supervisor source but main.cc, under
-// AddressSanitizer and UndefinedBehaviorSanitizer. Exit code 0 passes, 77 skips, anything else fails.
+// AddressSanitizer and UndefinedBehaviorSanitizer. Those of the threaded parts name their sources in a line
+// `// ThreadSanitizer: FILE...` and run under that too. Exit code 0 passes, 77 skips, anything else fails.
 //   npm run test:native [-- NAME...]     only the tests whose names begin so
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -8,10 +9,15 @@ import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
-const built = join(root, 'build/native-test');
+const builds = {
+  address: {
+    folder: join(root, 'build/native-test'),
+    sanitizers: ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
+  },
+  thread: { folder: join(root, 'build/native-test-threads'), sanitizers: ['-fsanitize=thread'] },
+};
 const compiler = process.env.CXX ?? 'g++';
-const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
-const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread', ...sanitizers];
+const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
 const supervisorFlags = ['-fno-exceptions', '-fno-rtti'];
 const timeLimit = 120_000;
 
@@ -45,11 +51,11 @@ function fresh(object) {
   return names.every((name) => existsSync(join(root, name)) && statSync(join(root, name)).mtimeMs <= time);
 }
 
-async function compile(source) {
+async function compile(source, { folder, sanitizers }) {
   const name = relative(root, source);
-  const object = join(built, `${name.replaceAll('/', '-').replace(/\.cc$/, '')}.o`);
+  const object = join(folder, `${name.replaceAll('/', '-').replace(/\.cc$/, '')}.o`);
   if (fresh(object)) return { object };
-  const result = await run(compiler, [...flags, ...supervisorFlags, '-MMD', '-c', name, '-o', object]);
+  const result = await run(compiler, [...flags, ...sanitizers, ...supervisorFlags, '-MMD', '-c', name, '-o', object]);
   return result.code === 0 ? { object } : { failure: `${name} does not compile:\n${result.output}` };
 }
 
@@ -69,7 +75,6 @@ function stop(message) {
   process.exit(1);
 }
 
-mkdirSync(built, { recursive: true });
 const architecture = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
 const supervisor = ['native/supervisor', 'native/families', 'native/syscalls']
   .flatMap(sourcesIn)
@@ -80,32 +85,42 @@ const tests = sourcesIn('test/native').filter(
   (source) => wanted.length === 0 || wanted.some((name) => basename(source).startsWith(name)),
 );
 
-const objects = await all([...supervisor, ...tests], compile);
-const failures = objects.filter((result) => result.failure).map((result) => result.failure);
-if (failures.length > 0) stop(failures.join('\n'));
+/** Compiles `sources` and `tests` in one way, and runs the tests. An archive lets each take only what it uses. */
+async function suite(build, sources, tests, suffix) {
+  mkdirSync(build.folder, { recursive: true });
+  const objects = await all([...sources, ...tests], (source) => compile(source, build));
+  const failures = objects.filter((result) => result.failure).map((result) => result.failure);
+  if (failures.length > 0) stop(failures.join('\n'));
+  const archive = join(build.folder, 'supervisor.a');
+  const archived = await run('ar', ['crs', archive, ...objects.slice(0, sources.length).map(({ object }) => object)]);
+  if (archived.code !== 0) stop(archived.output);
+  return all(objects.slice(sources.length), async ({ object }) => {
+    const program = object.replace(/\.o$/, '');
+    const name = basename(program).replace(/^test-native-/, '') + suffix;
+    const linked = await run(compiler, [...build.sanitizers, '-pthread', '-o', program, object, archive]);
+    if (linked.code !== 0) return { name, state: 'failed', output: linked.output };
+    const { code, signal, output } = await run(program, [], { timeout: timeLimit });
+    const state = code === 0 ? 'passed' : code === 77 ? 'skipped' : 'failed';
+    const end = `${output}\nended with ${signal ?? `exit code ${code}`}`;
+    return { name, state, output: state === 'failed' ? end : output };
+  });
+}
 
-// An archive, so that a test takes only what it uses.
-const archive = join(built, 'supervisor.a');
-const archived = await run('ar', [
-  'crs',
-  archive,
-  ...objects.slice(0, supervisor.length).map((result) => result.object),
-]);
-if (archived.code !== 0) stop(archived.output);
-
-const results = await all(objects.slice(supervisor.length), async ({ object }) => {
-  const program = object.replace(/\.o$/, '');
-  const name = basename(program).replace(/^test-native-/, '');
-  const linked = await run(compiler, [...sanitizers, '-pthread', '-o', program, object, archive]);
-  if (linked.code !== 0) return { name, state: 'failed', output: linked.output };
-  const { code, signal, output } = await run(program, [], { timeout: timeLimit });
-  const state = code === 0 ? 'passed' : code === 77 ? 'skipped' : 'failed';
-  return {
-    name,
-    state,
-    output: state === 'failed' ? `${output}\nended with ${signal ?? `exit code ${code}`}` : output,
-  };
-});
+const threaded = tests
+  .map((test) => [test, /^\/\/ ThreadSanitizer: (.*)$/m.exec(readFileSync(test, 'utf8'))?.[1]])
+  .filter(([, names]) => names !== undefined);
+const threadedSources = new Set(
+  threaded.flatMap(([, names]) => names.split(' ').map((name) => join(root, 'native/supervisor', name))),
+);
+const results = [
+  ...(await suite(builds.address, supervisor, tests, '')),
+  ...(await suite(
+    builds.thread,
+    [...threadedSources],
+    threaded.map(([test]) => test),
+    ' (threads)',
+  )),
+];
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 for (const { name, state, output } of results) {
