@@ -26,9 +26,9 @@
         ['target_arch=="arm64"', {'sources': ['native/arch/aarch64.cc']}],
       ],
       'defines': ['_GNU_SOURCE'],
-      'cflags': ['-pthread', '-fPIE'],
+      'cflags': ['-pthread', '-fPIE', '-ffunction-sections', '-fdata-sections'],
       'ldflags!': ['-rdynamic'],
-      'ldflags': ['-static-pie', '-pthread', '-Wl,-z,relro,-z,now,-z,noexecstack'],
+      'ldflags': ['-static-pie', '-pthread', '-Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs,--gc-sections'],
     },
   ],
 }
