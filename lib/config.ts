@@ -66,7 +66,6 @@ export interface Configuration {
   command: string;
   waitForTree: boolean;
   rules: Rules;
-  hooks: readonly HookRule[];
 }
 
 const effects = { allow: 1, deny: 2 } as const;
@@ -104,9 +103,9 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
-/** What `start` carries. */
+/** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
-  const { command, waitForTree, rules, hooks } = configuration;
+  const { command, waitForTree, rules } = configuration;
   const writer = new FieldWriter(native.fields);
   writer.nested('options', (fields) =>
     fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
@@ -121,6 +120,12 @@ export function encodeConfiguration(native: Native, configuration: Configuration
     );
   }
   for (const rule of rules.network) networkRule(writer, rule);
+  return writer.finish();
+}
+
+/** What `start` carries. */
+export function encodeHooks(native: Native, hooks: readonly HookRule[]): Uint8Array {
+  const writer = new FieldWriter(native.fields);
   for (const hook of hooks) {
     const event = native.events.indexOf(hook.event);
     for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);

@@ -19,8 +19,10 @@ export interface NativeChannel {
   closeRemote(): void;
   /** Blocks this thread until the supervisor has made the command's process, `timeout` milliseconds at most. */
   waitSpawned(timeout: number): SpawnReport;
-  /** 0, or a positive errno. */
-  start(config: Uint8Array): number;
+  /** Options and policy. 0, or a positive errno. */
+  configure(policy: Uint8Array): number;
+  /** The hooks' filters: the command may start. 0, or a positive errno. */
+  start(hooks: Uint8Array): number;
   /** False if the supervisor is gone. */
   kill(signal: number): boolean;
   killAll(): boolean;

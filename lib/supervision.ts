@@ -2,7 +2,7 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { signalName } from './arguments.ts';
-import { encodeConfiguration } from './config.ts';
+import { encodeConfiguration, encodeHooks } from './config.ts';
 import { Dispatcher } from './dispatch.ts';
 import { HoldfastError, spawnError } from './errors.ts';
 import { number, optionalNumber } from './families/common.ts';
@@ -82,6 +82,7 @@ export class Supervision {
       hooks.sent = true;
       return;
     }
+    this.#configure(channel);
     this.pid = this.#awaitCommand(channel);
   }
 
@@ -107,6 +108,14 @@ export class Supervision {
   unref(): void {
     this.inner?.unref();
     this.#channel?.unref();
+  }
+
+  /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
+  #configure(channel: NativeChannel): void {
+    const { file: command, rules, waitForTree } = this.#spawn;
+    const errno = channel.configure(encodeConfiguration(this.#native, { command, waitForTree, rules }));
+    // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
+    if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 
   #awaitCommand(channel: NativeChannel): number | undefined {
@@ -140,10 +149,7 @@ export class Supervision {
   #start(channel: NativeChannel): void {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
-    const { file: command, rules, waitForTree } = this.#spawn;
-    const config = encodeConfiguration(this.#native, { command, waitForTree, rules, hooks: this.#hooks.rules });
-    const errno = channel.start(config);
-    // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
+    const errno = channel.start(encodeHooks(this.#native, this.#hooks.rules));
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 

@@ -68,6 +68,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceAccessor<&Channel::remote_fd>("remoteFd"),
                          InstanceMethod<&Channel::close_remote>("closeRemote"),
                          InstanceMethod<&Channel::wait_spawned>("waitSpawned"),
+                         InstanceMethod<&Channel::configure>("configure"),
                          InstanceMethod<&Channel::start>("start"),
                          InstanceMethod<&Channel::kill>("kill"),
                          InstanceMethod<&Channel::kill_all>("killAll"),
@@ -119,6 +120,16 @@ Napi::Value Channel::wait_spawned(const Napi::CallbackInfo& info) {
       break;
   }
   return result;
+}
+
+Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!bytes_of(info.Env(), info[0], data, size)) {
+    Napi::TypeError::New(info.Env(), "configure() takes a Uint8Array").ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(info.Env(), link_.configure(data, size));
 }
 
 Napi::Value Channel::start(const Napi::CallbackInfo& info) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -39,11 +40,15 @@ int sealed_memory(const char* name) {
   return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
-int64_t now_ms() {
+constexpr int64_t kSpinMicroseconds = 500;
+
+int64_t now_us() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1000000;
+  return int64_t{time.tv_sec} * 1000000 + time.tv_nsec / 1000;
 }
+
+int64_t now_ms() { return now_us() / 1000; }
 
 }  // namespace
 
@@ -123,20 +128,20 @@ int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t
   return sent < 0 ? errno : 0;
 }
 
-int Link::start(const uint8_t* config, size_t size) {
+int Link::send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t size) {
   if (!is_open()) return EPIPE;
   if (size > INT32_MAX) return EMSGSIZE;
   UniqueFd memory(sealed_memory("holdfast-config"));
   if (!memory) return errno;
   for (size_t done = 0; done < size;) {
-    const ssize_t wrote = ::write(memory.get(), config + done, size - done);
+    const ssize_t wrote = ::write(memory.get(), bytes + done, size - done);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return errno;
     done += static_cast<size_t>(wrote);
   }
   if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) return errno;
   const int fd = memory.get();
-  return send(protocol::MessageType::start, static_cast<int32_t>(size), &fd, 1);
+  return send(type, static_cast<int32_t>(size), &fd, 1);
 }
 
 Link::Report Link::read() {
@@ -158,6 +163,7 @@ Link::Report Link::read() {
     case protocol::MessageType::failed:
       return {Report::Kind::failed, message.value, message.detail};
     case protocol::MessageType::hello:
+    case protocol::MessageType::configure:
     case protocol::MessageType::start:
     case protocol::MessageType::kill:
     case protocol::MessageType::kill_all:
@@ -168,6 +174,12 @@ Link::Report Link::read() {
 
 Link::Report Link::wait(int timeout_ms) {
   const int64_t end = now_ms() + timeout_ms;
+  // Most often the word is there within a few microseconds, and to sleep and be woken takes a few hundred.
+  for (const auto spin = now_us() + kSpinMicroseconds; now_us() < spin;) {
+    const Report report = read();
+    if (report.kind != Report::Kind::nothing) return report;
+    sched_yield();
+  }
   while (true) {
     const Report report = read();
     if (report.kind != Report::Kind::nothing) return report;

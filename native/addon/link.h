@@ -42,7 +42,10 @@ class Link {
   Report read();
   // 0 or a positive errno. Never blocks.
   int send(protocol::MessageType type, int32_t value, const int* fds = nullptr, size_t fd_count = 0);
-  int start(const uint8_t* config, size_t size);
+  int configure(const uint8_t* policy, size_t size) {
+    return send_bytes(protocol::MessageType::configure, policy, size);
+  }
+  int start(const uint8_t* hooks, size_t size) { return send_bytes(protocol::MessageType::start, hooks, size); }
 
   // Takes one record out of the ring, copied, because the other end could still write to it.
   Next take(protocol::RecordKind& kind, std::vector<uint8_t>& fields);
@@ -57,6 +60,7 @@ class Link {
               size_t size);
 
  private:
+  int send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t size);
   void advance(uint32_t bytes);
 
   protocol::Shared* shared_ = nullptr;

@@ -13,12 +13,13 @@ inline constexpr uint32_t kVersion = 1;
 // ---- The socket (SOCK_SEQPACKET): start, end, and the proof that the other end lives -------------------------------
 
 enum class MessageType : uint32_t {
-  hello = 1,     // Node -> supervisor: fds {shared memory, eventfd}
-  start = 2,     // Node -> supervisor: fd {configuration in a memfd}, value = its size in bytes
-  kill = 3,      // Node -> supervisor: value = signal for the command
-  kill_all = 4,  // Node -> supervisor: kill the whole tree
-  spawned = 5,   // supervisor -> Node: value = pid of the command
-  failed = 6,    // supervisor -> Node: value = errno, detail = Stage
+  hello = 1,      // Node -> supervisor: fds {shared memory, eventfd}
+  start = 2,      // Node -> supervisor: fd {hooks' filters in a memfd}, value = its size in bytes
+  kill = 3,       // Node -> supervisor: value = signal for the command
+  kill_all = 4,   // Node -> supervisor: kill the whole tree
+  spawned = 5,    // supervisor -> Node: value = pid of the command
+  failed = 6,     // supervisor -> Node: value = errno, detail = Stage
+  configure = 7,  // Node -> supervisor, before `start`: fd {options and policy in a memfd}, value = its size in bytes
 };
 
 struct Message {

@@ -381,20 +381,37 @@ void Config::read_mounts() {
   if (!mounts.empty()) proc_mounts = std::move(mounts);
 }
 
+namespace {
+
+bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error) {
+  Parser parser(config, error);
+  FieldReader reader(data, size);
+  Field field;
+  while (reader.next(field)) {
+    if (hooks_only && field.tag != Tag::hookRule_) {
+      error = shown(field.tag) + " comes too late";
+      return false;
+    }
+    if (!parser.take(field)) return false;
+  }
+  if (reader.bad()) error = "the configuration is cut off";
+  return !reader.bad();
+}
+
+}  // namespace
+
+bool Config::parse_hooks(const uint8_t* data, size_t size, std::string& error) {
+  if (size <= kMaxBytes) return parse_fields(*this, data, size, true, error);
+  error = "the configuration is too long";
+  return false;
+}
+
 bool Config::parse(const uint8_t* data, size_t size, std::string& error) {
   if (size > kMaxBytes) {
     error = "the configuration is too long";
     return false;
   }
-  Parser parser(*this, error);
-  FieldReader reader(data, size);
-  Field field;
-  while (reader.next(field))
-    if (!parser.take(field)) return false;
-  if (reader.bad()) {
-    error = "the configuration is cut off";
-    return false;
-  }
+  if (!parse_fields(*this, data, size, false, error)) return false;
   if (!rules.finish()) {
     error = "the configuration was read before";
     return false;

@@ -48,6 +48,8 @@ struct Config {
   // does not exist is kept as its canonical parent + the rest; symbolic links on the way become visible names. `self`
   // and `thread-self` of /proc stay as they are: each process has its own (decide.cc knows).
   bool parse(const uint8_t* data, size_t size, std::string& error);
+  // The same for a blob that has hooks' filters only.
+  bool parse_hooks(const uint8_t* data, size_t size, std::string& error);
 };
 
 // Mount points of procfs in the text of /proc/<pid>/mountinfo.

@@ -22,7 +22,9 @@ constexpr off_t kMostConfig = 64 << 20;  // bytes
 
 int descriptors_of(uint32_t type) {
   if (type == static_cast<uint32_t>(MessageType::hello)) return 2;
-  return type == static_cast<uint32_t>(MessageType::start) ? 1 : 0;
+  const bool has_bytes =
+      type == static_cast<uint32_t>(MessageType::configure) || type == static_cast<uint32_t>(MessageType::start);
+  return has_bytes ? 1 : 0;
 }
 
 }  // namespace
@@ -66,12 +68,12 @@ bool Control::receive_hello(UniqueFd& memory, UniqueFd& wake) {
   return true;
 }
 
-bool Control::receive_start(std::vector<uint8_t>& config, pid_t command) {
+bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t command) {
   Message message;
   UniqueFd fd;
   for (;;) {
     if (receive(message, &fd, 1) != 1) return false;
-    if (message.type == static_cast<uint32_t>(MessageType::start)) break;
+    if (message.type == static_cast<uint32_t>(type)) break;
     if (message.type == static_cast<uint32_t>(MessageType::kill))
       kill(command, message.value);
     else if (message.type == static_cast<uint32_t>(MessageType::kill_all))
@@ -83,10 +85,10 @@ bool Control::receive_start(std::vector<uint8_t>& config, pid_t command) {
   if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value ||
       status.st_size > kMostConfig)
     return false;
-  config.resize(static_cast<size_t>(message.value));
+  bytes.resize(static_cast<size_t>(message.value));
   size_t have = 0;
-  while (have < config.size()) {
-    const ssize_t got = pread(fd.get(), config.data() + have, config.size() - have, static_cast<off_t>(have));
+  while (have < bytes.size()) {
+    const ssize_t got = pread(fd.get(), bytes.data() + have, bytes.size() - have, static_cast<off_t>(have));
     if (got <= 0) return false;
     have += static_cast<size_t>(got);
   }

@@ -18,7 +18,7 @@ class Control {
   // Each waits for its message; false if Node is gone or sent something else.
   bool receive_hello(UniqueFd& memory, UniqueFd& wake);
   // What is to be killed meanwhile is: `command` waits for the start and is not reaped yet.
-  bool receive_start(std::vector<uint8_t>& config, pid_t command);
+  bool receive_bytes(protocol::MessageType type, std::vector<uint8_t>& bytes, pid_t command);
 
   bool send(protocol::MessageType type, int value, int detail = 0);
   bool failed(protocol::Stage stage, int error) {

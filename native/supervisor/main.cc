@@ -122,10 +122,14 @@ int run(int argc, char** argv) {
   Config config;
   config.read_mounts();
 
-  std::vector<uint8_t> blob;
-  if (!control.receive_start(blob, launch.child)) return 0;
+  // The policy is on its way already; the hooks follow when Node's tick has ended.
+  std::vector<uint8_t> bytes;
   std::string problem;
-  if (!config.parse(blob.data(), blob.size(), problem)) {
+  if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
+  bool valid = config.parse(bytes.data(), bytes.size(), problem);
+  if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
+  valid = valid && config.parse_hooks(bytes.data(), bytes.size(), problem);
+  if (!valid) {
     control.failed(Stage::channel, EPROTO);
     return 71;
   }

@@ -91,6 +91,7 @@ export async function roundTrip(count) {
     (record) => channel.answer(record.slot, record.generation, 1, 0),
     () => {},
   );
+  channel.configure(new Uint8Array(8));
   channel.start(new Uint8Array(8));
   try {
     return await microseconds(child, 'asker');

@@ -82,13 +82,14 @@ int main(int argc, char** argv) {
   if (argc != 3) return 64;
   const int socket = atoi(argv[1]);
   const uint32_t count = static_cast<uint32_t>(atoi(argv[2]));
-  int fds[2], config;
+  int fds[2], config, hooks;
   receive(socket, MessageType::hello, fds, 2);
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
   if (memory == MAP_FAILED) fail("mmap");
   const Message spawned = {kMagic, kVersion, static_cast<uint32_t>(MessageType::spawned), getpid(), 0, 0};
   if (send(socket, &spawned, sizeof spawned, 0) < 0) fail("send");
-  receive(socket, MessageType::start, &config, 1);
+  receive(socket, MessageType::configure, &config, 1);
+  receive(socket, MessageType::start, &hooks, 1);
 
   Shared& shared = *static_cast<Shared*>(memory);
   uint32_t written = 0, generation = 0;
