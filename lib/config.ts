@@ -1,15 +1,24 @@
 // The configuration as the supervisor reads it (native/protocol/tlv.h): u16 tag, u16 zero, u32 size, bytes, padding to 8.
 import type { CompiledFilter } from './filter.ts';
 import type { Native } from './native.ts';
-import type { NetworkRule, Rules } from './policy.ts';
+import type { FileRule, NetworkRule, Rules } from './policy.ts';
 
 export class FieldWriter {
   readonly #tags: Readonly<Record<string, number>>;
-  #buffer = Buffer.alloc(8192);
+  #buffer: Buffer;
   #size = 0;
 
-  constructor(tags: Readonly<Record<string, number>>) {
+  constructor(tags: Readonly<Record<string, number>>, capacity = 16384) {
     this.#tags = tags;
+    this.#buffer = Buffer.alloc(capacity);
+  }
+
+  /** Fields that another writer has made. */
+  append(fields: Uint8Array): this {
+    this.#makeRoom(fields.length);
+    this.#buffer.set(fields, this.#size);
+    this.#size += fields.length;
+    return this;
   }
 
   number(field: string, value: number): this {
@@ -39,15 +48,19 @@ export class FieldWriter {
     return this.#buffer.subarray(0, this.#size);
   }
 
+  #makeRoom(bytes: number): void {
+    const end = this.#size + bytes;
+    if (end <= this.#buffer.length) return;
+    const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
+    this.#buffer.copy(larger, 0, 0, this.#size);
+    this.#buffer = larger;
+  }
+
   #reserve(field: string, size: number): number {
     const tag = this.#tags[field];
     if (tag === undefined) throw new Error(`there is no field ${field} in native/protocol/fields.def`);
     const end = this.#size + 8 + ((size + 7) & ~7);
-    if (end > this.#buffer.length) {
-      const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
-      this.#buffer.copy(larger, 0, 0, this.#size);
-      this.#buffer = larger;
-    }
+    this.#makeRoom(end - this.#size);
     this.#buffer.writeUInt16LE(tag, this.#size);
     this.#buffer.writeUInt32LE(size, this.#size + 4);
     const at = this.#size + 8;
@@ -103,14 +116,13 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
-/** What `configure` carries. */
-export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
-  const { command, waitForTree, rules } = configuration;
-  const writer = new FieldWriter(native.fields);
-  writer.nested('options', (fields) =>
-    fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
-  );
-  for (const rule of rules.files) {
+/** The defaults are the same in every policy: each is encoded once. */
+const encodedFileRules = new WeakMap<FileRule, Uint8Array>();
+
+function encodedFileRule(native: Native, rule: FileRule): Uint8Array {
+  let bytes = encodedFileRules.get(rule);
+  if (bytes === undefined) {
+    const writer = new FieldWriter(native.fields, 256);
     writer.nested('fileRule', (fields) =>
       fields
         .number('effect', effects[rule.effect])
@@ -118,7 +130,20 @@ export function encodeConfiguration(native: Native, configuration: Configuration
         .text('path', rule.path)
         .text('label', rule.label),
     );
+    bytes = writer.finish();
+    encodedFileRules.set(rule, bytes);
   }
+  return bytes;
+}
+
+/** What `configure` carries. */
+export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
+  const { command, waitForTree, rules } = configuration;
+  const writer = new FieldWriter(native.fields);
+  writer.nested('options', (fields) =>
+    fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
+  );
+  for (const rule of rules.files) writer.append(encodedFileRule(native, rule));
   for (const rule of rules.network) networkRule(writer, rule);
   return writer.finish();
 }

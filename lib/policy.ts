@@ -242,6 +242,11 @@ function check(policy: unknown): Policy {
   throw invalid(field, valueAt(policy, keys), `is refused: ${issue?.message ?? 'it is not valid'}`);
 }
 
+const baseline: readonly FileRule[] = [
+  ...baselineRead.map((path) => ({ effect: 'allow', access: accessBits.read, path, label: 'defaults' }) as const),
+  ...baselineWrite.map((path) => ({ effect: 'allow', access: accessBits.write, path, label: 'defaults' }) as const),
+];
+
 /**
  * Checks a policy and makes it ready. Without one: what a program needs to start, and reading the working directory.
  * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
@@ -249,12 +254,7 @@ function check(policy: unknown): Policy {
 export function compilePolicy(policy: unknown, cwd: string): Rules {
   const checked: Policy = policy === undefined ? { files: { read: [cwd] } } : check(policy);
   const rules: Rules = { files: [], network: networkRules(checked), anyExec: checked.exec === undefined };
-  if (checked.defaults ?? true) {
-    for (const path of baselineRead)
-      rules.files.push({ effect: 'allow', access: accessBits.read, path, label: 'defaults' });
-    for (const path of baselineWrite)
-      rules.files.push({ effect: 'allow', access: accessBits.write, path, label: 'defaults' });
-  }
+  if (checked.defaults ?? true) rules.files.push(...baseline);
   const own = fileRules(checked, cwd);
   if (policy === undefined) for (const rule of own) rule.label = 'defaults';
   rules.files.push(...own);

@@ -40,7 +40,7 @@ int sealed_memory(const char* name) {
   return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
-constexpr int64_t kSpinMicroseconds = 500;
+constexpr int64_t kSpinMicroseconds = 3000;
 
 int64_t now_us() {
   timespec time;
@@ -151,7 +151,8 @@ Link::Report Link::read() {
   do {
     // No room for control data: descriptors that the other end might send are dropped by the kernel.
     got = recv(socket_.get(), &message, sizeof message, MSG_DONTWAIT | MSG_TRUNC);
-  } while (got < 0 && errno == EINTR);
+    // ECONNRESET says once that the other end left something unread; what it sent before is still there (unix(7)).
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
   if (got <= 0) return {Report::Kind::lost};
   if (got != sizeof message || message.magic != protocol::kMagic || message.version != protocol::kVersion) {
@@ -174,7 +175,8 @@ Link::Report Link::read() {
 
 Link::Report Link::wait(int timeout_ms) {
   const int64_t end = now_ms() + timeout_ms;
-  // Most often the word is there within a few microseconds, and to sleep and be woken takes a few hundred.
+  // The supervisor is about to answer and then goes on working: who sleeps here is often woken behind it on the same
+  // processor, most of a millisecond late.
   for (const auto spin = now_us() + kSpinMicroseconds; now_us() < spin;) {
     const Report report = read();
     if (report.kind != Report::Kind::nothing) return report;

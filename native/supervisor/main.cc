@@ -126,13 +126,7 @@ int run(int argc, char** argv) {
   std::vector<uint8_t> bytes;
   std::string problem;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
-  bool valid = config.parse(bytes.data(), bytes.size(), problem);
-  if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
-  valid = valid && config.parse_hooks(bytes.data(), bytes.size(), problem);
-  if (!valid) {
-    control.failed(Stage::channel, EPROTO);
-    return 71;
-  }
+  const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   char canonical[PATH_MAX];
   config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
   umask(0);
@@ -141,13 +135,23 @@ int run(int argc, char** argv) {
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   Sandbox sandbox{config, channel, tree, page};
   give_up_capabilities();
-  if (!control.serve(sandbox, launch.child)) return 71;
-  Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;
-  tracer.on_listener = [&](int listener) {
+  const auto serve_calls = [&](int listener) {
+    if (notifier) return true;
     notifier = std::make_unique<Notifier>(sandbox, listener);
     return notifier->start();
   };
+  // Most often the child has put its filter on by now. It makes no call but its exec, which waits for the tracer.
+  if (const int listener = launch.area->listener.load(); listener >= 0 && !serve_calls(listener)) return 71;
+
+  if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
+  if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) {
+    control.failed(Stage::channel, EPROTO);
+    return 71;
+  }
+  if (!control.serve(sandbox, launch.child)) return 71;
+  Tracer tracer(sandbox, launch);
+  tracer.on_listener = serve_calls;
   tracer.run();
   report_end(sandbox);
   return 0;
