@@ -8,6 +8,11 @@ export type AddressRule =
 /** What is wrong with an address, without the field and the value: the caller knows those. */
 export class AddressProblem extends Error {}
 
+/** Half of a surrogate pair would become another character on its way, and a rule another rule. */
+export function notUtf8(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
+}
+
 function ipv4Bytes(text: string): number[] {
   return text.split('.').map(Number);
 }
@@ -78,8 +83,13 @@ function internet(bytes: Uint8Array, prefixText: string | undefined, port: strin
 /** Throws {@link AddressProblem}. `*` becomes one rule for each family. */
 export function parseAddress(text: string): AddressRule[] {
   if (text.includes('\0')) throw new AddressProblem('it contains a NUL byte');
+  if (notUtf8(text)) throw new AddressProblem('it cannot be written as UTF-8');
   if (text.startsWith('unix:')) {
     const name = text.slice('unix:'.length);
+    const most = name.startsWith('@') ? 108 : 4095;
+    if (Buffer.byteLength(name) > most) {
+      throw new AddressProblem('it is longer than a path (4095 bytes) or an abstract name (107) may be');
+    }
     if (!/^(\/|@.)/s.test(name)) {
       throw new AddressProblem('a unix socket is an absolute path (unix:/run/x.sock) or an abstract name (unix:@x)');
     }

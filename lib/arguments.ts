@@ -63,7 +63,14 @@ export function checkTimeout(value: unknown): void {
 }
 
 export function checkAbortSignal(value: unknown): void {
-  if (value !== undefined && (value === null || typeof value !== 'object' || !('aborted' in value))) {
+  if (value === undefined) return;
+  // Node finds out about the listener after it has started the program, and then nobody can end that.
+  const usable =
+    typeof value === 'object' &&
+    value !== null &&
+    'aborted' in value &&
+    typeof (value as Partial<AbortSignal>).addEventListener === 'function';
+  if (!usable) {
     throw wrongType('options.signal', 'an instance of AbortSignal', value);
   }
 }

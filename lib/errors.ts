@@ -75,8 +75,11 @@ export function errnoNumber(name: string): number | undefined {
   return (constants.errno as Record<string, number>)[name];
 }
 
+/** The first of the numbers that libuv has made up for itself (EAI_…, EOF): no system call answers those. */
+const LIBUV_ERRNOS = 3000;
+
 export function isKnownErrno(errno: number): boolean {
-  return namesOfErrnos.has(errno);
+  return namesOfErrnos.has(errno) && errno < LIBUV_ERRNOS;
 }
 
 /** The error that child_process emits when a program cannot be started: `spawn nosuch ENOENT`. */

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import { notUtf8 } from './addresses.ts';
 import { HoldfastError } from './errors.ts';
 import { type FilterKey, filterKeys, type HookEvent } from './families/index.ts';
 import { fieldName, shown } from './policy.ts';
@@ -31,7 +32,7 @@ export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
   : E extends 'connect' | 'bind' | 'send'
     ? PortFilter
     : E extends 'signal'
-      ? Record<never, never>
+      ? Record<string, never>
       : PathFilter;
 
 /** One line of a filter as the supervisor evaluates it. */
@@ -58,24 +59,53 @@ function invalid(field: string, value: unknown, problem: string): HoldfastError 
   return new HoldfastError('ERR_HOLDFAST_INVALID_FILTER', `${field}: ${shown(value)} ${problem}`);
 }
 
+/** native/supervisor/glob.h: kMaxPattern. */
+const MAX_PATTERN = 4096;
+
 /** Why the supervisor would refuse a pattern (native/supervisor/glob.h), if it would. */
 function patternProblem(pattern: string): string | undefined {
   if (pattern === '') return 'is empty';
   if (pattern.includes('\0')) return 'contains a NUL byte';
-  if (Buffer.byteLength(pattern) > 4096) return 'is longer than 4096 bytes';
-  if (pattern.endsWith('/')) return 'ends with /, and no canonical path does: write /** for what is below it';
+  if (Buffer.byteLength(pattern) > MAX_PATTERN) return `is longer than ${MAX_PATTERN} bytes`;
+  if (notUtf8(pattern)) return 'cannot be written as UTF-8';
+  if (pattern.length > 1 && pattern.endsWith('/'))
+    return 'ends with /, and no canonical path does: write /** for what is below it';
   if (pattern === '~' || pattern.startsWith('~/')) return 'starts with ~, which only shells expand: use os.homedir()';
-  for (let i = 0; i < pattern.length; i++) {
-    if (pattern[i] === '\\') {
-      if (++i >= pattern.length) return 'ends with a \\ that quotes nothing';
-    } else if (pattern[i] === '[') {
-      const rest = /^\[[!^]?\]?(?:\\.|[^\]\\])*\]/s.exec(pattern.slice(i))?.[0];
-      if (rest === undefined) return 'has a [ without its ]';
-      if (rest.includes('/')) return 'has a / in brackets';
-      i += rest.length - 1;
-    }
+  const bytes = Buffer.from(pattern).toString('latin1');
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes[at] === '\\') {
+      at += 2;
+      if (at > bytes.length) return 'ends with a \\ that quotes nothing';
+    } else if (bytes[at] === '[') {
+      const end = classEnd(bytes, at + 1);
+      if (typeof end === 'string') return end;
+      at = end;
+    } else at++;
   }
   return undefined;
+}
+
+/** The place after a class whose `[` lies before `at`, or what is wrong with it. */
+function classEnd(bytes: string, at: number): number | string {
+  const unclosed = 'has a [ without its ]';
+  let next = bytes[at] === '!' || bytes[at] === '^' ? at + 1 : at;
+  const member = () => {
+    if (bytes[next] === '\\') next++;
+    return bytes[next++];
+  };
+  for (let first = true; next < bytes.length; first = false) {
+    if (bytes[next] === ']' && !first) return next + 1;
+    const low = member();
+    let high = low;
+    if (bytes[next] === '-' && next + 1 < bytes.length && bytes[next + 1] !== ']') {
+      next++;
+      high = member();
+    }
+    if (low === undefined || high === undefined) return unclosed;
+    if (low === '/' || high === '/') return 'has a / in brackets';
+    if (high < low) return 'has a range in brackets that runs backwards';
+  }
+  return unclosed;
 }
 
 function anchored(pattern: string, cwd: string): string {
@@ -127,8 +157,13 @@ export function compileFilter(event: HookEvent, filter: unknown, cwd: string): C
   }
   if (path === undefined) return [compiled];
   return (Array.isArray(path) ? path : [path]).map((pattern, i) => {
+    const field = `${name}.path${Array.isArray(path) ? `[${i}]` : ''}`;
     const problem = patternProblem(pattern);
-    if (problem !== undefined) throw invalid(`${name}.path${Array.isArray(path) ? `[${i}]` : ''}`, pattern, problem);
-    return { ...compiled, pattern: anchored(pattern, cwd) };
+    if (problem !== undefined) throw invalid(field, pattern, problem);
+    const whole = anchored(pattern, cwd);
+    if (Buffer.byteLength(whole) > MAX_PATTERN) {
+      throw invalid(field, pattern, `is longer than ${MAX_PATTERN} bytes behind the working directory`);
+    }
+    return { ...compiled, pattern: whole };
   });
 }

@@ -97,15 +97,18 @@ function argumentList(args: unknown): string[] {
   return [...args];
 }
 
-function checkOptions(options: unknown): asserts options is Record<string, unknown> {
+function checkObject(options: unknown): asserts options is Record<string, unknown> {
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
     throw wrongType('options', 'of type object', options);
   }
+}
+
+function checkOptions(options: Record<string, unknown>): void {
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue;
     throw new HoldfastError(
       'ERR_HOLDFAST_INVALID_OPTION',
-      `options.${name}: ${shown((options as Record<string, unknown>)[name])} is not an option. Known are ${[...known].join(', ')}`,
+      `options.${name}: ${shown(options[name])} is not an option. Known are ${[...known].join(', ')}`,
     );
   }
   const result = sandboxOptions.safeParse(options);
@@ -114,7 +117,7 @@ function checkOptions(options: unknown): asserts options is Record<string, unkno
     const name = String(issue?.path[0]);
     throw new HoldfastError(
       'ERR_HOLDFAST_INVALID_OPTION',
-      `options.${name}: ${shown((options as Record<string, unknown>)[name])} ${issue?.message}`,
+      `options.${name}: ${shown(options[name])} ${issue?.message}`,
     );
   }
 }
@@ -126,11 +129,13 @@ function stdioList(stdio: unknown): unknown[] {
     while (list.length < 3) list.push(undefined);
     return list;
   }
-  switch (stdio ?? 'pipe') {
+  // Whatever is falsy is the default, as in Node.
+  const all = stdio || 'pipe';
+  switch (all) {
     case 'pipe':
     case 'overlapped':
     case 'ignore':
-      return [stdio ?? 'pipe', stdio ?? 'pipe', stdio ?? 'pipe'];
+      return [all, all, all];
     case 'inherit':
       return [0, 1, 2];
     default:
@@ -163,7 +168,10 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
   const second = typeof argsOrOptions === 'object' && argsOrOptions !== null && !Array.isArray(argsOrOptions);
   const given = argumentList(second ? undefined : argsOrOptions);
   for (const [i, arg] of given.entries()) checkNoNul(arg, `args[${i}]`);
-  const options = (second ? argsOrOptions : lastOptions) ?? (lastOptions === null && !second ? null : {});
+  const last = (second ? argsOrOptions : lastOptions) ?? (lastOptions === null && !second ? null : {});
+  checkObject(last);
+  // As in Node: what an object inherits is no option. Each is read once, so that what was checked is what counts.
+  const options: Record<string, unknown> = { __proto__: null, ...last };
   checkOptions(options);
   const { shell, argv0 } = options;
   if (shell !== undefined && shell !== null && typeof shell !== 'boolean' && typeof shell !== 'string') {

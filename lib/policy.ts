@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { z } from 'zod';
-import { AddressProblem, type AddressRule, parseAddress } from './addresses.ts';
+import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
 import { baselineRead, baselineWrite } from './baseline.ts';
 import { HoldfastError } from './errors.ts';
 
@@ -142,9 +142,14 @@ export function fieldName(root: string, keys: readonly PropertyKey[]): string {
   );
 }
 
-/** The value that a path of keys leads to, shortened for a message. */
+/** A value for a message, shortened. The value itself may do anything when it is looked at. */
 export function shown(value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  let text: string;
+  try {
+    text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  } catch {
+    return 'a value that cannot be shown';
+  }
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }
 
@@ -154,7 +159,7 @@ function invalid(field: string, value: unknown, problem: string): HoldfastError 
 
 function resolvePath(value: string | URL, field: string, cwd: string): string {
   let text: string;
-  if (value instanceof URL || value.startsWith('file:')) {
+  if (value instanceof URL || /^file:/i.test(value)) {
     try {
       text = fileURLToPath(value);
     } catch {
@@ -163,6 +168,7 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
   } else text = value;
   if (text === '') throw invalid(field, text, 'is empty: write "." for the working directory');
   if (text.includes('\0')) throw invalid(field, text, 'contains a NUL byte');
+  if (notUtf8(text)) throw invalid(field, text, 'cannot be written as UTF-8');
   if (text === '~' || text.startsWith('~/')) {
     throw invalid(field, text, 'starts with ~, which only shells expand: use os.homedir()');
   }
@@ -257,6 +263,6 @@ export function compilePolicy(policy: unknown, cwd: string): Rules {
   if (checked.defaults ?? true) rules.files.push(...baseline);
   const own = fileRules(checked, cwd);
   if (policy === undefined) for (const rule of own) rule.label = 'defaults';
-  rules.files.push(...own);
+  for (const rule of own) rules.files.push(rule);
   return rules;
 }

@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
-import { addressBytes } from './addresses.ts';
+import { addressBytes, notUtf8 } from './addresses.ts';
 import { signalNumber } from './arguments.ts';
 import { errnoNumber, HoldfastError, isKnownErrno } from './errors.ts';
 
@@ -17,6 +17,8 @@ const numbers: Readonly<Record<VerdictKind, number>> = {
   respond: 5,
 };
 
+/** Held by this module alone: nothing else can make a verdict that was not checked. */
+const maker = Symbol('maker');
 let make: <K extends VerdictKind>(kind: K, error: number, data?: Uint8Array) => Verdict<K>;
 
 /** What a hook answers. Made by {@link allow}, {@link deny}, {@link kill}, {@link redirect} and {@link respond} only. */
@@ -25,7 +27,8 @@ export class Verdict<K extends VerdictKind = VerdictKind> {
   readonly #error: number;
   readonly #data: Uint8Array | undefined;
 
-  private constructor(kind: K, error: number, data: Uint8Array | undefined) {
+  private constructor(key: symbol, kind: K, error: number, data: Uint8Array | undefined) {
+    if (key !== maker) throw refuse('verdicts are made by allow(), deny(), kill(), redirect() and respond() only');
     this.kind = kind;
     this.#error = error;
     this.#data = data;
@@ -43,7 +46,7 @@ export class Verdict<K extends VerdictKind = VerdictKind> {
   }
 
   static {
-    make = (kind, error, data) => new Verdict(kind, error, data);
+    make = (kind, error, data) => new Verdict(maker, kind, error, data);
   }
 }
 
@@ -101,8 +104,11 @@ export function redirect(to: string | URL): Verdict<'redirectPath'>;
 export function redirect(to: RedirectTarget): Verdict<'redirectAddress'>;
 export function redirect(to: string | URL | RedirectTarget): Verdict<'redirectPath'> | Verdict<'redirectAddress'> {
   if (typeof to === 'string' || to instanceof URL) return make('redirectPath', 0, pathBytes(to));
-  const bytes = typeof to?.address === 'string' ? addressBytes(to.address) : undefined;
-  if (bytes === undefined) throw refuse(`redirect(): ${inspect(to?.address)} is not an IP address`);
+  if (typeof to !== 'object' || to === null) {
+    throw refuse(`redirect(): ${inspect(to)} is neither a path nor { address, port }`);
+  }
+  const bytes = typeof to.address === 'string' ? addressBytes(to.address) : undefined;
+  if (bytes === undefined) throw refuse(`redirect(): ${inspect(to.address)} is not an IP address`);
   if (!Number.isInteger(to.port) || to.port < 1 || to.port > 65535) {
     throw refuse(`redirect(): ${inspect(to.port)} is not a port (1 to 65535)`);
   }
@@ -121,6 +127,7 @@ function pathBytes(to: string | URL): Uint8Array {
   } catch {
     throw refuse(`redirect(): ${String(to)} is not a file: URL of this machine`);
   }
+  if (notUtf8(path)) throw refuse(`redirect(): ${inspect(path)} cannot be written as UTF-8`);
   if (!isAbsolute(path) || path.includes('\0')) {
     throw refuse(`redirect(): ${inspect(path)} is not an absolute path without NUL bytes`);
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { type HoldfastError, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { normalizeSpawn } from '../../lib/options.ts';
 
 type AnySpawn = (...args: unknown[]) => { on(event: string, listener: () => void): { kill(signal: string): void } };
 
@@ -58,6 +59,25 @@ describe('wrong arguments are refused as child_process.spawn refuses them', () =
     expect(expected).not.toBe('accepted');
     expect(refusal(spawnSandboxed, args)).toEqual(expected);
   });
+});
+
+test('a signal that nobody can listen to is refused before anything starts', () => {
+  expect(() => spawnSandboxed('true', [], { signal: { aborted: false } as AbortSignal })).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+  );
+});
+
+test('what an object inherits is no option, and each option is read once', () => {
+  let reads = 0;
+  const given = Object.create({ policy: 5, cwd: '/nowhere', shell: '/nowhere' });
+  Object.defineProperty(given, 'hookTimeout', { enumerable: true, get: () => ++reads });
+  const spawn = normalizeSpawn('ls', given, undefined);
+  expect(spawn).toMatchObject({ file: 'ls', cwd: process.cwd(), hookTimeout: 1 });
+  expect(reads).toBe(1);
+});
+
+test.each(['', false, 0])('stdio %j is the default, as in Node', (stdio) => {
+  expect(normalizeSpawn('ls', { stdio }, undefined).stdio).toEqual(['pipe', 'pipe', 'pipe']);
 });
 
 describe("holdfast's own options", () => {

@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../lib/addresses.ts';
@@ -17,6 +18,12 @@ describe('a malformed policy is refused before anything starts, naming the field
     [{ files: { read: '/usr' } }, /^policy\.files\.read: '\/usr' is refused/],
     [{ files: { read: ['/usr', 5] } }, /^policy\.files\.read\[1\]: 5 is refused: must be a path/],
     [{ files: { read: ['a', 'b', 'foo\0bar'] } }, /^policy\.files\.read\[2\]: 'foo\\x00bar' contains a NUL byte/],
+    [{ files: { deny: ['/x\ud800'] } }, /^policy\.files\.deny\[0\]: '\/x\\ud800' cannot be written as UTF-8/],
+    [{ files: { deny: ['FILE://host/x'] } }, /^policy\.files\.deny\[0\]: 'FILE:\/\/host\/x' is not a file: URL/],
+    [
+      { exec: [{ [inspect.custom]: () => expect.unreachable() }] },
+      /^policy\.exec\[0\]: a value that cannot be shown is refused/,
+    ],
     [{ files: { write: [''] } }, /^policy\.files\.write\[0\]: '' is empty/],
     [{ files: { read: ['~/x'] } }, /^policy\.files\.read\[0\]: '~\/x' starts with ~/],
     [{ files: { read: ['file://host/x'] } }, /^policy\.files\.read\[0\]: 'file:\/\/host\/x' is not a file: URL/],
@@ -34,6 +41,8 @@ describe('a malformed policy is refused before anything starts, naming the field
     [{ network: { connect: ['10.0.0.0/33'] } }, /its prefix must be a number of bits from 0 to 32/],
     [{ network: { connect: ['10.0.0.1/8'] } }, /bits set beyond its prefix of 8/],
     [{ network: { connect: ['unix:relative'] } }, /a unix socket is an absolute path/],
+    [{ network: { connect: [`unix:@${'x'.repeat(108)}`] } }, /longer than a path .* or an abstract name/],
+    [{ network: { bind: [`unix:/${'x'.repeat(4095)}`] } }, /longer than a path/],
     [{ network: { connect: ['fe80::1%eth0'] } }, /zone ids are not supported/],
     [{ network: { connect: [''] } }, /it is not an address/],
     [{ network: { deny: [{ address: 'x' }] } }, /^policy\.network\.deny\[0\]\.address: 'x'/],
@@ -53,6 +62,11 @@ describe('paths', () => {
         ({ path }) => path,
       ),
     ).toEqual(['/b', '/work/c', '/work/d', '/work', '/e f', '/g']);
+  });
+
+  test('can be more than a call has arguments', () => {
+    const read = new Array<string>(500_000).fill('/x');
+    expect(own({ files: { read } })).toHaveLength(read.length);
   });
 
   test('carry their effect, access and field', () => {

@@ -32,6 +32,7 @@ describe('verdicts', () => {
     ['an unknown errno', () => deny('ENOPE')],
     ['a negative errno', () => deny(-2)],
     ['an errno of 0', () => deny(0)],
+    ["an errno of libuv's own", () => deny(4095)],
     ['an unknown signal', () => kill('SIGNOPE' as never)],
     ['signal 0', () => kill(0)],
     ['a relative path', () => redirect('a')],
@@ -41,6 +42,7 @@ describe('verdicts', () => {
     ['a name instead of an address', () => redirect({ address: 'localhost', port: 80 })],
     ['port 0', () => redirect({ address: '::1', port: 0 })],
     ['no target', () => redirect(undefined as never)],
+    ['half of a character', () => redirect('/a\ud800')],
     ['a response of 4,097 bytes', () => respond('x'.repeat(4097))],
     ['a response that is a number', () => respond(5 as never)],
   ])('%s is refused', (_, make) => {
@@ -52,5 +54,7 @@ describe('verdicts', () => {
     expect(Verdict.is(Object.create(Verdict.prototype))).toBe(false);
     expect(Verdict.is(allow())).toBe(true);
     expect(Object.isFrozen(deny())).toBe(true);
+    const make = Verdict as unknown as new (...args: unknown[]) => Verdict;
+    expect(() => new make('respond', 0, new Uint8Array(100_000))).toThrow('verdicts are made by allow()');
   });
 });
