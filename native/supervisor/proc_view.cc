@@ -64,8 +64,9 @@ std::string_view take(std::string_view& rest) {
   return first;
 }
 
-// What any process may know of another one of the tree. Everything else (memory, environment, descriptors, working
-// directory, addresses of its mappings) is its own.
+}  // namespace
+
+// Everything else (memory, environment, descriptors, working directory, addresses of its mappings) is its own.
 bool is_harmless(std::string_view entry) {
   static constexpr std::string_view kNames[] = {
       "",         "stat",      "statm",     "status",   "cmdline",   "comm",      "task",
@@ -75,8 +76,6 @@ bool is_harmless(std::string_view entry) {
   const std::string_view first = entry.substr(0, entry.find('/'));
   return std::find(std::begin(kNames), std::end(kNames), first) != std::end(kNames);
 }
-
-}  // namespace
 
 bool is_procfs(int fd) {
   struct statfs fs;

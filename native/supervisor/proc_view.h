@@ -27,6 +27,9 @@ bool below_proc_mount(const Config& config, std::string_view canonical);
 // Judges a name in a procfs. `entry` points into `canonical`.
 ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_view canonical);
 
+// What any process may know of another one of the tree, by its entry; the rest is a process's own.
+bool is_harmless(std::string_view entry);
+
 // Links whose target is an object and not their text (proc(5): cwd, root, exe, fd/N, map_files/A-B, ns/X).
 bool is_magic_link(std::string_view entry);
 

@@ -132,6 +132,10 @@ int Walk::go_to(UniqueFd next, const Component* by_name) {
   met_proc_ = true;
   place_ = look_at_proc(sandbox_, call_, here_name_);
   if (place_.error == EACCES) report(sandbox_, call_, EACCES, "another process's own", here_name_);
+  // What anybody could see of a process outside is just not there; who asks for what is its own is up to no good.
+  const size_t entry = rest_.find_first_not_of('/');
+  if (place_.error == ENOENT && entry != std::string::npos && !is_harmless(std::string_view(rest_).substr(entry)))
+    report(sandbox_, call_, ENOENT, "a process outside the sandbox", here_name_ + "/" + rest_.substr(entry));
   return place_.error;
 }
 

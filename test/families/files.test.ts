@@ -325,7 +325,18 @@ describe('/proc', () => {
       'read /proc/1/status',
       `at /proc ${outside}/environ`,
     ];
-    expect((await made(calls, { folder, policy })).answers).toEqual(calls.map(() => 'ENOENT'));
+    const { answers, violations } = await made(calls, { folder, policy });
+    expect(answers).toEqual(calls.map(() => 'ENOENT'));
+    // What is its own is asked for in vain and reported; what anybody could see is just not there.
+    const told = violations.filter((violation) => violation.reason === 'a process outside the sandbox');
+    expect(told.map((violation) => violation.path?.split('/').at(3))).toEqual([
+      'environ',
+      'fd',
+      'cwd',
+      'exe',
+      'root',
+      'environ',
+    ]);
     expect(await bare([`stat /proc/${outside}`, `read /proc/${outside}/environ`], folder)).toEqual(['ok', 'ok']);
   });
 
