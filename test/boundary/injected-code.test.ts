@@ -8,6 +8,7 @@ import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 test.skipIf(process.arch !== 'x64')(
+  // the attack's code is written in x86_64 instructions
   'code written over the instruction of a held call gets nothing by the calls that are injected there',
   { timeout: 60_000 },
   async () => {

@@ -122,6 +122,7 @@ test('npm install of a package with dependencies, install scripts and a build wi
 });
 
 test.skipIf(!hasHeaders)(
+  // node-gyp would have to download Node's headers
   "npm install with a build by node-gyp (where Node's headers are installed)",
   { timeout: 300_000 },
   async () => {
