@@ -253,6 +253,20 @@ const baseline: readonly FileRule[] = [
   ...baselineWrite.map((path) => ({ effect: 'allow', access: accessBits.write, path, label: 'defaults' }) as const),
 ];
 
+/** What the supervisor takes is 64 MiB (native/supervisor/control.cc: kMostConfig); the rest is for the options. */
+const MAX_BYTES = 63 << 20;
+/** So many rules cannot be too large, and need no counting: each has two texts of a path's length at most. */
+const FEW = 4096;
+
+/** What the rules take when they are encoded, rounded up. */
+function mostBytes({ files, network }: Rules): number {
+  const frame = 160;
+  let bytes = network.length * frame;
+  for (const { path, label } of files) bytes += frame / 2 + Buffer.byteLength(path) + label.length;
+  for (const rule of network) bytes += rule.label.length + (rule.kind === 'unix' ? Buffer.byteLength(rule.name) : 0);
+  return bytes;
+}
+
 /**
  * Checks a policy and makes it ready. Without one: what a program needs to start, and reading the working directory.
  * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
@@ -264,5 +278,8 @@ export function compilePolicy(policy: unknown, cwd: string): Rules {
   const own = fileRules(checked, cwd);
   if (policy === undefined) for (const rule of own) rule.label = 'defaults';
   for (const rule of own) rules.files.push(rule);
+  if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
+    throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
+  }
   return rules;
 }

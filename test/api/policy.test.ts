@@ -69,6 +69,13 @@ describe('paths', () => {
     expect(own({ files: { read } })).toHaveLength(read.length);
   });
 
+  test('of more than the supervisor takes are refused', () => {
+    const read = new Array<string>(20_000).fill(`/${'x'.repeat(4000)}`);
+    const wrong = () => own({ files: { read } });
+    expect(wrong).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_INVALID_POLICY' }));
+    expect(wrong).toThrow(/^policy: .* is too large: its rules take more than 63 MiB/);
+  });
+
   test('carry their effect, access and field', () => {
     const policy: Policy = {
       files: { read: ['/r'], write: ['/w'], deny: ['/d', { path: '/e', access: ['write', 'exec'] }] },
