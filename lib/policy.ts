@@ -165,7 +165,14 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
     } catch {
       throw invalid(field, value instanceof URL ? value.href : value, 'is not a file: URL of this machine');
     }
-  } else text = value;
+  } else {
+    text = value;
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw invalid(field, text, 'is not a file: URL of this machine');
+    if (text.includes('*')) {
+      const instead = 'name the folder (a name that really has a * in it can be given as a file: URL)';
+      throw invalid(field, text, `looks like a pattern, and a rule is for a path and all below it: ${instead}`);
+    }
+  }
   if (text === '') throw invalid(field, text, 'is empty: write "." for the working directory');
   if (text.includes('\0')) throw invalid(field, text, 'contains a NUL byte');
   if (notUtf8(text)) throw invalid(field, text, 'cannot be written as UTF-8');

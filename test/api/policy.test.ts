@@ -25,6 +25,8 @@ describe('a malformed policy is refused before anything starts, naming the field
       /^policy\.exec\[0\]: a value that cannot be shown is refused/,
     ],
     [{ files: { write: [''] } }, /^policy\.files\.write\[0\]: '' is empty/],
+    [{ files: { deny: ['/home/*/.ssh'] } }, /^policy\.files\.deny\[0\]: '\/home\/\*\/\.ssh' looks like a pattern/],
+    [{ files: { read: ['http://x/y'] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/y' is not a file: URL/],
     [{ files: { read: ['~/x'] } }, /^policy\.files\.read\[0\]: '~\/x' starts with ~/],
     [{ files: { read: ['file://host/x'] } }, /^policy\.files\.read\[0\]: 'file:\/\/host\/x' is not a file: URL/],
     [{ files: { read: [new URL('http://x/')] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/' is not a file: URL/],
