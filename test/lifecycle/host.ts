@@ -23,9 +23,14 @@ function compiledLibrary(): string {
 
 /**
  * Starts Node on a script. It has `holdfast` (the module), `policy` and `say(...)` for lines on standard output, and
- * finds its arguments in `args`.
+ * finds its arguments in `args`. `under` is a program with its arguments that runs Node in its place.
  */
-export function startHost(script: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
+export function startHost(
+  script: string,
+  args: readonly string[] = [],
+  options: SpawnOptions = {},
+  under: readonly string[] = [],
+): ChildProcess {
   const folder = compiledLibrary();
   const file = join(temporaryFolder('host'), 'host.mjs');
   writeFileSync(
@@ -39,5 +44,6 @@ const say = (...words) => fs.writeSync(1, words.join(' ') + '\\n');
 ${script}
 `,
   );
-  return spawn(process.execPath, [file, ...args], { stdio: ['pipe', 'pipe', 'inherit'], ...options });
+  const [command = process.execPath, ...line] = [...under, process.execPath, file, ...args];
+  return spawn(command, line, { stdio: ['pipe', 'pipe', 'inherit'], ...options });
 }

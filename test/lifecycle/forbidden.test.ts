@@ -1,0 +1,52 @@
+// Where a container, a host or another sandbox forbids what holdfast needs: one error that says what, and no command.
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { startHost } from './host.ts';
+
+const tries = `
+const child = spawnSandboxed('sh', ['-c', 'echo ran > ' + args[0]], { policy });
+const events = [];
+child.on('spawn', () => events.push('spawn'));
+child.on('error', (error) => events.push(error.code, error.message));
+child.on('exit', () => events.push('exit'));
+child.on('close', () => say(JSON.stringify(events)));
+`;
+
+async function attempt(under: readonly string[], script = tries): Promise<{ events: string[]; ran: boolean }> {
+  const marker = join(temporaryFolder('forbidden'), 'ran');
+  const host = startHost(script, [marker], {}, under);
+  const [said] = await Promise.all([text(host.stdout as NodeJS.ReadableStream), once(host, 'close')]);
+  return { events: JSON.parse(said) as string[], ran: existsSync(marker) };
+}
+
+test.each([
+  ['ptrace', 'ERR_HOLDFAST_PTRACE', /ptrace is not allowed here.*EPERM/],
+  ['seccomp', 'ERR_HOLDFAST_SECCOMP', /refuses a seccomp filter.*EPERM/],
+  ['listener', 'ERR_HOLDFAST_LISTENER', /listener is there already.*EBUSY/],
+])('%s is forbidden: %s', async (what, code, message) => {
+  const { events, ran } = await attempt([program('life_forbid'), what]);
+  expect(events).toEqual([code, expect.stringMatching(message)]);
+  expect(ran).toBe(false);
+});
+
+test('a sandbox inside a sandbox: ERR_HOLDFAST_PTRACE', async () => {
+  const { events, ran } = await attempt(
+    [],
+    `
+const inner = ${JSON.stringify(tries)};
+if (args[1] === 'inner') {
+  new Function('spawnSandboxed', 'policy', 'args', 'say', inner)(spawnSandboxed, policy, args, say);
+} else {
+  const line = [process.argv[1], args[0], 'inner'];
+  spawnSandboxed(process.execPath, line, { stdio: 'inherit', policy: { files: { read: ['/'], write: ['/tmp'] } } });
+}
+`,
+  );
+  expect(events).toEqual(['ERR_HOLDFAST_PTRACE', expect.stringContaining('ptrace is not allowed here')]);
+  expect(ran).toBe(false);
+});
