@@ -162,8 +162,7 @@ Finish access_path(Sandbox& sandbox, Held& call) {
                                    AT_EMPTY_PATH | AT_EACCESS | (flags & AT_SYMLINK_NOFOLLOW)));
 }
 
-// ---- chmod, chown, utimes
-// --------------------------------------------------------------------------------------------
+// ---- chmod, chown, utimes -------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -317,8 +316,7 @@ Finish utimes_path(Sandbox& sandbox, Held& call) {
   return result_of(call, ::syscall(SYS_utimensat, on.at.object.get(), "", given, AT_EMPTY_PATH));
 }
 
-// ---- statfs
-// ----------------------------------------------------------------------------------------------------------
+// ---- statfs ---------------------------------------------------------------------------------------------------------
 
 Finish statfs_path(Sandbox& sandbox, Held& call) {
   OnPath on(call);
@@ -329,8 +327,7 @@ Finish statfs_path(Sandbox& sandbox, Held& call) {
   return put(call, Arg::buffer, fs);
 }
 
-// ---- extended attributes
-// -----------------------------------------------------------------------------------------------
+// ---- extended attributes --------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -507,18 +507,23 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
   return Finish::proceed();
 }
 
+// The address and the socket of a call that has both as arguments, read, taken and judged.
+Judged judge_own_address(Sandbox& sandbox, Held& call, Use use, Name& name, OwnSocket& own) {
+  const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
+  if (error != 0) return Judged::over(failed_read(error));
+  Finish end;
+  if (!take_socket(call, name, own, end)) return Judged::over(static_cast<Finish&&>(end));
+  return judge(sandbox, call, use, name);
+}
+
 }  // namespace
 
 // ---- Handlers ------------------------------------------------------------------------------------------------------
 
 Finish connect_socket(Sandbox& sandbox, Held& call) {
   Name name;
-  const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
-  if (error != 0) return failed_read(error);
   OwnSocket own;
-  Finish end;
-  if (!take_socket(call, name, own, end)) return end;
-  Judged judged = judge(sandbox, call, Use::connect, name);
+  Judged judged = judge_own_address(sandbox, call, Use::connect, name, own);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
     if (own.error == 0) return connect_path(call, own.copy.get(), judged.where);
@@ -530,12 +535,8 @@ Finish connect_socket(Sandbox& sandbox, Held& call) {
 
 Finish bind_socket(Sandbox& sandbox, Held& call) {
   Name name;
-  const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
-  if (error != 0) return failed_read(error);
   OwnSocket own;
-  Finish end;
-  if (!take_socket(call, name, own, end)) return end;
-  Judged judged = judge(sandbox, call, Use::bind, name);
+  Judged judged = judge_own_address(sandbox, call, Use::bind, name, own);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
     if (own.error == 0) return bind_path(call, own.copy.get(), judged.where, name);
@@ -550,12 +551,8 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
 
 Finish send_to(Sandbox& sandbox, Held& call) {
   Name name;
-  const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
-  if (error != 0) return failed_read(error);
   OwnSocket own;
-  Finish end;
-  if (!take_socket(call, name, own, end)) return end;
-  Judged judged = judge(sandbox, call, Use::send, name);
+  Judged judged = judge_own_address(sandbox, call, Use::send, name, own);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
     if (own.error == 0) {

@@ -227,8 +227,7 @@ void Tracer::resume(Tracee& tracee, int signal) {
           as_pointer(static_cast<uint64_t>(signal)));
 }
 
-// ---- Held calls
-// ------------------------------------------------------------------------------------------------------
+// ---- Held calls -----------------------------------------------------------------------------------------------------
 
 void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
   const pid_t tid = tracee.tid;
@@ -639,8 +638,7 @@ void Tracer::leave_call(Tracee& tracee) {
   });
 }
 
-// ---- Exec
-// ------------------------------------------------------------------------------------------------------------
+// ---- Exec -----------------------------------------------------------------------------------------------------------
 
 void Tracer::on_exec(pid_t tid) {
   unsigned long message = 0;
