@@ -13,19 +13,10 @@
 #include <string>
 
 #include "../../native/protocol/tlv.h"
+#include "check.h"
 
 using namespace holdfast;
 using namespace holdfast::protocol;
-
-static int failures = 0;
-
-#define CHECK(condition)                                          \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      failures++;                                                 \
-    }                                                             \
-  } while (false)
 
 struct Blob {
   uint8_t buffer[65536];

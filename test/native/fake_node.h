@@ -21,19 +21,10 @@
 #include <utility>
 
 #include "../../native/supervisor/channel.h"
+#include "check.h"
 
 using namespace holdfast;
 using namespace holdfast::protocol;
-
-inline std::atomic<int> failures{0};
-
-#define CHECK(condition)                                          \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      failures++;                                                 \
-    }                                                             \
-  } while (false)
 
 inline int memory_file(size_t size, int seals) {
   const int fd = memfd_create("channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);

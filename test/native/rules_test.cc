@@ -15,22 +15,14 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
+
 using namespace holdfast;
 using protocol::kBind;
 using protocol::kConnect;
 using protocol::kExecute;
 using protocol::kRead;
 using protocol::kWrite;
-
-static int failures = 0;
-
-#define CHECK(condition)                                          \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      failures++;                                                 \
-    }                                                             \
-  } while (false)
 
 static const char* text(Effect effect) {
   return effect == Effect::allow ? "allow" : effect == Effect::deny ? "deny" : "none";

@@ -7,17 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
+
 using namespace holdfast::protocol;
-
-static int failures = 0;
-
-#define CHECK(condition)                                          \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      failures++;                                                 \
-    }                                                             \
-  } while (false)
 
 static void round_trip() {
   uint8_t buffer[256];
