@@ -25,6 +25,7 @@ function fromVitest(report) {
   for (const file of report.testResults) {
     for (const test of file.assertionResults) {
       if (test.status === 'pending' || test.status === 'skipped') console.log(`skipped: ${test.fullName}`);
+      if (test.status === 'failed') console.log(`failed: ${test.fullName}: ${test.failureMessages[0]?.split('\n')[0]}`);
     }
   }
   return {

@@ -1,6 +1,7 @@
 // One command under one supervisor: starts both, turns records into events, and knows when everything is over.
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { signalName } from './arguments.ts';
 import { encodeConfiguration, encodeHooks } from './config.ts';
 import { Dispatcher } from './dispatch.ts';
@@ -46,6 +47,9 @@ export class Supervision {
   #state: State = 'starting';
   #treeEmpty = false;
   #corrupt = false;
+  /** The command's streams that have not closed yet. */
+  #openStreams = 0;
+  #over = false;
   /** The signal that was sent last. */
   #killed = 0;
 
@@ -171,7 +175,35 @@ export class Supervision {
       this.#listener.failed(spawnError(errno, file, args.slice(1)), errno);
     });
     inner.on('exit', (code, signal) => this.#innerEnded(code, signal));
-    inner.on('close', () => this.#listener.over());
+    inner.on('close', () => this.#end());
+    for (const stream of readableStreams(inner)) {
+      this.#openStreams++;
+      stream.once('close', () => {
+        this.#openStreams--;
+        this.#endIfEmpty();
+      });
+    }
+  }
+
+  /** The supervisor's own end, which follows, tells nothing new then. An IPC channel closes with it only. */
+  #endIfEmpty(): void {
+    const empty = this.#state === 'exited' && this.#treeEmpty && !this.#corrupt;
+    if (empty && this.#openStreams === 0 && this.inner?.channel == null) this.#end();
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#channel?.close();
+    this.#listener.over();
+  }
+
+  /** As Node does when a child has ended: output that nobody reads must not keep its stream from closing. */
+  #flushStreams(): void {
+    if (this.inner === undefined) return;
+    // Null: nobody has begun to read it, paused it, or passed it on to another child. The others Node sees to itself.
+    for (const stream of readableStreams(this.inner)) if (stream.readableFlowing === null) stream.resume();
+    this.#endIfEmpty();
   }
 
   #record(record: NativeRecord): void {
@@ -194,6 +226,7 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
+        process.nextTick(() => this.#flushStreams());
         return this.#listener.treeEmpty();
     }
   }
@@ -248,6 +281,7 @@ export class Supervision {
         );
     const ended = this.#state === 'exited';
     this.#state = 'exited';
+    if (this.#over) return;
     try {
       this.#listener.error(error);
     } finally {
@@ -258,6 +292,11 @@ export class Supervision {
 
 function errnoOf(error: unknown): number {
   return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
+}
+
+/** The command's output, and what else it can be read from, as Node counts them before `close`. */
+function readableStreams(inner: ChildProcess): Readable[] {
+  return inner.stdio.slice(1).filter((stream): stream is Readable => stream != null) as Readable[];
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): ChildProcess {

@@ -3,7 +3,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { spawnSandboxed } from 'holdfast';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
-import { descendantsOf, event, linesUntil, policyFor, python, sleep, stateOf, textOf, until } from './tree.ts';
+import {
+  descendantsOf,
+  event,
+  linesUntil,
+  parentOf,
+  policyFor,
+  python,
+  sleep,
+  stateOf,
+  textOf,
+  until,
+} from './tree.ts';
 
 const policy = policyFor();
 
@@ -52,8 +63,18 @@ const run = async (args: string[] = ['true']) => {
   return { code, output: await output, pid: child.pid };
 };
 
+/** At `close`: nothing of any tree, at most a supervisor that is about to end, and then that is gone too. */
+async function nothingLeft(): Promise<void> {
+  expect(descendantsOf(process.pid).filter((pid) => parentOf(pid) !== process.pid)).toEqual([]);
+  await until(
+    () => descendantsOf(process.pid).length === 0,
+    () => `no child is left; there are ${descendantsOf(process.pid)}`,
+  );
+}
+
 beforeAll(async () => {
   for (let i = 0; i < 5; i++) await run();
+  await nothingLeft();
 });
 
 test('300 one after the other leave no descriptor, mapping, thread, child or zombie in Node', {
@@ -113,7 +134,7 @@ describe('many short processes in one sandbox', { timeout: 60_000 }, () => {
       for i in $(seq 200); do /bin/true & done; wait
       n=0; for i in $(seq 200); do sh -c "exit $((i % 7))"; [ $? = $((i % 7)) ] && n=$((n + 1)); done; echo $n; exit 3`;
     expect(await run(['bash', '-c', script])).toMatchObject({ code: 3, output: '200\n' });
-    expect(descendantsOf(process.pid)).toEqual([]);
+    await nothingLeft();
   });
 
   test.each(['kill', 'wait'] as const)(
@@ -129,7 +150,7 @@ describe('many short processes in one sandbox', { timeout: 60_000 }, () => {
       else child.kill('SIGKILL');
       await closed;
       await until(() => pids.every((pid) => stateOf(pid) === 'gone' || stateOf(pid) === 'Z'), 'all are dead');
-      expect(descendantsOf(process.pid)).toEqual([]);
+      await nothingLeft();
     },
   );
 
@@ -140,7 +161,7 @@ describe('many short processes in one sandbox', { timeout: 60_000 }, () => {
     const closed = event(child, 'close', 50_000);
     child.kill('SIGTERM');
     await closed;
-    expect(descendantsOf(process.pid)).toEqual([]);
+    await nothingLeft();
   });
 
   test('200 threads that come and go', async () => {

@@ -47,6 +47,34 @@ describe('the end of a stream', () => {
     expect([code, signal]).toEqual([1, null]);
   });
 
+  both('comes before close, with output that nobody has read, has paused, or reads late', async (start) => {
+    const lines = ['-c', 'head -c 50000 /dev/zero; echo x >&2'];
+    expect(await event(start('sh', lines), 'close')).toEqual([0, null]);
+
+    const paused = start('sh', lines);
+    paused.stdout?.on('data', () => {}).pause();
+    expect(await event(paused, 'close')).toEqual([0, null]);
+
+    const late = start('sh', lines);
+    let size = 0;
+    late.once('exit', () => {
+      late.stdout?.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+      });
+    });
+    expect(await event(late, 'close')).toEqual([0, null]);
+    expect(size).toBe(50000);
+    expect([late.stdout?.closed, late.stderr?.closed]).toEqual([true, true]);
+  });
+
+  both('is left to the command that reads it, if it is the standard input of another', async (start) => {
+    const first = start('sh', ['-c', 'seq 20000; echo end']);
+    const second = start('sh', ['-c', 'sleep 0.2; tail -n 1'], { stdio: [first.stdout, 'pipe', 'inherit'] });
+    // Our own end of it must not be read by us.
+    const [output] = await Promise.all([textOf(second.stdout), event(first, 'exit'), event(second, 'close')]);
+    expect(output).toBe('end\n');
+  });
+
   both('between two commands of a pipeline is their own', async (start) => {
     const child = start('bash', ['-c', `yes | head -1; echo "\${PIPESTATUS[@]}"`]);
     expect(await textOf(child.stdout)).toBe('y\n141 0\n');
