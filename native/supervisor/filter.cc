@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "../arch/arch.h"
@@ -24,6 +22,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of an arg
 class Program {
  public:
   using Label = size_t;
+
+  Program() { reversed_.reserve(1024); }
 
   Label statement(uint16_t code, uint32_t k) {
     reversed_.push_back(BPF_STMT(code, k));
@@ -79,6 +79,10 @@ class Generator {
       : notify_(options.trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF) {}
 
   std::vector<sock_filter> generate() {
+    // Made anew for every command, so without many small allocations.
+    ranges_.reserve(512);
+    guards_.reserve(64);
+    answers_.reserve(32);
     collect();
     const Label numbers = search_numbers(0, ranges_.size());
     program_.fall_through_to(numbers);
@@ -96,9 +100,6 @@ class Generator {
     Guard guard;
     int path_only = -1;  // register whose O_PATH turns the hold into a stop
     bool operator==(const Leaf&) const = default;
-    bool operator<(const Leaf& other) const {
-      return std::tie(held, guard, path_only) < std::tie(other.held, other.guard, other.path_only);
-    }
   };
   struct Range {  // up to the start of the next one
     uint32_t start;
@@ -124,17 +125,13 @@ class Generator {
 
   // Numbers in order, neighbours with the same leaf together, and unknown numbers between and after them.
   void collect() {
-    std::map<uint32_t, Leaf> leaves;
-    for (const Row* row = rows_begin(); row != rows_end(); row++)
-      if (row->number() >= 0) leaves.emplace(static_cast<uint32_t>(row->number()), leaf_of(*row));
     const Leaf unknown{notify_, Guard::always_held};
-    uint32_t next = 0;
-    for (const auto& [number, leaf] : leaves) {
-      if (number != next) add_range(next, unknown);
-      add_range(number, leaf);
-      next = number + 1;
+    const int end = number_end();
+    for (int number = 0; number < end; number++) {
+      const Row* row = find_row(number);
+      add_range(static_cast<uint32_t>(number), row == nullptr ? unknown : leaf_of(*row));
     }
-    add_range(next, unknown);
+    add_range(static_cast<uint32_t>(end), unknown);
   }
 
   void add_range(uint32_t start, const Leaf& leaf) {
@@ -151,8 +148,8 @@ class Generator {
 
   Label leaf_code(const Leaf& leaf) {
     if (leaf.guard == Guard::always_held && leaf.path_only < 0) return answer(leaf.held);
-    const auto known = guards_.find(leaf);
-    if (known != guards_.end()) return known->second;
+    for (const auto& [known, code] : guards_)
+      if (known == leaf) return code;
     const std::span<const Alternative> all = alternatives(leaf.guard);
     const Label allow = answer(SECCOMP_RET_ALLOW);
     Label otherwise = answer(leaf.held);
@@ -167,7 +164,7 @@ class Generator {
       for (size_t j = all[i].size(); j-- > 0;) then = condition(all[i][j], then, otherwise);
       otherwise = then;
     }
-    guards_.emplace(leaf, otherwise);
+    guards_.emplace_back(leaf, otherwise);
     return otherwise;
   }
 
@@ -211,9 +208,12 @@ class Generator {
 
   // The one that is there already, if a conditional jump from about here still reaches it.
   Label answer(uint32_t value) {
-    const auto known = answers_.find(value);
-    if (known != answers_.end() && program_.near(known->second)) return known->second;
-    return answers_[value] = program_.statement(BPF_RET | BPF_K, value);
+    for (auto& [known, place] : answers_) {
+      if (known != value) continue;
+      if (!program_.near(place)) place = program_.statement(BPF_RET | BPF_K, value);
+      return place;
+    }
+    return answers_.emplace_back(value, program_.statement(BPF_RET | BPF_K, value)).second;
   }
 
   Label load(size_t offset) { return program_.statement(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
@@ -227,8 +227,8 @@ class Generator {
   Program program_;
   const uint32_t notify_;
   std::vector<Range> ranges_;
-  std::map<Leaf, Label> guards_;
-  std::map<uint32_t, Label> answers_;
+  std::vector<std::pair<Leaf, Label>> guards_;
+  std::vector<std::pair<uint32_t, Label>> answers_;
 };
 
 }  // namespace

@@ -139,6 +139,8 @@ int16_t Row::number() const { return has_x86_64_numbers() ? x86_64 : aarch64; }
 const Row* rows_begin() { return std::begin(kRows); }
 const Row* rows_end() { return std::end(kRows); }
 
+int number_end() { return largest_number() + 1; }
+
 const Row* find_row(int number) {
   static const Index index = make_index();
   if (number < 0 || static_cast<size_t>(number) >= index.size()) return nullptr;

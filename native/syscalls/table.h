@@ -94,6 +94,8 @@ struct Row {
 
 const Row* rows_begin();
 const Row* rows_end();
+// Above every number of this table's.
+int number_end();
 // The row of a number on this architecture, or nullptr.
 const Row* find_row(int number);
 const Row* find_row(std::string_view name);
