@@ -15,11 +15,13 @@
 namespace holdfast {
 
 int BouncePage::create() {
+  if (read_only_) return 0;
   UniqueFd memory(memfd_create("holdfast-arguments", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory) return errno;
   if (ftruncate(memory.get(), kBouncePageBytes) != 0) return errno;
   void* mapped = mmap(nullptr, kBouncePageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
   if (mapped == MAP_FAILED) return errno;
+  if (memory_ != nullptr) munmap(memory_, kBouncePageBytes);  // of an attempt that failed below
   memory_ = static_cast<uint8_t*>(mapped);
   if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return errno;
@@ -54,6 +56,7 @@ void BouncePage::fill(int slot, const void* bytes, size_t size) {
 }
 
 bool BouncePage::mapped_in(pid_t tid) const {
+  if (!read_only_) return false;
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/maps", tid);
   UniqueFd maps(open(name, O_RDONLY | O_CLOEXEC));

@@ -24,9 +24,10 @@ static_assert(kBouncePageEnd <= 0x400000, "below where programs that are not pos
 class BouncePage {
  public:
   // Makes the memory, maps it writable here, then seals it: memfd_create(2), F_SEAL_FUTURE_WRITE in fcntl(2). 0 or
-  // errno.
+  // errno. Most programs never need it, so it is called before the page is mapped into a process; the second time does
+  // nothing.
   int create();
-  // A read-only descriptor of it, for the tree to map.
+  // A read-only descriptor of it, for the tree to map. Any thread, once it is known that the page is to be mapped.
   int read_only_fd() const { return read_only_.get(); }
 
   // A slot of its own for one call in flight; -1 if all are taken.

@@ -142,8 +142,6 @@ void drop_capabilities(uint64_t kept) {
   // Until the supervisor has attached, nothing else would end us with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != supervisor) _exit(127);
-  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
-  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 
   if (launch.line.detached && setsid() < 0) fail(area, Stage::session, errno);
   for (int signal = 1; signal < NSIG; signal++) {
@@ -175,6 +173,8 @@ void drop_capabilities(uint64_t kept) {
   if (listener < 0) fail(area, errno == EBUSY ? Stage::listener : Stage::seccomp, errno);
   area->listener.store(static_cast<int32_t>(listener));
 
+  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   execve(launch.file.c_str(), launch.line.arguments, environ);
   if (errno == ENOEXEC) {
     // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
@@ -192,11 +192,14 @@ void drop_capabilities(uint64_t kept) {
 
 }  // namespace
 
-int Launch::fork_child() {
+int Launch::fork_child(const std::vector<sock_filter>& filter) {
+  if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
   void* memory = mmap(nullptr, sizeof(LaunchArea), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return errno;
   area = static_cast<LaunchArea*>(memory);  // zero pages: every field starts as 0
   area->listener.store(-1);
+  memcpy(area->filter, filter.data(), filter.size() * sizeof(sock_filter));
+  area->filter_length = static_cast<uint32_t>(filter.size());
   const pid_t supervisor = getpid();
   // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
   // ignored (signal(7), and sig_ignored() in kernel/signal.c).
@@ -213,13 +216,9 @@ int Launch::fork_child() {
   return 0;
 }
 
-bool Launch::let_go(const std::vector<sock_filter>& filter) {
-  if (filter.size() > sizeof area->filter / sizeof area->filter[0]) return false;
-  memcpy(area->filter, filter.data(), filter.size() * sizeof(sock_filter));
-  area->filter_length = static_cast<uint32_t>(filter.size());
+void Launch::let_go() {
   area->go.store(1);
   syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-  return true;
 }
 
 void Launch::close_stdio() {

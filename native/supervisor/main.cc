@@ -84,36 +84,36 @@ int run(int argc, char** argv) {
     return 0;
   }
   prepare_signals();
-  if (const int error = launch.fork_child()) {
+  std::vector<sock_filter> filter;
+  if (!build_filter(FilterOptions{}, filter)) {
+    control.failed(Stage::seccomp, E2BIG);
+    return 71;
+  }
+  if (const int error = launch.fork_child(filter)) {
     control.failed(Stage::fork, error);
     return 0;
   }
   if (const int error = Tracer::seize(launch.child)) {
     kill(launch.child, SIGKILL);
-    control.failed(Stage::ptrace, error);
+    // Most often it cannot be seized because it could not put its chains on, and has ended.
+    const auto stage = static_cast<Stage>(launch.area->stage.load());
+    if (stage != Stage{})
+      control.failed(stage, launch.area->error.load());
+    else
+      control.failed(Stage::ptrace, error);
     return 0;
   }
+  launch.let_go();
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   setsid();
   if (!control.send(MessageType::spawned, launch.child)) return 0;
 
-  // While Node gets its configuration ready, the child puts the filter on and calls execve, which stops it until the
-  // tracer runs, and we prepare what does not depend on the policy.
-  std::vector<sock_filter> filter;
-  if (!build_filter(FilterOptions{}, filter) || !launch.let_go(filter)) {
-    control.failed(Stage::seccomp, E2BIG);
-    return 71;
-  }
+  // While Node's tick goes on, the child calls execve, which stops it until the tracer runs, and we get ready.
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);  // every call in flight pins a few
-  }
-  BouncePage page;
-  if (const int error = page.create()) {
-    control.failed(Stage::internal, error);
-    return 71;
   }
   if (const int error = open_self_fd_directory()) {
     control.failed(Stage::internal, error);
@@ -133,6 +133,7 @@ int run(int argc, char** argv) {
   if (chdir("/") != 0) return 71;
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
+  BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
   give_up_capabilities();
   std::unique_ptr<Notifier> notifier;

@@ -394,6 +394,12 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
     page_mapped_.insert(tracee.group);
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
+    if (const int error = sandbox_.page.create()) {
+      tracee.pending.reset();
+      arch::skip(tracee.tid, tracee.registers, -error);
+      resume(tracee);
+      return;
+    }
     begin_injection(tracee, Phase::fetch_page, UniqueFd());
     return;
   }
