@@ -10,7 +10,7 @@
   'targets': [
     {
       'target_name': 'holdfast',
-      'sources': ['<!@(ls native/addon/*.cc)'],
+      'sources': ['<!@(ls native/addon/*.cc native/paths/*.cc)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],
       'cflags_cc': ['-fvisibility=hidden'],
@@ -20,6 +20,7 @@
       'type': 'executable',
       'sources': [
         '<!@(ls native/supervisor/*.cc native/families/*.cc native/syscalls/*.cc)',
+        'native/paths/canonical.cc',
       ],
       'conditions': [
         ['target_arch=="x64"', {'sources': ['native/arch/x86_64.cc']}],

@@ -2,6 +2,7 @@
 
 #include <climits>
 
+#include "../paths/known_links.h"
 #include "errors.h"
 #include "record_to_js.h"
 
@@ -122,18 +123,25 @@ Napi::Value Channel::wait_spawned(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value Channel::configure(const Napi::CallbackInfo& info) { return send_bytes(info, &Link::configure); }
-
-Napi::Value Channel::start(const Napi::CallbackInfo& info) { return send_bytes(info, &Link::start); }
-
-Napi::Value Channel::send_bytes(const Napi::CallbackInfo& info, int (Link::*send)(const uint8_t*, size_t)) {
+Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
   if (!bytes_of(info.Env(), info[0], data, size)) {
-    Napi::TypeError::New(info.Env(), "configure() and start() take a Uint8Array").ThrowAsJavaScriptException();
+    Napi::TypeError::New(info.Env(), "configure() takes a Uint8Array").ThrowAsJavaScriptException();
     return {};
   }
-  return Napi::Number::New(info.Env(), (link_.*send)(data, size));
+  const std::vector<uint8_t> policy = with_known_links(data, size);
+  return Napi::Number::New(info.Env(), link_.configure(policy.data(), policy.size()));
+}
+
+Napi::Value Channel::start(const Napi::CallbackInfo& info) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!bytes_of(info.Env(), info[0], data, size)) {
+    Napi::TypeError::New(info.Env(), "start() takes a Uint8Array").ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(info.Env(), link_.start(data, size));
 }
 
 Napi::Value Channel::kill(const Napi::CallbackInfo& info) {

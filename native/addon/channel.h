@@ -36,8 +36,6 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value unref(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
-  Napi::Value send_bytes(const Napi::CallbackInfo& info, int (Link::*send)(const uint8_t* bytes, size_t size));
-
   static void on_wake(uv_poll_t* handle, int status, int events);
   static void on_socket(uv_poll_t* handle, int status, int events);
 

@@ -131,6 +131,7 @@ int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t
 int Link::send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t size) {
   if (!is_open()) return EPIPE;
   if (size > INT32_MAX) return EMSGSIZE;
+  if (size == 0) return send(type, 0);
   UniqueFd memory(sealed_memory("holdfast-config"));
   if (!memory) return errno;
   for (size_t done = 0; done < size;) {

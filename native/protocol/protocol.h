@@ -14,7 +14,7 @@ inline constexpr uint32_t kVersion = 1;
 
 enum class MessageType : uint32_t {
   hello = 1,      // Node -> supervisor: fds {shared memory, eventfd}
-  start = 2,      // Node -> supervisor: fd {hooks' filters in a memfd}, value = its size in bytes
+  start = 2,      // Node -> supervisor: fd {hooks' filters in a memfd}, value = its size in bytes; 0 and no fd: none
   kill = 3,       // Node -> supervisor: value = signal for the command
   kill_all = 4,   // Node -> supervisor: kill the whole tree
   spawned = 5,    // supervisor -> Node: value = pid of the command

@@ -1,16 +1,12 @@
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "../paths/canonical.h"
 #include "../protocol/tlv.h"
-#include "unique_fd.h"
 
 namespace holdfast {
 
@@ -21,7 +17,6 @@ using protocol::Tag;
 
 namespace {
 
-constexpr int kMostLinks = 40;  // MAXSYMLINKS, path_resolution(7)
 constexpr uint8_t kAllAccess = protocol::kRead | protocol::kWrite | protocol::kExecute;
 constexpr uint8_t kAllOperations = protocol::kConnect | protocol::kBind;
 
@@ -121,12 +116,17 @@ Effect read_effect(RuleReader& rule) { return static_cast<Effect>(rule.number(Ta
 
 class Parser {
  public:
-  Parser(Config& config, std::string& error) : config_(config), error_(error), paths_(config.proc_mounts) {}
+  Parser(Config& config, std::string& error)
+      : config_(config), error_(error), paths_(config.proc_mounts, Canonicaliser::Links::as_told) {}
 
   bool take(const Field& field) {
     switch (field.tag) {
       case Tag::options_:
         return options(field);
+      case Tag::procMount_:
+        return proc_mount(field);
+      case Tag::knownLink_:
+        return known_link(field);
       case Tag::fileRule_:
         return file_rule(field);
       case Tag::addressRule_:
@@ -157,10 +157,31 @@ class Parser {
     return options.ok();
   }
 
+  bool proc_mount(const Field& field) {
+    const std::string_view path = field.text();
+    if (path.empty() || path[0] != '/' || path.find('\0') != path.npos || has_paths()) {
+      error_ = "procMount: it is no path, or comes after a rule";
+      return false;
+    }
+    if (proc_mounts_++ == 0) config_.proc_mounts.clear();
+    config_.proc_mounts.emplace_back(path);
+    return true;
+  }
+
+  bool known_link(const Field& field) {
+    RuleReader link(field, numbered("knownLink", known_links_++), {Tag::path_, Tag::target_}, error_);
+    const std::string_view place = link.text(Tag::path_);
+    const std::string_view target = link.text(Tag::target_);
+    if (link.ok() && (place[0] != '/' || has_paths())) link.fail("it is no path, or comes after a rule");
+    if (link.ok()) paths_.tell(place, target);
+    return link.ok();
+  }
+
+  bool has_paths() const { return file_rules_ + unix_rules_ != 0; }
+
   bool canonical(RuleReader& rule, std::string_view path, CanonicalPath& out) {
-    const int error = paths_.follow(path, out);
-    if (error != 0) rule.fail("path " + std::string(path) + " cannot be followed, errno " + std::to_string(error));
-    return error == 0;
+    if (!paths_.follow(path, out)) rule.fail("path " + std::string(path) + " is not absolute");
+    return rule.ok();
   }
 
   bool file_rule(const Field& field) {
@@ -252,136 +273,8 @@ class Parser {
   std::string& error_;
   Canonicaliser paths_;
   bool seen_options_ = false;
-  size_t file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
+  size_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
 };
-
-// Splits off the text before the next `separator`; all of it if there is none.
-std::string_view split(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view head = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return head;
-}
-
-// Space, tab, newline and backslash are written as \ooo (proc_pid_mountinfo(5)).
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size(); at++) {
-    unsigned value = 0;
-    const char* const digits = text.data() + at + 1;
-    if (text[at] == '\\' && at + 3 < text.size() && std::from_chars(digits, digits + 3, value, 8).ptr == digits + 3 &&
-        value < 256) {
-      out += static_cast<char>(value);
-      at += 3;
-    } else {
-      out += text[at];
-    }
-  }
-  return out;
-}
-
-std::string read_file(const char* path) {
-  std::string out;
-  const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
-  char buffer[4096];
-  ssize_t got;
-  while (fd && (got = read(fd.get(), buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
-  return out;
-}
-
-}  // namespace
-
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
-  std::vector<std::string> out;
-  while (!mountinfo.empty()) {
-    std::string_view line = split(mountinfo, '\n');
-    // The mount point is the fifth field; the type follows a lone hyphen, with any number of fields before it.
-    const size_t hyphen = line.find(" - ");
-    if (hyphen == line.npos) continue;
-    std::string_view type = line.substr(hyphen + 3);
-    if (split(type, ' ') != "proc") continue;
-    for (int i = 0; i < 4; i++) split(line, ' ');
-    out.push_back(unescape(split(line, ' ')));
-  }
-  return out;
-}
-
-bool Canonicaliser::may_be_link(const std::string& parent, std::string_view name) const {
-  for (const std::string& mount : proc_mounts_) {
-    if (parent.size() < mount.size() || parent.compare(0, mount.size(), mount) != 0) continue;
-    if (parent.size() == mount.size()) return name != "self" && name != "thread-self";
-    // The links of a process lead to what it has open, which is nothing that a rule could mean by their names.
-    if (parent[mount.size()] == '/') return false;
-  }
-  return true;
-}
-
-const std::string& Canonicaliser::target_of(const std::string& name) {
-  const auto [at, is_new] = targets_.try_emplace(name);
-  if (is_new) {
-    char target[PATH_MAX];
-    const ssize_t length = readlink(name.c_str(), target, sizeof target);
-    if (length > 0) at->second.assign(target, static_cast<size_t>(length));
-  }
-  return at->second;
-}
-
-int Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
-  out = {};
-  if (path.empty()) return ENOENT;
-  std::string left(path);
-  if (path[0] != '/') {
-    char cwd[PATH_MAX];
-    if (getcwd(cwd, sizeof cwd) == nullptr) return errno;
-    left = std::string(cwd) + "/" + left;
-  }
-  std::string at;  // canonical; empty: /
-  int links = 0;
-  for (size_t next = 0; next < left.size();) {
-    const size_t begin = left.find_first_not_of('/', next);
-    if (begin == left.npos) break;
-    const size_t end = std::min(left.find('/', begin), left.size());
-    const std::string_view name(left.data() + begin, end - begin);
-    next = end;
-    if (name == ".") continue;
-    if (name == "..") {
-      at.resize(at.empty() ? 0 : at.rfind('/'));
-      continue;
-    }
-    const std::string place = at + "/" + std::string(name);
-    const bool asked = links < kMostLinks && may_be_link(at, name);
-    const std::string& target = asked ? target_of(place) : std::string();
-    if (target.empty()) {
-      at = place;
-      continue;
-    }
-    links++;
-    std::string rest;
-    bool upwards = false;
-    for (size_t from = end; from < left.size();) {
-      const size_t start = left.find_first_not_of('/', from);
-      if (start == left.npos) break;
-      from = std::min(left.find('/', start), left.size());
-      const std::string_view component(left.data() + start, from - start);
-      upwards |= component == "..";
-      if (component != ".") rest.append("/").append(component);
-    }
-    // With `..` in it what follows has no name that begins with the link's.
-    out.links.push_back({place, upwards ? "" : rest});
-    if (target[0] == '/') at.clear();
-    left = target + rest;
-    next = 0;
-  }
-  out.path = at.empty() ? "/" : at;
-  return 0;
-}
-
-void Config::read_mounts() {
-  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
-  if (!mounts.empty()) proc_mounts = std::move(mounts);
-}
-
-namespace {
 
 bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error) {
   Parser parser(config, error);

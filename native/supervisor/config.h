@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "../protocol/protocol.h"
@@ -34,51 +33,18 @@ struct Config {
   Rules rules;
   std::vector<HookFilter> hooks;                          // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
-  std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, from /proc/self/mountinfo
+  std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
 
-  // Where procfs is mounted; before parse(), which needs it.
-  void read_mounts();
-
   // Reads a configuration blob. On failure false and the reason in `error` ("fileRule 3: no path").
-  // Paths of rules are canonicalised here, with the supervisor's (= the tree's) root and cwd: a rule on a path that
-  // does not exist is kept as its canonical parent + the rest; symbolic links on the way become visible names. `self`
-  // and `thread-self` of /proc stay as they are: each process has its own (decide.cc knows).
+  // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_links.h): a rule
+  // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names.
   bool parse(const uint8_t* data, size_t size, std::string& error);
   // The same for a blob that has hooks' filters only.
   bool parse_hooks(const uint8_t* data, size_t size, std::string& error);
-};
-
-// Mount points of procfs in the text of /proc/<pid>/mountinfo.
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
-
-// Where a path leads, and which symbolic links stand on the way.
-struct CanonicalPath {
-  struct Link {
-    std::string place;  // its own canonical name
-    std::string rest;   // what follows it, with a slash in front; empty for the last component
-  };
-  std::string path;
-  std::vector<Link> links;
-};
-
-// Follows paths as realpath(3) does, but to where a missing name would be, and asks about each name once only.
-class Canonicaliser {
- public:
-  explicit Canonicaliser(const std::vector<std::string>& proc_mounts) : proc_mounts_(proc_mounts) {}
-  // 0 or a positive errno: ENOENT (empty), or what getcwd(3) says for a relative path.
-  int follow(std::string_view path, CanonicalPath& out);
-
- private:
-  bool may_be_link(const std::string& parent, std::string_view name) const;
-  // The target of a symbolic link; empty if the name is none, or cannot be looked at.
-  const std::string& target_of(const std::string& name);
-
-  const std::vector<std::string>& proc_mounts_;
-  std::unordered_map<std::string, std::string> targets_;
 };
 
 }  // namespace holdfast

@@ -20,11 +20,11 @@ using protocol::MessageType;
 namespace {
 constexpr off_t kMostConfig = 64 << 20;  // bytes
 
-int descriptors_of(uint32_t type) {
-  if (type == static_cast<uint32_t>(MessageType::hello)) return 2;
-  const bool has_bytes =
-      type == static_cast<uint32_t>(MessageType::configure) || type == static_cast<uint32_t>(MessageType::start);
-  return has_bytes ? 1 : 0;
+int descriptors_of(const Message& message) {
+  if (message.type == static_cast<uint32_t>(MessageType::hello)) return 2;
+  const bool may_have_bytes = message.type == static_cast<uint32_t>(MessageType::configure) ||
+                              message.type == static_cast<uint32_t>(MessageType::start);
+  return may_have_bytes && message.value != 0 ? 1 : 0;
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
   }
   const bool valid = size == sizeof message && message.magic == protocol::kMagic &&
                      message.version == protocol::kVersion && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
-                     taken == descriptors_of(message.type) && taken <= fd_count;
+                     taken == descriptors_of(message) && taken <= fd_count;
   return valid ? 1 : -1;
 }
 
@@ -81,6 +81,8 @@ bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t
     else
       return false;
   }
+  bytes.clear();
+  if (message.value == 0) return true;
   struct stat status;
   if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value ||
       status.st_size > kMostConfig)

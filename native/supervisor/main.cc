@@ -119,13 +119,12 @@ int run(int argc, char** argv) {
     control.failed(Stage::internal, error);
     return 71;
   }
-  Config config;
-  config.read_mounts();
 
   // The policy is on its way already; the hooks follow when Node's tick has ended.
   std::vector<uint8_t> bytes;
   std::string problem;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
+  Config config;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   char canonical[PATH_MAX];
   config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;

@@ -76,7 +76,7 @@ function stop(message) {
 }
 
 const architecture = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
-const supervisor = ['native/supervisor', 'native/families', 'native/syscalls']
+const supervisor = ['native/supervisor', 'native/families', 'native/paths', 'native/syscalls']
   .flatMap(sourcesIn)
   .filter((source) => basename(source) !== 'main.cc')
   .concat(join(root, `native/arch/${architecture}.cc`));

@@ -1,0 +1,71 @@
+#include "known_links.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "../protocol/tlv.h"
+#include "canonical.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::Field;
+using protocol::FieldReader;
+using protocol::FieldWriter;
+using protocol::Tag;
+
+std::string read_file(const char* path) {
+  std::string out;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return out;
+  char buffer[4096];
+  ssize_t got;
+  while ((got = read(fd, buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
+  close(fd);
+  return out;
+}
+
+// Follows the path of one rule, if it is one.
+void follow_path(const Field& rule, Canonicaliser& paths) {
+  FieldReader reader(rule);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag != Tag::path_ || field.text().find('\0') != std::string_view::npos) continue;
+    CanonicalPath unused;
+    paths.follow(field.text(), unused);
+  }
+}
+
+}  // namespace
+
+std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size) {
+  const std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
+  Canonicaliser paths(mounts, Canonicaliser::Links::in_file_system);
+  FieldReader reader(fields, size);
+  Field field;
+  while (reader.next(field))
+    if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_) follow_path(field, paths);
+
+  constexpr size_t kHeads = 64;  // more than three fields' heads and padding
+  size_t room = 0;
+  for (const std::string& mount : mounts) room += kHeads + mount.size();
+  for (const auto& [place, target] : paths.targets())
+    if (!target.empty()) room += kHeads + place.size() + target.size();
+  std::vector<uint8_t> out(room);
+  FieldWriter writer(out.data(), out.size());
+  for (const std::string& mount : mounts) writer.text(Tag::procMount_, mount);
+  for (const auto& [place, target] : paths.targets()) {
+    if (target.empty()) continue;
+    const size_t mark = writer.begin(Tag::knownLink_);
+    writer.text(Tag::path_, place);
+    writer.text(Tag::target_, target);
+    writer.end(mark);
+  }
+  out.resize(writer.size());
+  out.insert(out.end(), fields, fields + size);
+  return out;
+}
+
+}  // namespace holdfast
