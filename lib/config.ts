@@ -116,22 +116,26 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
-/** The defaults are the same in every policy: each is encoded once. */
-const encodedFileRules = new WeakMap<FileRule, Uint8Array>();
+function fileRule(writer: FieldWriter, rule: FileRule): void {
+  writer.nested('fileRule', (fields) =>
+    fields
+      .number('effect', effects[rule.effect])
+      .number('access', rule.access)
+      .text('path', rule.path)
+      .text('label', rule.label),
+  );
+}
 
-function encodedFileRule(native: Native, rule: FileRule): Uint8Array {
-  let bytes = encodedFileRules.get(rule);
+/** The defaults are the same in every policy: they are encoded once. */
+const encodedDefaults = new WeakMap<readonly FileRule[], Uint8Array>();
+
+function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
+  let bytes = encodedDefaults.get(rules);
   if (bytes === undefined) {
-    const writer = new FieldWriter(native.fields, 256);
-    writer.nested('fileRule', (fields) =>
-      fields
-        .number('effect', effects[rule.effect])
-        .number('access', rule.access)
-        .text('path', rule.path)
-        .text('label', rule.label),
-    );
+    const writer = new FieldWriter(native.fields);
+    for (const rule of rules) fileRule(writer, rule);
     bytes = writer.finish();
-    encodedFileRules.set(rule, bytes);
+    encodedDefaults.set(rules, bytes);
   }
   return bytes;
 }
@@ -143,7 +147,8 @@ export function encodeConfiguration(native: Native, configuration: Configuration
   writer.nested('options', (fields) =>
     fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
   );
-  for (const rule of rules.files) writer.append(encodedFileRule(native, rule));
+  writer.append(defaults(native, rules.defaults));
+  for (const rule of rules.files) fileRule(writer, rule);
   for (const rule of rules.network) networkRule(writer, rule);
   return writer.finish();
 }

@@ -72,6 +72,8 @@ export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: 
 
 /** A policy made ready for the supervisor. */
 export interface Rules {
+  /** What a program needs to start; always the same list, or an empty one. */
+  defaults: readonly FileRule[];
   files: FileRule[];
   network: NetworkRule[];
   /** Whatever may be read may be executed. */
@@ -280,11 +282,13 @@ function mostBytes({ files, network }: Rules): number {
  */
 export function compilePolicy(policy: unknown, cwd: string): Rules {
   const checked: Policy = policy === undefined ? { files: { read: [cwd] } } : check(policy);
-  const rules: Rules = { files: [], network: networkRules(checked), anyExec: checked.exec === undefined };
-  if (checked.defaults ?? true) rules.files.push(...baseline);
-  const own = fileRules(checked, cwd);
-  if (policy === undefined) for (const rule of own) rule.label = 'defaults';
-  for (const rule of own) rules.files.push(rule);
+  const rules: Rules = {
+    defaults: (checked.defaults ?? true) ? baseline : [],
+    files: fileRules(checked, cwd),
+    network: networkRules(checked),
+    anyExec: checked.exec === undefined,
+  };
+  if (policy === undefined) for (const rule of rules.files) rule.label = 'defaults';
   if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }

@@ -1,81 +1,50 @@
 #include "canonical.h"
 
 #include <limits.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace holdfast {
 namespace {
 
 constexpr int kMostLinks = 40;  // MAXSYMLINKS, path_resolution(7)
 
-// Splits off the text before the next `separator`; all of it if there is none.
-std::string_view split(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view head = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return head;
+// `self` and `thread-self` are another directory for each process, and the links of a process lead to what it has open:
+// nothing that a rule could mean by their names. The others are old names for something in `self`.
+bool is_followed(const std::string& parent, std::string_view target) {
+  struct statfs status;
+  const char* const name = parent.empty() ? "/" : parent.c_str();
+  return target.starts_with("self/") || statfs(name, &status) != 0 || status.f_type != PROC_SUPER_MAGIC;
 }
 
-// Space, tab, newline and backslash are written as \ooo (proc_pid_mountinfo(5)).
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size(); at++) {
-    unsigned value = 0;
-    const char* const digits = text.data() + at + 1;
-    if (text[at] == '\\' && at + 3 < text.size() && std::from_chars(digits, digits + 3, value, 8).ptr == digits + 3 &&
-        value < 256) {
-      out += static_cast<char>(value);
-      at += 3;
-    } else {
-      out += text[at];
-    }
-  }
-  return out;
+// Names that need not be looked at: proc(5) has no other links than these whose text begins with `self/`.
+bool is_no_link(const std::string& place) {
+  static constexpr std::string_view kProc = "/proc/";
+  if (!place.starts_with(kProc) || place == "/proc/mounts" || place == "/proc/net") return false;
+  struct statfs status;
+  static const bool is_procfs = statfs("/proc", &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+  return is_procfs;
 }
 
 }  // namespace
 
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
-  std::vector<std::string> out;
-  while (!mountinfo.empty()) {
-    std::string_view line = split(mountinfo, '\n');
-    // The mount point is the fifth field; the type follows a lone hyphen, with any number of fields before it.
-    const size_t hyphen = line.find(" - ");
-    if (hyphen == line.npos) continue;
-    std::string_view type = line.substr(hyphen + 3);
-    if (split(type, ' ') != "proc") continue;
-    for (int i = 0; i < 4; i++) split(line, ' ');
-    out.push_back(unescape(split(line, ' ')));
-  }
-  return out;
-}
-
-bool Canonicaliser::may_be_link(const std::string& parent, std::string_view name) const {
-  for (const std::string& mount : proc_mounts_) {
-    if (parent.size() < mount.size() || parent.compare(0, mount.size(), mount) != 0) continue;
-    if (parent.size() == mount.size()) return name != "self" && name != "thread-self";
-    // The links of a process lead to what it has open, which is nothing that a rule could mean by their names.
-    if (parent[mount.size()] == '/') return false;
-  }
-  return true;
-}
-
 void Canonicaliser::tell(std::string_view place, std::string_view target) { targets_[std::string(place)] = target; }
 
-const std::string& Canonicaliser::target_of(const std::string& name) {
+const std::string& Canonicaliser::target_of(const std::string& parent, const std::string& place) {
   static const std::string none;
   if (links_ == Links::as_told) {
-    const auto told = targets_.find(name);
+    const auto told = targets_.find(place);
     return told == targets_.end() ? none : told->second;
   }
-  const auto [at, is_new] = targets_.try_emplace(name);
-  if (is_new) {
+  const auto [at, is_new] = targets_.try_emplace(place);
+  if (is_new && !is_no_link(place)) {
     char target[PATH_MAX];
-    const ssize_t length = readlink(name.c_str(), target, sizeof target);
-    if (length > 0) at->second.assign(target, static_cast<size_t>(length));
+    const ssize_t length = readlink(place.c_str(), target, sizeof target);
+    if (length > 0 && is_followed(parent, {target, static_cast<size_t>(length)}))
+      at->second.assign(target, static_cast<size_t>(length));
   }
   return at->second;
 }
@@ -98,9 +67,8 @@ bool Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
       continue;
     }
     const std::string place = at + "/" + std::string(name);
-    const bool asked = links < kMostLinks && may_be_link(at, name);
-    const std::string& target = asked ? target_of(place) : std::string();
-    if (target.empty()) {
+    const std::string& target = target_of(at, place);
+    if (target.empty() || links == kMostLinks) {
       at = place;
       continue;
     }

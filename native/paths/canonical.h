@@ -8,9 +8,6 @@
 
 namespace holdfast {
 
-// Mount points of procfs in the text of /proc/<pid>/mountinfo.
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
-
 // Where a path leads, and which symbolic links stand on the way.
 struct CanonicalPath {
   struct Link {
@@ -29,20 +26,18 @@ class Canonicaliser {
     in_file_system,  // whatever readlink(2) says
     as_told,         // those of tell(), and no others
   };
-  Canonicaliser(const std::vector<std::string>& proc_mounts, Links links) : proc_mounts_(proc_mounts), links_(links) {}
+  explicit Canonicaliser(Links links) : links_(links) {}
 
   void tell(std::string_view place, std::string_view target);
   // False if the path is not absolute.
   bool follow(std::string_view path, CanonicalPath& out);
-  // What has been asked about, and told, by canonical names. An empty target: it is no link, or cannot be looked at.
+  // What has been asked about, and told, by canonical names. An empty target: not a link.
   const std::unordered_map<std::string, std::string>& targets() const { return targets_; }
 
  private:
-  bool may_be_link(const std::string& parent, std::string_view name) const;
-  // The target of a symbolic link; empty if the name is none.
-  const std::string& target_of(const std::string& name);
+  // The target of the symbolic link `place` in `parent`; empty if it is none.
+  const std::string& target_of(const std::string& parent, const std::string& place);
 
-  const std::vector<std::string>& proc_mounts_;
   const Links links_;
   std::unordered_map<std::string, std::string> targets_;
 };

@@ -1,9 +1,6 @@
 #include "known_links.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <string>
+#include <string_view>
 
 #include "../protocol/tlv.h"
 #include "canonical.h"
@@ -15,17 +12,6 @@ using protocol::Field;
 using protocol::FieldReader;
 using protocol::FieldWriter;
 using protocol::Tag;
-
-std::string read_file(const char* path) {
-  std::string out;
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return out;
-  char buffer[4096];
-  ssize_t got;
-  while ((got = read(fd, buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
-  close(fd);
-  return out;
-}
 
 // Follows the path of one rule, if it is one.
 void follow_path(const Field& rule, Canonicaliser& paths) {
@@ -41,8 +27,7 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
 }  // namespace
 
 std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size) {
-  const std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
-  Canonicaliser paths(mounts, Canonicaliser::Links::in_file_system);
+  Canonicaliser paths(Canonicaliser::Links::in_file_system);
   FieldReader reader(fields, size);
   Field field;
   while (reader.next(field))
@@ -50,12 +35,10 @@ std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size) {
 
   constexpr size_t kHeads = 64;  // more than three fields' heads and padding
   size_t room = 0;
-  for (const std::string& mount : mounts) room += kHeads + mount.size();
   for (const auto& [place, target] : paths.targets())
     if (!target.empty()) room += kHeads + place.size() + target.size();
   std::vector<uint8_t> out(room);
   FieldWriter writer(out.data(), out.size());
-  for (const std::string& mount : mounts) writer.text(Tag::procMount_, mount);
   for (const auto& [place, target] : paths.targets()) {
     if (target.empty()) continue;
     const size_t mark = writer.begin(Tag::knownLink_);

@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-// The same fields with `procMount` and `knownLink` in front. Fields that cannot be read are left to the supervisor,
+// The same fields with `knownLink`s in front. Fields that cannot be read are left to the supervisor,
 // which says what is wrong with them.
 std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size);
 

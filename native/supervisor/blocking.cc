@@ -1,10 +1,8 @@
 #include "blocking.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,14 +14,11 @@
 #include <mutex>
 #include <vector>
 
-#include "threads.h"
 #include "unique_fd.h"
+#include "watcher.h"
 
 namespace holdfast {
 namespace {
-
-constexpr long kTickNanoseconds = 20'000'000;
-constexpr int kIdleTicks = 50;  // then the watcher sleeps until somebody may block again
 
 struct Slot {
   std::mutex guard;
@@ -40,8 +35,7 @@ std::vector<Slot*>& registry() {
   static std::vector<Slot*> slots;
   return slots;
 }
-std::atomic<uint32_t> asleep{0};
-std::once_flag watcher_started;
+std::once_flag watched;
 
 uint64_t mask_of(const char* status, const char* name) {
   const char* at = std::strstr(status, name);
@@ -87,50 +81,25 @@ bool look_at(Slot& slot) {
   return true;
 }
 
-void* watch(void*) {
-  int idle = 0;
-  uint64_t last_turns = 0;
-  for (;;) {
-    const timespec tick{0, kTickNanoseconds};
-    ::nanosleep(&tick, nullptr);
-    bool busy = false;
-    uint64_t turns = 0;
-    {
-      std::lock_guard<std::mutex> hold(registry_guard);
-      for (Slot* slot : registry()) {
-        busy |= look_at(*slot);
-        turns += slot->seen;
-      }
-    }
-    idle = busy || turns != last_turns ? 0 : idle + 1;
-    last_turns = turns;
-    if (idle < kIdleTicks) continue;
-    idle = 0;
-    asleep.store(1);
-    // Whoever became active before the store is seen here, whoever comes after it wakes us.
-    bool any = false;
-    {
-      std::lock_guard<std::mutex> hold(registry_guard);
-      for (Slot* slot : registry()) any |= look_at(*slot);
-    }
-    if (any)
-      asleep.store(0);
-    else
-      ::syscall(SYS_futex, &asleep, FUTEX_WAIT_PRIVATE, 1, nullptr, nullptr, 0);
-  }
+// The watcher's look.
+bool look_at_all() {
+  std::lock_guard<std::mutex> hold(registry_guard);
+  bool any = false;
+  for (Slot* slot : registry()) any |= look_at(*slot);
+  return any;
 }
 
-void start_watcher() {
+void begin_watching() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};  // without SA_RESTART: its only use is to end a system call
   ::sigaction(SIGUSR2, &action, nullptr);
-  if (!start_thread(watch, nullptr)) fatal("no thread can be started that watches over calls that block");
+  watch(Pace::slow, look_at_all);
 }
 
 class ThreadSlot {
  public:
   ThreadSlot() {
-    std::call_once(watcher_started, start_watcher);
+    std::call_once(watched, begin_watching);
     slot.worker = static_cast<pid_t>(::syscall(SYS_gettid));
     sigset_t set;
     sigemptyset(&set);
@@ -163,8 +132,7 @@ MayBlock::MayBlock(const Held& call) {
     slot.turn++;
     slot.active = true;
   }
-  if (asleep.load() != 0 && asleep.exchange(0) != 0)
-    ::syscall(SYS_futex, &asleep, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  wake_watcher();
 }
 
 MayBlock::~MayBlock() {

@@ -1,12 +1,16 @@
 #include "config.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "../paths/canonical.h"
 #include "../protocol/tlv.h"
+#include "unique_fd.h"
 
 namespace holdfast {
 
@@ -116,15 +120,12 @@ Effect read_effect(RuleReader& rule) { return static_cast<Effect>(rule.number(Ta
 
 class Parser {
  public:
-  Parser(Config& config, std::string& error)
-      : config_(config), error_(error), paths_(config.proc_mounts, Canonicaliser::Links::as_told) {}
+  Parser(Config& config, std::string& error) : config_(config), error_(error), paths_(Canonicaliser::Links::as_told) {}
 
   bool take(const Field& field) {
     switch (field.tag) {
       case Tag::options_:
         return options(field);
-      case Tag::procMount_:
-        return proc_mount(field);
       case Tag::knownLink_:
         return known_link(field);
       case Tag::fileRule_:
@@ -155,17 +156,6 @@ class Parser {
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();
-  }
-
-  bool proc_mount(const Field& field) {
-    const std::string_view path = field.text();
-    if (path.empty() || path[0] != '/' || path.find('\0') != path.npos || has_paths()) {
-      error_ = "procMount: it is no path, or comes after a rule";
-      return false;
-    }
-    if (proc_mounts_++ == 0) config_.proc_mounts.clear();
-    config_.proc_mounts.emplace_back(path);
-    return true;
   }
 
   bool known_link(const Field& field) {
@@ -273,8 +263,42 @@ class Parser {
   std::string& error_;
   Canonicaliser paths_;
   bool seen_options_ = false;
-  size_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
+  size_t known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
 };
+
+// Splits off the text before the next `separator`; all of it if there is none.
+std::string_view split(std::string_view& text, char separator) {
+  const size_t end = std::min(text.find(separator), text.size());
+  const std::string_view head = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  return head;
+}
+
+// Space, tab, newline and backslash are written as \ooo (proc_pid_mountinfo(5)).
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); at++) {
+    unsigned value = 0;
+    const char* const digits = text.data() + at + 1;
+    if (text[at] == '\\' && at + 3 < text.size() && std::from_chars(digits, digits + 3, value, 8).ptr == digits + 3 &&
+        value < 256) {
+      out += static_cast<char>(value);
+      at += 3;
+    } else {
+      out += text[at];
+    }
+  }
+  return out;
+}
+
+std::string read_file(const char* path) {
+  std::string out;
+  const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+  char buffer[4096];
+  ssize_t got;
+  while (fd && (got = read(fd.get(), buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
+  return out;
+}
 
 bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error) {
   Parser parser(config, error);
@@ -292,6 +316,26 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
 }
 
 }  // namespace
+
+std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
+  std::vector<std::string> out;
+  while (!mountinfo.empty()) {
+    std::string_view line = split(mountinfo, '\n');
+    // The mount point is the fifth field; the type follows a lone hyphen, with any number of fields before it.
+    const size_t hyphen = line.find(" - ");
+    if (hyphen == line.npos) continue;
+    std::string_view type = line.substr(hyphen + 3);
+    if (split(type, ' ') != "proc") continue;
+    for (int i = 0; i < 4; i++) split(line, ' ');
+    out.push_back(unescape(split(line, ' ')));
+  }
+  return out;
+}
+
+void Config::read_mounts() {
+  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
+  if (!mounts.empty()) proc_mounts = std::move(mounts);
+}
 
 bool Config::parse_hooks(const uint8_t* data, size_t size, std::string& error) {
   if (size <= kMaxBytes) return parse_fields(*this, data, size, true, error);

@@ -2,68 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include <string>
 
 #include "decide.h"
+#include "mappings.h"
 #include "tree.h"
 #include "unique_fd.h"
 
 namespace holdfast {
 namespace {
-
-bool read_whole(const char* name, std::string& out) {
-  UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
-  if (!file) return false;
-  char block[8192];
-  ssize_t size;
-  while ((size = read(file.get(), block, sizeof block)) > 0) out.append(block, static_cast<size_t>(size));
-  return size == 0;
-}
-
-// The file that is mapped where an address points: proc_pid_maps(5). Newlines in names are written \012.
-struct Mapping {
-  uint64_t device = 0, inode = 0;
-  std::string path;
-};
-
-bool find_mapping(pid_t tid, uint64_t address, Mapping& out) {
-  char name[32];
-  snprintf(name, sizeof name, "/proc/%d/maps", tid);
-  std::string maps;
-  if (!read_whole(name, maps)) return false;
-  for (size_t at = 0; at < maps.size();) {
-    size_t end = maps.find('\n', at);
-    if (end == std::string::npos) end = maps.size();
-    const std::string line = maps.substr(at, end - at);
-    at = end + 1;
-    uint64_t start, stop, inode;
-    unsigned device_major, device_minor;
-    int path = 0;
-    if (sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x %" SCNu64 " %n", &start, &stop, &device_major,
-               &device_minor, &inode, &path) < 5)
-      return false;
-    if (address < start || address >= stop) continue;
-    out.device = makedev(device_major, device_minor);
-    out.inode = inode;
-    for (size_t i = static_cast<size_t>(path); path != 0 && i < line.size(); i++) {
-      if (line.compare(i, 4, "\\012") == 0) {
-        out.path += '\n';
-        i += 3;
-      } else {
-        out.path += line[i];
-      }
-    }
-    return true;
-  }
-  return false;
-}
 
 bool mismatch(Sandbox& sandbox, const Held& call, const ExecApproval& approved, const char* what) {
   report(sandbox, call, EACCES, what, approved.path);

@@ -142,6 +142,8 @@ void drop_capabilities(uint64_t kept) {
   // Until the supervisor has attached, nothing else would end us with it.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != supervisor) _exit(127);
+  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 
   if (launch.line.detached && setsid() < 0) fail(area, Stage::session, errno);
   for (int signal = 1; signal < NSIG; signal++) {
@@ -173,8 +175,6 @@ void drop_capabilities(uint64_t kept) {
   if (listener < 0) fail(area, errno == EBUSY ? Stage::listener : Stage::seccomp, errno);
   area->listener.store(static_cast<int32_t>(listener));
 
-  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
-  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   execve(launch.file.c_str(), launch.line.arguments, environ);
   if (errno == ENOEXEC) {
     // A text file without #!: execvp(3) runs it by the shell, and so does child_process.

@@ -24,6 +24,7 @@
 #include "report.h"
 #include "resolve.h"
 #include "sandbox.h"
+#include "threads.h"
 #include "tracer.h"
 #include "tree.h"
 
@@ -103,11 +104,11 @@ int run(int argc, char** argv) {
       control.failed(Stage::ptrace, error);
     return 0;
   }
-  launch.let_go();
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   setsid();
   if (!control.send(MessageType::spawned, launch.child)) return 0;
+  launch.let_go();
 
   // While Node's tick goes on, the child calls execve, which stops it until the tracer runs, and we get ready.
   rlimit files;
@@ -120,11 +121,13 @@ int run(int argc, char** argv) {
     return 71;
   }
 
+  Config config;
+  config.read_mounts();
+
   // The policy is on its way already; the hooks follow when Node's tick has ended.
   std::vector<uint8_t> bytes;
   std::string problem;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
-  Config config;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   char canonical[PATH_MAX];
   config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
@@ -135,23 +138,23 @@ int run(int argc, char** argv) {
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
   give_up_capabilities();
-  std::unique_ptr<Notifier> notifier;
-  const auto serve_calls = [&](int listener) {
-    if (notifier) return true;
-    notifier = std::make_unique<Notifier>(sandbox, listener);
-    return notifier->start();
-  };
-  // Most often the child has put its filter on by now. It makes no call but its exec, which waits for the tracer.
-  if (const int listener = launch.area->listener.load(); listener >= 0 && !serve_calls(listener)) return 71;
-
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) {
     control.failed(Stage::channel, EPROTO);
     return 71;
   }
-  if (!control.serve(sandbox, launch.child)) return 71;
+  // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
-  tracer.on_listener = serve_calls;
+  std::unique_ptr<Notifier> notifier;
+  bool controlled = false;
+  tracer.start_others = [&](int listener) {
+    if (!controlled && !control.serve(sandbox, launch.child)) fatal("the control thread cannot be started");
+    controlled = true;
+    if (listener < 0) return false;
+    notifier = std::make_unique<Notifier>(sandbox, listener);
+    if (!notifier->start()) fatal("no worker can be started");
+    return true;
+  };
   tracer.run();
   report_end(sandbox);
   return 0;

@@ -101,6 +101,7 @@ void Tracer::run() {
     handle_posts();
     reap_and_handle();
     if (tracees_.empty()) break;
+    if (!all_started_) all_started_ = start_others(launch_.area->listener.load());
     siginfo_t info;
     sigwaitinfo(&wanted, &info);
   }
@@ -281,12 +282,14 @@ void Tracer::finish_task(Post post) {
         kill_group(tracee->group);
         return;
       }
-      if (tracee->tid == launch_.child && !launch_.launched) {
-        launch_.launched = true;
-        launch_.close_stdio();
-        report_launched(sandbox_, launch_.child);
+      if (tracee->tid != launch_.child || launch_.launched) {
+        resume(*tracee);
+        return;
       }
+      launch_.launched = true;
+      report_launched(sandbox_, launch_.child);
       resume(*tracee);
+      launch_.close_stdio();  // not needed for its first steps, so it need not wait
       return;
     case Task::store_result:
       if (post.finish.kind == Finish::Kind::answer) {
@@ -333,12 +336,6 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
     return;
-  }
-  if (!listening_) {
-    // The first held call is the command's own exec. The child shares our descriptor table until then, so its listener
-    // is ours under the same number.
-    listening_ = true;
-    if (!on_listener(launch_.area->listener.load())) fatal("no worker can be started");
   }
   tracee.phase = Phase::deciding;
   tracee.number = number;

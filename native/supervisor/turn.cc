@@ -2,20 +2,18 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
-#include "threads.h"
+#include "watcher.h"
 
 namespace holdfast {
 namespace {
 
 constexpr int kIdleWorkers = 8;  // kept for the next burst
-constexpr long kTickNanoseconds = 1'000'000;
-constexpr int kIdleTicks = 50;  // then the watcher sleeps until the next call
 
 // Whose turn it is: 0 nobody's, else a number that is used once. Odd: its holder waits for a call; even: it works on
 // one.
@@ -25,7 +23,6 @@ thread_local uint64_t mine = 0;
 
 std::atomic<uint32_t> passed{0};  // futex word: counts how often the turn became nobody's
 std::atomic<int> idle{0};         // workers that wait for it
-std::atomic<uint32_t> asleep{0};  // futex word of the watcher
 
 bool (*more_workers)(void*) = nullptr;
 void* more_workers_context = nullptr;
@@ -52,35 +49,29 @@ void pass(uint64_t number) {
     futex_wake(passed);
 }
 
-void* watch(void*) {
-  uint64_t last = 0;
-  int quiet = 0;
-  for (;;) {
-    const timespec tick = {0, kTickNanoseconds};
-    nanosleep(&tick, nullptr);
-    const uint64_t now = turn.load();
-    if (now == 0 && idle.load() == 0) more_workers(more_workers_context);
-    if (now == last && is_working(now)) pass(now);
-    quiet = now == last && now % 2 == 1 ? quiet + 1 : 0;
-    last = now;
-    if (quiet < kIdleTicks) continue;
-    quiet = 0;
-    // Whoever begins to work after this store sees it and wakes us; whoever began before it is seen here.
-    asleep.store(1);
-    if (turn.load() == last) futex_wait(asleep, 1);
-    asleep.store(0);
-  }
+// The watcher's look. Only a worker that waits for a call as it did a tick ago is nothing to see.
+bool look_at_turn() {
+  static uint64_t last = 0;
+  const uint64_t now = turn.load();
+  if (now == 0 && idle.load() == 0) more_workers(more_workers_context);
+  if (now == last && is_working(now)) pass(now);
+  const bool same = now == last && now % 2 == 1;
+  last = now;
+  return !same;
 }
+
+std::once_flag watched;
 
 }  // namespace
 
 bool start_turns(bool (*add_worker)(void*), void* context) {
   more_workers = add_worker;
   more_workers_context = context;
-  return add_worker(context) && start_thread(watch, nullptr);
+  return add_worker(context);
 }
 
 bool take_turn() {
+  std::call_once(watched, [] { watch(Pace::tick, look_at_turn); });
   bool counted = false;
   for (;;) {
     const uint32_t seen = passed.load();
@@ -103,7 +94,7 @@ bool take_turn() {
 void begin_turn_work() {
   mine = working_number();
   turn.store(mine);
-  if (asleep.load() != 0 && asleep.exchange(0) != 0) futex_wake(asleep);
+  wake_watcher();
 }
 
 bool keep_turn() {

@@ -7,8 +7,8 @@
 
 namespace holdfast {
 
-// Starts the thread that takes the turn from whoever works too long. `add_worker(context)` starts another worker when
-// nobody else is there to take it; it may fail, and is then called again.
+// Starts the first worker. `add_worker(context)` starts another one when nobody else is there to take the turn from a
+// worker that takes long (the watcher sees that); it may fail then, and is called again.
 bool start_turns(bool (*add_worker)(void*), void* context);
 
 // For a worker without the turn: waits for it. False if enough others wait already: end.

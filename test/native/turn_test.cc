@@ -1,5 +1,5 @@
 // Whose turn it is to receive: one worker at a time, another as soon as that one takes long or says that it will.
-// ThreadSanitizer: turn.cc threads.cc
+// ThreadSanitizer: turn.cc watcher.cc threads.cc
 #include "../../native/supervisor/turn.h"
 
 #include <unistd.h>
