@@ -194,7 +194,6 @@ export class Supervision {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#channel?.close();
     this.#listener.over();
   }
 
@@ -203,7 +202,6 @@ export class Supervision {
     if (this.inner === undefined) return;
     // Null: nobody has begun to read it, paused it, or passed it on to another child. The others Node sees to itself.
     for (const stream of readableStreams(this.inner)) if (stream.readableFlowing === null) stream.resume();
-    this.#endIfEmpty();
   }
 
   #record(record: NativeRecord): void {
@@ -226,8 +224,10 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
-        process.nextTick(() => this.#flushStreams());
-        return this.#listener.treeEmpty();
+        this.#listener.treeEmpty();
+        if (this.#openStreams === 0) this.#endIfEmpty();
+        else process.nextTick(() => this.#flushStreams());
+        return;
     }
   }
 

@@ -221,10 +221,9 @@ void Launch::let_go() {
   syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }
 
-void Launch::close_stdio() {
-  // What survives an exec is the command's: its stdio, and what Node's own parent left open. Ours are all
-  // close-on-exec.
-  std::vector<int> inherited;
+void Launch::find_inherited() {
+  if (null) return;
+  // What survives an exec. Ours are all close-on-exec.
   if (DIR* all = opendir("/proc/self/fd")) {
     while (const dirent* entry = readdir(all)) {
       if (entry->d_name[0] == '.') continue;
@@ -236,15 +235,20 @@ void Launch::close_stdio() {
   } else {
     for (int fd = 0; fd < line.stdio_count; fd++) inherited.push_back(fd);
   }
-  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  null.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+void Launch::close_inherited() {
+  find_inherited();
   for (const int fd : inherited) {
     // 0 to 2 stay taken, so that nothing else lands there.
-    if (fd < 3 && null >= 0)
-      dup3(null, fd, O_CLOEXEC);
+    if (fd < 3 && null)
+      dup3(null.get(), fd, O_CLOEXEC);
     else
       close(fd);
   }
-  if (null >= 3) close(null);
+  if (null.get() < 3) null.release();
+  null.reset();
 }
 
 void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
+#include "unique_fd.h"
 
 namespace holdfast {
 
@@ -26,7 +27,7 @@ struct CommandLine {
 
 // Shared by the supervisor and the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;       // futex word: the tracer is there, execute the command
+  std::atomic<uint32_t> go;       // futex word: the tracer is there, start
   std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;     // its errno
   std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
@@ -44,13 +45,17 @@ struct Launch {
 
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();
-  // Forks the child with a shared descriptor table, so that its listener is ours without being passed. It gives up its
-  // rights, puts the filter on, and waits. 0 or errno (E2BIG: the filter is too long).
+  // Forks the child with a shared descriptor table, so that its listener is ours without being passed. It waits. 0 or
+  // errno (E2BIG: the filter is too long).
   int fork_child(const std::vector<sock_filter>& filter);
-  // Once the child is a tracee: it calls execve, where it stops for the tracer.
+  // Lets the child, now a tracee, give up its rights, put the filter on and call execve, where it stops for the tracer.
   void let_go();
-  // After the child's exec its copy of the table is its own: we keep none of the command's stdio.
-  void close_stdio();
+  // Finds what the child inherits: its stdio, and what Node's own parent left open. The second time does nothing.
+  void find_inherited();
+  // After the child's exec its copy of the table is its own: we keep none of what it inherited.
+  void close_inherited();
+  std::vector<int> inherited;
+  UniqueFd null;
 };
 
 // What the tree may not do the supervisor does not do for it, so it keeps no more than the tree does and the right to

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,8 +48,8 @@ void prepare_signals() {
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
 }
 
-// Numbers that the command's stdio leaves free ('ignore' from place 3 on) must not become ours: close_stdio() closes
-// them.
+// Numbers that the command's stdio leaves free ('ignore' from place 3 on) must not become ours: close_inherited()
+// closes them.
 void fill_gaps(int count) {
   int fd;
   do fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -60,6 +62,16 @@ int move_up(int fd, int above) {
   const int moved = fcntl(fd, F_DUPFD_CLOEXEC, above);
   if (moved >= 0) close(fd);
   return moved;
+}
+
+// Until the child stops or ends, or Node says something or ends.
+void await_child_or(const Control& control) {
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  const UniqueFd signals(signalfd(-1, &children, SFD_CLOEXEC));
+  pollfd entries[] = {{control.socket(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
+  if (signals) poll(entries, 2, -1);
 }
 
 int run(int argc, char** argv) {
@@ -96,12 +108,7 @@ int run(int argc, char** argv) {
   }
   if (const int error = Tracer::seize(launch.child)) {
     kill(launch.child, SIGKILL);
-    // Most often it cannot be seized because it could not put its chains on, and has ended.
-    const auto stage = static_cast<Stage>(launch.area->stage.load());
-    if (stage != Stage{})
-      control.failed(stage, launch.area->error.load());
-    else
-      control.failed(Stage::ptrace, error);
+    control.failed(Stage::ptrace, error);
     return 0;
   }
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
@@ -110,7 +117,12 @@ int run(int argc, char** argv) {
   if (!control.send(MessageType::spawned, launch.child)) return 0;
   launch.let_go();
 
-  // While Node's tick goes on, the child calls execve, which stops it until the tracer runs, and we get ready.
+  // The policy is on its way already; the hooks follow when Node's tick has ended.
+  std::vector<uint8_t> bytes;
+  if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
+  // The child goes first: it puts the filter on and calls execve, which stops it until the tracer runs. Node ends its
+  // tick meanwhile, and whoever is done leaves us a processor.
+  await_child_or(control);
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -124,10 +136,7 @@ int run(int argc, char** argv) {
   Config config;
   config.read_mounts();
 
-  // The policy is on its way already; the hooks follow when Node's tick has ended.
-  std::vector<uint8_t> bytes;
   std::string problem;
-  if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   char canonical[PATH_MAX];
   config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
@@ -148,6 +157,7 @@ int run(int argc, char** argv) {
   std::unique_ptr<Notifier> notifier;
   bool controlled = false;
   tracer.start_others = [&](int listener) {
+    launch.find_inherited();
     if (!controlled && !control.serve(sandbox, launch.child)) fatal("the control thread cannot be started");
     controlled = true;
     if (listener < 0) return false;

@@ -282,14 +282,12 @@ void Tracer::finish_task(Post post) {
         kill_group(tracee->group);
         return;
       }
-      if (tracee->tid != launch_.child || launch_.launched) {
-        resume(*tracee);
-        return;
+      if (tracee->tid == launch_.child && !launch_.launched) {
+        launch_.launched = true;
+        launch_.close_inherited();
+        report_launched(sandbox_, launch_.child);
       }
-      launch_.launched = true;
-      report_launched(sandbox_, launch_.child);
       resume(*tracee);
-      launch_.close_stdio();  // not needed for its first steps, so it need not wait
       return;
     case Task::store_result:
       if (post.finish.kind == Finish::Kind::answer) {
