@@ -2,7 +2,7 @@
 
 #include <climits>
 
-#include "../paths/known_links.h"
+#include "../paths/known_places.h"
 #include "errors.h"
 #include "record_to_js.h"
 
@@ -130,7 +130,7 @@ Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(info.Env(), "configure() takes a Uint8Array").ThrowAsJavaScriptException();
     return {};
   }
-  const std::vector<uint8_t> policy = with_known_links(data, size);
+  const std::vector<uint8_t> policy = with_known_places(data, size);
   return Napi::Number::New(info.Env(), link_.configure(policy.data(), policy.size()));
 }
 

@@ -35,6 +35,8 @@ class Canonicaliser {
   const std::unordered_map<std::string, std::string>& targets() const { return targets_; }
 
  private:
+  // Whether it is plain to see that the path leads to itself.
+  bool is_canonical(std::string_view path) const;
   // The target of the symbolic link `place` in `parent`; empty if it is none.
   const std::string& target_of(const std::string& parent, const std::string& place);
 

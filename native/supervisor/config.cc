@@ -1,16 +1,12 @@
 #include "config.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "../paths/canonical.h"
 #include "../protocol/tlv.h"
-#include "unique_fd.h"
 
 namespace holdfast {
 
@@ -44,8 +40,9 @@ std::string shown(Tag tag) {
 // that is wrong is kept; everything after it is of no interest.
 class RuleReader {
  public:
-  RuleReader(const Field& rule, std::string where, std::initializer_list<Tag> known, std::string& error)
-      : where_(std::move(where)), error_(error) {
+  // `number` counts the rules of this kind; -1: there is only one such thing.
+  RuleReader(const Field& rule, const char* kind, int64_t number, std::initializer_list<Tag> known, std::string& error)
+      : kind_(kind), number_(number), error_(error) {
     FieldReader reader(rule);
     Field field;
     while (ok_ && reader.next(field)) take(field, known);
@@ -82,7 +79,7 @@ class RuleReader {
   }
 
   void fail(const std::string& what) {
-    if (ok_) error_ = where_ + ": " + what;
+    if (ok_) error_ = std::string(kind_) + (number_ < 0 ? "" : " " + std::to_string(number_)) + ": " + what;
     ok_ = false;
   }
 
@@ -92,14 +89,16 @@ class RuleReader {
       fail(shown(field.tag) + " is not expected");
     } else if (has(field.tag)) {
       fail(shown(field.tag) + " is there twice");
+    } else if (count_ == kMostFields) {
+      fail("it has too many fields");
     } else {
-      fields_.push_back(field);
+      fields_[count_++] = field;
     }
   }
 
   const Field* find(Tag tag) const {
-    for (const Field& field : fields_)
-      if (field.tag == tag) return &field;
+    for (size_t i = 0; i < count_; i++)
+      if (fields_[i].tag == tag) return &fields_[i];
     return nullptr;
   }
 
@@ -110,9 +109,13 @@ class RuleReader {
     return value;
   }
 
-  std::string where_;
+  static constexpr size_t kMostFields = 8;  // of any rule
+
+  const char* const kind_;
+  const int64_t number_;
   std::string& error_;
-  std::vector<Field> fields_;
+  Field fields_[kMostFields];
+  size_t count_ = 0;
   bool ok_ = true;
 };
 
@@ -126,6 +129,8 @@ class Parser {
     switch (field.tag) {
       case Tag::options_:
         return options(field);
+      case Tag::procMount_:
+        return proc_mount(field);
       case Tag::knownLink_:
         return known_link(field);
       case Tag::fileRule_:
@@ -143,12 +148,8 @@ class Parser {
   }
 
  private:
-  static std::string numbered(const char* name, size_t number) {
-    return std::string(name) + " " + std::to_string(number);
-  }
-
   bool options(const Field& field) {
-    RuleReader options(field, "options", {Tag::waitForTree_, Tag::anyExec_, Tag::command_}, error_);
+    RuleReader options(field, "options", -1, {Tag::waitForTree_, Tag::anyExec_, Tag::command_}, error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
     config_.wait_for_tree = options.number(Tag::waitForTree_, 0, 1, 0) != 0;
@@ -158,8 +159,19 @@ class Parser {
     return options.ok();
   }
 
+  bool proc_mount(const Field& field) {
+    RuleReader mount(field, "procMount", proc_mounts_++, {Tag::path_}, error_);
+    const std::string_view path = mount.text(Tag::path_);
+    if (mount.ok() && path[0] != '/') mount.fail("path " + std::string(path) + " is not absolute");
+    if (mount.ok()) {
+      if (proc_mounts_ == 1) config_.proc_mounts.clear();
+      config_.proc_mounts.emplace_back(path);
+    }
+    return mount.ok();
+  }
+
   bool known_link(const Field& field) {
-    RuleReader link(field, numbered("knownLink", known_links_++), {Tag::path_, Tag::target_}, error_);
+    RuleReader link(field, "knownLink", known_links_++, {Tag::path_, Tag::target_}, error_);
     const std::string_view place = link.text(Tag::path_);
     const std::string_view target = link.text(Tag::target_);
     if (link.ok() && (place[0] != '/' || has_paths())) link.fail("it is no path, or comes after a rule");
@@ -175,8 +187,7 @@ class Parser {
   }
 
   bool file_rule(const Field& field) {
-    RuleReader rule(field, numbered("fileRule", file_rules_++), {Tag::effect_, Tag::access_, Tag::path_, Tag::label_},
-                    error_);
+    RuleReader rule(field, "fileRule", file_rules_++, {Tag::effect_, Tag::access_, Tag::path_, Tag::label_}, error_);
     const Effect effect = read_effect(rule);
     const auto access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess));
     const std::string_view path = rule.text(Tag::path_);
@@ -196,7 +207,7 @@ class Parser {
   }
 
   bool address_rule(const Field& field) {
-    RuleReader rule(field, numbered("addressRule", address_rules_++),
+    RuleReader rule(field, "addressRule", address_rules_++,
                     {Tag::effect_, Tag::operations_, Tag::family_, Tag::bytes_, Tag::prefix_, Tag::portLow_,
                      Tag::portHigh_, Tag::label_},
                     error_);
@@ -218,8 +229,8 @@ class Parser {
   }
 
   bool unix_rule(const Field& field) {
-    RuleReader rule(field, numbered("unixRule", unix_rules_++),
-                    {Tag::effect_, Tag::operations_, Tag::path_, Tag::label_}, error_);
+    RuleReader rule(field, "unixRule", unix_rules_++, {Tag::effect_, Tag::operations_, Tag::path_, Tag::label_},
+                    error_);
     const Effect effect = read_effect(rule);
     const auto operations = static_cast<uint8_t>(rule.number(Tag::operations_, 1, kAllOperations));
     const std::string_view label = rule.text(Tag::label_);
@@ -239,7 +250,7 @@ class Parser {
   }
 
   bool hook_rule(const Field& field) {
-    RuleReader rule(field, numbered("hookRule", hook_rules_++),
+    RuleReader rule(field, "hookRule", hook_rules_++,
                     {Tag::hook_, Tag::event_, Tag::access_, Tag::pattern_, Tag::portLow_, Tag::portHigh_}, error_);
     HookFilter filter;
     filter.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
@@ -263,42 +274,8 @@ class Parser {
   std::string& error_;
   Canonicaliser paths_;
   bool seen_options_ = false;
-  size_t known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
+  int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
 };
-
-// Splits off the text before the next `separator`; all of it if there is none.
-std::string_view split(std::string_view& text, char separator) {
-  const size_t end = std::min(text.find(separator), text.size());
-  const std::string_view head = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return head;
-}
-
-// Space, tab, newline and backslash are written as \ooo (proc_pid_mountinfo(5)).
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size(); at++) {
-    unsigned value = 0;
-    const char* const digits = text.data() + at + 1;
-    if (text[at] == '\\' && at + 3 < text.size() && std::from_chars(digits, digits + 3, value, 8).ptr == digits + 3 &&
-        value < 256) {
-      out += static_cast<char>(value);
-      at += 3;
-    } else {
-      out += text[at];
-    }
-  }
-  return out;
-}
-
-std::string read_file(const char* path) {
-  std::string out;
-  const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
-  char buffer[4096];
-  ssize_t got;
-  while (fd && (got = read(fd.get(), buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(got));
-  return out;
-}
 
 bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error) {
   Parser parser(config, error);
@@ -316,26 +293,6 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
 }
 
 }  // namespace
-
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
-  std::vector<std::string> out;
-  while (!mountinfo.empty()) {
-    std::string_view line = split(mountinfo, '\n');
-    // The mount point is the fifth field; the type follows a lone hyphen, with any number of fields before it.
-    const size_t hyphen = line.find(" - ");
-    if (hyphen == line.npos) continue;
-    std::string_view type = line.substr(hyphen + 3);
-    if (split(type, ' ') != "proc") continue;
-    for (int i = 0; i < 4; i++) split(line, ' ');
-    out.push_back(unescape(split(line, ' ')));
-  }
-  return out;
-}
-
-void Config::read_mounts() {
-  std::vector<std::string> mounts = proc_mounts_in(read_file("/proc/self/mountinfo"));
-  if (!mounts.empty()) proc_mounts = std::move(mounts);
-}
 
 bool Config::parse_hooks(const uint8_t* data, size_t size, std::string& error) {
   if (size <= kMaxBytes) return parse_fields(*this, data, size, true, error);

@@ -33,24 +33,18 @@ struct Config {
   Rules rules;
   std::vector<HookFilter> hooks;                          // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
-  std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, from /proc/self/mountinfo
+  std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
 
-  // Where procfs is mounted; before the first call.
-  void read_mounts();
-
   // Reads a configuration blob. On failure false and the reason in `error` ("fileRule 3: no path").
-  // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_links.h): a rule
+  // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_places.h): a rule
   // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names.
   bool parse(const uint8_t* data, size_t size, std::string& error);
   // The same for a blob that has hooks' filters only.
   bool parse_hooks(const uint8_t* data, size_t size, std::string& error);
 };
-
-// Mount points of procfs in the text of /proc/<pid>/mountinfo.
-std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
 
 }  // namespace holdfast

@@ -134,8 +134,6 @@ int run(int argc, char** argv) {
   }
 
   Config config;
-  config.read_mounts();
-
   std::string problem;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   char canonical[PATH_MAX];

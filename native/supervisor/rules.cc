@@ -57,7 +57,12 @@ class NameTable {
     bool visible = false;
   };
 
-  NameTable() { rehash(64); }
+  // With room for so many names before anything has to move.
+  explicit NameTable(size_t names) {
+    rehash(names * 2);
+    nodes_.reserve(names);
+    names_.reserve(names * 16);
+  }
 
   Node& obtain(std::string_view path) {
     if (path == "/") path = {};
@@ -282,14 +287,17 @@ class AddressTable {
 }  // namespace
 
 struct Rules::Impl {
-  NameTable paths;
-  NameTable sockets;                // bits are operations
+  NameTable paths{128};             // the defaults, and a short policy
+  NameTable sockets{16};            // bits are operations
   AddressTable addresses[2][2][2];  // [IPv6][bind][deny]
   std::deque<std::string> labels;   // never move: matches point at them
   bool unix_allowed[2] = {};
   bool finished = false;
 
-  const char* keep(std::string_view label) { return labels.emplace_back(label).c_str(); }
+  const char* keep(std::string_view label) {
+    if (labels.empty() || labels.back() != label) labels.emplace_back(label);
+    return labels.back().c_str();
+  }
 
   Match inet(const Prefix& address, bool six, uint16_t port, int operation) const {
     const auto& tables = addresses[six][operation];

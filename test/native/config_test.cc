@@ -13,7 +13,8 @@
 #include <string>
 
 #include "../../native/paths/canonical.h"
-#include "../../native/paths/known_links.h"
+#include "../../native/paths/known_places.h"
+#include "../../native/paths/mounts.h"
 #include "../../native/protocol/tlv.h"
 #include "check.h"
 
@@ -61,6 +62,12 @@ struct Blob {
     writer.number(Tag::operations_, 1);
     writer.text(Tag::path_, name);
     writer.text(Tag::label_, "network.connect[1]");
+    writer.end(mark);
+    return *this;
+  }
+  Blob& mount(std::string_view path) {
+    const size_t mark = writer.begin(Tag::procMount_);
+    writer.text(Tag::path_, path);
     writer.end(mark);
     return *this;
   }
@@ -124,14 +131,16 @@ static void good() {
   for (const std::string& mount : config.proc_mounts) has_proc |= mount == "/proc";
   CHECK(has_proc);
   CHECK(!config.parse(blob.buffer, blob.writer.size(), error));  // once only
-  CHECK(with_known_links(nullptr, 0).empty());
+  CHECK(with_known_places(nullptr, 0).size() >= 24);             // /proc at least
 
   Config empty;
   CHECK(empty.parse(nullptr, 0, error) && empty.any_exec && !empty.wait_for_tree);
 }
 
 static void bad() {
-  CHECK(Blob().link("/a", "b").refused().empty());
+  CHECK(Blob().mount("/proc").mount("/mnt/proc").link("/a", "b").refused().empty());
+  expect(Blob().mount("proc").refused(), "procMount 0: path proc is not absolute");
+  expect(Blob().mount("/proc").mount("").refused(), "procMount 1: no path");
   expect(Blob().link("a", "b").refused(), "knownLink 0: it is no path, or comes after a rule");
   expect(Blob().link("/a", "b").link("/a", "").refused(), "knownLink 1: no target");
   expect(Blob().link("/a", std::string_view("b\0", 2)).refused(), "knownLink 0: target contains a NUL byte");
@@ -296,7 +305,7 @@ static void canonical_paths() {
   blob.file(1, 1, folder / "link/sub").file(2, 7, folder / "link/secret", "files.deny[0]").socket(2, folder / "link/s");
   Config config;
   std::string error;
-  const std::vector<uint8_t> fields = with_known_links(blob.buffer, blob.writer.size());
+  const std::vector<uint8_t> fields = with_known_places(blob.buffer, blob.writer.size());
   CHECK(config.parse(fields.data(), fields.size(), error));
   const Rules& rules = config.rules;
   CHECK(rules.path(folder / "real/sub/x", kRead).effect == Effect::allow);

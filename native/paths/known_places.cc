@@ -1,9 +1,11 @@
-#include "known_links.h"
+#include "known_places.h"
 
+#include <string>
 #include <string_view>
 
 #include "../protocol/tlv.h"
 #include "canonical.h"
+#include "mounts.h"
 
 namespace holdfast {
 namespace {
@@ -26,7 +28,8 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
 
 }  // namespace
 
-std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size) {
+std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size) {
+  const std::vector<std::string> mounts = proc_mounts();
   Canonicaliser paths(Canonicaliser::Links::in_file_system);
   FieldReader reader(fields, size);
   Field field;
@@ -35,10 +38,16 @@ std::vector<uint8_t> with_known_links(const uint8_t* fields, size_t size) {
 
   constexpr size_t kHeads = 64;  // more than three fields' heads and padding
   size_t room = 0;
+  for (const std::string& mount : mounts) room += kHeads + mount.size();
   for (const auto& [place, target] : paths.targets())
     if (!target.empty()) room += kHeads + place.size() + target.size();
   std::vector<uint8_t> out(room);
   FieldWriter writer(out.data(), out.size());
+  for (const std::string& mount : mounts) {
+    const size_t mark = writer.begin(Tag::procMount_);
+    writer.text(Tag::path_, mount);
+    writer.end(mark);
+  }
   for (const auto& [place, target] : paths.targets()) {
     if (target.empty()) continue;
     const size_t mark = writer.begin(Tag::knownLink_);

@@ -1,0 +1,16 @@
+// What a configuration has to tell the supervisor about the file system: where procfs is mounted, and the symbolic
+// links in the paths of rules. It is found out in Node while the supervisor starts, because it means about a hundred
+// look-ups.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace holdfast {
+
+// The same fields with `procMount`s and `knownLink`s in front. Fields that cannot be read are left to the supervisor,
+// which says what is wrong with them.
+std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size);
+
+}  // namespace holdfast

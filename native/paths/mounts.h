@@ -1,0 +1,15 @@
+// Where file systems are mounted.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+// Mount points of procfs, as this process sees them. Empty if that cannot be found out.
+std::vector<std::string> proc_mounts();
+// The same from the text of /proc/<pid>/mountinfo.
+std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
+
+}  // namespace holdfast
