@@ -194,16 +194,51 @@ class Generator {
     return no;
   }
 
+  // Values that lie close together are one look into a word of bits, because the kernel translates every instruction
+  // for each command anew.
+  static constexpr uint32_t kWord = 32;
+  static constexpr size_t kFew = 4;  // a look takes six instructions
+
+  static size_t next_cluster(std::span<const uint32_t> values, size_t first) {
+    size_t end = first + 1;
+    while (end < values.size() && values[end] - values[first] < kWord) end++;
+    return end;
+  }
+
   Label search_values(std::span<const uint32_t> values, Label found, Label missing) {
-    if (values.size() <= 2) {
+    std::vector<std::span<const uint32_t>> clusters;
+    for (size_t at = 0; at < values.size();) {
+      const size_t end = next_cluster(values, at);
+      clusters.push_back(values.subspan(at, end - at));
+      at = end;
+    }
+    return search_clusters(clusters, found, missing);
+  }
+
+  Label search_clusters(std::span<const std::span<const uint32_t>> clusters, Label found, Label missing) {
+    if (clusters.size() == 1) return search_cluster(clusters[0], found, missing);
+    const size_t middle = clusters.size() / 2;
+    const Label above = search_clusters(clusters.subspan(middle), found, missing);
+    const Label below = search_clusters(clusters.first(middle), found, missing);
+    return program_.branch(BPF_JGE, clusters[middle].front(), above, below);
+  }
+
+  Label search_cluster(std::span<const uint32_t> values, Label found, Label missing) {
+    if (values.size() <= kFew) {
       Label next = missing;
       for (size_t i = values.size(); i-- > 0;) next = program_.branch(BPF_JEQ, values[i], found, next);
       return next;
     }
-    const size_t middle = values.size() / 2;
-    const Label above = search_values(values.subspan(middle), found, missing);
-    const Label below = search_values(values.first(middle), found, missing);
-    return program_.branch(BPF_JGE, values[middle], above, below);
+    uint32_t bits = 0;
+    for (const uint32_t value : values) bits |= uint32_t{1} << (value - values.front());
+    program_.fall_through_to(program_.branch(BPF_JSET, bits, found, missing));
+    program_.statement(BPF_ALU | BPF_LSH | BPF_X, 0);
+    program_.statement(BPF_LD | BPF_IMM, 1);
+    const Label inside = program_.statement(BPF_MISC | BPF_TAX, 0);
+    const Label in_range = program_.branch(BPF_JGE, kWord, missing, inside);
+    if (values.front() == 0) return in_range;
+    program_.fall_through_to(in_range);
+    return program_.statement(BPF_ALU | BPF_SUB | BPF_K, values.front());
   }
 
   // The one that is there already, if a conditional jump from about here still reaches it.

@@ -35,7 +35,7 @@ constexpr uint32_t kInvalid = 0x7ffc0001;  // no answer of seccomp's
 // What the kernel's checker allows (seccomp_check_filter, bpf_check_classic), so that anything else is a failure here
 // too.
 uint32_t run(const std::vector<sock_filter>& program, const seccomp_data& data, size_t* steps = nullptr) {
-  uint32_t a = 0;
+  uint32_t a = 0, x = 0;
   size_t count = 0;
   for (size_t at = 0; at < program.size();) {
     const sock_filter& i = program[at++];
@@ -47,6 +47,22 @@ uint32_t run(const std::vector<sock_filter>& program, const seccomp_data& data, 
         break;
       case BPF_ALU | BPF_AND | BPF_K:
         a &= i.k;
+        break;
+      case BPF_ALU | BPF_SUB | BPF_K:
+        a -= i.k;
+        break;
+      case BPF_ALU | BPF_LSH | BPF_X:
+        if (x >= 32) return kInvalid;
+        a <<= x;
+        break;
+      case BPF_LD | BPF_IMM:
+        a = i.k;
+        break;
+      case BPF_MISC | BPF_TAX:
+        x = a;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        at += (a & i.k) != 0 ? i.jt : i.jf;
         break;
       case BPF_JMP | BPF_JA:
         at += i.k;
