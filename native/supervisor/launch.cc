@@ -221,34 +221,41 @@ void Launch::let_go() {
   syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }
 
+void Launch::count_inherited() {
+  struct stat status;
+  // Its size is the number of descriptors since Linux 6.2 (proc_pid_fd(5)), before that 0.
+  only_stdio_ = stat("/proc/self/fd", &status) == 0 && status.st_size == line.stdio_count + 1;
+}
+
 void Launch::find_inherited() {
-  if (null) return;
-  // What survives an exec. Ours are all close-on-exec.
-  if (DIR* all = opendir("/proc/self/fd")) {
-    while (const dirent* entry = readdir(all)) {
-      if (entry->d_name[0] == '.') continue;
-      const int fd = atoi(entry->d_name);
-      const int flags = fcntl(fd, F_GETFD);
-      if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
-    }
-    closedir(all);
-  } else {
-    for (int fd = 0; fd < line.stdio_count; fd++) inherited.push_back(fd);
+  if (null_) return;
+  null_.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+  // Whatever survives an exec. Ours are all close-on-exec.
+  const auto look_at = [this](int fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited_.push_back(fd);
+  };
+  DIR* const all = only_stdio_ ? nullptr : opendir("/proc/self/fd");
+  if (all == nullptr) {
+    for (int fd = 0; fd < line.stdio_count; fd++) look_at(fd);
+    return;
   }
-  null.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+  while (const dirent* entry = readdir(all))
+    if (entry->d_name[0] != '.') look_at(atoi(entry->d_name));
+  closedir(all);
 }
 
 void Launch::close_inherited() {
   find_inherited();
-  for (const int fd : inherited) {
+  for (const int fd : inherited_) {
     // 0 to 2 stay taken, so that nothing else lands there.
-    if (fd < 3 && null)
-      dup3(null.get(), fd, O_CLOEXEC);
+    if (fd < 3 && null_)
+      dup3(null_.get(), fd, O_CLOEXEC);
     else
       close(fd);
   }
-  if (null.get() < 3) null.release();
-  null.reset();
+  if (null_.get() < 3) null_.release();
+  null_.reset();
 }
 
 void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }

@@ -50,12 +50,17 @@ struct Launch {
   int fork_child(const std::vector<sock_filter>& filter);
   // Lets the child, now a tracee, give up its rights, put the filter on and call execve, where it stops for the tracer.
   void let_go();
+  // Before anything of ours is opened but the channel: whether there is more than the stdio.
+  void count_inherited();
   // Finds what the child inherits: its stdio, and what Node's own parent left open. The second time does nothing.
   void find_inherited();
   // After the child's exec its copy of the table is its own: we keep none of what it inherited.
   void close_inherited();
-  std::vector<int> inherited;
-  UniqueFd null;
+
+ private:
+  bool only_stdio_ = false;
+  std::vector<int> inherited_;
+  UniqueFd null_;
 };
 
 // What the tree may not do the supervisor does not do for it, so it keeps no more than the tree does and the right to

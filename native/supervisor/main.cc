@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,6 +76,9 @@ void await_child_or(const Control& control) {
 }
 
 int run(int argc, char** argv) {
+  // Threads come and go with the calls, and small allocations have a cache in each: an arena for each would cost more
+  // than it saves (mallopt(3)).
+  mallopt(M_ARENA_MAX, 1);
   Launch launch;
   if (!launch.line.parse(argc, argv)) {
     static const char kUsage[] = "holdfast-supervisor is started by the holdfast library, not by hand.\n";
@@ -82,6 +86,7 @@ int run(int argc, char** argv) {
     return 64;  // EX_USAGE, sysexits.h
   }
   fill_gaps(launch.line.stdio_count);
+  launch.count_inherited();
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
   if (channel_fd < 0) return 64;
   Control control(channel_fd);
