@@ -1,10 +1,10 @@
 #include "landlock.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+#include "../arch/raw_syscall.h"
 
 namespace holdfast {
 namespace {
@@ -35,22 +35,25 @@ uint64_t all_rights(long abi) {
 }  // namespace
 
 int confine_by_landlock(bool& confined) {
+  using arch::raw, arch::raw_syscall;
   confined = false;
-  const long abi = syscall(kCreateRuleset, nullptr, 0, kVersionFlag);
+  const long abi = raw_syscall(kCreateRuleset, 0, 0, kVersionFlag);
   if (abi < 1) return 0;  // not built in, or switched off
-  RulesetAttributes attributes = {all_rights(abi), 0, abi >= 6 ? kScopeSignal : 0};
+  const RulesetAttributes attributes = {all_rights(abi), 0, abi >= 6 ? kScopeSignal : 0};
   const size_t size = abi >= 6 ? sizeof attributes : sizeof attributes.handled_access_fs;
-  const int ruleset = static_cast<int>(syscall(kCreateRuleset, &attributes, size, 0));
-  if (ruleset < 0) return errno;
+  const long ruleset = raw_syscall(kCreateRuleset, raw(&attributes), size);
+  if (ruleset < 0) return static_cast<int>(-ruleset);
   confined = true;
-  const int root = open("/", O_PATH | O_CLOEXEC);
-  int error = root < 0 ? errno : 0;
-  const PathBeneath rule = {kExecute | kReadFile, root};  // an exec opens its file for reading too
-  if (error == 0 && syscall(kAddRule, ruleset, kRulePathBeneath, &rule, 0) != 0) error = errno;
-  if (error == 0 && syscall(kRestrictSelf, ruleset, 0) != 0) error = errno;
-  if (root >= 0) close(root);
-  close(ruleset);
-  return error;
+  const long root = raw_syscall(SYS_openat, static_cast<uint64_t>(AT_FDCWD), raw("/"), O_PATH | O_CLOEXEC);
+  long result = root < 0 ? root : 0;
+  // An exec opens its file for reading too.
+  const PathBeneath rule = {kExecute | kReadFile, static_cast<int32_t>(root)};
+  const auto set = static_cast<uint64_t>(ruleset);
+  if (result == 0) result = raw_syscall(kAddRule, set, kRulePathBeneath, raw(&rule));
+  if (result == 0) result = raw_syscall(kRestrictSelf, set);
+  if (root >= 0) raw_syscall(SYS_close, static_cast<uint64_t>(root));
+  raw_syscall(SYS_close, set);
+  return static_cast<int>(-result);
 }
 
 }  // namespace holdfast

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../arch/raw_syscall.h"
 #include "landlock.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -28,6 +29,8 @@ extern char** environ;
 
 namespace holdfast {
 
+using arch::raw;
+using arch::raw_syscall;
 using protocol::Stage;
 
 bool CommandLine::parse(int argc, char** argv) {
@@ -89,10 +92,15 @@ int Launch::find_command() {
 
 namespace {
 
-[[noreturn]] void fail(LaunchArea* area, Stage stage, int error) {
-  area->error.store(error);
+// The terminal's signals and a closed pipe are the command's business, not the supervisor's.
+constexpr int kIgnored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+
+constexpr char kShell[] = "/bin/sh";
+
+[[noreturn]] void fail(LaunchArea* area, Stage stage, long error) {
+  area->error.store(static_cast<int32_t>(error));
   area->stage.store(static_cast<int32_t>(stage));
-  _exit(127);
+  for (;;) raw_syscall(SYS_exit_group, 127);
 }
 
 // As the root user the tree would have powers that reach around any path rule or around the supervisor. With
@@ -100,7 +108,7 @@ namespace {
 void drop_capabilities(uint64_t kept) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
-  if (syscall(SYS_capget, &header, data) != 0) return;
+  if (raw_syscall(SYS_capget, raw(&header), raw(data)) != 0) return;
   constexpr int kDropped[] = {CAP_SYS_ADMIN,
                               CAP_SYS_MODULE,
                               CAP_SYS_RAWIO,
@@ -132,30 +140,39 @@ void drop_capabilities(uint64_t kept) {
     word.permitted &= bit;
     word.inheritable &= bit;
   }
-  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  syscall(SYS_capset, &header, data);
+  raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  raw_syscall(SYS_capset, raw(&header), raw(data));
 }
 
-// Runs in the child, alone in a copy of the supervisor's memory.
-[[noreturn]] void become_command(Launch& launch, pid_t supervisor) {
-  LaunchArea* area = launch.area;
+// The kernel's own: signal(7). libc's struct sigaction is another.
+struct KernelAction {
+  void* handler;
+  unsigned long flags;
+  void* restorer;
+  uint64_t mask;
+};
+
+// Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
+// uses, libc's errno included, so it makes raw system calls only.
+int become_command(void* argument) {
+  Launch& launch = *static_cast<Launch*>(argument);
+  LaunchArea* const area = launch.area;
   // Until the supervisor has attached, nothing else would end us with it.
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (getppid() != supervisor) _exit(127);
-  while (area->go.load() == 0) syscall(SYS_futex, &area->go, FUTEX_WAIT, 0, nullptr, nullptr, 0);
-  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (raw_syscall(SYS_getppid) != area->supervisor) fail(area, Stage::fork, ESRCH);
+  while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
+  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
 
-  if (launch.line.detached && setsid() < 0) fail(area, Stage::session, errno);
-  for (int signal = 1; signal < NSIG; signal++) {
-    struct sigaction action = {};
-    action.sa_handler = SIG_DFL;
-    sigaction(signal, &action, nullptr);
+  if (launch.line.detached) {
+    if (const long result = raw_syscall(SYS_setsid); result < 0) fail(area, Stage::session, -result);
   }
-  sigset_t unblocked;
-  sigemptyset(&unblocked);
-  sigprocmask(SIG_SETMASK, &unblocked, nullptr);
+  const KernelAction by_default = {};
+  for (const int signal : kIgnored)
+    raw_syscall(SYS_rt_sigaction, static_cast<uint64_t>(signal), raw(&by_default), 0, sizeof by_default.mask);
+  const uint64_t unblocked = 0;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
 
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail(area, Stage::no_new_privs, errno);
+  if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
   drop_capabilities(0);
 
   bool confined;
@@ -163,57 +180,59 @@ void drop_capabilities(uint64_t kept) {
   if (!confined) {
     // The kernel itself writes core files, in any directory that the process is in: core(5). Landlock would not let it.
     const rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
+    raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
   }
 
-  sock_fprog program = {static_cast<unsigned short>(area->filter_length), area->filter};
-  unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-  long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  const sock_fprog program = {static_cast<unsigned short>(area->filter_length), area->filter};
+  const auto put_on = [&](uint64_t flags) {
+    return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
+  };
+  long listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
   area->wait_killable.store(listener >= 0);
-  if (listener < 0 && errno == EINVAL)
-    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-  if (listener < 0) fail(area, errno == EBUSY ? Stage::listener : Stage::seccomp, errno);
+  if (listener == -EINVAL) listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (listener < 0) fail(area, listener == -EBUSY ? Stage::listener : Stage::seccomp, -listener);
   area->listener.store(static_cast<int32_t>(listener));
 
-  execve(launch.file.c_str(), launch.line.arguments, environ);
-  if (errno == ENOEXEC) {
-    // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
-    size_t count = 0;
-    while (launch.line.arguments[count] != nullptr) count++;
-    std::vector<char*> arguments;
-    char shell[] = "/bin/sh";
-    arguments.push_back(shell);
-    arguments.push_back(launch.file.data());
-    for (size_t i = 1; i <= count; i++) arguments.push_back(launch.line.arguments[i]);
-    execve(shell, arguments.data(), environ);
-  }
-  fail(area, Stage::command, errno);
+  long result = raw_syscall(SYS_execve, raw(launch.file.c_str()), raw(launch.line.arguments), raw(environ));
+  // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
+  if (result == -ENOEXEC) result = raw_syscall(SYS_execve, raw(kShell), raw(launch.by_shell.data()), raw(environ));
+  fail(area, Stage::command, -result);
 }
+
+constexpr size_t kStackBytes = 64 << 10;
 
 }  // namespace
 
 int Launch::fork_child(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
-  void* memory = mmap(nullptr, sizeof(LaunchArea), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return errno;
-  area = static_cast<LaunchArea*>(memory);  // zero pages: every field starts as 0
+  // Neither is ever given back: who has them last is not worth finding out.
+  area = new LaunchArea{};
+  void* const stack =
+      mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return errno;
   area->listener.store(-1);
-  memcpy(area->filter, filter.data(), filter.size() * sizeof(sock_filter));
+  std::copy(filter.begin(), filter.end(), area->filter);
   area->filter_length = static_cast<uint32_t>(filter.size());
-  const pid_t supervisor = getpid();
+  area->supervisor = getpid();
+  by_shell = {const_cast<char*>(kShell), file.data()};
+  for (char** argument = line.arguments; *argument != nullptr; argument++)
+    if (argument != line.arguments) by_shell.push_back(*argument);
+  by_shell.push_back(nullptr);
   // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
   // ignored (signal(7), and sig_ignored() in kernel/signal.c).
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  // Flags come first on both architectures, and everything else is zero, so their different orders do not matter.
-  const long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0L, 0L, 0L, 0L);
-  if (pid == 0) become_command(*this, supervisor);
+  // In our memory until its exec: to copy even a small one, and to give the copy up again, takes longer than all that
+  // the child does.
+  child = clone(become_command, static_cast<char*>(stack) + kStackBytes, CLONE_VM | CLONE_FILES | SIGCHLD, this);
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return error;
-  child = static_cast<pid_t>(pid);
-  return 0;
+  return child < 0 ? error : 0;
+}
+
+void ignore_terminal_signals() {
+  for (const int signal : kIgnored) ::signal(signal, SIG_IGN);
 }
 
 void Launch::let_go() {

@@ -25,13 +25,14 @@ struct CommandLine {
   bool parse(int argc, char** argv);
 };
 
-// Shared by the supervisor and the child that becomes the command.
+// Read and written by the supervisor and by the child that becomes the command.
 struct LaunchArea {
   std::atomic<uint32_t> go;       // futex word: the tracer is there, start
   std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;     // its errno
   std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
   std::atomic<int32_t> wait_killable;
+  pid_t supervisor;
   uint32_t filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
 };
@@ -41,11 +42,12 @@ struct Launch {
   std::string file;  // what is executed: the command as found in PATH
   pid_t child = 0;
   LaunchArea* area = nullptr;
-  bool launched = false;  // its exec was verified
+  std::vector<char*> by_shell;  // the arguments if it turns out to be a script without #!
+  bool launched = false;        // its exec was verified
 
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();
-  // Forks the child with a shared descriptor table, so that its listener is ours without being passed. It waits. 0 or
+  // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It waits. 0 or
   // errno (E2BIG: the filter is too long).
   int fork_child(const std::vector<sock_filter>& filter);
   // Lets the child, now a tracee, give up its rights, put the filter on and call execve, where it stops for the tracer.
@@ -62,6 +64,9 @@ struct Launch {
   std::vector<int> inherited_;
   UniqueFd null_;
 };
+
+// For the supervisor; the child takes it back.
+void ignore_terminal_signals();
 
 // What the tree may not do the supervisor does not do for it, so it keeps no more than the tree does and the right to
 // look into it. Before any thread is there: capabilities belong to threads.

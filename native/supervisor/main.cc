@@ -37,11 +37,9 @@ namespace {
 using protocol::MessageType;
 using protocol::Stage;
 
-// The terminal's signals and a closed pipe are the command's business, not ours. SIGCHLD and SIGUSR1 are fetched by the
-// tracer; they are blocked before any thread exists, so in every thread.
+// SIGCHLD and SIGUSR1 are fetched by the tracer; they are blocked before any thread exists, so in every thread.
 void prepare_signals() {
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU})
-    ::signal(signal, SIG_IGN);
+  ignore_terminal_signals();
   sigset_t blocked;
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGCHLD);

@@ -5,8 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../lib/addresses.ts';
 import { compilePolicy } from '../../lib/policy.ts';
 
-const own = (policy: Policy | undefined, cwd = '/work') =>
-  compilePolicy(policy, cwd).files.filter((rule) => rule.label !== 'defaults');
+const own = (policy: Policy | undefined, cwd = '/work') => compilePolicy(policy, cwd).files;
 
 describe('a malformed policy is refused before anything starts, naming the field and the value', () => {
   test.each<[unknown, RegExp]>([
@@ -97,18 +96,18 @@ describe('paths', () => {
 
 describe('defaults', () => {
   test('without a policy are what a program needs, and reading the working directory', () => {
-    const rules = compilePolicy(undefined, '/work').files;
-    expect(rules).toContainEqual({ effect: 'allow', access: 1, path: '/work', label: 'defaults' });
-    expect(rules).toContainEqual({ effect: 'allow', access: 1, path: '/usr', label: 'defaults' });
+    const { files, defaults } = compilePolicy(undefined, '/work');
+    expect(files).toEqual([{ effect: 'allow', access: 1, path: '/work', label: 'defaults' }]);
+    expect(defaults).toContainEqual({ effect: 'allow', access: 1, path: '/usr', label: 'defaults' });
   });
 
   test('allow no write but to devices that keep nothing', () => {
-    const written = compilePolicy({}, '/').files.filter((rule) => (rule.access & 2) !== 0);
+    const written = compilePolicy({}, '/').defaults.filter((rule) => (rule.access & 2) !== 0);
     expect(written.map(({ path }) => path)).toEqual(['/dev/null', '/dev/zero', '/dev/full', '/dev/tty']);
   });
 
   test('can be switched off', () => {
-    expect(compilePolicy({ defaults: false }, '/').files).toEqual([]);
+    expect(compilePolicy({ defaults: false }, '/')).toMatchObject({ defaults: [], files: [] });
   });
 });
 
