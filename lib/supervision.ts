@@ -123,13 +123,13 @@ export class Supervision {
   }
 
   #awaitCommand(channel: NativeChannel): number | undefined {
+    channel.listen(
+      (record) => this.#record(record),
+      (reason) => this.#lost(reason),
+    );
     const report = channel.waitSpawned(SPAWN_TIMEOUT);
     const { file, args } = this.#spawn;
     if ('pid' in report) {
-      channel.listen(
-        (record) => this.#record(record),
-        (reason) => this.#lost(reason),
-      );
       // Hooks that are registered in this tick are in force before the command's first instruction.
       process.nextTick(() => this.#start(channel));
       return report.pid;
