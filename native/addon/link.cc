@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -40,15 +39,11 @@ int sealed_memory(const char* name) {
   return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
-constexpr int64_t kSpinMicroseconds = 3000;
-
-int64_t now_us() {
+int64_t now_ms() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1000000 + time.tv_nsec / 1000;
+  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1000000;
 }
-
-int64_t now_ms() { return now_us() / 1000; }
 
 }  // namespace
 
@@ -176,13 +171,6 @@ Link::Report Link::read() {
 
 Link::Report Link::wait(int timeout_ms) {
   const int64_t end = now_ms() + timeout_ms;
-  // The supervisor is about to answer and then goes on working: who sleeps here is often woken behind it on the same
-  // processor, most of a millisecond late.
-  for (const auto spin = now_us() + kSpinMicroseconds; now_us() < spin;) {
-    const Report report = read();
-    if (report.kind != Report::Kind::nothing) return report;
-    sched_yield();
-  }
   while (true) {
     const Report report = read();
     if (report.kind != Report::Kind::nothing) return report;

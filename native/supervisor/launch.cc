@@ -160,8 +160,6 @@ int become_command(void* argument) {
   // Until the supervisor has attached, nothing else would end us with it.
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (raw_syscall(SYS_getppid) != area->supervisor) fail(area, Stage::fork, ESRCH);
-  while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
-  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
 
   if (launch.line.detached) {
     if (const long result = raw_syscall(SYS_setsid); result < 0) fail(area, Stage::session, -result);
@@ -183,7 +181,7 @@ int become_command(void* argument) {
     raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
   }
 
-  const sock_fprog program = {static_cast<unsigned short>(area->filter_length), area->filter};
+  const sock_fprog program = {area->filter_length, area->filter};
   const auto put_on = [&](uint64_t flags) {
     return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
   };
@@ -193,6 +191,8 @@ int become_command(void* argument) {
   if (listener < 0) fail(area, listener == -EBUSY ? Stage::listener : Stage::seccomp, -listener);
   area->listener.store(static_cast<int32_t>(listener));
 
+  while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
+  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   long result = raw_syscall(SYS_execve, raw(launch.file.c_str()), raw(launch.line.arguments), raw(environ));
   // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
   if (result == -ENOEXEC) result = raw_syscall(SYS_execve, raw(kShell), raw(launch.by_shell.data()), raw(environ));
@@ -212,7 +212,7 @@ int Launch::fork_child(const std::vector<sock_filter>& filter) {
   if (stack == MAP_FAILED) return errno;
   area->listener.store(-1);
   std::copy(filter.begin(), filter.end(), area->filter);
-  area->filter_length = static_cast<uint32_t>(filter.size());
+  area->filter_length = static_cast<unsigned short>(filter.size());
   area->supervisor = getpid();
   by_shell = {const_cast<char*>(kShell), file.data()};
   for (char** argument = line.arguments; *argument != nullptr; argument++)
@@ -237,7 +237,7 @@ void ignore_terminal_signals() {
 
 void Launch::let_go() {
   area->go.store(1);
-  syscall(SYS_futex, &area->go, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAKE, 1);
 }
 
 void Launch::count_inherited() {

@@ -27,13 +27,13 @@ struct CommandLine {
 
 // Read and written by the supervisor and by the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;       // futex word: the tracer is there, start
+  std::atomic<uint32_t> go;       // futex word: the tracer is there, execute the command
   std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;     // its errno
   std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
   std::atomic<int32_t> wait_killable;
   pid_t supervisor;
-  uint32_t filter_length;
+  unsigned short filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
 };
 
@@ -47,10 +47,10 @@ struct Launch {
 
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();
-  // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It waits. 0 or
-  // errno (E2BIG: the filter is too long).
+  // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It gives up its
+  // rights, puts the filter on, and waits. 0 or errno (E2BIG: the filter is too long).
   int fork_child(const std::vector<sock_filter>& filter);
-  // Lets the child, now a tracee, give up its rights, put the filter on and call execve, where it stops for the tracer.
+  // Lets the child, now a tracee, call execve, where it stops for the tracer.
   void let_go();
   // Before anything of ours is opened but the channel: whether there is more than the stdio.
   void count_inherited();

@@ -3,14 +3,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,14 +61,29 @@ int move_up(int fd, int above) {
   return moved;
 }
 
-// Until the child stops or ends, or Node says something or ends.
-void await_child_or(const Control& control) {
-  sigset_t children;
-  sigemptyset(&children);
-  sigaddset(&children, SIGCHLD);
-  const UniqueFd signals(signalfd(-1, &children, SFD_CLOEXEC));
-  pollfd entries[] = {{control.socket(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
-  if (signals) poll(entries, 2, -1);
+struct Failure {
+  Stage stage;
+  int error;  // 0: none
+};
+
+// Makes the child, and ourselves its tracer.
+Failure begin(Launch& launch) {
+  if (const int error = launch.find_command()) return {Stage::command, error};
+  prepare_signals();
+  std::vector<sock_filter> filter;
+  if (!build_filter(FilterOptions{}, filter)) return {Stage::seccomp, E2BIG};
+  if (const int error = launch.fork_child(filter)) return {Stage::fork, error};
+  if (const int error = Tracer::seize(launch.child)) {
+    kill(launch.child, SIGKILL);
+    // Perhaps it is not there any more, because it could not do its part.
+    const int stage = launch.area->stage.load();
+    return stage != 0 ? Failure{static_cast<Stage>(stage), launch.area->error.load()} : Failure{Stage::ptrace, error};
+  }
+  launch.let_go();
+  // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  setsid();
+  return {};
 }
 
 int run(int argc, char** argv) {
@@ -88,53 +101,29 @@ int run(int argc, char** argv) {
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
   if (channel_fd < 0) return 64;
   Control control(channel_fd);
+  // The child comes first: what it has to do takes longest, and needs nobody.
+  const auto [stage, error] = begin(launch);
   UniqueFd memory, wake;
   if (!control.receive_hello(memory, wake)) return 71;  // EX_OSERR
   Channel channel;
-  if (const int error = channel.open(std::move(memory), std::move(wake), channel_fd)) {
-    control.failed(Stage::channel, error);
-    return 71;
-  }
-  if (const int error = launch.find_command()) {
-    control.failed(Stage::command, error);
-    return 0;
-  }
-  prepare_signals();
-  std::vector<sock_filter> filter;
-  if (!build_filter(FilterOptions{}, filter)) {
-    control.failed(Stage::seccomp, E2BIG);
-    return 71;
-  }
-  if (const int error = launch.fork_child(filter)) {
-    control.failed(Stage::fork, error);
-    return 0;
-  }
-  if (const int error = Tracer::seize(launch.child)) {
-    kill(launch.child, SIGKILL);
-    control.failed(Stage::ptrace, error);
-    return 0;
-  }
-  // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  setsid();
+  const auto failed = [&](Stage at, int errno_value) {
+    control.failed(at, errno_value);
+    return at == Stage::channel || at == Stage::internal ? 71 : 0;
+  };
+  if (const int problem = channel.open(std::move(memory), std::move(wake), channel_fd))
+    return failed(Stage::channel, problem);
+  if (error != 0) return failed(stage, error);
   if (!control.send(MessageType::spawned, launch.child)) return 0;
-  launch.let_go();
 
   // The policy is on its way already; the hooks follow when Node's tick has ended.
   std::vector<uint8_t> bytes;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
-  // The child goes first: it puts the filter on and calls execve, which stops it until the tracer runs. Node ends its
-  // tick meanwhile, and whoever is done leaves us a processor.
-  await_child_or(control);
   rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);  // every call in flight pins a few
   }
-  if (const int error = open_self_fd_directory()) {
-    control.failed(Stage::internal, error);
-    return 71;
-  }
+  if (const int problem = open_self_fd_directory()) return failed(Stage::internal, problem);
 
   Config config;
   std::string problem;
@@ -149,22 +138,19 @@ int run(int argc, char** argv) {
   Sandbox sandbox{config, channel, tree, page};
   give_up_capabilities();
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
-  if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) {
-    control.failed(Stage::channel, EPROTO);
-    return 71;
-  }
+  if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;
   bool controlled = false;
   tracer.start_others = [&](int listener) {
-    launch.find_inherited();
+    if (listener >= 0 && !notifier) {
+      notifier = std::make_unique<Notifier>(sandbox, listener);
+      if (!notifier->start()) fatal("no worker can be started");
+    }
     if (!controlled && !control.serve(sandbox, launch.child)) fatal("the control thread cannot be started");
     controlled = true;
-    if (listener < 0) return false;
-    notifier = std::make_unique<Notifier>(sandbox, listener);
-    if (!notifier->start()) fatal("no worker can be started");
-    return true;
+    return notifier != nullptr;
   };
   tracer.run();
   report_end(sandbox);

@@ -60,6 +60,8 @@ bool is_stopped(const Row& row, const arch::Registers& registers) {
   return flags >= 0 && (arch::argument(registers, flags) & O_PATH) != 0;
 }
 
+constexpr timespec kSoon = {0, 2'000'000};
+
 constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
 
 }  // namespace
@@ -101,11 +103,19 @@ void Tracer::run() {
     handle_posts();
     reap_and_handle();
     if (tracees_.empty()) break;
-    if (!all_started_) all_started_ = start_others(launch_.area->listener.load());
+    if (!others_started_ && launch_.launched) begin_to_serve();
     siginfo_t info;
-    sigwaitinfo(&wanted, &info);
+    if (others_started_)
+      sigwaitinfo(&wanted, &info);
+    else if (sigtimedwait(&wanted, &info, &kSoon) < 0 && errno == EAGAIN)
+      begin_to_serve();
   }
 }
+
+// Threads that serve the command and Node take longer to start than the command to get to its first held call, so they
+// come when it runs already; or when it does not run for a while, for it may have been stopped, or a hook be asked
+// about its exec.
+void Tracer::begin_to_serve() { others_started_ = start_others(launch_.area->listener.load()); }
 
 void Tracer::reap_and_handle() {
   // One look that takes nothing away comes first, because a dead thread that a worker still works for must stay a

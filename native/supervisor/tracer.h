@@ -31,9 +31,8 @@ class Tracer {
 
   // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
   void run();
-  // Called when there is nothing to do for the first time: while the command's exec runs, which was held and decided by
-  // then, other threads cost no time. True: all are started, for this listener. Before it is there (-1), and so false,
-  // it is called again.
+  // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
+  // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
 
   // For notification workers: whether this is the very call that the thread is being made to make just now.
@@ -84,6 +83,7 @@ class Tracer {
     Finish finish;
   };
 
+  void begin_to_serve();
   void reap_and_handle();
   void handle_posts();
   void finish_task(Post);
@@ -115,7 +115,7 @@ class Tracer {
   std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   uint64_t tasks_ = 0;
-  bool all_started_ = false;
+  bool others_started_ = false;
   std::mutex posts_guard_;
   std::vector<Post> posts_;
 };
