@@ -3,14 +3,16 @@ import type { CompiledFilter } from './filter.ts';
 import type { Native } from './native.ts';
 import type { FileRule, NetworkRule, Rules } from './policy.ts';
 
+/** For one writer after the other: what is written is sent, or copied, before the next one begins. */
+const scratch = Buffer.alloc(16384);
+
 export class FieldWriter {
   readonly #tags: Readonly<Record<string, number>>;
-  #buffer: Buffer;
+  #buffer = scratch;
   #size = 0;
 
-  constructor(tags: Readonly<Record<string, number>>, capacity = 16384) {
+  constructor(tags: Readonly<Record<string, number>>) {
     this.#tags = tags;
-    this.#buffer = Buffer.alloc(capacity);
   }
 
   /** Fields that another writer has made. */
@@ -44,6 +46,7 @@ export class FieldWriter {
     return this;
   }
 
+  /** Valid until the next writer writes. */
   finish(): Uint8Array {
     return this.#buffer.subarray(0, this.#size);
   }
@@ -61,9 +64,11 @@ export class FieldWriter {
     if (tag === undefined) throw new Error(`there is no field ${field} in native/protocol/fields.def`);
     const end = this.#size + 8 + ((size + 7) & ~7);
     this.#makeRoom(end - this.#size);
-    this.#buffer.writeUInt16LE(tag, this.#size);
+    // A tag has 16 bits, and the 16 after it are zero.
+    this.#buffer.writeUInt32LE(tag, this.#size);
     this.#buffer.writeUInt32LE(size, this.#size + 4);
     const at = this.#size + 8;
+    this.#buffer.fill(0, at + size, end);
     this.#size = end;
     return at;
   }
@@ -134,7 +139,7 @@ function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
   if (bytes === undefined) {
     const writer = new FieldWriter(native.fields);
     for (const rule of rules) fileRule(writer, rule);
-    bytes = writer.finish();
+    bytes = Uint8Array.from(writer.finish());
     encodedDefaults.set(rules, bytes);
   }
   return bytes;
@@ -143,11 +148,12 @@ function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
 /** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
   const { command, waitForTree, rules } = configuration;
+  const known = defaults(native, rules.defaults);
   const writer = new FieldWriter(native.fields);
   writer.nested('options', (fields) =>
     fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
   );
-  writer.append(defaults(native, rules.defaults));
+  writer.append(known);
   for (const rule of rules.files) fileRule(writer, rule);
   for (const rule of rules.network) networkRule(writer, rule);
   return writer.finish();

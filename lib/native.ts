@@ -19,6 +19,8 @@ export interface NativeChannel {
   closeRemote(): void;
   /** Blocks this thread until the supervisor has made the command's process, `timeout` milliseconds at most. */
   waitSpawned(timeout: number): SpawnReport;
+  /** Makes what the two ends share. Throws a system error. */
+  shareMemory(): void;
   /** Options and policy. 0, or a positive errno. */
   configure(policy: Uint8Array): number;
   /** The hooks' filters: the command may start. 0, or a positive errno. */

@@ -111,6 +111,7 @@ function checkOptions(options: Record<string, unknown>): void {
       `options.${name}: ${shown(options[name])} is not an option. Known are ${[...known].join(', ')}`,
     );
   }
+  if (options.hookTimeout === undefined && options.descendants === undefined) return;
   const result = sandboxOptions.safeParse(options);
   if (!result.success) {
     const issue = result.error.issues[0];

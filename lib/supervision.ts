@@ -30,6 +30,7 @@ export interface SupervisionListener {
 /** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
 const SPAWN_TIMEOUT = 10_000;
 const SIGKILL = 9;
+const noHooks = new Uint8Array();
 
 type State = 'starting' | 'running' | 'failed' | 'exited';
 
@@ -84,6 +85,14 @@ export class Supervision {
       // Its error event tells why.
       channel.close();
       hooks.sent = true;
+      return;
+    }
+    try {
+      channel.shareMemory();
+    } catch (error) {
+      this.#failSoon(spawnError(errnoOf(error), spawn.file, spawn.args.slice(1)), errnoOf(error), false);
+      this.inner.kill('SIGKILL');
+      channel.close();
       return;
     }
     this.#configure(channel);
@@ -153,7 +162,8 @@ export class Supervision {
   #start(channel: NativeChannel): void {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
-    const errno = channel.start(encodeHooks(this.#native, this.#hooks.rules));
+    const { rules } = this.#hooks;
+    const errno = channel.start(rules.length === 0 ? noHooks : encodeHooks(this.#native, rules));
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 

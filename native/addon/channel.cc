@@ -69,6 +69,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceAccessor<&Channel::remote_fd>("remoteFd"),
                          InstanceMethod<&Channel::close_remote>("closeRemote"),
                          InstanceMethod<&Channel::wait_spawned>("waitSpawned"),
+                         InstanceMethod<&Channel::share_memory>("shareMemory"),
                          InstanceMethod<&Channel::configure>("configure"),
                          InstanceMethod<&Channel::start>("start"),
                          InstanceMethod<&Channel::kill>("kill"),
@@ -83,9 +84,7 @@ Napi::Function Channel::define(Napi::Env env) {
 }
 
 Channel::Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(info) {
-  const char* step = "";
-  const int error = link_.open(&step);
-  if (error != 0) system_error(info.Env(), error, step).ThrowAsJavaScriptException();
+  if (const int error = link_.open()) system_error(info.Env(), error, "socketpair").ThrowAsJavaScriptException();
 }
 
 Channel::~Channel() {
@@ -121,6 +120,13 @@ Napi::Value Channel::wait_spawned(const Napi::CallbackInfo& info) {
       break;
   }
   return result;
+}
+
+Napi::Value Channel::share_memory(const Napi::CallbackInfo& info) {
+  const char* step = "";
+  const int error = link_.is_open() ? EEXIST : link_.share_memory(&step);
+  if (error != 0) system_error(info.Env(), error, step).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
 }
 
 Napi::Value Channel::configure(const Napi::CallbackInfo& info) {

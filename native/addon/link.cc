@@ -47,7 +47,15 @@ int64_t now_ms() {
 
 }  // namespace
 
-int Link::open(const char** step) {
+int Link::open() {
+  int pair[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errno;
+  socket_.reset(pair[0]);
+  remote_.reset(pair[1]);
+  return 0;
+}
+
+int Link::share_memory(const char** step) {
   *step = "memfd_create";
   UniqueFd memory(sealed_memory("holdfast-channel"));
   if (!memory) return errno;
@@ -56,23 +64,14 @@ int Link::open(const char** step) {
   // Without these seals the other end could shrink the file and turn our reads into SIGBUS.
   *step = "fcntl";
   if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return errno;
+  *step = "eventfd";
+  wake_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!wake_) return errno;
   *step = "mmap";
   void* mapped = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
   if (mapped == MAP_FAILED) return errno;
   // A fork of Node must not share the channel's memory by accident.
   madvise(mapped, sizeof(Shared), MADV_DONTFORK);
-
-  *step = "eventfd";
-  wake_.reset(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  int pair[2] = {-1, -1};
-  if (wake_) *step = "socketpair";
-  if (!wake_ || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    const int error = errno;
-    munmap(mapped, sizeof(Shared));
-    return error;
-  }
-  socket_.reset(pair[0]);
-  remote_.reset(pair[1]);
 
   // Fresh pages are zero, so every slot is free and the ring is empty already.
   shared_ = static_cast<Shared*>(mapped);
@@ -86,9 +85,7 @@ int Link::open(const char** step) {
 
   *step = "sendmsg";
   const int fds[2] = {memory.get(), wake_.get()};
-  const int error = send(protocol::MessageType::hello, 0, fds, 2);
-  if (error != 0) close();
-  return error;
+  return send(protocol::MessageType::hello, 0, fds, 2);
 }
 
 void Link::close() {

@@ -26,8 +26,10 @@ class Link {
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
-  // Makes the memory, the eventfd and the socket pair, and sends `hello`. 0, or a positive errno with `step` set.
-  int open(const char** step);
+  // Makes the socket pair. 0, or a positive errno.
+  int open();
+  // Makes the memory and the eventfd, and sends both (`hello`). 0, or a positive errno with `step` set.
+  int share_memory(const char** step);
   void close();
   bool is_open() const { return shared_ != nullptr; }
 

@@ -86,6 +86,7 @@ export async function roundTrip(count) {
   const channel = require('node-gyp-build')(root).createChannel();
   const child = spawn(program('asker'), ['3', String(count)], { stdio: [...stdio, channel.remoteFd] });
   channel.closeRemote();
+  channel.shareMemory();
   channel.waitSpawned(5000);
   channel.listen(
     (record) => channel.answer(record.slot, record.generation, 1, 0),
