@@ -1,5 +1,6 @@
 #include "canonical.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
@@ -40,12 +41,17 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
     return told == targets_.end() ? none : told->second;
   }
   const auto [at, is_new] = targets_.try_emplace(place);
-  if (is_new && !is_no_link(place)) {
-    char target[PATH_MAX];
-    const ssize_t length = readlink(place.c_str(), target, sizeof target);
-    if (length > 0 && is_followed(parent, {target, static_cast<size_t>(length)}))
-      at->second.assign(target, static_cast<size_t>(length));
+  if (!is_new || is_no_link(place)) return at->second;
+  // Nothing is in what is not there.
+  if (missing_.contains(parent)) {
+    missing_.insert(place);
+    return at->second;
   }
+  char target[PATH_MAX];
+  const ssize_t length = readlink(place.c_str(), target, sizeof target);
+  if (length < 0 && errno == ENOENT) missing_.insert(place);
+  if (length > 0 && is_followed(parent, {target, static_cast<size_t>(length)}))
+    at->second.assign(target, static_cast<size_t>(length));
   return at->second;
 }
 

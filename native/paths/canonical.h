@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace holdfast {
@@ -42,6 +43,7 @@ class Canonicaliser {
 
   const Links links_;
   std::unordered_map<std::string, std::string> targets_;
+  std::unordered_set<std::string> missing_;
 };
 
 }  // namespace holdfast
