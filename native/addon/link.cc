@@ -96,14 +96,15 @@ void Link::close() {
   wake_.reset();
 }
 
-int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t fd_count) {
+int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t fd_count, const uint8_t* bytes,
+               size_t size) {
   if (!socket_) return EPIPE;
   protocol::Message message = {protocol::kMagic, protocol::kVersion, static_cast<uint32_t>(type), value, 0, 0};
-  iovec part = {&message, sizeof message};
+  iovec parts[] = {{&message, sizeof message}, {const_cast<uint8_t*>(bytes), size}};
   alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
   msghdr header = {};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
+  header.msg_iov = parts;
+  header.msg_iovlen = size == 0 ? 1 : 2;
   if (fd_count != 0) {
     header.msg_control = control;
     header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
@@ -123,7 +124,7 @@ int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t
 int Link::send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t size) {
   if (!is_open()) return EPIPE;
   if (size > INT32_MAX) return EMSGSIZE;
-  if (size == 0) return send(type, 0);
+  if (size <= protocol::kMaxInline) return send(type, static_cast<int32_t>(size), nullptr, 0, bytes, size);
   UniqueFd memory(sealed_memory("holdfast-config"));
   if (!memory) return errno;
   for (size_t done = 0; done < size;) {

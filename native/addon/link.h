@@ -42,8 +42,9 @@ class Link {
   Report wait(int timeout_ms);
   // The next message that is there already; `nothing` if none is.
   Report read();
-  // 0 or a positive errno. Never blocks.
-  int send(protocol::MessageType type, int32_t value, const int* fds = nullptr, size_t fd_count = 0);
+  // With `size` bytes behind it. 0 or a positive errno. Never blocks.
+  int send(protocol::MessageType type, int32_t value, const int* fds = nullptr, size_t fd_count = 0,
+           const uint8_t* bytes = nullptr, size_t size = 0);
   int configure(const uint8_t* policy, size_t size) {
     return send_bytes(protocol::MessageType::configure, policy, size);
   }

@@ -14,13 +14,16 @@ inline constexpr uint32_t kVersion = 1;
 
 enum class MessageType : uint32_t {
   hello = 1,      // Node -> supervisor: fds {shared memory, eventfd}
-  start = 2,      // Node -> supervisor: fd {hooks' filters in a memfd}, value = its size in bytes; 0 and no fd: none
+  start = 2,      // Node -> supervisor: value = size in bytes of the hooks' filters, carried as below
   kill = 3,       // Node -> supervisor: value = signal for the command
   kill_all = 4,   // Node -> supervisor: kill the whole tree
   spawned = 5,    // supervisor -> Node: value = pid of the command
   failed = 6,     // supervisor -> Node: value = errno, detail = Stage
-  configure = 7,  // Node -> supervisor, before `start`: fd {options and policy in a memfd}, value = its size in bytes
+  configure = 7,  // Node -> supervisor, before `start`: value = size in bytes of options and policy, carried as below
 };
+
+// At most so many bytes follow the message in its own packet; more are in a memfd that comes with it.
+inline constexpr uint32_t kMaxInline = 32u << 10;
 
 struct Message {
   uint32_t magic;

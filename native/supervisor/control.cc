@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "channel.h"
 #include "threads.h"
 #include "tracer.h"
@@ -20,22 +22,32 @@ using protocol::MessageType;
 namespace {
 constexpr off_t kMostConfig = 64 << 20;  // bytes
 
+bool carries_bytes(const Message& message) {
+  return message.type == static_cast<uint32_t>(MessageType::configure) ||
+         message.type == static_cast<uint32_t>(MessageType::start);
+}
+
+bool is_inline(const Message& message) { return message.value <= static_cast<int32_t>(protocol::kMaxInline); }
+
 int descriptors_of(const Message& message) {
   if (message.type == static_cast<uint32_t>(MessageType::hello)) return 2;
-  const bool may_have_bytes = message.type == static_cast<uint32_t>(MessageType::configure) ||
-                              message.type == static_cast<uint32_t>(MessageType::start);
-  return may_have_bytes && message.value != 0 ? 1 : 0;
+  return carries_bytes(message) && !is_inline(message) ? 1 : 0;
+}
+
+ssize_t size_of(const Message& message) {
+  const bool follow = carries_bytes(message) && is_inline(message) && message.value > 0;
+  return static_cast<ssize_t>(sizeof message) + (follow ? message.value : 0);
 }
 
 }  // namespace
 
-int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
+int Control::receive(Message& message, UniqueFd* fds, int fd_count, uint8_t* bytes) {
   memset(&message, 0, sizeof message);
-  iovec data = {&message, sizeof message};
+  iovec parts[] = {{&message, sizeof message}, {bytes, protocol::kMaxInline}};
   alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
   msghdr header = {};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
+  header.msg_iov = parts;
+  header.msg_iovlen = bytes == nullptr ? 1 : 2;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   ssize_t size;
@@ -53,7 +65,7 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count) {
       taken++;
     }
   }
-  const bool valid = size == sizeof message && message.magic == protocol::kMagic &&
+  const bool valid = size == size_of(message) && message.magic == protocol::kMagic &&
                      message.version == protocol::kVersion && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
                      taken == descriptors_of(message) && taken <= fd_count;
   return valid ? 1 : -1;
@@ -71,8 +83,9 @@ bool Control::receive_hello(UniqueFd& memory, UniqueFd& wake) {
 bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t command) {
   Message message;
   UniqueFd fd;
+  const std::unique_ptr<uint8_t[]> packet(new uint8_t[protocol::kMaxInline]);
   for (;;) {
-    if (receive(message, &fd, 1) != 1) return false;
+    if (receive(message, &fd, 1, packet.get()) != 1) return false;
     if (message.type == static_cast<uint32_t>(type)) break;
     if (message.type == static_cast<uint32_t>(MessageType::kill))
       kill(command, message.value);
@@ -81,12 +94,13 @@ bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t
     else
       return false;
   }
-  bytes.clear();
-  if (message.value == 0) return true;
+  if (message.value < 0) return false;
+  if (is_inline(message)) {
+    bytes.assign(packet.get(), packet.get() + message.value);
+    return true;
+  }
   struct stat status;
-  if (message.value < 0 || fstat(fd.get(), &status) != 0 || status.st_size != message.value ||
-      status.st_size > kMostConfig)
-    return false;
+  if (fstat(fd.get(), &status) != 0 || status.st_size != message.value || status.st_size > kMostConfig) return false;
   bytes.resize(static_cast<size_t>(message.value));
   size_t have = 0;
   while (have < bytes.size()) {

@@ -36,8 +36,8 @@ class Control {
     pid_t command;
   };
   static void* run(void* serving);
-  // 1: a message; 0: Node is gone; -1: not a message of ours.
-  int receive(protocol::Message& message, UniqueFd* fds, int fd_count);
+  // 1: a message; 0: Node is gone; -1: not a message of ours. With `bytes`, room for kMaxInline that may follow it.
+  int receive(protocol::Message& message, UniqueFd* fds, int fd_count, uint8_t* bytes = nullptr);
 
   int socket_;
 };

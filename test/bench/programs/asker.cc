@@ -31,14 +31,17 @@ double now_ns() {
 
 void receive(int socket, MessageType type, int* fds, size_t fd_count) {
   Message message = {};
-  iovec data = {&message, sizeof message};
+  uint8_t rest[256];
+  iovec data[] = {{&message, sizeof message}, {rest, sizeof rest}};
   alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
   msghdr header = {};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
+  header.msg_iov = data;
+  header.msg_iovlen = 2;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  if (recvmsg(socket, &header, 0) != sizeof message || message.type != static_cast<uint32_t>(type)) fail("recvmsg");
+  if (recvmsg(socket, &header, 0) < static_cast<ssize_t>(sizeof message)) fail("recvmsg");
+  if (message.type != static_cast<uint32_t>(type)) fail("message");
+  if (fd_count == 0) return;
   const cmsghdr* rights = CMSG_FIRSTHDR(&header);
   if (rights == nullptr || rights->cmsg_len != CMSG_LEN(fd_count * sizeof(int))) fail("descriptors");
   memcpy(fds, CMSG_DATA(rights), fd_count * sizeof(int));
@@ -82,14 +85,14 @@ int main(int argc, char** argv) {
   if (argc != 3) return 64;
   const int socket = atoi(argv[1]);
   const uint32_t count = static_cast<uint32_t>(atoi(argv[2]));
-  int fds[2], config, hooks;
+  int fds[2];
   receive(socket, MessageType::hello, fds, 2);
   void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
   if (memory == MAP_FAILED) fail("mmap");
   const Message spawned = {kMagic, kVersion, static_cast<uint32_t>(MessageType::spawned), getpid(), 0, 0};
   if (send(socket, &spawned, sizeof spawned, 0) < 0) fail("send");
-  receive(socket, MessageType::configure, &config, 1);
-  receive(socket, MessageType::start, &hooks, 1);
+  receive(socket, MessageType::configure, nullptr, 0);
+  receive(socket, MessageType::start, nullptr, 0);
 
   Shared& shared = *static_cast<Shared*>(memory);
   uint32_t written = 0, generation = 0;
