@@ -60,6 +60,12 @@ bool is_stopped(const Row& row, const arch::Registers& registers) {
   return flags >= 0 && (arch::argument(registers, flags) & O_PATH) != 0;
 }
 
+// A newborn whose parent was killed before it could report it: it is a tracee too, and its first stop is still to come.
+bool somebody_is_left() {
+  siginfo_t info;
+  return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
+}
+
 constexpr timespec kSoon = {0, 2'000'000};
 
 constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
@@ -99,10 +105,10 @@ void Tracer::run() {
   sigaddset(&wanted, SIGUSR1);
   adopt(launch_.child, launch_.child);
   // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
-  while (!tracees_.empty()) {
+  for (;;) {
     handle_posts();
     reap_and_handle();
-    if (tracees_.empty()) break;
+    if (tracees_.empty() && !somebody_is_left()) break;
     if (!others_started_ && launch_.launched) begin_to_serve();
     siginfo_t info;
     if (others_started_)

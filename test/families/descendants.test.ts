@@ -11,6 +11,7 @@ import {
   allGone,
   descendantsOf,
   event,
+  nothingLeft,
   parentOf,
   policyFor,
   sleep,
@@ -60,7 +61,7 @@ describe("descendants: 'kill'", () => {
     end(child);
     expect(await closed).toEqual(expected);
     expect([...tree.values()].filter(alive)).toEqual([]);
-    expect(descendantsOf(process.pid)).toEqual([]);
+    await nothingLeft();
   });
 
   test('exit, treeEmpty and close come in this order', async () => {

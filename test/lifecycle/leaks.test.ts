@@ -7,7 +7,7 @@ import {
   descendantsOf,
   event,
   linesUntil,
-  parentOf,
+  nothingLeft,
   policyFor,
   python,
   sleep,
@@ -62,15 +62,6 @@ const run = async (args: string[] = ['true']) => {
   const [code] = await event(child, 'close', 60_000);
   return { code, output: await output, pid: child.pid };
 };
-
-/** At `close`: nothing of any tree, at most a supervisor that is about to end, and then that is gone too. */
-async function nothingLeft(): Promise<void> {
-  expect(descendantsOf(process.pid).filter((pid) => parentOf(pid) !== process.pid)).toEqual([]);
-  await until(
-    () => descendantsOf(process.pid).length === 0,
-    () => `no child is left; there are ${descendantsOf(process.pid)}`,
-  );
-}
 
 beforeAll(async () => {
   for (let i = 0; i < 5; i++) await run();

@@ -70,6 +70,15 @@ export async function until(holds: () => boolean, what: string | (() => string),
   }
 }
 
+/** At `close`: nothing of any tree, at most a supervisor that is about to end, and then that is gone too. */
+export async function nothingLeft(): Promise<void> {
+  expect(descendantsOf(process.pid).filter((pid) => parentOf(pid) !== process.pid)).toEqual([]);
+  await until(
+    () => descendantsOf(process.pid).length === 0,
+    () => `no child is left; there are ${descendantsOf(process.pid)}`,
+  );
+}
+
 export async function allGone(tree: Iterable<Seen>): Promise<void> {
   const members = [...tree];
   expect(members.length).toBeGreaterThan(0);
