@@ -281,14 +281,17 @@ function mostBytes({ files, network }: Rules): number {
  * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
  */
 export function compilePolicy(policy: unknown, cwd: string): Rules {
-  const checked: Policy = policy === undefined ? { files: { read: [cwd] } } : check(policy);
+  if (policy === undefined) {
+    const own: FileRule = { effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' };
+    return { defaults: baseline, files: [own], network: [], anyExec: true };
+  }
+  const checked = check(policy);
   const rules: Rules = {
     defaults: (checked.defaults ?? true) ? baseline : [],
     files: fileRules(checked, cwd),
     network: networkRules(checked),
     anyExec: checked.exec === undefined,
   };
-  if (policy === undefined) for (const rule of rules.files) rule.label = 'defaults';
   if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }

@@ -99,6 +99,8 @@ describe('defaults', () => {
     const { files, defaults } = compilePolicy(undefined, '/work');
     expect(files).toEqual([{ effect: 'allow', access: 1, path: '/work', label: 'defaults' }]);
     expect(defaults).toContainEqual({ effect: 'allow', access: 1, path: '/usr', label: 'defaults' });
+    // A folder is what it is, whatever its name looks like.
+    expect(compilePolicy(undefined, '/a*b').files[0]?.path).toBe('/a*b');
   });
 
   test('allow no write but to devices that keep nothing', () => {
