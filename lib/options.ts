@@ -1,4 +1,5 @@
 import type { SpawnOptions, StdioOptions } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -147,9 +148,19 @@ function stdioList(stdio: unknown): unknown[] {
 function workingDirectory(cwd: unknown): string {
   // What is wrong with it, Node's own spawn says, in its own words.
   if (cwd instanceof URL && cwd.protocol === 'file:') return fileURLToPath(cwd);
-  if (typeof cwd === 'string' && !cwd.includes('\0')) return resolve(cwd);
-  if (cwd instanceof Uint8Array && !cwd.includes(0)) return resolve(Buffer.from(cwd).toString());
+  if (typeof cwd === 'string' && !cwd.includes('\0')) return absolute(cwd);
+  if (cwd instanceof Uint8Array && !cwd.includes(0)) return absolute(Buffer.from(cwd).toString());
   return process.cwd();
+}
+
+function absolute(folder: string): string {
+  if (!folder.split('/').includes('..')) return resolve(folder);
+  // As chdir(2) takes it: `..` after a symbolic link leaves the link's target.
+  try {
+    return realpathSync.native(folder);
+  } catch {
+    return resolve(folder);
+  }
 }
 
 function pick(options: Record<string, unknown>): Spawn['passed'] {

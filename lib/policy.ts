@@ -181,7 +181,9 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
   if (text === '~' || text.startsWith('~/')) {
     throw invalid(field, text, 'starts with ~, which only shells expand: use os.homedir()');
   }
-  const absolute = isAbsolute(text) ? resolve(text) : resolve(cwd, text);
+  // `..` after a symbolic link leaves the link's target, which only those can know who follow it.
+  const upwards = text.split('/').includes('..');
+  const absolute = upwards ? (isAbsolute(text) ? text : `${cwd}/${text}`) : resolve(cwd, text);
   if (Buffer.byteLength(absolute) > 4095) throw invalid(field, text, 'is longer than a path may be (4095 bytes)');
   return absolute;
 }

@@ -306,7 +306,8 @@ function errnoOf(error: unknown): number {
 
 /** The command's output, and what else it can be read from, as Node counts them before `close`. */
 function readableStreams(inner: ChildProcess): Readable[] {
-  return inner.stdio.slice(1).filter((stream): stream is Readable => stream != null) as Readable[];
+  // Without a descriptor left for them there is no list at all.
+  return (inner.stdio ?? []).slice(1).filter((stream): stream is Readable => stream != null) as Readable[];
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): ChildProcess {

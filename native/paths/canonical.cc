@@ -13,21 +13,26 @@ namespace {
 
 constexpr int kMostLinks = 40;  // MAXSYMLINKS, path_resolution(7)
 
-// `self` and `thread-self` are another directory for each process, and the links of a process lead to what it has open:
-// nothing that a rule could mean by their names. The others are old names for something in `self`.
-bool is_followed(const std::string& parent, std::string_view target) {
-  struct statfs status;
-  const char* const name = parent.empty() ? "/" : parent.c_str();
-  return target.starts_with("self/") || statfs(name, &status) != 0 || status.f_type != PROC_SUPER_MAGIC;
+bool is_number(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == text.npos; }
+
+// The directory of a process, or one in it, if it is in procfs.
+bool is_of_process(std::string_view directory) {
+  while (!directory.empty()) {
+    const size_t slash = directory.rfind('/');
+    const std::string_view name = directory.substr(slash + 1);
+    if (is_number(name) || name == "self" || name == "thread-self") return true;
+    directory = directory.substr(0, slash);
+  }
+  return false;
 }
 
-// Names that need not be looked at: proc(5) has no other links than these whose text begins with `self/`.
-bool is_no_link(const std::string& place) {
-  static constexpr std::string_view kProc = "/proc/";
-  if (!place.starts_with(kProc) || place == "/proc/mounts" || place == "/proc/net") return false;
+// `self` and `thread-self` are another directory for each process, and the links of a process lead to what it has open:
+// nothing that a rule could mean by their names.
+bool is_followed(const std::string& parent, const std::string& place) {
+  const std::string_view name = std::string_view(place).substr(parent.size() + 1);
+  if (name != "self" && name != "thread-self" && !is_of_process(parent)) return true;
   struct statfs status;
-  static const bool is_procfs = statfs("/proc", &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
-  return is_procfs;
+  return statfs(parent.empty() ? "/" : parent.c_str(), &status) != 0 || status.f_type != PROC_SUPER_MAGIC;
 }
 
 }  // namespace
@@ -41,7 +46,7 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
     return told == targets_.end() ? none : told->second;
   }
   const auto [at, is_new] = targets_.try_emplace(place);
-  if (!is_new || is_no_link(place)) return at->second;
+  if (!is_new) return at->second;
   // Nothing is in what is not there.
   if (missing_.contains(parent)) {
     missing_.insert(place);
@@ -50,8 +55,7 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
   char target[PATH_MAX];
   const ssize_t length = readlink(place.c_str(), target, sizeof target);
   if (length < 0 && errno == ENOENT) missing_.insert(place);
-  if (length > 0 && is_followed(parent, {target, static_cast<size_t>(length)}))
-    at->second.assign(target, static_cast<size_t>(length));
+  if (length > 0 && is_followed(parent, place)) at->second.assign(target, static_cast<size_t>(length));
   return at->second;
 }
 

@@ -94,7 +94,11 @@ void Channel::wake() {
   while (write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) continue;
 }
 
-bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) { return append(kind, fields, size, true); }
+bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) {
+  if (!append(kind, fields, size, true)) return false;
+  wake();
+  return true;
+}
 
 bool Channel::send_now(RecordKind kind, const uint8_t* fields, size_t size) {
   return append(kind, fields, size, false);
@@ -142,7 +146,6 @@ bool Channel::append(RecordKind kind, const uint8_t* fields, size_t size, bool m
     shared_->written.store(static_cast<uint32_t>(written));
     if (end != nullptr) *end = written;
   }
-  wake();
   return true;
 }
 
@@ -200,6 +203,7 @@ void Channel::abandon(uint32_t slot, uint32_t generation) {
   writer.number(Tag::generation_, generation);
   uint64_t until;
   if (!append(RecordKind::forgotten, fields, writer.size(), true, &until)) return;  // lost: nobody asks any more
+  wake();
   std::lock_guard<std::mutex> hold(abandoned_guard_);
   abandoned_.push_back({slot, until});
   any_abandoned_.store(true, std::memory_order_relaxed);
@@ -232,6 +236,7 @@ Channel::Answer Channel::ask(const Held& call, const std::function<void(FieldWri
     answer.lost = true;
     return answer;
   }
+  wake();
   return wait(number, generation, call);
 }
 

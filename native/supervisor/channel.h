@@ -38,8 +38,11 @@ class Channel {
   // record is longer than kMaxRecord).
   bool send(protocol::RecordKind kind, const uint8_t* fields, size_t size);
 
-  // The same, but false instead of waiting.
+  // Appends a record, but returns false instead of waiting, and leaves Node asleep.
   bool send_now(protocol::RecordKind kind, const uint8_t* fields, size_t size);
+
+  // Wakes Node if it sleeps.
+  void wake();
 
   // Takes a verdict slot (waits for one), sends the ask record that `build` completes (slot and generation are written
   // already), and waits for the verdict.
@@ -66,7 +69,6 @@ class Channel {
   void reclaim_abandoned();
   Answer wait(uint32_t slot, uint32_t generation, const Held& call);
   void abandon(uint32_t slot, uint32_t generation);
-  void wake();
   // Node wrote what it must not: ends the connection, so that whoever watches the socket kills the tree.
   void break_off();
 

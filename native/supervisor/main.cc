@@ -56,9 +56,20 @@ void fill_gaps(int count) {
 
 // Ours go out of the way of the numbers that the command inherits.
 int move_up(int fd, int above) {
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, above);
+  int moved = fcntl(fd, F_DUPFD_CLOEXEC, above);
+  if (moved < 0) moved = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);  // a small limit; the command gets it, we do not keep it
   if (moved >= 0) close(fd);
   return moved;
+}
+
+// The command's limits are for the command, which has them by now. Every call in flight pins a few descriptors.
+void raise_limits() {
+  for (const auto which : {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CPU}) {
+    rlimit limit;
+    if (getrlimit(which, &limit) != 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(which, &limit);
+  }
 }
 
 struct Failure {
@@ -118,11 +129,7 @@ int run(int argc, char** argv) {
   // The policy is on its way already; the hooks follow when Node's tick has ended.
   std::vector<uint8_t> bytes;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
-  rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);  // every call in flight pins a few
-  }
+  raise_limits();
   if (const int problem = open_self_fd_directory()) return failed(Stage::internal, problem);
 
   Config config;

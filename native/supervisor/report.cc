@@ -47,12 +47,17 @@ void* run(void*) {
   }
 }
 
-void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Tag, int64_t>> numbers) {
+// Node may be left asleep for now, if somebody wakes it soon.
+void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Tag, int64_t>> numbers,
+           bool wakes = true) {
   uint8_t buffer[256];
   FieldWriter writer(buffer, sizeof buffer);
   for (const auto& [tag, value] : numbers) writer.number(tag, value);
   std::lock_guard<std::mutex> lock(reporter.guard);
-  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, buffer, writer.size())) return;
+  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, buffer, writer.size())) {
+    if (wakes) sandbox.channel.wake();
+    return;
+  }
   reporter.channel = &sandbox.channel;
   reporter.queue.push_back({kind, {buffer, buffer + writer.size()}});
   if (!reporter.started) {
@@ -64,7 +69,9 @@ void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Ta
 
 }  // namespace
 
-void report_launched(Sandbox& sandbox, pid_t command) { queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}); }
+void report_launched(Sandbox& sandbox, pid_t command) {
+  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}, false);
+}
 
 void report_failed_launch(Sandbox& sandbox, const Launch& launch) {
   int stage = launch.area->stage.load();

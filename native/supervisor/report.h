@@ -8,6 +8,7 @@
 
 namespace holdfast {
 
+// Whoever lets the command run wakes Node afterwards (Channel::wake), so that Node does not run in its place.
 void report_launched(Sandbox& sandbox, pid_t command);
 void report_failed_launch(Sandbox& sandbox, const Launch& launch);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);

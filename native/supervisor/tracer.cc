@@ -16,6 +16,7 @@
 #include <iterator>
 
 #include "../syscalls/guards.h"
+#include "channel.h"
 #include "decide.h"
 #include "dispatch.h"
 #include "exec_check.h"
@@ -298,12 +299,15 @@ void Tracer::finish_task(Post post) {
         kill_group(tracee->group);
         return;
       }
-      if (tracee->tid == launch_.child && !launch_.launched) {
-        launch_.launched = true;
-        launch_.close_inherited();
-        report_launched(sandbox_, launch_.child);
+      if (tracee->tid != launch_.child || launch_.launched) {
+        resume(*tracee);
+        return;
       }
+      launch_.launched = true;
+      launch_.close_inherited();
+      report_launched(sandbox_, launch_.child);
       resume(*tracee);
+      sandbox_.channel.wake();
       return;
     case Task::store_result:
       if (post.finish.kind == Finish::Kind::answer) {
