@@ -73,6 +73,20 @@ const policyOf = (folder: string): Policy => ({
 });
 
 describe('rules', () => {
+  test('with .. after a symbolic link mean what the kernel finds there', async () => {
+    const folder = playground();
+    symlinkSync('open/sub', join(folder, 'link'));
+    const calls = ['read $/open/file', 'read $/link/../file', 'read $/shown/file', 'read $/open/sub/file'];
+    const denied = { files: { read: [folder], deny: [`${folder}/link/../file`] } };
+    expect((await made(calls, { folder, policy: denied })).answers).toEqual(['EACCES', 'EACCES', 'ok', 'ok']);
+    const allowed = { files: { read: [`${folder}/link/..`] } };
+    expect((await made(calls, { folder, policy: allowed })).answers).toEqual(['ok', 'ok', 'EACCES', 'ok']);
+    // Relative ones too, from a working directory whose own name goes that way.
+    const relative = { files: { read: ['../sub/../file'] } };
+    const { answers } = await made(calls, { folder, policy: relative, cwd: `${folder}/link/../sub` });
+    expect(answers).toEqual(['ok', 'ok', 'EACCES', 'EACCES']);
+  });
+
   test('reading and writing are apart', async () => {
     const folder = playground();
     const calls = [
