@@ -205,8 +205,9 @@ constexpr size_t kStackBytes = 64 << 10;
 
 int Launch::fork_child(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
-  // Neither is ever given back: who has them last is not worth finding out.
-  area = new LaunchArea{};
+  static LaunchArea zeros;  // of pages that nobody touches before they are used
+  area = &zeros;
+  // Never given back: who has it last is not worth finding out.
   void* const stack =
       mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return errno;

@@ -62,7 +62,12 @@ describe('paths', () => {
       own({ files: { read: ['/a/../b', 'c', './d/', '.'], write: [pathToFileURL('/e f'), 'file:///g'] } }, '/work').map(
         ({ path }) => path,
       ),
-    ).toEqual(['/b', '/work/c', '/work/d', '/work', '/e f', '/g']);
+    ).toEqual(['/a/../b', '/work/c', '/work/d', '/work', '/e f', '/g']);
+    // What `..` leaves is for those to say who follow the links before it.
+    expect(own({ files: { read: ['../x', './a/../y/'] } }, '/work').map(({ path }) => path)).toEqual([
+      '/work/../x',
+      '/work/./a/../y/',
+    ]);
   });
 
   test('can be more than a call has arguments', () => {

@@ -22,6 +22,7 @@ const asRoot = process.getuid?.() === 0;
 
 interface Calls {
   folder: string;
+  cwd?: string;
   policy?: Policy;
   hooks?: (child: SandboxedProcess) => void;
   stdio?: ['pipe', 'pipe' | number, 'pipe' | number];
