@@ -21,7 +21,7 @@ export interface NativeChannel {
   waitSpawned(timeout: number): SpawnReport;
   /** Makes what the two ends share. Throws a system error. */
   shareMemory(): void;
-  /** Options and policy. 0, or a positive errno. */
+  /** Options and policy. 0, or a positive errno. Throws a system error if the mounts cannot be read. */
   configure(policy: Uint8Array): number;
   /** The hooks' filters: the command may start. 0, or a positive errno. */
   start(hooks: Uint8Array): number;

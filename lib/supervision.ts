@@ -89,13 +89,13 @@ export class Supervision {
     }
     try {
       channel.shareMemory();
+      this.#configure(channel);
     } catch (error) {
       this.#failSoon(spawnError(errnoOf(error), spawn.file, spawn.args.slice(1)), errnoOf(error), false);
       this.inner.kill('SIGKILL');
       channel.close();
       return;
     }
-    this.#configure(channel);
     this.pid = this.#awaitCommand(channel);
   }
 

@@ -136,7 +136,11 @@ Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(info.Env(), "configure() takes a Uint8Array").ThrowAsJavaScriptException();
     return {};
   }
-  const std::vector<uint8_t> policy = with_known_places(data, size);
+  std::vector<uint8_t> policy;
+  if (const int error = with_known_places(data, size, policy)) {
+    system_error(info.Env(), error, "mountinfo").ThrowAsJavaScriptException();
+    return {};
+  }
   return Napi::Number::New(info.Env(), link_.configure(policy.data(), policy.size()));
 }
 

@@ -35,6 +35,14 @@ bool is_followed(const std::string& parent, const std::string& place) {
   return statfs(parent.empty() ? "/" : parent.c_str(), &status) != 0 || status.f_type != PROC_SUPER_MAGIC;
 }
 
+// sysctls are no links: proc_sys(5). Most of the policy's defaults that lie deep are of these.
+bool is_sysctl(const std::string& place) {
+  if (!place.starts_with("/proc/sys/")) return false;
+  struct statfs status;
+  static const bool is_procfs = statfs("/proc", &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+  return is_procfs;
+}
+
 }  // namespace
 
 void Canonicaliser::tell(std::string_view place, std::string_view target) { targets_[std::string(place)] = target; }
@@ -46,7 +54,7 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
     return told == targets_.end() ? none : told->second;
   }
   const auto [at, is_new] = targets_.try_emplace(place);
-  if (!is_new) return at->second;
+  if (!is_new || is_sysctl(place)) return at->second;
   // Nothing is in what is not there.
   if (missing_.contains(parent)) {
     missing_.insert(place);

@@ -28,8 +28,9 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
 
 }  // namespace
 
-std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size) {
-  const std::vector<std::string> mounts = proc_mounts();
+int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
+  std::vector<std::string> mounts;
+  if (const int error = proc_mounts(mounts)) return error;
   Canonicaliser paths(Canonicaliser::Links::in_file_system);
   FieldReader reader(fields, size);
   Field field;
@@ -41,7 +42,7 @@ std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size) {
   for (const std::string& mount : mounts) room += kHeads + mount.size();
   for (const auto& [place, target] : paths.targets())
     if (!target.empty()) room += kHeads + place.size() + target.size();
-  std::vector<uint8_t> out(room);
+  out.resize(room);
   FieldWriter writer(out.data(), out.size());
   for (const std::string& mount : mounts) {
     const size_t mark = writer.begin(Tag::procMount_);
@@ -57,7 +58,7 @@ std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size) {
   }
   out.resize(writer.size());
   out.insert(out.end(), fields, fields + size);
-  return out;
+  return 0;
 }
 
 }  // namespace holdfast

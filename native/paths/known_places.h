@@ -9,8 +9,8 @@
 
 namespace holdfast {
 
-// The same fields with `procMount`s and `knownLink`s in front. Fields that cannot be read are left to the supervisor,
-// which says what is wrong with them.
-std::vector<uint8_t> with_known_places(const uint8_t* fields, size_t size);
+// Gives the same fields with `procMount`s and `knownLink`s in front. Fields that cannot be read are left to the
+// supervisor, which says what is wrong with them. 0, or a positive errno if the mounts cannot be found out.
+int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out);
 
 }  // namespace holdfast

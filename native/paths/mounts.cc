@@ -1,10 +1,14 @@
 #include "mounts.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 
 namespace holdfast {
 namespace {
@@ -51,15 +55,60 @@ std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
   return out;
 }
 
-std::vector<std::string> proc_mounts() {
-  const int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::string text;
-  char buffer[4096];
-  ssize_t got;
-  while ((got = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<size_t>(got));
-  close(fd);
-  return proc_mounts_in(text);
+namespace {
+
+// The text of mountinfo is read again only when something was mounted or unmounted since, which poll(2) tells (proc(5),
+// /proc/[pid]/mounts). Another mount namespace has another table.
+class Table {
+ public:
+  int look(std::vector<std::string>& mounts) {
+    std::lock_guard<std::mutex> hold(guard_);
+    struct stat own;
+    if (stat("/proc/self/ns/mnt", &own) != 0) return errno;
+    if (file_ < 0 || own.st_ino != own_namespace_) {
+      if (file_ >= 0) close(file_);
+      file_ = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+      if (file_ < 0) return errno;
+      own_namespace_ = own.st_ino;
+      known_ = false;
+    }
+    pollfd entry = {file_, POLLPRI, 0};
+    if (poll(&entry, 1, 0) != 0) known_ = false;
+    if (!known_) {
+      if (const int error = read_again()) return error;
+      known_ = true;
+    }
+    mounts = mounts_;
+    return 0;
+  }
+
+ private:
+  int read_again() {
+    std::string text;
+    char buffer[4096];
+    for (off_t at = 0;;) {
+      const ssize_t got = pread(file_, buffer, sizeof buffer, at);
+      if (got < 0) return errno;
+      if (got == 0) break;
+      text.append(buffer, static_cast<size_t>(got));
+      at += got;
+    }
+    mounts_ = proc_mounts_in(text);
+    return 0;
+  }
+
+  std::mutex guard_;
+  int file_ = -1;
+  ino_t own_namespace_ = 0;
+  bool known_ = false;
+  std::vector<std::string> mounts_;
+};
+
+}  // namespace
+
+int proc_mounts(std::vector<std::string>& mounts) {
+  static Table table;
+  return table.look(mounts);
 }
 
 }  // namespace holdfast

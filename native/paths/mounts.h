@@ -7,8 +7,8 @@
 
 namespace holdfast {
 
-// Mount points of procfs, as this process sees them. Empty if that cannot be found out.
-std::vector<std::string> proc_mounts();
+// Mount points of procfs, as this process sees them now. 0 or a positive errno. Any thread.
+int proc_mounts(std::vector<std::string>& mounts);
 // The same from the text of /proc/<pid>/mountinfo.
 std::vector<std::string> proc_mounts_in(std::string_view mountinfo);
 

@@ -2,11 +2,14 @@
 #include "../../native/supervisor/config.h"
 
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <random>
@@ -131,7 +134,8 @@ static void good() {
   for (const std::string& mount : config.proc_mounts) has_proc |= mount == "/proc";
   CHECK(has_proc);
   CHECK(!config.parse(blob.buffer, blob.writer.size(), error));  // once only
-  CHECK(with_known_places(nullptr, 0).size() >= 24);             // /proc at least
+  std::vector<uint8_t> places;
+  CHECK(with_known_places(nullptr, 0, places) == 0 && places.size() >= 24);  // /proc at least
 
   Config empty;
   CHECK(empty.parse(nullptr, 0, error) && empty.any_exec && !empty.wait_for_tree);
@@ -232,6 +236,12 @@ static void mountinfo() {
   CHECK(proc_mounts_in("").empty());
 }
 
+static bool mounted(const std::string& path) {
+  std::vector<std::string> mounts;
+  CHECK(proc_mounts(mounts) == 0);
+  return std::find(mounts.begin(), mounts.end(), path) != mounts.end();
+}
+
 struct Folder {
   std::string path;
   Folder() {
@@ -248,6 +258,20 @@ struct Folder {
   void directory(const char* name) const { CHECK(mkdir((*this / name).c_str(), 0777) == 0); }
   void link(const char* target, const char* name) const { CHECK(symlink(target, (*this / name).c_str()) == 0); }
 };
+
+// What is remembered of the mounts is what is mounted now. Only who may mount can tell.
+static void mounts_change() {
+  CHECK(mounted("/proc"));
+  if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  const Folder folder;
+  folder.directory("proc");
+  const std::string place = folder / "proc";
+  CHECK(mounted("/proc") && !mounted(place));
+  CHECK(mount("proc", place.c_str(), "proc", 0, nullptr) == 0);
+  CHECK(mounted("/proc") && mounted(place) && mounted(place));
+  CHECK(umount(place.c_str()) == 0);
+  CHECK(mounted("/proc") && !mounted(place));
+}
 
 static void canonical_paths() {
   const Folder folder;
@@ -305,7 +329,8 @@ static void canonical_paths() {
   blob.file(1, 1, folder / "link/sub").file(2, 7, folder / "link/secret", "files.deny[0]").socket(2, folder / "link/s");
   Config config;
   std::string error;
-  const std::vector<uint8_t> fields = with_known_places(blob.buffer, blob.writer.size());
+  std::vector<uint8_t> fields;
+  CHECK(with_known_places(blob.buffer, blob.writer.size(), fields) == 0);
   CHECK(config.parse(fields.data(), fields.size(), error));
   const Rules& rules = config.rules;
   CHECK(rules.path(folder / "real/sub/x", kRead).effect == Effect::allow);
@@ -331,6 +356,7 @@ int main() {
   bad();
   mountinfo();
   canonical_paths();
+  mounts_change();
   if (failures == 0) std::printf("config: ok\n");
   return failures == 0 ? 0 : 1;
 }
