@@ -169,7 +169,12 @@ function survivors() {
 
 const leaked = (secret) =>
   [project, join(work, 'tmp')].some((folder) => filesUnder(folder).some((path) => readFileSync(path).includes(secret)));
-const left = survivors();
+// The supervisor, which has the same environment, ends by itself just after `close`; a daemon would not.
+let left = survivors();
+for (let i = 0; left.length > 0 && i < 100; i++) {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  left = survivors();
+}
 const daemon = contents(join(installed, 'build/daemon.pid'))?.trim();
 const checks = [
   ['npm install succeeded', code === 0],
