@@ -69,7 +69,7 @@ export class Supervision {
       this.#channel = this.#native.createChannel();
     } catch (error) {
       // No descriptors or memory left: a failure of this spawn, as it would be in Node's.
-      this.#failSoon(spawnError(errnoOf(error), spawn.file, spawn.args.slice(1)), errnoOf(error), true);
+      this.#spawnFailed(error, true);
       return;
     }
     const channel = this.#channel;
@@ -91,7 +91,7 @@ export class Supervision {
       channel.shareMemory();
       this.#configure(channel);
     } catch (error) {
-      this.#failSoon(spawnError(errnoOf(error), spawn.file, spawn.args.slice(1)), errnoOf(error), false);
+      this.#spawnFailed(error, false);
       this.inner.kill('SIGKILL');
       channel.close();
       return;
@@ -165,6 +165,13 @@ export class Supervision {
     const { rules } = this.#hooks;
     const errno = channel.start(rules.length === 0 ? noHooks : encodeHooks(this.#native, rules));
     if (errno !== 0) this.inner?.kill('SIGKILL');
+  }
+
+  /** What the addon threw, as an error of the spawn. */
+  #spawnFailed(error: unknown, alone: boolean): void {
+    const { file, args } = this.#spawn;
+    const errno = errnoOf(error);
+    this.#failSoon(spawnError(errno, file, args.slice(1)), errno, alone);
   }
 
   #failSoon(error: Error, errno: number, alone: boolean): void {

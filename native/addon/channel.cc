@@ -32,6 +32,13 @@ bool bytes_of(napi_env env, napi_value value, const uint8_t*& data, size_t& size
   return type == napi_uint8_array;
 }
 
+// The only argument of configure() and start(). False, and a TypeError, if it is something else.
+bool take_bytes(const Napi::CallbackInfo& info, const uint8_t*& data, size_t& size) {
+  if (bytes_of(info.Env(), info[0], data, size)) return true;
+  Napi::TypeError::New(info.Env(), "configure() and start() take a Uint8Array").ThrowAsJavaScriptException();
+  return false;
+}
+
 }  // namespace
 
 // The loop's handles outlive the JS object: libuv gives them back only after uv_close's callback.
@@ -132,10 +139,7 @@ Napi::Value Channel::share_memory(const Napi::CallbackInfo& info) {
 Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
-  if (!bytes_of(info.Env(), info[0], data, size)) {
-    Napi::TypeError::New(info.Env(), "configure() takes a Uint8Array").ThrowAsJavaScriptException();
-    return {};
-  }
+  if (!take_bytes(info, data, size)) return {};
   std::vector<uint8_t> policy;
   if (const int error = with_known_places(data, size, policy)) {
     system_error(info.Env(), error, "mountinfo").ThrowAsJavaScriptException();
@@ -147,10 +151,7 @@ Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
 Napi::Value Channel::start(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
-  if (!bytes_of(info.Env(), info[0], data, size)) {
-    Napi::TypeError::New(info.Env(), "start() takes a Uint8Array").ThrowAsJavaScriptException();
-    return {};
-  }
+  if (!take_bytes(info, data, size)) return {};
   return Napi::Number::New(info.Env(), link_.start(data, size));
 }
 

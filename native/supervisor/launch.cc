@@ -186,7 +186,6 @@ int become_command(void* argument) {
     return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
   };
   long listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-  area->wait_killable.store(listener >= 0);
   if (listener == -EINVAL) listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER);
   if (listener < 0) fail(area, listener == -EBUSY ? Stage::listener : Stage::seccomp, -listener);
   area->listener.store(static_cast<int32_t>(listener));

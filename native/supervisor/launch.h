@@ -31,7 +31,6 @@ struct LaunchArea {
   std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;     // its errno
   std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
-  std::atomic<int32_t> wait_killable;
   pid_t supervisor;
   unsigned short filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
