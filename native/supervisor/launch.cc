@@ -20,6 +20,7 @@
 
 #include "../arch/raw_syscall.h"
 #include "landlock.h"
+#include "unique_fd.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // linux/seccomp.h, since Linux 5.19
@@ -246,35 +247,29 @@ void Launch::count_inherited() {
   only_stdio_ = stat("/proc/self/fd", &status) == 0 && status.st_size == line.stdio_count + 1;
 }
 
-void Launch::find_inherited() {
-  if (null_) return;
-  null_.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
-  // Whatever survives an exec. Ours are all close-on-exec.
-  const auto look_at = [this](int fd) {
-    const int flags = fcntl(fd, F_GETFD);
-    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited_.push_back(fd);
-  };
-  DIR* const all = only_stdio_ ? nullptr : opendir("/proc/self/fd");
-  if (all == nullptr) {
-    for (int fd = 0; fd < line.stdio_count; fd++) look_at(fd);
-    return;
-  }
-  while (const dirent* entry = readdir(all))
-    if (entry->d_name[0] != '.') look_at(atoi(entry->d_name));
-  closedir(all);
-}
-
 void Launch::close_inherited() {
-  find_inherited();
-  for (const int fd : inherited_) {
+  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  // Whatever survives an exec. Ours are all close-on-exec.
+  std::vector<int> inherited;
+  const auto look_at = [&](int fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+  };
+  if (DIR* const all = only_stdio_ ? nullptr : opendir("/proc/self/fd")) {
+    while (const dirent* entry = readdir(all))
+      if (entry->d_name[0] != '.') look_at(atoi(entry->d_name));
+    closedir(all);
+  } else {
+    for (int fd = 0; fd < line.stdio_count; fd++) look_at(fd);
+  }
+  for (const int fd : inherited) {
     // 0 to 2 stay taken, so that nothing else lands there.
-    if (fd < 3 && null_)
-      dup3(null_.get(), fd, O_CLOEXEC);
+    if (fd < 3 && null)
+      dup3(null.get(), fd, O_CLOEXEC);
     else
       close(fd);
   }
-  if (null_.get() < 3) null_.release();
-  null_.reset();
+  if (null.get() < 3) null.release();
 }
 
 void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
-#include "unique_fd.h"
 
 namespace holdfast {
 
@@ -53,15 +52,12 @@ struct Launch {
   void let_go();
   // Before anything of ours is opened but the channel: whether there is more than the stdio.
   void count_inherited();
-  // Finds what the child inherits: its stdio, and what Node's own parent left open. The second time does nothing.
-  void find_inherited();
-  // After the child's exec its copy of the table is its own: we keep none of what it inherited.
+  // After the child's exec its copy of the table is its own: we keep none of what it inherited: its stdio,
+  // and what Node's own parent left open.
   void close_inherited();
 
  private:
   bool only_stdio_ = false;
-  std::vector<int> inherited_;
-  UniqueFd null_;
 };
 
 // For the supervisor; the child takes it back.
