@@ -19,7 +19,7 @@
       'target_name': 'holdfast-supervisor',
       'type': 'executable',
       'sources': [
-        '<!@(ls native/supervisor/*.cc native/families/*.cc native/syscalls/*.cc)',
+        '<!@(ls native/*/*.cc | grep -v -e ^native/addon/ -e ^native/arch/ -e ^native/paths/)',
         'native/paths/canonical.cc',
       ],
       'conditions': [

@@ -1,9 +1,10 @@
 // Everything native compiles for aarch64 too, wherever this runs: with Debian's cross compiler, without making anything.
 import { spawn } from 'node:child_process';
-import { readdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sourcesIn } from './rooms.mjs';
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 const compiler = process.arch === 'arm64' ? 'g++' : 'aarch64-linux-gnu-g++';
@@ -26,9 +27,7 @@ const addonFlags = [
   '-I',
   'node_modules/node-addon-api',
 ];
-const sources = ['native/addon', 'native/supervisor', 'native/families', 'native/syscalls', 'native/arch']
-  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
-  .filter((path) => path.endsWith('.cc') && !path.endsWith('/x86_64.cc'));
+const sources = sourcesIn('native', /\.cc$/).filter((path) => !path.endsWith('/x86_64.cc'));
 
 const queue = [...sources];
 let failed = 0;

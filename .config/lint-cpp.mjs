@@ -1,20 +1,12 @@
 // C++: clang-format and clang-tidy over native/ and test/native. --write formats in place and stops there.
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sourcesIn, tower } from './rooms.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
-
-function files(folder, pattern) {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return files(path, pattern);
-    return pattern.test(entry.name) ? [path] : [];
-  });
-}
 
 function run(tool, args) {
   const { status, error } = spawnSync(tool, args, { stdio: 'inherit' });
@@ -25,7 +17,7 @@ function run(tool, args) {
   if (status !== 0) process.exit(1);
 }
 
-const formatted = ['native', 'test/native'].flatMap((folder) => files(folder, /\.(cc|h)$/));
+const formatted = ['native', 'test/native'].flatMap((folder) => sourcesIn(folder, /\.(cc|h)$/));
 if (process.argv.includes('--write')) {
   run('clang-format', ['-i', ...formatted]);
   process.exit(0);
@@ -33,9 +25,7 @@ if (process.argv.includes('--write')) {
 run('clang-format', ['--dry-run', '--Werror', ...formatted]);
 
 // The addon's sources include Node's headers, which are not ours to lint; the compiler's own warnings watch over them.
-const sources = ['native/supervisor', 'native/families', 'native/syscalls', 'native/arch'].flatMap((folder) =>
-  files(folder, /\.cc$/),
-);
+const sources = tower.flatMap((room) => sourcesIn(`native/${room}`, /\.cc$/));
 const queue = sources.filter((source) => !source.endsWith(process.arch === 'x64' ? 'aarch64.cc' : 'x86_64.cc'));
 let failed = false;
 const worker = async () => {

@@ -104,3 +104,11 @@ export class AbortError extends Error {
     super('The operation was aborted', { cause: reason });
   }
 }
+
+/** An error with a `code`, as Node's own have. */
+export type Coded<E extends Error> = E & { code: string };
+
+/** Gives an error its code. */
+export function coded<E extends Error>(error: E, code: string): Coded<E> {
+  return Object.assign(error, { code });
+}

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "../protocol/protocol.h"
-#include "../supervisor/unique_fd.h"
+#include "../protocol/unique_fd.h"
 #include "channel.h"
 #include "errors.h"
 #include "record_to_js.h"

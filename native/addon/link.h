@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
-#include "../supervisor/unique_fd.h"
+#include "../protocol/unique_fd.h"
 
 namespace holdfast {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <string>
 
-#include "../supervisor/unique_fd.h"
+#include "../protocol/unique_fd.h"
 
 namespace holdfast {
 namespace {

@@ -15,7 +15,7 @@
 #include <memory>
 #include <string>
 
-#include "../supervisor/threads.h"
+#include "../call/threads.h"
 
 namespace holdfast::families {
 namespace {

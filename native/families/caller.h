@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "../supervisor/decide.h"
-#include "../supervisor/finish.h"
-#include "../supervisor/held.h"
-#include "../supervisor/tree.h"
-#include "../supervisor/unique_fd.h"
+#include "../call/finish.h"
+#include "../call/held.h"
+#include "../call/tree.h"
+#include "../policy/decide.h"
+#include "../protocol/unique_fd.h"
 
 namespace holdfast::families {
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string_view>
 
-#include "../supervisor/creds.h"
-#include "../supervisor/resolve.h"
+#include "../view/creds.h"
+#include "../view/resolve.h"
 #include "caller.h"
 #include "handlers.h"
 

@@ -1,4 +1,4 @@
-// execve, execveat: decided at entry, verified at the exec stop (supervisor/exec_check.cc).
+// execve, execveat: decided at entry, verified at the exec stop (engine/exec_check.cc).
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,10 @@
 #include <vector>
 
 #include "../arch/arch.h"
-#include "../supervisor/creds.h"
-#include "../supervisor/decide.h"
-#include "../supervisor/resolve.h"
+#include "../policy/config.h"
+#include "../policy/decide.h"
+#include "../view/creds.h"
+#include "../view/resolve.h"
 #include "handlers.h"
 
 namespace holdfast::families {

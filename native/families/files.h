@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <string_view>
 
-#include "../supervisor/blocking.h"
-#include "../supervisor/creds.h"
-#include "../supervisor/decide.h"
-#include "../supervisor/finish.h"
-#include "../supervisor/held.h"
-#include "../supervisor/resolve.h"
-#include "../supervisor/sandbox.h"
+#include "../call/blocking.h"
+#include "../call/finish.h"
+#include "../call/held.h"
+#include "../call/sandbox.h"
+#include "../policy/decide.h"
+#include "../view/creds.h"
+#include "../view/resolve.h"
 #include "caller.h"
 #include "handlers.h"
 

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "../policy/config.h"
 #include "files.h"
 
 // linux/fcntl.h of newer kernels than the oldest headers that we build with.

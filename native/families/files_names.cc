@@ -10,7 +10,8 @@
 #include <algorithm>
 #include <string>
 
-#include "../supervisor/names.h"
+#include "../policy/config.h"
+#include "../view/names.h"
 #include "files.h"
 
 namespace holdfast::families {

@@ -1,10 +1,10 @@
 // The handlers that table.def names, each declared here by the table itself, and the dispatcher's list of them.
-// A handler decodes one held call, asks decide() (supervisor/decide.h), does it, and says how it ends.
+// A handler decodes one held call, asks decide() (policy/decide.h), does it, and says how it ends.
 #pragma once
 
-#include "../supervisor/finish.h"
-#include "../supervisor/held.h"
-#include "../supervisor/sandbox.h"
+#include "../call/finish.h"
+#include "../call/held.h"
+#include "../call/sandbox.h"
 
 namespace holdfast::families {
 

@@ -24,11 +24,12 @@
 #include <string>
 #include <vector>
 
-#include "../supervisor/blocking.h"
-#include "../supervisor/creds.h"
-#include "../supervisor/names.h"
-#include "../supervisor/resolve.h"
-#include "../supervisor/rules.h"
+#include "../call/blocking.h"
+#include "../policy/config.h"
+#include "../policy/rules.h"
+#include "../view/creds.h"
+#include "../view/names.h"
+#include "../view/resolve.h"
 #include "caller.h"
 #include "handlers.h"
 

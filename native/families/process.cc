@@ -12,8 +12,8 @@
 
 #include <algorithm>
 
-#include "../supervisor/creds.h"
-#include "../supervisor/tree.h"
+#include "../call/tree.h"
+#include "../view/creds.h"
 #include "caller.h"
 #include "handlers.h"
 

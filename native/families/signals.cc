@@ -7,7 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../supervisor/tree.h"
+#include "../call/tree.h"
+#include "../policy/config.h"
 #include "caller.h"
 #include "handlers.h"
 

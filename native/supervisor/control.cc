@@ -9,10 +9,10 @@
 
 #include <memory>
 
-#include "channel.h"
-#include "threads.h"
-#include "tracer.h"
-#include "tree.h"
+#include "../call/threads.h"
+#include "../call/tree.h"
+#include "../channel/channel.h"
+#include "../engine/tracer.h"
 
 namespace holdfast {
 

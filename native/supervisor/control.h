@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "../call/sandbox.h"
+#include "../launch/launch.h"
 #include "../protocol/protocol.h"
-#include "launch.h"
-#include "sandbox.h"
-#include "unique_fd.h"
+#include "../protocol/unique_fd.h"
 
 namespace holdfast {
 

@@ -15,19 +15,19 @@
 #include <algorithm>
 #include <memory>
 
-#include "bounce.h"
-#include "channel.h"
-#include "config.h"
+#include "../call/sandbox.h"
+#include "../call/threads.h"
+#include "../call/tree.h"
+#include "../channel/channel.h"
+#include "../channel/report.h"
+#include "../engine/bounce.h"
+#include "../engine/notify.h"
+#include "../engine/tracer.h"
+#include "../launch/filter.h"
+#include "../launch/launch.h"
+#include "../policy/config.h"
+#include "../view/resolve.h"
 #include "control.h"
-#include "filter.h"
-#include "launch.h"
-#include "notify.h"
-#include "report.h"
-#include "resolve.h"
-#include "sandbox.h"
-#include "threads.h"
-#include "tracer.h"
-#include "tree.h"
 
 namespace holdfast {
 namespace {

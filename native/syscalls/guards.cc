@@ -6,7 +6,7 @@
 #include <linux/seccomp.h>
 #include <sys/personality.h>
 
-#include "../supervisor/bounce.h"
+#include "sealed_range.h"
 
 namespace holdfast {
 namespace {

@@ -1,4 +1,4 @@
-// What a call's registers alone can show, as data: supervisor/filter.cc compiles it to BPF.
+// What a call's registers alone can show, as data: launch/filter.cc compiles it to BPF.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 import { checkSupport, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
-import { calls, filterKeys } from '../../lib/families/index.ts';
-import { native } from '../../lib/native.ts';
+import { calls, filterKeys } from '../../lib/hooks/families/index.ts';
+import { native } from '../../lib/native/native.ts';
 
 describe('the two sides name the same things', () => {
   test('events', () => {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { type HoldfastError, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
-import { normalizeSpawn } from '../../lib/options.ts';
+import { normalizeSpawn } from '../../lib/spawn/options.ts';
 
 type AnySpawn = (...args: unknown[]) => { on(event: string, listener: () => void): { kill(signal: string): void } };
 

@@ -2,8 +2,8 @@ import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
-import { parseAddress } from '../../lib/addresses.ts';
-import { compilePolicy } from '../../lib/policy.ts';
+import { parseAddress } from '../../lib/policy/addresses.ts';
+import { compilePolicy } from '../../lib/policy/policy.ts';
 
 const own = (policy: Policy | undefined, cwd = '/work') => compilePolicy(policy, cwd).files;
 

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "../../native/arch/arch.h"
-#include "../../native/supervisor/filter.h"
+#include "../../native/launch/filter.h"
 #include "../../native/syscalls/guards.h"
 #include "../../native/syscalls/table.h"
 

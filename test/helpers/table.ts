@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { supervisorPath } from '../../lib/native.ts';
+import { supervisorPath } from '../../lib/native/native.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 

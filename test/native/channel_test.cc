@@ -1,6 +1,6 @@
 // The supervisor's end of the channel against a Node made of threads: order, a full ring, asks and their answers, calls
 // that die while a hook thinks, and memory that the other end fills with nonsense.
-// ThreadSanitizer: channel.cc
+// ThreadSanitizer: channel/channel.cc
 #include <errno.h>
 
 #include <deque>

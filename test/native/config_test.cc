@@ -1,5 +1,5 @@
 // The configuration that Node sends: what is read from it, what is refused and how, and where the paths of rules lead.
-#include "../../native/supervisor/config.h"
+#include "../../native/policy/config.h"
 
 #include <netinet/in.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 // The order of decision: explicit deny, hooks, allow, deny; what hooks are asked and told; which refusals are told to
 // Node.
-#include "../../native/supervisor/decide.h"
+#include "../../native/policy/decide.h"
 
 #include <netinet/in.h>
 #include <signal.h>
@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "../../native/supervisor/bounce.h"
-#include "../../native/supervisor/config.h"
-#include "../../native/supervisor/tree.h"
+#include "../../native/call/tree.h"
+#include "../../native/engine/bounce.h"
+#include "../../native/policy/config.h"
 #include "fake_node.h"
 
 // What rules allow must cost nothing but the look-up.

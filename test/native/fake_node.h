@@ -20,7 +20,7 @@
 #include <thread>
 #include <utility>
 
-#include "../../native/supervisor/channel.h"
+#include "../../native/channel/channel.h"
 #include "check.h"
 
 using namespace holdfast;

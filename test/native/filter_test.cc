@@ -1,6 +1,6 @@
 // The seccomp program against what the table promises: a BPF interpreter runs it on every number, and on registers
 // chosen for each guard. The expectations are written out here from the man pages, not taken from guards.cc.
-#include "../../native/supervisor/filter.h"
+#include "../../native/launch/filter.h"
 
 #include <fcntl.h>
 #include <linux/prctl.h>
@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "../../native/arch/arch.h"
-#include "../../native/supervisor/bounce.h"
+#include "../../native/engine/bounce.h"
 #include "../../native/syscalls/guards.h"
 #include "../../native/syscalls/table.h"
 

@@ -1,5 +1,5 @@
 // Path patterns of hooks' filters.
-#include "../../native/supervisor/glob.h"
+#include "../../native/policy/glob.h"
 
 #include <chrono>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // The two ways of asking what is mapped where, compared on this process.
-#include "../../native/supervisor/mappings.h"
+#include "../../native/engine/mappings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "../../native/supervisor/unique_fd.h"
+#include "../../native/protocol/unique_fd.h"
 #include "check.h"
 
 using namespace holdfast;

@@ -1,6 +1,6 @@
 // Policy rules against a naive reading of what they mean; the addresses that programs can give; and the time of a
 // look-up with few and with many rules (printed, not asserted).
-#include "../../native/supervisor/rules.h"
+#include "../../native/policy/rules.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -3,10 +3,11 @@
 // `// ThreadSanitizer: FILE...` and run under that too. Exit code 0 passes, 77 skips, anything else fails.
 //   npm run test:native [-- NAME...]     only the tests whose names begin so
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sourcesIn, tower } from '../../.config/rooms.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const builds = {
@@ -20,11 +21,6 @@ const compiler = process.env.CXX ?? 'g++';
 const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
 const supervisorFlags = ['-fno-exceptions', '-fno-rtti'];
 const timeLimit = 120_000;
-
-const sourcesIn = (folder) =>
-  readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.cc'))
-    .map((name) => join(root, folder, name));
 
 function run(command, args, { timeout } = {}) {
   return new Promise((resolve) => {
@@ -52,7 +48,7 @@ function fresh(object) {
 }
 
 async function compile(source, { folder, sanitizers }) {
-  const name = relative(root, source);
+  const name = source;
   const object = join(folder, `${name.replaceAll('/', '-').replace(/\.cc$/, '')}.o`);
   if (fresh(object)) return { object };
   const result = await run(compiler, [...flags, ...sanitizers, ...supervisorFlags, '-MMD', '-c', name, '-o', object]);
@@ -76,12 +72,13 @@ function stop(message) {
 }
 
 const architecture = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
-const supervisor = ['native/supervisor', 'native/families', 'native/paths', 'native/syscalls']
-  .flatMap(sourcesIn)
+const supervisor = tower
+  .filter((room) => room !== 'arch')
+  .flatMap((room) => sourcesIn(`native/${room}`, /\.cc$/))
   .filter((source) => basename(source) !== 'main.cc')
-  .concat(join(root, `native/arch/${architecture}.cc`));
+  .concat(`native/arch/${architecture}.cc`);
 const wanted = process.argv.slice(2);
-const tests = sourcesIn('test/native').filter(
+const tests = sourcesIn('test/native', /\.cc$/).filter(
   (source) => wanted.length === 0 || wanted.some((name) => basename(source).startsWith(name)),
 );
 
@@ -107,11 +104,9 @@ async function suite(build, sources, tests, suffix) {
 }
 
 const threaded = tests
-  .map((test) => [test, /^\/\/ ThreadSanitizer: (.*)$/m.exec(readFileSync(test, 'utf8'))?.[1]])
+  .map((test) => [test, /^\/\/ ThreadSanitizer: (.*)$/m.exec(readFileSync(join(root, test), 'utf8'))?.[1]])
   .filter(([, names]) => names !== undefined);
-const threadedSources = new Set(
-  threaded.flatMap(([, names]) => names.split(' ').map((name) => join(root, 'native/supervisor', name))),
-);
+const threadedSources = new Set(threaded.flatMap(([, names]) => names.split(' ').map((name) => join('native', name))));
 const results = [
   ...(await suite(builds.address, supervisor, tests, '')),
   ...(await suite(

@@ -1,6 +1,6 @@
 // Whose turn it is to receive: one worker at a time, another as soon as that one takes long or says that it will.
-// ThreadSanitizer: turn.cc watcher.cc threads.cc
-#include "../../native/supervisor/turn.h"
+// ThreadSanitizer: call/turn.cc call/watcher.cc call/threads.cc
+#include "../../native/call/turn.h"
 
 #include <unistd.h>
 

@@ -1,0 +1,189 @@
+// From a held call to its verdict: the matching hooks are asked in order. Whatever goes wrong denies the call.
+import { inspect } from 'node:util';
+import { HoldfastError } from '../errors.ts';
+import type { NativeRecord } from '../native/native.ts';
+import { number } from './families/common.ts';
+import { calls, type HookEvent } from './families/index.ts';
+import { Verdict } from './verdict.ts';
+
+export type AnyHook = (call: never) => unknown;
+
+/** Which hooks there are, and how answers go back. */
+export interface DispatchTarget {
+  hook(id: number): AnyHook | undefined;
+  answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): void;
+  hookFailed(error: HoldfastError): void;
+}
+
+interface Asked {
+  readonly slot: number;
+  readonly generation: number;
+  readonly event: HookEvent;
+  readonly call: unknown;
+  readonly hooks: readonly number[];
+  /** The hook that was asked last, as a place in `hooks`. */
+  at: number;
+  timer: NodeJS.Timeout | undefined;
+  /** Answered, or forgotten by the supervisor. */
+  done: boolean;
+}
+
+const EACCES = 13;
+const DENY = 2;
+const NO_OPINION = 0;
+/** The longest that setTimeout takes. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+export class Dispatcher {
+  readonly #target: DispatchTarget;
+  readonly #events: readonly string[];
+  readonly #timeout: number;
+  /** Calls whose hooks are still thinking, by slot. */
+  readonly #waiting = new Map<number, Asked>();
+
+  constructor(events: readonly string[], timeout: number, target: DispatchTarget) {
+    this.#events = events;
+    this.#timeout = timeout;
+    this.#target = target;
+  }
+
+  ask(record: NativeRecord): void {
+    const event = this.#events[number(record, 'event', -1)] as HookEvent;
+    const asked: Asked = {
+      slot: number(record, 'slot'),
+      generation: number(record, 'generation'),
+      event,
+      call: calls[event]?.(record),
+      hooks: (record.hooks as number[] | undefined) ?? [],
+      at: 0,
+      timer: undefined,
+      done: false,
+    };
+    this.#go(asked);
+  }
+
+  /** The caller died or was interrupted: whatever its hooks say comes too late. */
+  forget(record: NativeRecord): void {
+    const asked = this.#waiting.get(number(record, 'slot'));
+    if (asked !== undefined && asked.generation === number(record, 'generation')) this.#end(asked);
+  }
+
+  /** The channel is gone. */
+  close(): void {
+    for (const asked of this.#waiting.values()) this.#end(asked);
+  }
+
+  /** Asks the hooks from `at` on, without leaving this tick as long as they answer at once. */
+  #go(asked: Asked): void {
+    for (; asked.at < asked.hooks.length; asked.at++) {
+      let answer: unknown;
+      try {
+        const hook = this.#target.hook(asked.hooks[asked.at] ?? -1);
+        if (hook === undefined) throw new Error('the supervisor asked a hook that is not registered');
+        answer = hook(asked.call as never);
+        if (isThenable(answer)) {
+          this.#wait(asked, answer);
+          return;
+        }
+      } catch (cause) {
+        this.#fail(asked, 'ERR_HOLDFAST_HOOK_FAILED', `threw ${brief(cause)}`, cause);
+        return;
+      }
+      if (answer !== undefined) {
+        this.#decide(asked, answer);
+        return;
+      }
+    }
+    this.#answer(asked, NO_OPINION, 0);
+  }
+
+  #wait(asked: Asked, promise: PromiseLike<unknown>): void {
+    const { at } = asked;
+    // Only the first of answer, failure, timeout and "forgotten" counts.
+    const current = () => !asked.done && asked.at === at;
+    this.#waiting.set(asked.slot, asked);
+    if (this.#timeout <= MAX_TIMER) {
+      asked.timer = setTimeout(() => {
+        if (current()) this.#fail(asked, 'ERR_HOLDFAST_HOOK_TIMEOUT', `did not answer within ${this.#timeout} ms`);
+      }, this.#timeout);
+      // The channel keeps the event loop alive as long as the user wants that.
+      asked.timer.unref();
+    }
+    Promise.resolve(promise).then(
+      (answer) => {
+        if (!current()) return;
+        clearTimeout(asked.timer);
+        if (answer !== undefined) return this.#decide(asked, answer);
+        asked.at++;
+        this.#go(asked);
+      },
+      (cause) => {
+        if (current()) this.#fail(asked, 'ERR_HOLDFAST_HOOK_FAILED', `rejected with ${brief(cause)}`, cause);
+      },
+    );
+  }
+
+  #decide(asked: Asked, answer: unknown): void {
+    if (!Verdict.is(answer)) {
+      this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered ${brief(answer)}, which is no verdict`);
+      return;
+    }
+    if (!makesSense(asked.event, answer)) {
+      const kind = answer.kind.startsWith('redirect') ? 'this redirect()' : `${answer.kind}()`;
+      this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered ${kind}, which makes no sense for this call`);
+      return;
+    }
+    const { number: verdict, error, data } = Verdict.encode(answer);
+    this.#answer(asked, verdict, error, data);
+  }
+
+  #fail(asked: Asked, code: HoldfastError['code'], what: string, ...cause: [unknown?]): void {
+    this.#answer(asked, DENY, EACCES);
+    const name = `on${asked.event?.[0]?.toUpperCase()}${asked.event?.slice(1)}`;
+    const { event, call } = asked;
+    const details = cause.length > 0 ? { event, call, cause: cause[0] } : { event, call };
+    const error = new HoldfastError(code, `a hook of ${name} ${what}; the call was denied with EACCES`, details);
+    // Not from within a promise: what a listener throws must be an uncaughtException, not a rejection.
+    process.nextTick(() => this.#target.hookFailed(error));
+  }
+
+  #answer(asked: Asked, verdict: number, error: number, data?: Uint8Array): void {
+    this.#end(asked);
+    this.#target.answer(asked.slot, asked.generation, verdict, error, data);
+  }
+
+  #end(asked: Asked): void {
+    asked.done = true;
+    clearTimeout(asked.timer);
+    if (this.#waiting.get(asked.slot) === asked) this.#waiting.delete(asked.slot);
+  }
+}
+
+function makesSense(event: HookEvent, verdict: Verdict): boolean {
+  switch (verdict.kind) {
+    case 'allow':
+    case 'deny':
+    case 'kill':
+      return true;
+    case 'redirectPath':
+    case 'respond':
+      return event === 'open';
+    case 'redirectAddress':
+      return event === 'connect';
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+/** For a message; the value itself may do anything when it is looked at. */
+function brief(value: unknown): string {
+  try {
+    if (value instanceof Error) return `${value.name}: ${value.message}`;
+    const text = inspect(value, { depth: 0, customInspect: false });
+    return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  } catch {
+    return 'a value that cannot be shown';
+  }
+}

@@ -1,0 +1,28 @@
+// Hooks' filters as the supervisor reads them.
+import { FieldWriter } from '../native/fields.ts';
+import type { Native } from '../native/native.ts';
+import type { CompiledFilter } from './filter.ts';
+
+export interface HookRule {
+  id: number;
+  event: string;
+  filters: readonly CompiledFilter[];
+}
+
+function hookRule(writer: FieldWriter, id: number, event: number, filter: CompiledFilter): void {
+  writer.nested('hookRule', (fields) => {
+    fields.number('hook', id).number('event', event).number('access', filter.access);
+    if (filter.pattern !== undefined) fields.text('pattern', filter.pattern);
+    if (filter.ports !== undefined) fields.number('portLow', filter.ports[0]).number('portHigh', filter.ports[1]);
+  });
+}
+
+/** What `start` carries. */
+export function encodeHooks(native: Native, hooks: readonly HookRule[]): Uint8Array {
+  const writer = new FieldWriter(native.fields);
+  for (const hook of hooks) {
+    const event = native.events.indexOf(hook.event);
+    for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);
+  }
+  return writer.finish();
+}

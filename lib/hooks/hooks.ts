@@ -1,0 +1,204 @@
+import { EventEmitter } from 'eventemitter3';
+import { HoldfastError } from '../errors.ts';
+import { shown } from '../policy/policy.ts';
+import type { AnyHook } from './dispatch.ts';
+import type { HookRule } from './encode.ts';
+import type { HookEvent, HookedCall } from './families/index.ts';
+import { compileFilter, type HookFilter } from './filter.ts';
+import type { Verdict } from './verdict.ts';
+
+/** The verdicts that make sense for an event. */
+export type HookVerdict<E extends HookEvent = HookEvent> =
+  | Verdict<'allow'>
+  | Verdict<'deny'>
+  | Verdict<'kill'>
+  | (E extends 'open' ? Verdict<'redirectPath'> | Verdict<'respond'> : never)
+  | (E extends 'connect' ? Verdict<'redirectAddress'> : never);
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement has no opinion
+type Answer<E extends HookEvent> = HookVerdict<E> | undefined | void;
+
+/**
+ * Is asked about a call before it happens. It answers a verdict, or nothing (no opinion: the next hook is asked, then the
+ * rules), at once or by a promise; only the thread that made the call waits.
+ */
+export type Hook<E extends HookEvent = HookEvent> = (call: HookedCall<E>) => Answer<E> | PromiseLike<Answer<E>>;
+
+/** A hook, or a filter and a hook. */
+export type HookArguments<E extends HookEvent> = [hook: Hook<E>] | [filter: HookFilter<E>, hook: Hook<E>];
+
+/** What is registered, until the configuration is sent. */
+export class HookRegistry {
+  readonly rules: HookRule[] = [];
+  readonly #hooks: AnyHook[] = [];
+  readonly #cwd: string;
+  sent = false;
+
+  constructor(cwd: string) {
+    this.#cwd = cwd;
+  }
+
+  register(event: HookEvent, args: readonly unknown[]): void {
+    const name = `on${event[0]?.toUpperCase()}${event.slice(1)}`;
+    if (this.sent) {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_HOOK_TOO_LATE',
+        `${name}() was called after the tick of the spawn: the command may be running already, so the hook could not be ` +
+          'in force from its start. Register hooks right after spawnSandboxed(), before any await or callback',
+        { event },
+      );
+    }
+    const [filter, hook] = args.length > 1 ? args : [undefined, args[0]];
+    if (typeof hook !== 'function') {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_INVALID_OPTION',
+        `${name}(): the hook must be a function, not ${shown(hook)}`,
+        {
+          event,
+        },
+      );
+    }
+    this.rules.push({ id: this.#hooks.length, event, filters: compileFilter(event, filter, this.#cwd) });
+    this.#hooks.push(hook as AnyHook);
+  }
+
+  hook(id: number): AnyHook | undefined {
+    return this.#hooks[id];
+  }
+}
+
+/**
+ * An emitter with a setter for each kind of call that a hook can hear of. Each takes a hook, or a filter and a hook, and
+ * returns the object itself. A filter is evaluated by the supervisor, so calls that do not match cost next to nothing.
+ *
+ * Hooks must be registered in the tick of the spawn; later `ERR_HOLDFAST_HOOK_TOO_LATE` is thrown, because the command
+ * may have made the call already. A filter that is not valid throws `ERR_HOLDFAST_INVALID_FILTER`.
+ */
+export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> extends EventEmitter<Events> {
+  protected abstract addHook(event: HookEvent, args: readonly unknown[]): void;
+
+  #add(event: HookEvent, args: readonly unknown[]): this {
+    this.addHook(event, args);
+    return this;
+  }
+
+  /** open, openat, openat2, creat. May also be answered with `redirect(path)` or `respond(contents)`. */
+  onOpen(...args: HookArguments<'open'>): this {
+    return this.#add('open', args);
+  }
+
+  /** stat, lstat, newfstatat, statx: a path's metadata is looked at. */
+  onStat(...args: HookArguments<'stat'>): this {
+    return this.#add('stat', args);
+  }
+
+  /** access, faccessat, faccessat2. */
+  onAccess(...args: HookArguments<'access'>): this {
+    return this.#add('access', args);
+  }
+
+  /** readlink, readlinkat. */
+  onReadlink(...args: HookArguments<'readlink'>): this {
+    return this.#add('readlink', args);
+  }
+
+  /** rename, renameat, renameat2. The filter's path may match either of the two. */
+  onRename(...args: HookArguments<'rename'>): this {
+    return this.#add('rename', args);
+  }
+
+  /** link, linkat. The filter's path may match either of the two. */
+  onLink(...args: HookArguments<'link'>): this {
+    return this.#add('link', args);
+  }
+
+  /** symlink, symlinkat. */
+  onSymlink(...args: HookArguments<'symlink'>): this {
+    return this.#add('symlink', args);
+  }
+
+  /** unlink, unlinkat, rmdir. */
+  onUnlink(...args: HookArguments<'unlink'>): this {
+    return this.#add('unlink', args);
+  }
+
+  /** mkdir, mkdirat. */
+  onMkdir(...args: HookArguments<'mkdir'>): this {
+    return this.#add('mkdir', args);
+  }
+
+  /** mknod, mknodat: FIFOs, sockets, devices. */
+  onMknod(...args: HookArguments<'mknod'>): this {
+    return this.#add('mknod', args);
+  }
+
+  /** chmod, fchmod, fchmodat, fchmodat2. */
+  onChmod(...args: HookArguments<'chmod'>): this {
+    return this.#add('chmod', args);
+  }
+
+  /** chown, lchown, fchown, fchownat. */
+  onChown(...args: HookArguments<'chown'>): this {
+    return this.#add('chown', args);
+  }
+
+  /** utime, utimes, futimesat, utimensat. */
+  onUtimes(...args: HookArguments<'utimes'>): this {
+    return this.#add('utimes', args);
+  }
+
+  /** truncate. */
+  onTruncate(...args: HookArguments<'truncate'>): this {
+    return this.#add('truncate', args);
+  }
+
+  /** statfs. */
+  onStatfs(...args: HookArguments<'statfs'>): this {
+    return this.#add('statfs', args);
+  }
+
+  /** getxattr, lgetxattr, listxattr, llistxattr. */
+  onGetxattr(...args: HookArguments<'getxattr'>): this {
+    return this.#add('getxattr', args);
+  }
+
+  /** setxattr, removexattr and their relatives. */
+  onSetxattr(...args: HookArguments<'setxattr'>): this {
+    return this.#add('setxattr', args);
+  }
+
+  /** inotify_add_watch. */
+  onWatch(...args: HookArguments<'watch'>): this {
+    return this.#add('watch', args);
+  }
+
+  /** chdir. */
+  onChdir(...args: HookArguments<'chdir'>): this {
+    return this.#add('chdir', args);
+  }
+
+  /** execve, execveat; the command's own start is the first one. */
+  onExec(...args: HookArguments<'exec'>): this {
+    return this.#add('exec', args);
+  }
+
+  /** connect. May also be answered with `redirect({ address, port })`. */
+  onConnect(...args: HookArguments<'connect'>): this {
+    return this.#add('connect', args);
+  }
+
+  /** bind. */
+  onBind(...args: HookArguments<'bind'>): this {
+    return this.#add('bind', args);
+  }
+
+  /** sendto, sendmsg, sendmmsg with an address. */
+  onSend(...args: HookArguments<'send'>): this {
+    return this.#add('send', args);
+  }
+
+  /** kill, tkill, tgkill and their relatives, to another process of the tree. Takes no filter but `{}`. */
+  onSignal(...args: HookArguments<'signal'>): this {
+    return this.#add('signal', args);
+  }
+}

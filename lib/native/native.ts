@@ -1,0 +1,137 @@
+import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { HoldfastError } from '../errors.ts';
+
+/** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
+export interface NativeRecord {
+  readonly kind: 'ask' | 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten';
+  readonly [field: string]: unknown;
+}
+
+export type SpawnReport = { pid: number } | { errno: number; stage: number } | { lost: true } | { timedOut: true };
+
+/** Node's end of the channel (native/addon/channel.h). */
+export interface NativeChannel {
+  /** The supervisor's end, until {@link closeRemote}. */
+  readonly remoteFd: number;
+  closeRemote(): void;
+  /** Blocks this thread until the supervisor has made the command's process, `timeout` milliseconds at most. */
+  waitSpawned(timeout: number): SpawnReport;
+  /** Makes what the two ends share. Throws a system error. */
+  shareMemory(): void;
+  /** Options and policy. 0, or a positive errno. Throws a system error if the mounts cannot be read. */
+  configure(policy: Uint8Array): number;
+  /** The hooks' filters: the command may start. 0, or a positive errno. */
+  start(hooks: Uint8Array): number;
+  /** False if the supervisor is gone. */
+  kill(signal: number): boolean;
+  killAll(): boolean;
+  listen(onRecord: (record: NativeRecord) => void, onLost: (reason: 'closed' | 'corrupt') => void): void;
+  /** Hands over what is in the ring already. */
+  drain(): void;
+  /** False if the call no longer waits for this answer. */
+  answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): boolean;
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+export interface NativeSupport {
+  readonly kernel: string;
+  readonly seccompActions: {
+    readonly trace: boolean;
+    readonly killProcess: boolean;
+    readonly userNotification: boolean;
+  };
+  /** 2: a seccomp filter lies above this process already. */
+  readonly seccompMode: number;
+  /** -1 where there is no Yama. */
+  readonly ptraceScope: number;
+  /** 0 where there is no Landlock. */
+  readonly landlockAbi: number;
+}
+
+export interface Native {
+  readonly version: number;
+  readonly fields: Readonly<Record<string, number>>;
+  readonly events: readonly string[];
+  readonly recordKinds: Readonly<Record<string, number>>;
+  readonly stages: Readonly<Record<string, number>>;
+  readonly limits: { readonly ringBytes: number; slots: number; verdictBytes: number; recordBytes: number };
+  createChannel(): NativeChannel;
+  /** A descriptor to execute the supervisor by, not below `least`. */
+  openSupervisor(path: string, least: number): number;
+  support(): NativeSupport;
+}
+
+interface Loader {
+  (folder: string): unknown;
+  resolve(folder: string): string;
+}
+
+const architectures: readonly string[] = ['x64', 'arm64'];
+let loaded: { native: Native; path: string } | undefined;
+
+/** The reason why this platform cannot do it at all, if there is one. */
+export function platformProblem(): string | undefined {
+  if (process.platform !== 'linux') {
+    return `holdfast needs Linux, and this is ${process.platform}: run it in a virtual machine or a container`;
+  }
+  if (!architectures.includes(process.arch)) {
+    return `holdfast needs x86_64 or aarch64, and this Node is built for ${process.arch}`;
+  }
+  return undefined;
+}
+
+function load(): { native: Native; path: string } {
+  const problem = platformProblem();
+  if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  try {
+    const loader = require('node-gyp-build') as Loader;
+    const path = loader.resolve(root);
+    return { native: require(path) as Native, path };
+  } catch (cause) {
+    const tried = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`].map((folder) =>
+      join(root, folder),
+    );
+    throw new HoldfastError(
+      'ERR_HOLDFAST_NATIVE_MISSING',
+      `the native part of holdfast cannot be loaded (linux ${process.arch}, Node ${process.versions.node}). Tried ${tried.join(', ')}. ` +
+        `It is built for glibc; in a clone, run \`npm run build:native\`: ${(cause as Error | null)?.message ?? cause}`,
+      { cause },
+    );
+  }
+}
+
+/** The addon, loaded when it is first needed, so that importing works everywhere. */
+export function native(): Native {
+  loaded ??= load();
+  return loaded.native;
+}
+
+let supervisor: string | undefined;
+
+/** The supervisor that belongs to the loaded addon: it lies beside it. */
+export function supervisorPath(): string {
+  if (supervisor !== undefined) return supervisor;
+  loaded ??= load();
+  const path = join(dirname(loaded.path), 'holdfast-supervisor');
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new HoldfastError(
+      'ERR_HOLDFAST_NATIVE_MISSING',
+      missing
+        ? `the supervisor is not there: tried ${path}. Reinstall holdfast, or in a clone run \`npm run build:native\``
+        : `the supervisor is not executable: ${path}. Give it back its mode: chmod 755 ${path}`,
+      { cause },
+    );
+  }
+  supervisor = path;
+  return path;
+}

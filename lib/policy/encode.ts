@@ -1,0 +1,75 @@
+// A policy as the supervisor reads it.
+import { FieldWriter } from '../native/fields.ts';
+import type { Native } from '../native/native.ts';
+import type { FileRule, NetworkRule, Rules } from './policy.ts';
+
+export interface Configuration {
+  command: string;
+  waitForTree: boolean;
+  rules: Rules;
+}
+
+const effects = { allow: 1, deny: 2 } as const;
+
+function networkRule(writer: FieldWriter, rule: NetworkRule): void {
+  const { effect, operations, label } = rule;
+  if (rule.kind === 'unix') {
+    writer.nested('unixRule', (fields) =>
+      fields
+        .number('effect', effects[effect])
+        .number('operations', operations)
+        .text('path', rule.name)
+        .text('label', label),
+    );
+    return;
+  }
+  writer.nested('addressRule', (fields) =>
+    fields
+      .number('effect', effects[effect])
+      .number('operations', operations)
+      .number('family', rule.family === 4 ? 2 : 10)
+      .bytes('bytes', rule.bytes)
+      .number('prefix', rule.prefix)
+      .number('portLow', rule.portLow)
+      .number('portHigh', rule.portHigh)
+      .text('label', label),
+  );
+}
+
+function fileRule(writer: FieldWriter, rule: FileRule): void {
+  writer.nested('fileRule', (fields) =>
+    fields
+      .number('effect', effects[rule.effect])
+      .number('access', rule.access)
+      .text('path', rule.path)
+      .text('label', rule.label),
+  );
+}
+
+/** The defaults are the same in every policy: they are encoded once. */
+const encodedDefaults = new WeakMap<readonly FileRule[], Uint8Array>();
+
+function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
+  let bytes = encodedDefaults.get(rules);
+  if (bytes === undefined) {
+    const writer = new FieldWriter(native.fields);
+    for (const rule of rules) fileRule(writer, rule);
+    bytes = Uint8Array.from(writer.finish());
+    encodedDefaults.set(rules, bytes);
+  }
+  return bytes;
+}
+
+/** What `configure` carries. */
+export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
+  const { command, waitForTree, rules } = configuration;
+  const known = defaults(native, rules.defaults);
+  const writer = new FieldWriter(native.fields);
+  writer.nested('options', (fields) =>
+    fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
+  );
+  writer.append(known);
+  for (const rule of rules.files) fileRule(writer, rule);
+  for (const rule of rules.network) networkRule(writer, rule);
+  return writer.finish();
+}

@@ -1,0 +1,301 @@
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
+import { z } from 'zod';
+import { HoldfastError } from '../errors.ts';
+import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
+import { baselineRead, baselineWrite } from './baseline.ts';
+
+/** What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes. */
+export type FileAccess = 'read' | 'write' | 'exec';
+/** What an address rule can be about. `connect` covers sending to an address. */
+export type NetworkOperation = 'connect' | 'bind';
+
+/** A `deny` rule for some kinds of access only. */
+export interface FileDenial {
+  /** An absolute path, a path relative to the `cwd` option, or a `file:` URL. It stands for itself and all below it. */
+  path: string | URL;
+  /** Default: all. */
+  access?: readonly FileAccess[];
+}
+
+/** A `deny` rule for some kinds of operation only. */
+export interface NetworkDenial {
+  /** As in {@link Policy.network}. */
+  address: string;
+  /** Default: all. */
+  operations?: readonly NetworkOperation[];
+}
+
+/**
+ * What a command and all its descendants may do. Plain data: what is not allowed here is refused, unless a hook allows it.
+ *
+ * A path stands for itself and everything below it. Where rules contradict each other the deepest one wins, so a `deny`
+ * inside an allowed folder holds, and so does an allowed folder inside a denied one; at the same path `deny` wins.
+ */
+export interface Policy {
+  files?: {
+    /** May be read, listed and looked at. */
+    read?: readonly (string | URL)[];
+    /** May be changed, created, removed and renamed, and have their attributes set. Does not include reading. */
+    write?: readonly (string | URL)[];
+    /** Refused before any hook is asked. A plain path denies reading, writing and executing. */
+    deny?: readonly (string | URL | FileDenial)[];
+  };
+  /**
+   * Addresses as text: `127.0.0.1:4873`, `10.0.0.0/8`, `[::1]:80`, `127.0.0.1:3000-3999`, `*:443`, `unix:/run/x.sock`
+   * (with all below it), `unix:@abstract`. Names are not resolved.
+   */
+  network?: {
+    connect?: readonly string[];
+    bind?: readonly string[];
+    /** Refused before any hook is asked, however exact an allow rule is. */
+    deny?: readonly (string | NetworkDenial)[];
+  };
+  /** What may be executed. Without it, whatever may be read may be executed. */
+  exec?: readonly (string | URL)[];
+  /** Whether a program may read what it needs to start (system libraries, `/dev/null`, …). Default: true. */
+  defaults?: boolean;
+}
+
+/** Access bits of rules, as native/protocol/protocol.h has them. */
+export const accessBits: Readonly<Record<FileAccess, number>> = { read: 1, write: 2, exec: 4 };
+export const operationBits: Readonly<Record<NetworkOperation, number>> = { connect: 1, bind: 2 };
+
+export interface FileRule {
+  effect: 'allow' | 'deny';
+  access: number;
+  path: string;
+  label: string;
+}
+export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
+
+/** A policy made ready for the supervisor. */
+export interface Rules {
+  /** What a program needs to start; always the same list, or an empty one. */
+  defaults: readonly FileRule[];
+  files: FileRule[];
+  network: NetworkRule[];
+  /** Whatever may be read may be executed. */
+  anyExec: boolean;
+}
+
+const path = z.custom<string | URL>((value) => typeof value === 'string' || value instanceof URL, {
+  error: 'must be a path: a string or a file: URL',
+});
+const schema = z.strictObject({
+  files: z
+    .strictObject({
+      read: z.array(path).optional(),
+      write: z.array(path).optional(),
+      deny: z
+        .array(
+          z.union(
+            [
+              path,
+              z.strictObject({
+                path,
+                access: z
+                  .array(z.enum(['read', 'write', 'exec']))
+                  .min(1)
+                  .optional(),
+              }),
+            ],
+            {
+              error: "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
+            },
+          ),
+        )
+        .optional(),
+    })
+    .optional(),
+  network: z
+    .strictObject({
+      connect: z.array(z.string()).optional(),
+      bind: z.array(z.string()).optional(),
+      deny: z
+        .array(
+          z.union(
+            [
+              z.string(),
+              z.strictObject({
+                address: z.string(),
+                operations: z
+                  .array(z.enum(['connect', 'bind']))
+                  .min(1)
+                  .optional(),
+              }),
+            ],
+            { error: "must be an address, or { address, operations?: ('connect' | 'bind')[] }" },
+          ),
+        )
+        .optional(),
+    })
+    .optional(),
+  exec: z.array(path).optional(),
+  defaults: z.boolean().optional(),
+});
+
+/** `policy.files.read[2]` from a path of keys. */
+export function fieldName(root: string, keys: readonly PropertyKey[]): string {
+  return keys.reduce<string>(
+    (name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`),
+    root,
+  );
+}
+
+/** A value for a message, shortened. The value itself may do anything when it is looked at. */
+export function shown(value: unknown): string {
+  let text: string;
+  try {
+    text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  } catch {
+    return 'a value that cannot be shown';
+  }
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+}
+
+function invalid(field: string, value: unknown, problem: string): HoldfastError {
+  return new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${field}: ${shown(value)} ${problem}`);
+}
+
+function resolvePath(value: string | URL, field: string, cwd: string): string {
+  let text: string;
+  if (value instanceof URL || /^file:/i.test(value)) {
+    try {
+      text = fileURLToPath(value);
+    } catch {
+      throw invalid(field, value instanceof URL ? value.href : value, 'is not a file: URL of this machine');
+    }
+  } else {
+    text = value;
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw invalid(field, text, 'is not a file: URL of this machine');
+    if (text.includes('*')) {
+      const instead = 'name the folder (a name that really has a * in it can be given as a file: URL)';
+      throw invalid(field, text, `looks like a pattern, and a rule is for a path and all below it: ${instead}`);
+    }
+  }
+  if (text === '') throw invalid(field, text, 'is empty: write "." for the working directory');
+  if (text.includes('\0')) throw invalid(field, text, 'contains a NUL byte');
+  if (notUtf8(text)) throw invalid(field, text, 'cannot be written as UTF-8');
+  if (text === '~' || text.startsWith('~/')) {
+    throw invalid(field, text, 'starts with ~, which only shells expand: use os.homedir()');
+  }
+  // `..` after a symbolic link leaves the link's target, which only those can know who follow it.
+  const upwards = text.split('/').includes('..');
+  const absolute = upwards ? (isAbsolute(text) ? text : `${cwd}/${text}`) : resolve(cwd, text);
+  if (Buffer.byteLength(absolute) > 4095) throw invalid(field, text, 'is longer than a path may be (4095 bytes)');
+  return absolute;
+}
+
+function fileRules(policy: Policy, cwd: string): FileRule[] {
+  const rules: FileRule[] = [];
+  const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
+    rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
+  const { read = [], write = [], deny = [] } = policy.files ?? {};
+  for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
+  for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
+  for (const [i, value] of (policy.exec ?? []).entries()) add('allow', accessBits.exec, value, `exec[${i}]`);
+  const all: readonly FileAccess[] = ['read', 'write', 'exec'];
+  for (const [i, value] of deny.entries()) {
+    const label = `files.deny[${i}]`;
+    if (typeof value === 'string' || value instanceof URL) add('deny', 7, value, label);
+    else
+      add(
+        'deny',
+        (value.access ?? all).reduce((bits, name) => bits | accessBits[name], 0),
+        value.path,
+        label,
+        `${label}.path`,
+      );
+  }
+  return rules;
+}
+
+function networkRules(policy: Policy): NetworkRule[] {
+  const rules: NetworkRule[] = [];
+  const add = (effect: NetworkRule['effect'], operations: number, address: string, label: string, field = label) => {
+    try {
+      for (const rule of parseAddress(address)) rules.push({ ...rule, effect, operations, label });
+    } catch (error) {
+      if (error instanceof AddressProblem) throw invalid(`policy.${field}`, address, `is refused: ${error.message}`);
+      throw error;
+    }
+  };
+  const { connect = [], bind = [], deny = [] } = policy.network ?? {};
+  for (const [i, address] of connect.entries()) add('allow', operationBits.connect, address, `network.connect[${i}]`);
+  for (const [i, address] of bind.entries()) add('allow', operationBits.bind, address, `network.bind[${i}]`);
+  const all: readonly NetworkOperation[] = ['connect', 'bind'];
+  for (const [i, value] of deny.entries()) {
+    const label = `network.deny[${i}]`;
+    if (typeof value === 'string') add('deny', 3, value, label);
+    else
+      add(
+        'deny',
+        (value.operations ?? all).reduce((bits, name) => bits | operationBits[name], 0),
+        value.address,
+        label,
+        `${label}.address`,
+      );
+  }
+  return rules;
+}
+
+function valueAt(root: unknown, keys: readonly PropertyKey[]): unknown {
+  return keys.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], root);
+}
+
+function check(policy: unknown): Policy {
+  const result = schema.safeParse(policy);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const keys = issue?.path ?? [];
+  const field = fieldName('policy', keys);
+  if (issue?.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const known = 'files, network, exec, defaults; files: read, write, deny; network: connect, bind, deny';
+    throw invalid(fieldName(field, [key]), valueAt(policy, [...keys, key]), `is not a field of a policy (${known})`);
+  }
+  throw invalid(field, valueAt(policy, keys), `is refused: ${issue?.message ?? 'it is not valid'}`);
+}
+
+const baseline: readonly FileRule[] = [
+  ...baselineRead.map((path) => ({ effect: 'allow', access: accessBits.read, path, label: 'defaults' }) as const),
+  ...baselineWrite.map((path) => ({ effect: 'allow', access: accessBits.write, path, label: 'defaults' }) as const),
+];
+
+/** What the supervisor takes is 64 MiB (native/supervisor/control.cc: kMostConfig); the rest is for the options. */
+const MAX_BYTES = 63 << 20;
+/** So many rules cannot be too large, and need no counting: each has two texts of a path's length at most. */
+const FEW = 4096;
+
+/** What the rules take when they are encoded, rounded up. */
+function mostBytes({ files, network }: Rules): number {
+  const frame = 160;
+  let bytes = network.length * frame;
+  for (const { path, label } of files) bytes += frame / 2 + Buffer.byteLength(path) + label.length;
+  for (const rule of network) bytes += rule.label.length + (rule.kind === 'unix' ? Buffer.byteLength(rule.name) : 0);
+  return bytes;
+}
+
+/**
+ * Checks a policy and makes it ready. Without one: what a program needs to start, and reading the working directory.
+ * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
+ */
+export function compilePolicy(policy: unknown, cwd: string): Rules {
+  if (policy === undefined) {
+    const own: FileRule = { effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' };
+    return { defaults: baseline, files: [own], network: [], anyExec: true };
+  }
+  const checked = check(policy);
+  const rules: Rules = {
+    defaults: (checked.defaults ?? true) ? baseline : [],
+    files: fileRules(checked, cwd),
+    network: networkRules(checked),
+    anyExec: checked.exec === undefined,
+  };
+  if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
+    throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
+  }
+  return rules;
+}

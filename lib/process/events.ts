@@ -1,0 +1,24 @@
+import type { SendHandle, Serializable } from 'node:child_process';
+import type { HoldfastError } from '../errors.ts';
+import type { Violation } from './violation.ts';
+
+/** The events of a {@link SandboxedProcess}: those of `ChildProcess` with Node's meaning, and holdfast's own. */
+export interface SandboxedProcessEvents {
+  /** The command runs: its first instruction is next. */
+  spawn: () => void;
+  /** The command ended, by itself (`code`) or by a signal. Its descendants and streams may still be there. */
+  exit: (code: number | null, signal: NodeJS.Signals | null) => void;
+  /** Everything ended: the command, its streams, and the supervisor with the whole tree. */
+  close: (code: number | null, signal: NodeJS.Signals | null) => void;
+  /** The command could not be started or killed, or its supervisor was lost. Thrown if nobody listens. */
+  error: (error: Error) => void;
+  /** From the command's `process.send()`, with `'ipc'` in `stdio`. */
+  message: (message: Serializable, handle: SendHandle) => void;
+  disconnect: () => void;
+  /** A call was refused by a rule, a hook, or because it is never allowed. */
+  violation: (violation: Violation) => void;
+  /** A hook threw, rejected, answered nonsense, or was late; the call was denied. `cause`, `event` and `call` tell more. */
+  hookError: (error: HoldfastError) => void;
+  /** Nothing of the tree is left. */
+  treeEmpty: () => void;
+}

@@ -1,0 +1,33 @@
+import type { SpawnOptions } from 'node:child_process';
+import type { Rules } from '../policy/policy.ts';
+
+/** What goes to Node's own spawn as it is. */
+export const passedOptions = [
+  'cwd',
+  'env',
+  'uid',
+  'gid',
+  'detached',
+  'serialization',
+  'windowsHide',
+  'windowsVerbatimArguments',
+] as const satisfies readonly (keyof SpawnOptions)[];
+
+/** Everything that a spawn needs, checked (spawn/options.ts). */
+export interface Spawn {
+  file: string;
+  /** With argv[0], as `spawnargs` shows it. */
+  args: string[];
+  stdio: unknown[];
+  /** For Node's own spawn, as they are. */
+  passed: Pick<SpawnOptions, (typeof passedOptions)[number]>;
+  cwd: string;
+  detached: boolean;
+  changesUser: boolean;
+  timeout: number;
+  killSignal: number;
+  signal: AbortSignal | undefined;
+  rules: Rules;
+  hookTimeout: number;
+  waitForTree: boolean;
+}

@@ -1,0 +1,210 @@
+import type { ChildProcess, MessageOptions, SendHandle, Serializable } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import type { EventEmitter } from 'eventemitter3';
+import { AbortError } from '../errors.ts';
+import type { HookEvent } from '../hooks/families/index.ts';
+import { Hookable, HookRegistry } from '../hooks/hooks.ts';
+import { signalNumber } from '../native/signals.ts';
+import type { SandboxedProcessEvents } from './events.ts';
+import type { Spawn } from './plan.ts';
+import { Supervision } from './supervision.ts';
+
+type Names = EventEmitter.EventNames<SandboxedProcessEvents>;
+type Listener<E extends Names> = EventEmitter.EventListener<SandboxedProcessEvents, E>;
+
+/**
+ * A command in its sandbox, as {@link spawnSandboxed} returns it: what `ChildProcess` is to `spawn`, with hooks, and the
+ * events `violation`, `hookError` and `treeEmpty`.
+ */
+export class SandboxedProcess<
+  Stdin extends Writable | null = Writable | null,
+  Stdout extends Readable | null = Readable | null,
+  Stderr extends Readable | null = Readable | null,
+> extends Hookable<SandboxedProcessEvents> {
+  /** Of the command itself, not of its supervisor. Undefined if it could not be started. */
+  pid: number | undefined;
+  /** Null until the command ended, or if a signal ended it. Negative if it could not be started. */
+  exitCode: number | null = null;
+  /** The signal that ended the command. */
+  signalCode: NodeJS.Signals | null = null;
+  /** Whether {@link kill} has sent a signal. It says nothing about the command having ended. */
+  killed = false;
+  /** The program as it was asked for; the shell with the `shell` option. */
+  readonly spawnfile: string;
+  /** All arguments, with argv[0]. */
+  readonly spawnargs: string[];
+  /** The command's streams, as the `stdio` option has them. */
+  readonly stdin: Stdin;
+  readonly stdout: Stdout;
+  readonly stderr: Stderr;
+  readonly stdio: [Stdin, Stdout, Stderr, ...(Writable | Readable | null | undefined)[]];
+  /**
+   * Sends a message to a Node process, as `ChildProcess.send`. There with `'ipc'` in `stdio` only.
+   * @returns False if the channel has closed, or if many messages wait.
+   */
+  readonly send?: (
+    message: Serializable,
+    sendHandle?: SendHandle | ((error: Error | null) => void),
+    options?: MessageOptions | ((error: Error | null) => void),
+    callback?: (error: Error | null) => void,
+  ) => boolean;
+  readonly #hooks: HookRegistry;
+  readonly #supervision: Supervision;
+  readonly #inner: ChildProcess | undefined;
+  #messages: Parameters<SandboxedProcessEvents['message']>[] = [];
+  #hearsMessages = false;
+
+  /** @internal Use {@link spawnSandboxed}. */
+  constructor(spawn: Spawn) {
+    super();
+    this.spawnfile = spawn.file;
+    this.spawnargs = spawn.args;
+    this.#hooks = new HookRegistry(spawn.cwd);
+    this.#supervision = new Supervision(spawn, this.#hooks, {
+      spawned: () => this.emit('spawn'),
+      failed: (error, errno) => this.#failed(error, errno),
+      exited: (code, signal) => this.#exited(code, signal),
+      over: () => this.emit('close', this.exitCode, this.signalCode),
+      error: (error) => this.emit('error', error),
+      violation: (violation) => this.emit('violation', violation),
+      hookError: (error) => this.emit('hookError', error),
+      treeEmpty: () => this.emit('treeEmpty'),
+    });
+    const inner = this.#supervision.inner;
+    this.#inner = inner;
+    this.pid = this.#supervision.pid;
+    this.stdin = (inner?.stdin ?? null) as Stdin;
+    this.stdout = (inner?.stdout ?? null) as Stdout;
+    this.stderr = (inner?.stderr ?? null) as Stderr;
+    // The last entry is the supervisor's channel.
+    const own = inner?.stdio?.slice(0, spawn.stdio.length) ?? spawn.stdio.map(() => null);
+    this.stdio = own as unknown as SandboxedProcess<Stdin, Stdout, Stderr>['stdio'];
+    if (inner?.send !== undefined) {
+      this.send = inner.send.bind(inner) as NonNullable<SandboxedProcess['send']>;
+      inner.on('disconnect', () => this.emit('disconnect'));
+    }
+    this.#endAfter(spawn);
+    this.#endOnAbort(spawn);
+  }
+
+  protected override addHook(event: HookEvent, args: readonly unknown[]): void {
+    this.#hooks.register(event, args);
+  }
+
+  /** Whether messages can still be sent and received. */
+  get connected(): boolean {
+    return this.#inner?.connected ?? false;
+  }
+
+  /** The IPC channel, to be ref'ed and unref'ed, or undefined without one. */
+  get channel(): ChildProcess['channel'] {
+    return this.#inner?.channel;
+  }
+
+  /** Closes the IPC channel. */
+  disconnect(): void {
+    if (this.send !== undefined) this.#inner?.disconnect();
+  }
+
+  /**
+   * Sends a signal to the command. When it ends, its descendants are killed (with `descendants: 'wait'` they are not,
+   * except by `SIGKILL`, which is for the whole tree).
+   * @param signal Name or number; 0 asks only whether the command is there. Default: `'SIGTERM'`.
+   * @returns Whether it was sent. False if the command has ended or was never started.
+   * @throws {TypeError} `ERR_UNKNOWN_SIGNAL`, `ERR_INVALID_ARG_TYPE`.
+   */
+  kill(signal: NodeJS.Signals | number = 'SIGTERM'): boolean {
+    const sent = this.#supervision.kill(signal === 0 ? 0 : signalNumber(signal));
+    if (sent) this.killed = true;
+    return sent;
+  }
+
+  /** Lets Node wait for the command again, after {@link unref}. */
+  ref(): void {
+    this.#supervision.ref();
+  }
+
+  /** Lets Node end before the command does. The tree dies with Node. Streams and IPC are unref'ed by themselves. */
+  unref(): void {
+    this.#supervision.unref();
+  }
+
+  /** Kills the command, and so the tree, if it was not killed already; after its end, what it has left behind. */
+  [Symbol.dispose](): void {
+    if (this.exitCode !== null || this.signalCode !== null) this.kill('SIGKILL');
+    else if (!this.killed) this.kill();
+  }
+
+  /** As in Node, an `error` that nobody listens to is thrown. */
+  override emit<E extends Names>(event: E, ...args: Parameters<Listener<E>>): boolean {
+    if (event === 'error' && this.listenerCount('error') === 0) throw args[0];
+    return super.emit(event, ...args);
+  }
+
+  override on<E extends Names>(event: E, listener: Listener<E>, context?: unknown): this {
+    super.on(event, listener, context);
+    if (event === 'message') this.#hearMessages();
+    return this;
+  }
+
+  override once<E extends Names>(event: E, listener: Listener<E>, context?: unknown): this {
+    super.once(event, listener, context);
+    if (event === 'message') this.#hearMessages();
+    return this;
+  }
+
+  override addListener<E extends Names>(event: E, listener: Listener<E>, context?: unknown): this {
+    return this.on(event, listener, context);
+  }
+
+  // As in Node, messages wait for the first listener.
+  #hearMessages(): void {
+    if (!this.#hearsMessages) {
+      this.#hearsMessages = true;
+      this.#inner?.on('message', (...message) => {
+        if (this.listenerCount('message') === 0) this.#messages.push(message);
+        else this.emit('message', ...message);
+      });
+      return;
+    }
+    process.nextTick(() => {
+      while (this.#messages.length > 0 && this.listenerCount('message') > 0) {
+        const message = this.#messages.shift();
+        if (message !== undefined) this.emit('message', ...message);
+      }
+    });
+  }
+
+  #failed(error: Error, errno: number): void {
+    this.pid = undefined;
+    this.exitCode = -(errno || 1);
+    this.stdin?.destroy();
+    this.emit('error', error);
+  }
+
+  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+    this.exitCode = code;
+    this.signalCode = signal;
+    this.stdin?.destroy();
+    this.emit('exit', code, signal);
+  }
+
+  #endAfter({ timeout, killSignal }: Spawn): void {
+    if (timeout <= 0) return;
+    const timer = setTimeout(() => this.kill(killSignal), timeout);
+    for (const event of ['exit', 'close'] as const) this.once(event, () => clearTimeout(timer));
+  }
+
+  #endOnAbort({ signal, killSignal }: Spawn): void {
+    if (signal === undefined) return;
+    const abort = () => {
+      if (this.kill(killSignal)) this.emit('error', new AbortError(signal.reason));
+    };
+    if (signal.aborted) {
+      process.nextTick(abort);
+      return;
+    }
+    signal.addEventListener('abort', abort, { once: true });
+    for (const event of ['exit', 'close'] as const) this.once(event, () => signal.removeEventListener('abort', abort));
+  }
+}

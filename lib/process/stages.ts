@@ -1,0 +1,55 @@
+// Where a launch failed (protocol.h: Stage), said so that somebody can do something about it.
+import { errnoName, HoldfastError, type HoldfastErrorCode, spawnError } from '../errors.ts';
+import type { Native } from '../native/native.ts';
+
+const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]>> = {
+  arguments: [
+    'ERR_HOLDFAST_LAUNCH',
+    'the supervisor did not understand its command line: addon and supervisor are of different versions. Reinstall holdfast',
+  ],
+  channel: [
+    'ERR_HOLDFAST_CHANNEL',
+    'the supervisor did not accept what it was sent: addon and supervisor are of different versions, or memory is short',
+  ],
+  ptrace: [
+    'ERR_HOLDFAST_PTRACE',
+    'ptrace is not allowed here. In a container, allow it (docker run --cap-add=SYS_PTRACE, or a seccomp profile that has ptrace; ' +
+      "Docker's default profile has it from kernel 4.8 on); on a host, kernel.yama.ptrace_scope must not be 3, and a process that is traced already cannot be sandboxed",
+  ],
+  noNewPrivs: [
+    'ERR_HOLDFAST_SECCOMP',
+    'prctl(PR_SET_NO_NEW_PRIVS) is not allowed here. In a container, use a seccomp profile that has prctl',
+  ],
+  seccomp: [
+    'ERR_HOLDFAST_SECCOMP',
+    'the kernel or the container refuses a seccomp filter. Linux 5.10 or newer with CONFIG_SECCOMP_FILTER is needed; in a container, a seccomp profile that has the seccomp call',
+  ],
+  listener: [
+    'ERR_HOLDFAST_LISTENER',
+    'a seccomp notification listener is there already, and a process can have one only. This happens inside another sandbox of this kind, and under mirrored networking in WSL2',
+  ],
+  landlock: ['ERR_HOLDFAST_LANDLOCK', 'the kernel refused the Landlock rules that stand behind the policy'],
+  fork: ['ERR_HOLDFAST_LAUNCH', 'no process could be made: too many processes, or too little memory'],
+  session: ['ERR_HOLDFAST_LAUNCH', 'the command could not get a session of its own (detached)'],
+  capabilities: ['ERR_HOLDFAST_LAUNCH', "the command's capabilities could not be dropped"],
+  policy: [
+    'ERR_HOLDFAST_POLICY',
+    'the policy or a hook does not allow the command itself. Allow its file, and the interpreter of a script, in policy.files.read or policy.exec',
+  ],
+  internal: ['ERR_HOLDFAST_LAUNCH', 'the supervisor failed while it started the command'],
+};
+
+/** The error for a launch that failed at a stage, with a positive errno or 0. */
+export function launchError(
+  native: Native,
+  stage: number,
+  errno: number,
+  file: string,
+  args: readonly string[],
+): Error {
+  if (stage === native.stages.command) return spawnError(errno, file, args);
+  const name = Object.keys(native.stages).find((key) => native.stages[key] === stage) ?? 'internal';
+  const [code, text] = explanations[name] ?? (['ERR_HOLDFAST_LAUNCH', `the launch failed at stage ${stage}`] as const);
+  const number = errno === 0 ? '' : ` (${errnoName(errno)})`;
+  return new HoldfastError(code, `${file} was not started: ${text}${number}`, errno === 0 ? {} : { errno: -errno });
+}

@@ -1,0 +1,189 @@
+import type { SpawnOptions, StdioOptions } from 'node:child_process';
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { HoldfastError } from '../errors.ts';
+import { compilePolicy, type Policy, shown } from '../policy/policy.ts';
+import { passedOptions, type Spawn } from '../process/plan.ts';
+import {
+  checkAbortSignal,
+  checkNoNul,
+  checkString,
+  checkTimeout,
+  killSignalNumber,
+  wrongType,
+  wrongValue,
+} from './arguments.ts';
+
+/** What holdfast adds to the options of `child_process.spawn`. */
+export interface SandboxOptions {
+  /**
+   * What the command and its descendants may do. Without it: load what a program needs to start, read the working
+   * directory, and nothing else.
+   */
+  policy?: Policy;
+  /**
+   * How long one hook may think about one call, in milliseconds; then the call is denied and `hookError` emitted.
+   * `Infinity` for ever. Default: 30000.
+   */
+  hookTimeout?: number;
+  /**
+   * `'kill'`: when the command ends, everything that it has left behind is killed. `'wait'`: descendants may go on, and
+   * `close` comes when the last of them has ended. Default: `'kill'`.
+   */
+  descendants?: 'kill' | 'wait';
+}
+
+/** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
+export interface SpawnSandboxedOptions<S extends StdioOptions | undefined = StdioOptions | undefined>
+  extends SpawnOptions,
+    SandboxOptions {
+  stdio?: S;
+}
+
+const ownOptions = [
+  'argv0',
+  'stdio',
+  'shell',
+  'signal',
+  'timeout',
+  'killSignal',
+  'policy',
+  'hookTimeout',
+  'descendants',
+];
+const known = new Set<string>([...passedOptions, ...ownOptions]);
+
+const sandboxOptions = z.object({
+  hookTimeout: z
+    .custom<number>((value) => typeof value === 'number' && value > 0, {
+      error: 'must be milliseconds above 0, or Infinity',
+    })
+    .optional(),
+  descendants: z.enum(['kill', 'wait'], { error: "must be 'kill' or 'wait'" }).optional(),
+});
+
+function argumentList(args: unknown): string[] {
+  if (args === undefined || args === null) return [];
+  if (!Array.isArray(args)) throw wrongType('args', 'of type object', args);
+  return [...args];
+}
+
+function checkObject(options: unknown): asserts options is Record<string, unknown> {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw wrongType('options', 'of type object', options);
+  }
+}
+
+function checkOptions(options: Record<string, unknown>): void {
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue;
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.${name}: ${shown(options[name])} is not an option. Known are ${[...known].join(', ')}`,
+    );
+  }
+  if (options.hookTimeout === undefined && options.descendants === undefined) return;
+  const result = sandboxOptions.safeParse(options);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    const name = String(issue?.path[0]);
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.${name}: ${shown(options[name])} ${issue?.message}`,
+    );
+  }
+}
+
+// As Node's getValidStdio: fewer than three entries are filled up with 'pipe'. What is in them, Node checks.
+function stdioList(stdio: unknown): unknown[] {
+  if (Array.isArray(stdio)) {
+    const list = [...stdio];
+    while (list.length < 3) list.push(undefined);
+    return list;
+  }
+  // Whatever is falsy is the default, as in Node.
+  const all = stdio || 'pipe';
+  switch (all) {
+    case 'pipe':
+    case 'overlapped':
+    case 'ignore':
+      return [all, all, all];
+    case 'inherit':
+      return [0, 1, 2];
+    default:
+      throw wrongValue('stdio', 'is invalid', stdio);
+  }
+}
+
+function workingDirectory(cwd: unknown): string {
+  // What is wrong with it, Node's own spawn says, in its own words.
+  if (cwd instanceof URL && cwd.protocol === 'file:') return fileURLToPath(cwd);
+  if (typeof cwd === 'string' && !cwd.includes('\0')) return absolute(cwd);
+  if (cwd instanceof Uint8Array && !cwd.includes(0)) return absolute(Buffer.from(cwd).toString());
+  return process.cwd();
+}
+
+function absolute(folder: string): string {
+  if (!folder.split('/').includes('..')) return resolve(folder);
+  // As chdir(2) takes it: `..` after a symbolic link leaves the link's target.
+  try {
+    return realpathSync.native(folder);
+  } catch {
+    return resolve(folder);
+  }
+}
+
+function pick(options: Record<string, unknown>): Spawn['passed'] {
+  const passed: Record<string, unknown> = {};
+  for (const name of passedOptions) if (options[name] !== undefined) passed[name] = options[name];
+  return passed;
+}
+
+/**
+ * Checks what was given to spawnSandboxed. What Node's spawn would refuse is refused with Node's own codes, here or, for
+ * the options that are passed on, by Node itself.
+ */
+export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOptions: unknown): Spawn {
+  checkString(command, 'file');
+  checkNoNul(command, 'file');
+  if (command.length === 0) throw wrongValue('file', 'cannot be empty', command);
+  const second = typeof argsOrOptions === 'object' && argsOrOptions !== null && !Array.isArray(argsOrOptions);
+  const given = argumentList(second ? undefined : argsOrOptions);
+  for (const [i, arg] of given.entries()) checkNoNul(arg, `args[${i}]`);
+  const last = (second ? argsOrOptions : lastOptions) ?? (lastOptions === null && !second ? null : {});
+  checkObject(last);
+  // As in Node: what an object inherits is no option. Each is read once, so that what was checked is what counts.
+  const options: Record<string, unknown> = { __proto__: null, ...last };
+  checkOptions(options);
+  const { shell, argv0 } = options;
+  if (shell !== undefined && shell !== null && typeof shell !== 'boolean' && typeof shell !== 'string') {
+    throw wrongType('options.shell', 'one of type boolean or string', shell);
+  }
+  if (argv0 !== undefined && argv0 !== null) checkString(argv0, 'options.argv0');
+  checkNoNul(argv0, 'options.argv0');
+  checkNoNul(shell, 'options.shell');
+  checkTimeout(options.timeout);
+  checkAbortSignal(options.signal);
+
+  // The same words as Node's own: the shell gets one string, and quotes nothing.
+  const file = shell ? (typeof shell === 'string' ? shell : '/bin/sh') : command;
+  const args = shell ? ['-c', [command, ...given].join(' ')] : given;
+  const cwd = workingDirectory(options.cwd);
+  return {
+    file,
+    args: [typeof argv0 === 'string' ? argv0 : file, ...args],
+    stdio: stdioList(options.stdio),
+    passed: pick(options),
+    cwd,
+    detached: options.detached === true,
+    changesUser: options.uid !== undefined || options.gid !== undefined,
+    timeout: (options.timeout as number | undefined) ?? 0,
+    killSignal: killSignalNumber(options.killSignal),
+    signal: options.signal as AbortSignal | undefined,
+    rules: compilePolicy(options.policy, cwd),
+    hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
+    waitForTree: options.descendants === 'wait',
+  };
+}

@@ -1,0 +1,148 @@
+#include "blocking.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "../protocol/unique_fd.h"
+#include "watcher.h"
+
+namespace holdfast {
+namespace {
+
+struct Slot {
+  std::mutex guard;
+  bool active = false;
+  uint64_t turn = 0;  // counts activations, so that the watcher knows an old one
+  uint64_t seen = 0;  // the watcher's own
+  Held call;
+  pid_t worker = 0;
+  std::atomic<int> error{0};
+};
+
+std::mutex registry_guard;
+std::vector<Slot*>& registry() {
+  static std::vector<Slot*> slots;
+  return slots;
+}
+std::once_flag watched;
+
+uint64_t mask_of(const char* status, const char* name) {
+  const char* at = std::strstr(status, name);
+  return at == nullptr ? 0 : std::strtoull(at + std::strlen(name), nullptr, 16);
+}
+
+constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
+
+// The error to answer if the caller has a signal to handle, or 0.
+int signal_waits(pid_t tid) {
+  char path[40], status[8192];
+  std::snprintf(path, sizeof path, "/proc/%d/status", tid);
+  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!fd) return 0;
+  const ssize_t n = ::read(fd.get(), status, sizeof status - 1);
+  if (n <= 0) return 0;
+  status[n] = '\0';
+  const uint64_t own = mask_of(status, "\nSigPnd:\t"), shared = mask_of(status, "\nShdPnd:\t");
+  // Blocked and ignored ones interrupt nothing. A traced process has those queued, too, that it ignores by default.
+  const uint64_t ignored_by_default = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
+  const uint64_t quiet = mask_of(status, "\nSigBlk:\t") | mask_of(status, "\nSigIgn:\t") |
+                         (ignored_by_default & ~mask_of(status, "\nSigCgt:\t"));
+  if ((own & ~quiet) != 0) return kRestart;
+  if ((shared & ~quiet) == 0) return 0;
+  // A signal to the process goes to one of its threads. If this is not the one, no signal handling would follow the
+  // answer, and the caller would see ERESTARTSYS itself (kernel/signal.c, complete_signal).
+  const char* threads = std::strstr(status, "\nThreads:\t");
+  return threads != nullptr && std::atoi(threads + 10) == 1 ? kRestart : EINTR;
+}
+
+// True if the slot is in use.
+bool look_at(Slot& slot) {
+  std::lock_guard<std::mutex> hold(slot.guard);
+  if (!slot.active) return false;
+  if (slot.turn != slot.seen) {
+    slot.seen = slot.turn;
+    return true;
+  }
+  if (slot.error.load(std::memory_order_relaxed) == 0)
+    slot.error.store(slot.call.still_held() ? signal_waits(slot.call.tid) : EINTR, std::memory_order_relaxed);
+  // Again at each tick: the worker may not have been in its system call yet.
+  if (slot.error.load(std::memory_order_relaxed) != 0) ::syscall(SYS_tgkill, ::getpid(), slot.worker, SIGUSR2);
+  return true;
+}
+
+// The watcher's look.
+bool look_at_all() {
+  std::lock_guard<std::mutex> hold(registry_guard);
+  bool any = false;
+  for (Slot* slot : registry()) any |= look_at(*slot);
+  return any;
+}
+
+void begin_watching() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};  // without SA_RESTART: its only use is to end a system call
+  ::sigaction(SIGUSR2, &action, nullptr);
+  watch(Pace::slow, look_at_all);
+}
+
+class ThreadSlot {
+ public:
+  ThreadSlot() {
+    std::call_once(watched, begin_watching);
+    slot.worker = static_cast<pid_t>(::syscall(SYS_gettid));
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    std::lock_guard<std::mutex> hold(registry_guard);
+    registry().push_back(&slot);
+  }
+  ~ThreadSlot() {
+    std::lock_guard<std::mutex> hold(registry_guard);
+    auto& slots = registry();
+    slots.erase(std::find(slots.begin(), slots.end(), &slot));
+  }
+  Slot slot;
+};
+
+Slot& mine() {
+  thread_local ThreadSlot it;
+  return it.slot;
+}
+
+}  // namespace
+
+MayBlock::MayBlock(const Held& call) {
+  Slot& slot = mine();
+  {
+    std::lock_guard<std::mutex> hold(slot.guard);
+    slot.call = call;
+    slot.error.store(0, std::memory_order_relaxed);
+    slot.turn++;
+    slot.active = true;
+  }
+  wake_watcher();
+}
+
+MayBlock::~MayBlock() {
+  Slot& slot = mine();
+  std::lock_guard<std::mutex> hold(slot.guard);
+  slot.active = false;
+}
+
+bool MayBlock::interrupted() const { return mine().error.load(std::memory_order_relaxed) != 0; }
+
+int MayBlock::error() const { return mine().error.load(std::memory_order_relaxed); }
+
+}  // namespace holdfast

@@ -1,0 +1,98 @@
+#include "held.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "../protocol/unique_fd.h"
+#include "tree.h"
+#include "workers.h"
+
+#ifndef SECCOMP_IOCTL_NOTIF_ID_VALID
+#define SECCOMP_IOCTL_NOTIF_ID_VALID SECCOMP_IOW(2, __u64)
+#endif
+
+namespace holdfast {
+namespace {
+
+// Pages are never smaller than this on the supported architectures; a read that stays within such a block cannot fail
+// for its second half only.
+constexpr uint64_t kPage = 4096;
+
+int fault(ssize_t got, size_t wanted) {
+  if (got >= 0 && static_cast<size_t>(got) == wanted) return 0;
+  if (got < 0 && errno == ESRCH) return -ESRCH;
+  return -EFAULT;
+}
+
+}  // namespace
+
+int Held::read(uint64_t address, void* to, size_t size) const {
+  if (size == 0) return 0;
+  iovec here = {to, size};
+  iovec there = {reinterpret_cast<void*>(address), size};
+  return fault(process_vm_readv(tid, &here, 1, &there, 1, 0), size);
+}
+
+int Held::write(uint64_t address, const void* from, size_t size) const {
+  if (size == 0) return 0;
+  iovec here = {const_cast<void*>(from), size};
+  iovec there = {reinterpret_cast<void*>(address), size};
+  return fault(process_vm_writev(tid, &here, 1, &there, 1, 0), size);
+}
+
+ssize_t Held::read_string(uint64_t address, char* to, size_t capacity) const {
+  size_t have = 0;
+  while (have < capacity) {
+    const uint64_t at = address + have;
+    // Most paths are short: a first read of 256 bytes is cheaper than one of a page.
+    const size_t block =
+        std::min<size_t>({have == 0 ? 256 : static_cast<size_t>(kPage), kPage - at % kPage, capacity - have});
+    const int error = read(at, to + have, block);
+    if (error != 0) return error;
+    if (const void* end = memchr(to + have, 0, block)) return static_cast<const char*>(end) - to;
+    have += block;
+  }
+  return -ENAMETOOLONG;
+}
+
+pid_t Held::tgid() const { return tree->group_of(tid); }
+
+bool Held::still_held() const {
+  if (this_worker().dead.load(std::memory_order_relaxed) == tid) return false;
+  if (engine == Engine::trace) return true;
+  int valid;
+  while ((valid = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie)) != 0 && errno == EINTR) continue;
+  return valid == 0;
+}
+
+bool Held::must_end() const {
+  char path[40], status[8192];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  const UniqueFd file(open(path, O_RDONLY | O_CLOEXEC));
+  if (!file) return false;
+  const ssize_t size = ::read(file.get(), status, sizeof status - 1);
+  if (size <= 0) return false;
+  status[size] = '\0';
+  const auto mask = [&](const char* name) {
+    const char* at = strstr(status, name);
+    return at == nullptr ? 0 : strtoull(at + strlen(name), nullptr, 16);
+  };
+  // signal(7): these do not end a process by default.
+  uint64_t harmless = 0;
+  for (const int signal : {SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH})
+    harmless |= uint64_t{1} << (signal - 1);
+  const uint64_t kept = mask("\nSigBlk:\t") | mask("\nSigIgn:\t") | mask("\nSigCgt:\t") | harmless;
+  return ((mask("\nSigPnd:\t") | mask("\nShdPnd:\t")) & ~kept) != 0 && still_held();
+}
+
+}  // namespace holdfast

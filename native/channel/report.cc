@@ -1,0 +1,96 @@
+#include "report.h"
+
+#include <sys/wait.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "../call/threads.h"
+#include "../protocol/tlv.h"
+#include "channel.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::FieldWriter;
+using protocol::RecordKind;
+using protocol::Tag;
+
+struct Record {
+  RecordKind kind;
+  std::vector<uint8_t> fields;
+};
+
+// One thread of its own keeps in order what does not fit into the ring at once. Most often it is never needed.
+struct Reporter {
+  std::mutex guard;
+  std::condition_variable changed;
+  std::deque<Record> queue;
+  bool busy = false, started = false;
+  Channel* channel = nullptr;
+} reporter;
+
+void* run(void*) {
+  std::unique_lock<std::mutex> lock(reporter.guard);
+  for (;;) {
+    while (reporter.queue.empty()) reporter.changed.wait(lock);
+    Record record = std::move(reporter.queue.front());
+    reporter.queue.pop_front();
+    reporter.busy = true;
+    lock.unlock();
+    reporter.channel->send(record.kind, record.fields.data(), record.fields.size());
+    lock.lock();
+    reporter.busy = false;
+    reporter.changed.notify_all();
+  }
+}
+
+// Node may be left asleep for now, if somebody wakes it soon.
+void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Tag, int64_t>> numbers,
+           bool wakes = true) {
+  uint8_t buffer[256];
+  FieldWriter writer(buffer, sizeof buffer);
+  for (const auto& [tag, value] : numbers) writer.number(tag, value);
+  std::lock_guard<std::mutex> lock(reporter.guard);
+  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, buffer, writer.size())) {
+    if (wakes) sandbox.channel.wake();
+    return;
+  }
+  reporter.channel = &sandbox.channel;
+  reporter.queue.push_back({kind, {buffer, buffer + writer.size()}});
+  if (!reporter.started) {
+    reporter.started = true;
+    if (!start_thread(run, nullptr)) fatal("the reporting thread cannot be started");
+  }
+  reporter.changed.notify_all();
+}
+
+}  // namespace
+
+void report_launched(Sandbox& sandbox, pid_t command) {
+  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}, false);
+}
+
+void report_failed_launch(Sandbox& sandbox, const Launch& launch) {
+  int stage = launch.area->stage.load();
+  int error = launch.area->error.load();
+  if (stage == 0) stage = static_cast<int>(protocol::Stage::internal);
+  queue(sandbox, RecordKind::failed, {{Tag::errno_, error}, {Tag::stage_, stage}, {Tag::pid_, launch.child}});
+}
+
+void report_exit(Sandbox& sandbox, pid_t command, int wait_status) {
+  if (WIFSIGNALED(wait_status))
+    queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::signal_, WTERMSIG(wait_status)}});
+  else
+    queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::code_, WEXITSTATUS(wait_status)}});
+}
+
+void report_end(Sandbox& sandbox) {
+  queue(sandbox, RecordKind::tree_empty, {});
+  std::unique_lock<std::mutex> lock(reporter.guard);
+  while (!reporter.queue.empty() || reporter.busy) reporter.changed.wait(lock);
+}
+
+}  // namespace holdfast

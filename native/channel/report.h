@@ -1,0 +1,18 @@
+// Records about the command's own life, in order. None of these waits, except the last.
+#pragma once
+
+#include <sys/types.h>
+
+#include "../call/sandbox.h"
+#include "../launch/launch.h"
+
+namespace holdfast {
+
+// Whoever lets the command run wakes Node afterwards (Channel::wake), so that Node does not run in its place.
+void report_launched(Sandbox& sandbox, pid_t command);
+void report_failed_launch(Sandbox& sandbox, const Launch& launch);
+void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
+// Waits until every record before it, and itself, is in the ring.
+void report_end(Sandbox& sandbox);
+
+}  // namespace holdfast

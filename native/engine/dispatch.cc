@@ -1,0 +1,49 @@
+#include "dispatch.h"
+
+#include <stdio.h>
+
+#include "../arch/arch.h"
+#include "../families/handlers.h"
+#include "../policy/decide.h"
+
+namespace holdfast {
+namespace {
+
+using Handler = Finish (*)(Sandbox&, Held&);
+
+constexpr Handler kHandlers[] = {
+#define SYSCALL(name, x86_64, aarch64, family, event, way, error, guard, handler, args, reason) families::handler,
+#include "../syscalls/table.def"
+#undef SYSCALL
+};
+
+}  // namespace
+
+Finish dispatch(Sandbox& sandbox, Held& call) { return kHandlers[call.row - rows_begin()](sandbox, call); }
+
+Finish refuse_unknown(Sandbox& sandbox, Held& call, int number, uint32_t audit_arch) {
+  static const Row kUnknown = {"unknown", -1, -1, Family::system, Event::none, Way::refuse, ENOSYS, Guard::always_held,
+                               0,         {}, ""};
+  call.row = &kUnknown;
+  char reason[96];
+  if (audit_arch != arch::kAuditArch)
+    snprintf(reason, sizeof reason, "system call %d by a foreign ABI (audit arch 0x%x)", number, audit_arch);
+  else if (arch::kForeignNumberBit != 0 && (static_cast<unsigned>(number) & arch::kForeignNumberBit) != 0)
+    snprintf(reason, sizeof reason, "system call %u by the x32 ABI",
+             static_cast<unsigned>(number) & ~static_cast<unsigned>(arch::kForeignNumberBit));
+  else
+    snprintf(reason, sizeof reason, "system call number %d is not in the table", number);
+  report(sandbox, call, ENOSYS, reason);
+  return Finish::error(ENOSYS);
+}
+
+namespace families {
+
+Finish refuse(Sandbox& sandbox, Held& call) {
+  const int error = call.row->error != 0 ? call.row->error : EPERM;
+  report(sandbox, call, error, call.row->reason);
+  return Finish::error(error);
+}
+
+}  // namespace families
+}  // namespace holdfast

@@ -1,0 +1,186 @@
+#include "notify.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <vector>
+
+#include "../arch/arch.h"
+#include "../call/threads.h"
+#include "../call/tree.h"
+#include "../call/turn.h"
+#include "../call/workers.h"
+#include "../view/creds.h"
+#include "bounce.h"
+#include "dispatch.h"
+#include "tracer.h"
+
+// linux/seccomp.h of newer kernels than the oldest headers that we build with.
+#ifndef SECCOMP_ADDFD_FLAG_SEND
+#define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)  // since Linux 5.14
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)  // since Linux 6.6
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+namespace holdfast {
+namespace {
+
+void send(int listener, seccomp_notif_resp& response) {
+  // ENOENT: the caller died or was interrupted meanwhile (seccomp_unotify(2)); there is nobody to tell.
+  while (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0 && errno == EINTR) continue;
+}
+
+void answer(int listener, uint64_t id, int64_t value) {
+  seccomp_notif_resp response = {};
+  response.id = id;
+  if (value < 0 && value >= -4095)
+    response.error = static_cast<int32_t>(value);
+  else
+    response.val = value;
+  send(listener, response);
+}
+
+void hand_over(int listener, uint64_t id, int fd, bool close_on_exec) {
+  seccomp_notif_addfd request = {};
+  request.id = id;
+  request.srcfd = static_cast<uint32_t>(fd);
+  request.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
+  request.flags = SECCOMP_ADDFD_FLAG_SEND;
+  int result;
+  while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
+  if (result >= 0 || errno == ENOENT) return;
+  if (errno == EINVAL) {
+    // Before Linux 5.14 the descriptor and the answer are two steps.
+    request.flags = 0;
+    while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
+    if (result >= 0) {
+      answer(listener, id, result);
+      return;
+    }
+  }
+  answer(listener, id, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EPERM);
+}
+
+// What the listener has: POLLIN, a call that nobody has received yet; POLLHUP, no task any more that could make one.
+short state_of(int listener) {
+  pollfd entry = {listener, POLLIN, 0};
+  return poll(&entry, 1, 0) > 0 ? entry.revents : short{0};
+}
+
+void proceed(int listener, uint64_t id) {
+  seccomp_notif_resp response = {};
+  response.id = id;
+  response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  send(listener, response);
+}
+
+}  // namespace
+
+bool Notifier::start() {
+  seccomp_notif_sizes sizes = {};
+  if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) return false;
+  if (sizes.seccomp_notif < sizeof(seccomp_notif) || sizes.seccomp_notif_resp < sizeof(seccomp_notif_resp))
+    return false;
+  request_size_ = sizes.seccomp_notif;
+  response_size_ = sizes.seccomp_notif_resp;
+  // The caller and its worker hand over the processor to each other. Only a matter of speed; older kernels have no such
+  // flag.
+  ioctl(listener_, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+  return start_turns([](void* self) { return static_cast<Notifier*>(self)->add_worker(); }, this);
+}
+
+bool Notifier::add_worker() {
+  // There are never more of them at work than the tree has threads.
+  return start_thread(run, this);
+}
+
+void* Notifier::run(void* self) {
+  static_cast<Notifier*>(self)->work();
+  return nullptr;
+}
+
+void Notifier::work() {
+  if (own_fs_context() != 0) fatal("a worker cannot have a file system context of its own");
+  std::vector<uint64_t> memory((std::max(request_size_, sizeof(seccomp_notif)) + 7) / 8);
+  seccomp_notif& request = *reinterpret_cast<seccomp_notif*>(memory.data());
+  bool has_turn = take_turn();
+  while (has_turn) {
+    memset(memory.data(), 0, memory.size() * 8);
+    if (ioctl(listener_, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
+      // ENOENT: the caller died before we could read its call, or no task has the filter any more.
+      if (errno == EINTR || (errno == ENOENT && (state_of(listener_) & POLLHUP) == 0)) continue;
+      break;
+    }
+    begin_turn_work();
+    // A single thread makes one call at a time.
+    if (sandbox_.tree.size() > 1 && (state_of(listener_) & POLLIN) != 0) pass_turn();
+
+    const uint64_t id = request.id;
+    Held call;
+    call.engine = Held::Engine::notify;
+    call.tid = static_cast<pid_t>(request.pid);
+    call.cookie = id;
+    call.listener = listener_;
+    call.tree = &sandbox_.tree;
+    for (int i = 0; i < 6; i++) call.args[i] = request.data.args[i];
+
+    // From here to end_work() the caller's number stays its own, if it is still held now.
+    begin_work_for(call.tid);
+    if (call.still_held()) {
+      if (request.data.arch == arch::kAuditArch && Tracer::is_injected(call, request.data.nr)) {
+        if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver) {
+          const int fd = Tracer::to_hand_over(call.tid);
+          hand_over(listener_, id, fd >= 0 ? fd : sandbox_.page.read_only_fd(), true);
+        } else {
+          proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
+        }
+      } else {
+        const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
+        call.row = row;
+        Finish finish = row == nullptr ? refuse_unknown(sandbox_, call, request.data.nr, request.data.arch)
+                                       : dispatch(sandbox_, call);
+        switch (finish.kind) {
+          case Finish::Kind::answer:
+            answer(listener_, id, finish.value);
+            break;
+          case Finish::Kind::hand_over:
+            hand_over(listener_, id, finish.fd.get(), finish.close_on_exec);
+            break;
+          case Finish::Kind::proceed:
+            proceed(listener_, id);
+            break;
+          case Finish::Kind::kill: {
+            const pid_t group = call.tgid();
+            sandbox_.tree.while_stable([&] {
+              if (sandbox_.tree.contains(group)) kill(group, static_cast<int>(finish.value));
+            });
+            answer(listener_, id, -EINTR);
+            break;
+          }
+          case Finish::Kind::bounce:  // a notification cannot change registers
+            answer(listener_, id, -EPERM);
+            break;
+          case Finish::Kind::gone:
+            answer(listener_, id, -EINTR);  // if it is there at all, then to handle the signal that ends it
+            break;
+        }
+      }
+    }
+    end_work();
+    has_turn = keep_turn() || take_turn();
+  }
+  release_this_worker();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,126 @@
+// The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
+// verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
+#pragma once
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "../arch/arch.h"
+#include "../call/finish.h"
+#include "../call/held.h"
+#include "../call/sandbox.h"
+#include "../launch/launch.h"
+#include "bounce.h"
+
+namespace holdfast {
+
+class Tracer {
+ public:
+  Tracer(Sandbox& sandbox, Launch& launch) : sandbox_(sandbox), launch_(launch) {}
+
+  // Options of PTRACE_SEIZE for the tree's first process; its descendants inherit them (ptrace(2)).
+  static int seize(pid_t tid);
+
+  // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
+  void run();
+  // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
+  // with false as the answer, it is called again.
+  std::function<bool(int listener)> start_others;
+
+  // For notification workers: whether this is the very call that the thread is being made to make just now.
+  static bool is_injected(const Held& call, int number);
+  static constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches a descriptor of ours,
+  // which is this one, or -1 for the page's.
+  static int to_hand_over(pid_t tid);
+
+  enum class Task : uint8_t { decide, verify_exec, store_result };
+
+ private:
+  enum class Phase : uint8_t {
+    running,
+    deciding,      // stopped at entry; a worker has the call
+    in_call,       // a bounced call runs; its exit is awaited
+    storing,       // stopped at exit; a worker writes the result
+    fetch_page,    // injected calls: the page's descriptor is handed over,
+    map_page,      // mapped,
+    close_page,    // and closed
+    fetch_socket,  // or a socket of ours is handed over,
+    lend,          // the thread sends one of its descriptors to us,
+    close_socket,  // and closes the socket
+    again,         // that is done; the held call is about to be made again
+    verifying,     // stopped after an exec; a worker compares
+  };
+
+  struct Tracee {
+    pid_t tid = 0;
+    pid_t group = 0;
+    Phase phase = Phase::running;
+    uint64_t task = 0;          // number of the worker's task, so that a late answer finds nobody
+    arch::Registers registers;  // at the held call's entry
+    int64_t number = 0;
+    std::unique_ptr<Bounce> pending;  // to be applied, or being verified
+    std::unique_ptr<ExecApproval> exec;
+    int slot = -1;
+    int handed_over = -1;  // the tracee's number of the page's descriptor, or of the socket
+    UniqueFd lending;      // our end of that socket
+    std::shared_ptr<Lent> lent;
+    uint64_t signal_mask = 0;  // its own, while an injection blocks all
+    bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
+  };
+
+  struct Post {
+    pid_t tid;
+    uint64_t task;
+    Task what;
+    Finish finish;
+  };
+
+  void begin_to_serve();
+  void reap_and_handle();
+  void handle_posts();
+  void finish_task(Post);
+  void on_death(pid_t tid, int status);
+  void on_stop(pid_t tid, int status);
+  void on_seccomp_stop(Tracee&);
+  void on_syscall_stop(Tracee&);
+  void on_exec(pid_t tid);
+  void adopt(pid_t tid, pid_t parent_group);
+  void apply(Tracee&, Finish);
+  void apply_bounce(Tracee&);
+  void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
+  void lend(Tracee&);
+  void take_lent(Tracee&);
+  void stop_lending(Tracee&);
+  void call_held_again(Tracee&);
+  void leave_call(Tracee&);
+  void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
+  void abandon_injection(Tracee&, int error);
+  void resume(Tracee&, int signal = 0);
+  void kill_group(pid_t group);
+  void post(Post);
+  void submit(Tracee&, Task, std::function<Finish()>);
+  Tracee* find(pid_t tid);
+
+  Sandbox& sandbox_;
+  Launch& launch_;
+  std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
+  std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
+  std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
+  uint64_t tasks_ = 0;
+  bool others_started_ = false;
+  std::mutex posts_guard_;
+  std::vector<Post> posts_;
+};
+
+// Kills everything in the tree.
+void kill_tree(Tree& tree);
+
+}  // namespace holdfast

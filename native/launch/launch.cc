@@ -1,0 +1,277 @@
+#include "launch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../arch/raw_syscall.h"
+#include "../protocol/unique_fd.h"
+#include "landlock.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // linux/seccomp.h, since Linux 5.19
+#endif
+
+extern char** environ;
+
+namespace holdfast {
+
+using arch::raw;
+using arch::raw_syscall;
+using protocol::Stage;
+
+bool CommandLine::parse(int argc, char** argv) {
+  if (argc < 5) return false;
+  char* end;
+  const long fd = strtol(argv[1], &end, 10);
+  if (*end != '\0' || fd < 3 || fd > 1 << 20) return false;
+  channel = static_cast<int>(fd);
+  int is_detached, count, used = 0;
+  if (sscanf(argv[2], "detached=%d,stdio=%d%n", &is_detached, &count, &used) != 2 || argv[2][used] != '\0' ||
+      (is_detached & ~1) != 0 || count < 0 || count > channel)
+    return false;
+  detached = is_detached != 0;
+  stdio_count = count;
+  command = argv[4];
+  argv[4] = argv[3];  // the command's own list begins with its argv0
+  arguments = argv + 4;
+  return true;
+}
+
+namespace {
+
+// A file that execve(2) would at least open: found, regular, executable for us.
+int executable(const char* path) {
+  struct stat status;
+  if (stat(path, &status) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return EACCES;
+  return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int Launch::find_command() {
+  const std::string command = line.command;
+  if (command.empty()) return ENOENT;
+  if (command.find('/') != std::string::npos) {
+    file = command;
+    return executable(file.c_str());
+  }
+  const char* path = getenv("PATH");
+  if (path == nullptr) path = "/bin:/usr/bin";  // execvp(3): the default without PATH, in glibc
+  bool denied = false;
+  for (const char* at = path;; at++) {
+    const char* end = strchrnul(at, ':');
+    std::string candidate(at, static_cast<size_t>(end - at));
+    if (!candidate.empty()) candidate += '/';
+    candidate += command;
+    const int error = executable(candidate.c_str());
+    if (error == 0) {
+      file = candidate;
+      return 0;
+    }
+    if (error == EACCES) denied = true;
+    if (*end == '\0') break;
+    at = end;
+  }
+  return denied ? EACCES : ENOENT;
+}
+
+namespace {
+
+// The terminal's signals and a closed pipe are the command's business, not the supervisor's.
+constexpr int kIgnored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU};
+
+constexpr char kShell[] = "/bin/sh";
+
+[[noreturn]] void fail(LaunchArea* area, Stage stage, long error) {
+  area->error.store(static_cast<int32_t>(error));
+  area->stage.store(static_cast<int32_t>(stage));
+  for (;;) raw_syscall(SYS_exit_group, 127);
+}
+
+// As the root user the tree would have powers that reach around any path rule or around the supervisor. With
+// no_new_privs no exec gives them back (execve(2), capabilities(7)).
+void drop_capabilities(uint64_t kept) {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  if (raw_syscall(SYS_capget, raw(&header), raw(data)) != 0) return;
+  constexpr int kDropped[] = {CAP_SYS_ADMIN,
+                              CAP_SYS_MODULE,
+                              CAP_SYS_RAWIO,
+                              CAP_SYS_PTRACE,
+                              CAP_SYS_BOOT,
+                              CAP_SYS_TIME,
+                              CAP_SYS_CHROOT,
+                              CAP_MAC_ADMIN,
+                              CAP_MAC_OVERRIDE,
+                              CAP_SYSLOG,
+                              CAP_DAC_READ_SEARCH,
+                              CAP_NET_ADMIN,
+                              CAP_NET_RAW,
+                              CAP_AUDIT_CONTROL,
+                              CAP_AUDIT_READ,
+                              CAP_WAKE_ALARM,
+                              CAP_MKNOD,
+                              CAP_LINUX_IMMUTABLE,
+                              CAP_SYS_PACCT,
+                              CAP_SYS_TTY_CONFIG,
+                              38 /* CAP_PERFMON */,
+                              39 /* CAP_BPF */,
+                              40 /* CAP_CHECKPOINT_RESTORE */};
+  for (const int capability : kDropped) {
+    if ((kept >> capability & 1) != 0) continue;
+    const uint32_t bit = ~(1u << (capability & 31));
+    __user_cap_data_struct& word = data[capability >> 5];
+    word.effective &= bit;
+    word.permitted &= bit;
+    word.inheritable &= bit;
+  }
+  raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  raw_syscall(SYS_capset, raw(&header), raw(data));
+}
+
+// The kernel's own: signal(7). libc's struct sigaction is another.
+struct KernelAction {
+  void* handler;
+  unsigned long flags;
+  void* restorer;
+  uint64_t mask;
+};
+
+// Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
+// uses, libc's errno included, so it makes raw system calls only.
+int become_command(void* argument) {
+  Launch& launch = *static_cast<Launch*>(argument);
+  LaunchArea* const area = launch.area;
+  // Until the supervisor has attached, nothing else would end us with it.
+  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (raw_syscall(SYS_getppid) != area->supervisor) fail(area, Stage::fork, ESRCH);
+
+  if (launch.line.detached) {
+    if (const long result = raw_syscall(SYS_setsid); result < 0) fail(area, Stage::session, -result);
+  }
+  const KernelAction by_default = {};
+  for (const int signal : kIgnored)
+    raw_syscall(SYS_rt_sigaction, static_cast<uint64_t>(signal), raw(&by_default), 0, sizeof by_default.mask);
+  const uint64_t unblocked = 0;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
+
+  if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
+  drop_capabilities(0);
+
+  bool confined;
+  if (const int error = confine_by_landlock(confined)) fail(area, Stage::landlock, error);
+  if (!confined) {
+    // The kernel itself writes core files, in any directory that the process is in: core(5). Landlock would not let it.
+    const rlimit none = {0, 0};
+    raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
+  }
+
+  const sock_fprog program = {area->filter_length, area->filter};
+  const auto put_on = [&](uint64_t flags) {
+    return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
+  };
+  long listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+  if (listener == -EINVAL) listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (listener < 0) fail(area, listener == -EBUSY ? Stage::listener : Stage::seccomp, -listener);
+  area->listener.store(static_cast<int32_t>(listener));
+
+  while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
+  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
+  long result = raw_syscall(SYS_execve, raw(launch.file.c_str()), raw(launch.line.arguments), raw(environ));
+  // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
+  if (result == -ENOEXEC) result = raw_syscall(SYS_execve, raw(kShell), raw(launch.by_shell.data()), raw(environ));
+  fail(area, Stage::command, -result);
+}
+
+constexpr size_t kStackBytes = 64 << 10;
+
+}  // namespace
+
+int Launch::fork_child(const std::vector<sock_filter>& filter) {
+  if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
+  static LaunchArea zeros;  // of pages that nobody touches before they are used
+  area = &zeros;
+  // Never given back: who has it last is not worth finding out.
+  void* const stack =
+      mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return errno;
+  area->listener.store(-1);
+  std::copy(filter.begin(), filter.end(), area->filter);
+  area->filter_length = static_cast<unsigned short>(filter.size());
+  area->supervisor = getpid();
+  by_shell = {const_cast<char*>(kShell), file.data()};
+  for (char** argument = line.arguments; *argument != nullptr; argument++)
+    if (argument != line.arguments) by_shell.push_back(*argument);
+  by_shell.push_back(nullptr);
+  // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
+  // ignored (signal(7), and sig_ignored() in kernel/signal.c).
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  // In our memory until its exec: to copy even a small one, and to give the copy up again, takes longer than all that
+  // the child does.
+  child = clone(become_command, static_cast<char*>(stack) + kStackBytes, CLONE_VM | CLONE_FILES | SIGCHLD, this);
+  const int error = errno;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return child < 0 ? error : 0;
+}
+
+void ignore_terminal_signals() {
+  for (const int signal : kIgnored) ::signal(signal, SIG_IGN);
+}
+
+void Launch::let_go() {
+  area->go.store(1);
+  raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAKE, 1);
+}
+
+void Launch::count_inherited() {
+  struct stat status;
+  // Its size is the number of descriptors since Linux 6.2 (proc_pid_fd(5)), before that 0.
+  only_stdio_ = stat("/proc/self/fd", &status) == 0 && status.st_size == line.stdio_count + 1;
+}
+
+void Launch::close_inherited() {
+  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  // Whatever survives an exec. Ours are all close-on-exec.
+  std::vector<int> inherited;
+  const auto look_at = [&](int fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+  };
+  if (DIR* const all = only_stdio_ ? nullptr : opendir("/proc/self/fd")) {
+    while (const dirent* entry = readdir(all))
+      if (entry->d_name[0] != '.') look_at(atoi(entry->d_name));
+    closedir(all);
+  } else {
+    for (int fd = 0; fd < line.stdio_count; fd++) look_at(fd);
+  }
+  for (const int fd : inherited) {
+    // 0 to 2 stay taken, so that nothing else lands there.
+    if (fd < 3 && null)
+      dup3(null.get(), fd, O_CLOEXEC);
+    else
+      close(fd);
+  }
+  if (null.get() < 3) null.release();
+}
+
+void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }
+
+}  // namespace holdfast

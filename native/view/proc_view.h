@@ -1,0 +1,39 @@
+// What of a procfs the tree may see: its own processes, and of others than the calling one only what is harmless. Names
+// in listings are not hidden.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "../call/held.h"
+#include "../call/sandbox.h"
+
+namespace holdfast {
+
+struct ProcPlace {
+  int error = 0;           // ENOENT: not there for the tree; EACCES: not for this caller
+  bool root = false;       // the mount point itself, where `self` is
+  bool process = false;    // below a process or thread
+  bool own = false;        // of the caller's own thread group
+  std::string_view entry;  // below the process: "", "fd", "fd/3", "cwd"
+};
+
+bool is_procfs(int fd);
+
+// Whether a canonical name is at or below a mount of procfs that was there at the start.
+bool below_proc_mount(const Config& config, std::string_view canonical);
+
+// Judges a name in a procfs. `entry` points into `canonical`.
+ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_view canonical);
+
+// What any process may know of another one of the tree, by its entry; the rest is a process's own.
+bool is_harmless(std::string_view entry);
+
+// Links whose target is an object and not their text (proc(5): cwd, root, exe, fd/N, map_files/A-B, ns/X).
+bool is_magic_link(std::string_view entry);
+
+// The number in "fd/N", or -1.
+int descriptor_of(std::string_view entry);
+
+}  // namespace holdfast

@@ -1,0 +1,353 @@
+#include "resolve.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "../policy/decide.h"
+#include "creds.h"
+#include "proc_view.h"
+#include "walk.h"
+
+namespace holdfast {
+namespace {
+
+int proc_fd = -1;
+int self_fds = -1;
+bool have_openat2 = false;  // an old container profile may refuse it: then every path is walked step by step
+
+// Descriptor or -errno.
+int pin(int base, const char* path, uint64_t flags, uint64_t how) {
+  const open_how request = {flags | O_PATH | O_CLOEXEC, 0, how};
+  const long fd = ::syscall(SYS_openat2, base, path, &request, sizeof request);
+  return fd < 0 ? -errno : static_cast<int>(fd);
+}
+
+// What says something about us and nothing about the path.
+bool is_our_own_trouble(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
+}
+
+// One path on its way through the kernel.
+class Resolution {
+ public:
+  Resolution(Sandbox& sandbox, const Held& call, int dirfd, unsigned flags, uint64_t how, Resolved& out)
+      : sandbox_(sandbox), call_(call), dirfd_(dirfd), flags_(flags), how_(how), out_(out) {}
+
+  // `text` has `size` bytes and a NUL, and room to be changed.
+  int run(char* text, size_t size);
+
+ private:
+  bool absolute() const { return text_[0] == '/' && (how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == 0; }
+  // A scoped walk refuses magic links by itself, with an error of its own.
+  uint64_t kernel_how() const {
+    return (how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0 ? how_ : how_ | RESOLVE_NO_MAGICLINKS;
+  }
+  int pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out);
+  int open_base();
+  int descriptor_itself();
+  int existing();
+  int parent();
+  int missing(size_t size);
+  int step_by_step(int kernel_error);
+  int fail(int error);
+  bool speaks_of_proc() const;
+
+  Sandbox& sandbox_;
+  const Held& call_;
+  const int dirfd_;
+  const unsigned flags_;
+  const uint64_t how_;
+  Resolved& out_;
+  char* text_ = nullptr;
+  size_t size_ = 0;
+  UniqueFd base_;
+};
+
+int Resolution::fail(int error) {
+  if (error == EMFILE) {
+    report(sandbox_, call_, ENFILE, "the supervisor has no descriptor left (RLIMIT_NOFILE)");
+    error = ENFILE;
+  }
+  return out_.error = error;
+}
+
+int Resolution::open_base() {
+  if (dirfd_ < 0 && dirfd_ != AT_FDCWD) return EBADF;
+  const CallerEntry entry(call_, dirfd_);
+  AsSupervisor own;
+  base_.reset(::openat(proc_fd, entry.text, O_PATH | O_CLOEXEC));
+  const int error = base_ ? 0 : errno;
+  if (!call_.still_held()) return ESRCH;
+  return error == ENOENT && dirfd_ != AT_FDCWD ? EBADF : error;
+}
+
+int Resolution::descriptor_itself() {
+  if (const int error = open_base(); error != 0) return fail(error);
+  int error = canonical_name(base_.get(), out_.path);
+  if (error == ENAMETOOLONG) error = long_name(base_.get(), out_.path);
+  if (error != 0) return fail(error);
+  out_.by_descriptor = is_nameless(out_.path);
+  out_.object = static_cast<UniqueFd&&>(base_);
+  return 0;
+}
+
+// Our own /proc/self is not the caller's, so anything with such a name in it goes step by step at once.
+bool Resolution::speaks_of_proc() const {
+  if (text_[0] != '/' || text_[1] != 'p') return false;
+  return below_proc_mount(sandbox_.config, {text_, size_});
+}
+
+int Resolution::run(char* text, size_t size) {
+  text_ = text;
+  size_ = size;
+  if (size == 0) return (flags_ & kEmptyPath) != 0 ? descriptor_itself() : fail(ENOENT);
+  if (size >= PATH_MAX) return fail(ENAMETOOLONG);
+  if (!absolute()) {
+    if (const int error = open_base(); error != 0) return fail(error);
+  }
+  if (!have_openat2) return how_ != 0 ? fail(ENOSYS) : step_by_step(0);
+  if (how_ == 0 && speaks_of_proc()) return step_by_step(0);
+  return (flags_ & kParent) != 0 ? parent() : existing();
+}
+
+// Pins `text` and fills in its canonical name; `name` is the text without slashes at its end. 0 or a positive errno:
+// the kernel's, or kNoName with a pinned object.
+constexpr int kNoName = 0x10000;
+int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out) {
+  // To ask for a name costs as much as the walk, so that is saved where the walk itself can tell.
+  if (how_ == 0 && is_plain(sandbox_, name)) {
+    const int fd = open_plain(text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
+    if (fd >= 0) {
+      out.reset(fd);
+      out_.path = name;
+      return 0;
+    }
+    if (fd != -ELOOP) return -fd;
+  }
+  const int fd = pin(base_.get(), text, flags, kernel_how());
+  if (fd < 0) return -fd;
+  out.reset(fd);
+  const int error = canonical_name(fd, out_.path);
+  return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
+}
+
+int Resolution::existing() {
+  UniqueFd object;
+  const int error = pin_and_name(text_, {text_, size_}, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, object);
+  if (error == kNoName) return step_by_step(0);
+  if (error != 0) {
+    if (object || is_our_own_trouble(error)) return fail(error);
+    return error == ENOENT ? missing(size_) : step_by_step(error);
+  }
+  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
+  out_.must_be_directory = text_[size_ - 1] == '/';
+  out_.object = static_cast<UniqueFd&&>(object);
+  return 0;
+}
+
+int Resolution::parent() {
+  size_t end = size_;
+  while (end > 0 && text_[end - 1] == '/') end--;
+  size_t start = end;
+  while (start > 0 && text_[start - 1] != '/') start--;
+  const std::string_view name(text_ + start, end - start);
+  if (name.empty()) {
+    out_.last = Last::root;
+    out_.name = "/";
+  } else {
+    out_.last = name == "." || name == ".." ? Last::dots : Last::name;
+    out_.name = name;
+  }
+  out_.must_be_directory = end != size_;
+
+  const char after = text_[start];
+  text_[start] = '\0';
+  const char* directory = start != 0 ? text_ : name.empty() ? "/" : ".";
+  int error = pin_and_name(directory, {directory, start > 1 ? start - 1 : 1}, O_DIRECTORY, out_.parent);
+  text_[start] = after;
+  if (error == kNoName) return step_by_step(0);
+  if (error != 0) return out_.parent || is_our_own_trouble(error) ? fail(error) : step_by_step(error);
+  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
+  if (out_.last != Last::name) return 0;
+  if (out_.path.size() != 1) out_.path += '/';
+  out_.path += out_.name;
+  out_.object.reset(::openat(out_.parent.get(), out_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  error = out_.object ? 0 : errno;
+  if (error == ENOENT && (flags_ & kMayMiss) != 0) {
+    out_.missing = true;
+    return 0;
+  }
+  return error == 0 ? 0 : fail(error);
+}
+
+// The kernel said ENOENT. Finds the place: the deepest directory that is there, and the first name that is not.
+int Resolution::missing(size_t size) {
+  bool last = true;
+  size_t end = size;
+  for (;;) {
+    while (end > 0 && text_[end - 1] == '/') end--;
+    size_t start = end;
+    while (start > 0 && text_[start - 1] != '/') start--;
+    if (start == end) return step_by_step(ENOENT);
+    const char at_start = text_[start], at_end = text_[end];
+    text_[end] = '\0';
+    out_.name = text_ + start;
+    text_[end] = at_end;
+    text_[start] = '\0';
+    const int error =
+        pin_and_name(start == 0 ? "." : text_, {text_, start > 1 ? start - 1 : start}, O_DIRECTORY, out_.parent);
+    text_[start] = at_start;
+    if (error == ENOENT && start != 0 && !out_.parent) {
+      last = false;
+      end = start;
+      continue;
+    }
+    if (error != 0) return step_by_step(ENOENT);
+    break;
+  }
+  // Whatever else it may be (a dangling link, a name that has just come, something in /proc) needs the longer way.
+  if (out_.name == "." || out_.name == "..") return step_by_step(ENOENT);
+  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(ENOENT);
+  struct stat st;
+  if (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+    return step_by_step(ENOENT);
+  if (out_.path.size() != 1) out_.path += '/';
+  out_.path += out_.name;
+  if (last && (flags_ & kMayMiss) != 0) {
+    out_.missing = true;
+    out_.must_be_directory = text_[size_ - 1] == '/';
+    return 0;
+  }
+  return fail(error_at(sandbox_, call_, out_.path, ENOENT));
+}
+
+// The caller's walk, not ours. `kernel_error` is what the kernel said to us, 0 if it had no say.
+int Resolution::step_by_step(int kernel_error) {
+  if (how_ != 0 && kernel_error != 0) return fail(kernel_error);
+  if ((how_ & RESOLVE_IN_ROOT) != 0) return fail(EXDEV);  // a root of its own with a procfs in it
+  out_.parent.reset();
+  out_.object.reset();
+  Walk walk(sandbox_, call_, flags_, how_, out_);
+  const int error = walk.run(static_cast<UniqueFd&&>(base_), {text_, size_});
+  if (error != 0) return fail(error);
+  // Where no procfs was on the way, the kernel's own walk was right and knows more than ours (protected_symlinks,
+  // nosymfollow); only what is missing may be missing.
+  if (kernel_error != 0 && !walk.met_proc() && !(kernel_error == ENOENT && out_.missing)) {
+    // Unless the name has come in between, which the next look-up would see.
+    return fail(kernel_error);
+  }
+  return 0;
+}
+
+bool ends_with_deleted(std::string_view name) { return name.ends_with(" (deleted)"); }
+
+// The kernel appends it to what has no name any more, but a name may also end so.
+bool is_really_named(int fd, const std::string& name) {
+  struct stat named, object;
+  return ::fstatat(AT_FDCWD, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && ::fstat(fd, &object) == 0 &&
+         named.st_dev == object.st_dev && named.st_ino == object.st_ino;
+}
+
+}  // namespace
+
+FdName::FdName(int fd) { *std::to_chars(text, text + sizeof text - 1, fd).ptr = '\0'; }
+
+FdPath::FdPath(int fd) {
+  static constexpr std::string_view kPrefix = "/proc/self/fd/";
+  std::memcpy(text, kPrefix.data(), kPrefix.size());
+  *std::to_chars(text + kPrefix.size(), text + sizeof text - 1, fd).ptr = '\0';
+}
+
+CallerEntry::CallerEntry(const Held& call, int fd) {
+  char* at = std::to_chars(text, text + 12, call.tid).ptr;
+  if (fd == AT_FDCWD) {
+    std::memcpy(at, "/cwd", 5);
+    return;
+  }
+  std::memcpy(at, "/fd/", 4);
+  *std::to_chars(at + 4, text + sizeof text - 1, fd).ptr = '\0';
+}
+
+int open_self_fd_directory() {
+  if (self_fds >= 0) return 0;
+  proc_fd = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (proc_fd < 0) return errno;
+  if (!is_procfs(proc_fd)) return ENOENT;
+  self_fds = ::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (self_fds < 0) return errno;
+  const int probe = pin(AT_FDCWD, "/", O_DIRECTORY, 0);
+  have_openat2 = probe >= 0;
+  if (probe >= 0) ::close(probe);
+  return 0;
+}
+
+int self_fd_directory() { return self_fds; }
+
+int proc_directory() { return proc_fd; }
+
+int canonical_name(int fd, std::string& out) {
+  char buffer[PATH_MAX];
+  const ssize_t n = ::readlinkat(self_fds, FdName(fd).text, buffer, sizeof buffer);
+  if (n < 0) return errno;
+  out.assign(buffer, static_cast<size_t>(n));
+  if (ends_with_deleted(out) && !out.starts_with("/memfd:") && !is_really_named(fd, out))
+    out.resize(out.size() - std::strlen(" (deleted)"));
+  return 0;
+}
+
+bool is_plain(const Sandbox& sandbox, std::string_view text) {
+  if (!have_openat2 || text.empty() || text[0] != '/') return false;
+  for (size_t at = 0; at < text.size() && text.size() > 1;) {
+    size_t end = text.find('/', at + 1);
+    if (end == text.npos) end = text.size();
+    const std::string_view part = text.substr(at + 1, end - at - 1);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end;
+  }
+  return !below_proc_mount(sandbox.config, text);
+}
+
+int open_plain(const char* name, int flags) {
+  const open_how request = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+  const long fd = ::syscall(SYS_openat2, -1, name, &request, sizeof request);
+  return fd < 0 ? -errno : static_cast<int>(fd);
+}
+
+int reopen(int pinned, int flags) {
+  const int fd = ::openat(self_fds, FdName(pinned).text, flags | O_NOCTTY);
+  return fd < 0 ? -errno : fd;
+}
+
+int resolve(Sandbox& sandbox, const Held& call, Arg dirfd_kind, Arg path_kind, unsigned flags, Resolved& out) {
+  char text[PATH_MAX];
+  const ssize_t size = call.read_string(call.arg(path_kind), text, sizeof text);
+  if (size < 0) return out.error = static_cast<int>(-size);
+  const int dirfd = call.has(dirfd_kind) ? call.fd(dirfd_kind) : AT_FDCWD;
+  return Resolution(sandbox, call, dirfd, flags, 0, out).run(text, static_cast<size_t>(size));
+}
+
+int resolve_text(Sandbox& sandbox, const Held& call, int dirfd, std::string_view given, unsigned flags, Resolved& out,
+                 uint64_t how) {
+  if (given.size() >= PATH_MAX) return out.error = ENAMETOOLONG;
+  char text[PATH_MAX];
+  std::memcpy(text, given.data(), given.size());
+  text[given.size()] = '\0';
+  return Resolution(sandbox, call, dirfd, flags, how, out).run(text, std::strlen(text));
+}
+
+int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out) {
+  if (fd < 0) return out.error = EBADF;
+  char none[1] = {};
+  return Resolution(sandbox, call, fd, kEmptyPath, 0, out).run(none, 0);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,90 @@
+// From a path in the caller's memory to a pinned object and its canonical name, as the caller's own kernel walk would
+// go: its root, cwd and dirfd, its /proc/self and /proc/thread-self, magic links, `..`, trailing slashes, forty links.
+// The walk uses the credentials that the thread wears: put AsCaller around it where the caller's may differ.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "../call/held.h"
+#include "../call/sandbox.h"
+#include "../protocol/unique_fd.h"
+
+namespace holdfast {
+
+enum ResolveFlags : unsigned {
+  kFollow = 1,     // follow a symbolic link in last place
+  kEmptyPath = 2,  // AT_EMPTY_PATH: an empty path is the dirfd itself
+  kParent = 4,     // a name is about to be made, removed or moved: `parent` and `name` are always filled, and the last
+                   // component is never followed
+  kMayMiss = 8,    // the last component may be missing: not an error, `missing` is set and `parent`, `name` are filled
+                   // (with kFollow a dangling link leads to the place where its target would be)
+};
+
+// What a path ends with. The kernel makes, removes and moves only names, and answers the others with an error.
+enum class Last : uint8_t { name, dots, root };
+
+struct Resolved {
+  int error = 0;     // positive errno as the kernel would give it; everything below is filled only if 0
+  UniqueFd object;   // O_PATH descriptor of what is there; empty if missing
+  UniqueFd parent;   // O_PATH descriptor of the canonical directory; filled if kParent, or missing
+  std::string name;  // last component, if parent is filled
+  std::string path;  // canonical name (of the object, or parent + name)
+  bool missing = false;
+  bool must_be_directory = false;  // the caller wrote a trailing slash
+  bool by_descriptor = false;    // reached without a name (AT_EMPTY_PATH, /proc/self/fd/N of a nameless object): `path`
+                                 // is what the kernel shows (pipe:[1], /memfd:x (deleted)); no rule on names can apply
+  Last last = Last::name;        // kParent: for anything but a name, `name` is ".", ".." or "/" and there is no object
+  int reached_by = -1;           // N, if the last step was the caller's own /proc/self/fd/N: a descriptor that it has
+  std::string link_text;         // the text of a link that reads differently for each reader (/proc/self)
+  bool own_descriptors = false;  // the caller's own /proc/self/fd, which it may list whatever its mode says
+  std::string magic_link;        // the caller's own magic link that was the last step (/proc/7/fd/3)
+};
+
+// Reads the path (argument `path_kind`) relative to `dirfd_kind` (AT_FDCWD if the row has none) and walks it.
+// Returns 0 or the same positive errno as out.error. -ESRCH-like loss of the caller is ESRCH.
+int resolve(Sandbox& sandbox, const Held& call, Arg dirfd_kind, Arg path_kind, unsigned flags, Resolved& out);
+
+// The same for a path that is not in the caller's memory (exec's interpreter, a socket's name). `how`: RESOLVE_* flags
+// as in openat2(2).
+int resolve_text(Sandbox& sandbox, const Held& call, int dirfd, std::string_view text, unsigned flags, Resolved& out,
+                 uint64_t how = 0);
+
+// Pins a descriptor of the caller (not a path): O_PATH descriptor and what the kernel calls it.
+int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out);
+
+// The name that the kernel shows for one of our own descriptors; of a deleted object the name that it had. 0 or a
+// positive errno.
+int canonical_name(int fd, std::string& out);
+
+// Opens /proc/self/fd once; `openat(self_fd_directory(), "N", ...)` reopens a pinned object, and works without /proc
+// being what the tree sees. Must be called before the first resolve. 0 or a positive errno.
+int open_self_fd_directory();
+int self_fd_directory();
+// Opens a pinned O_PATH object anew with real flags. Descriptor or -errno.
+int reopen(int pinned, int flags);
+
+// Absolute, outside of every procfs, and every part of it a name: the canonical name, if no link is on its way.
+bool is_plain(const Sandbox& sandbox, std::string_view text);
+// Opens a plain name for itself: descriptor or -errno, ELOOP if a link is on its way.
+int open_plain(const char* name, int flags);
+
+// Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
+struct FdName {
+  explicit FdName(int fd);
+  char text[12];  // "N", in self_fd_directory()
+};
+struct FdPath {
+  explicit FdPath(int fd);
+  char text[32];  // "/proc/self/fd/N"
+};
+
+// Where the caller's own descriptor (or AT_FDCWD: working directory) is found below proc_directory(): "<tid>/fd/N".
+// After using it ask call.still_held().
+struct CallerEntry {
+  CallerEntry(const Held& call, int fd);
+  char text[40];
+};
+int proc_directory();
+
+}  // namespace holdfast
