@@ -22,7 +22,7 @@
 #include "../view/creds.h"
 #include "bounce.h"
 #include "dispatch.h"
-#include "tracer.h"
+#include "injected.h"
 
 // linux/seccomp.h of newer kernels than the oldest headers that we build with.
 #ifndef SECCOMP_ADDFD_FLAG_SEND
@@ -138,9 +138,9 @@ void Notifier::work() {
     // From here to end_work() the caller's number stays its own, if it is still held now.
     begin_work_for(call.tid);
     if (call.still_held()) {
-      if (request.data.arch == arch::kAuditArch && Tracer::is_injected(call, request.data.nr)) {
-        if (request.data.nr == __NR_openat && call.args[0] == Tracer::kInjectedHandOver) {
-          const int fd = Tracer::to_hand_over(call.tid);
+      if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
+        if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
+          const int fd = to_hand_over(call.tid);
           hand_over(listener_, id, fd >= 0 ? fd : sandbox_.page.read_only_fd(), true);
         } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number

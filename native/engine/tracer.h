@@ -1,5 +1,7 @@
 // The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
+// The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, bounced calls in bouncing.cc, the
+// calls that a thread is made to make in injection.cc.
 #pragma once
 
 #include <sys/types.h>
@@ -34,12 +36,6 @@ class Tracer {
   // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
-
-  // For notification workers: whether this is the very call that the thread is being made to make just now.
-  static bool is_injected(const Held& call, int number);
-  static constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches a descriptor of ours,
-  // which is this one, or -1 for the page's.
-  static int to_hand_over(pid_t tid);
 
   enum class Task : uint8_t { decide, verify_exec, store_result };
 
@@ -101,6 +97,7 @@ class Tracer {
   void stop_lending(Tracee&);
   void call_held_again(Tracee&);
   void leave_call(Tracee&);
+  void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
   void abandon_injection(Tracee&, int error);
   void resume(Tracee&, int signal = 0);

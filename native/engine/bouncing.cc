@@ -1,0 +1,101 @@
+// The tracer's part about calls that go on with their arguments in the sealed page.
+#include <asm/unistd.h>
+#include <errno.h>
+
+#include <utility>
+
+#include "../arch/arch.h"
+#include "injected.h"
+#include "request.h"
+#include "tracer.h"
+
+namespace holdfast {
+
+void Tracer::apply_bounce(Tracee& tracee) {
+  Bounce& bounce = *tracee.pending;
+  // A forked process most often has it from its parent; it was copied at a time that no event tells, so look.
+  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
+    page_mapped_.insert(tracee.group);
+  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
+    if (const int error = sandbox_.page.create()) {
+      tracee.pending.reset();
+      arch::skip(tracee.tid, tracee.registers, -error);
+      resume(tracee);
+      return;
+    }
+    begin_injection(tracee, Phase::fetch_page, UniqueFd());
+    return;
+  }
+  arch::Registers changed = tracee.registers;
+  if (bounce.size != 0) {
+    tracee.slot = sandbox_.page.take_slot();
+    if (tracee.slot < 0) {
+      tracee.pending.reset();
+      arch::skip(tracee.tid, tracee.registers, -EAGAIN);
+      resume(tracee);
+      return;
+    }
+    bounce.place(BouncePage::address(tracee.slot));
+    sandbox_.page.fill(tracee.slot, bounce.bytes, bounce.size);
+  }
+  if (bounce.lends) {
+    lend(tracee);
+    return;
+  }
+  for (int i = 0; i < bounce.replaced; i++) {
+    const Bounce::Replacement& with = bounce.replace[i];
+    arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
+  }
+  if (bounce.number >= 0) {
+    // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
+    Injected other = {bounce.number, {}, UniqueFd()};
+    for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
+    expect_injected(tracee.tid, std::move(other));
+    if (arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
+  }
+  if (arch::set(tracee.tid, changed) != 0) return;
+  tracee.phase = Phase::in_call;
+  resume(tracee);
+}
+
+// At the exit stop of a bounced call: the caller finds its own registers again.
+void Tracer::leave_call(Tracee& tracee) {
+  arch::Registers now;
+  if (arch::get(tracee.tid, now) != 0) return;
+  Bounce& bounce = *tracee.pending;
+  for (int i = 0; i < bounce.replaced; i++) {
+    const int index = bounce.replace[i].index;
+    if (index == arch::kResultArgument) continue;
+    arch::set_argument(now, index, arch::argument(tracee.registers, index));
+  }
+  if (bounce.number >= 0) {
+    expect_nothing(tracee.tid);
+    arch::set_number(tracee.tid, now, tracee.number);
+  }
+  arch::set(tracee.tid, now);
+  sandbox_.page.free_slot(tracee.slot);
+  tracee.slot = -1;
+  const int64_t result = arch::result(now);
+  const uint64_t store_at = bounce.store_result_at;
+  const bool result_is_one = bounce.result_is_one;
+  tracee.pending.reset();
+  if (store_at == 0 || result < 0) {
+    tracee.phase = Phase::running;
+    resume(tracee);
+    return;
+  }
+  // Writing may fault for as long as the tree likes: not here.
+  tracee.registers = now;
+  tracee.phase = Phase::storing;
+  Held call;
+  call.engine = Held::Engine::trace;
+  call.tid = tracee.tid;
+  call.tree = &sandbox_.tree;
+  submit(tracee, Task::store_result, [call, store_at, result, result_is_one] {
+    const uint32_t value = static_cast<uint32_t>(result);
+    if (const int error = call.write(store_at, &value, sizeof value)) return Finish::answer(error);
+    return Finish::answer(result_is_one ? 1 : result);
+  });
+}
+
+}  // namespace holdfast

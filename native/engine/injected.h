@@ -1,0 +1,31 @@
+// Calls that the tracer has put into a thread's registers: known here to the notification workers, which let nothing
+// else by in their name.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "../call/held.h"
+#include "../protocol/unique_fd.h"
+
+namespace holdfast {
+
+struct Injected {
+  int64_t number = -1;
+  uint64_t args[6] = {};
+  UniqueFd hand_over;  // what it fetches, if not the page's descriptor
+};
+
+inline constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches a descriptor of ours
+
+void expect_injected(pid_t tid, Injected call);
+void expect_nothing(pid_t tid);
+
+// Whether this is the very call that the thread is being made to make just now. Any thread; asked by every
+// notification.
+bool is_injected(const Held& call, int number);
+// What its kInjectedHandOver fetches, or -1 for the page's descriptor.
+int to_hand_over(pid_t tid);
+
+}  // namespace holdfast

@@ -1,0 +1,179 @@
+// The tracer's part about calls of ours that a stopped thread is made to make before its own.
+#include <asm/unistd.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "../arch/arch.h"
+#include "injected.h"
+#include "request.h"
+#include "tracer.h"
+
+namespace holdfast {
+
+// From an entry stop: the thread fetches a descriptor of ours in place of its own call.
+void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
+  uint64_t all = ~uint64_t{0};
+  if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
+      request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
+    return;  // it died
+  tracee.phase = phase;
+  arch::Registers changed = tracee.registers;
+  const uint64_t args[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
+  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
+  Injected fetch = {__NR_openat, {}, std::move(hand_over)};
+  std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
+  expect_injected(tracee.tid, std::move(fetch));
+  if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
+  resume(tracee);
+}
+
+// Where pidfd_getfd is not allowed: the thread itself sends its descriptor, on a socket that is made for this one
+// message. Who shares its table of descriptors can use the socket too; whatever arrives is then looked at, and acted
+// on, as it is.
+void Tracer::lend(Tracee& tracee) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    const int error = errno;
+    stop_lending(tracee);
+    tracee.pending.reset();
+    arch::skip(tracee.tid, tracee.registers, -error);
+    resume(tracee);
+    return;
+  }
+  tracee.lending.reset(ends[0]);
+  begin_injection(tracee, Phase::fetch_socket, UniqueFd(ends[1]));
+}
+
+void Tracer::stop_lending(Tracee& tracee) {
+  tracee.lending.reset();
+  sandbox_.page.free_slot(tracee.slot);
+  tracee.slot = -1;
+}
+
+// What the thread has sent.
+void Tracer::take_lent(Tracee& tracee) {
+  if (tracee.lent->error == 0) {
+    tracee.lent->error = EPERM;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr message = {};
+    message.msg_control = control;
+    message.msg_controllen =
+        CMSG_LEN(sizeof(int));  // the padding would have room for a second one, which nobody closes
+    if (recvmsg(tracee.lending.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
+      const cmsghdr* head = CMSG_FIRSTHDR(&message);
+      if (head != nullptr && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+          head->cmsg_len == CMSG_LEN(sizeof(int))) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+        tracee.lent->fd.reset(fd);
+        tracee.lent->error = 0;
+      }
+    }
+  }
+  stop_lending(tracee);
+  tracee.pending.reset();
+}
+
+// At an exit stop of ours: the thread makes its held call once more.
+void Tracer::call_held_again(Tracee& tracee) {
+  expect_nothing(tracee.tid);
+  arch::Registers original = tracee.registers;
+  arch::call_again(original, tracee.number);
+  tracee.phase = Phase::again;
+  if (arch::set(tracee.tid, original) == 0) resume(tracee);
+}
+
+// At the exit stop of a call of ours: the next one, or the held call again.
+void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
+  switch (tracee.phase) {
+    case Phase::fetch_page: {
+      if (result < 0) {
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        return;
+      }
+      tracee.handed_over = static_cast<int>(result);
+      const uint64_t args[6] = {kBouncePageAddress,
+                                kBouncePageBytes,
+                                1 /* PROT_READ */,
+                                0x100001 /* MAP_SHARED | MAP_FIXED_NOREPLACE */,
+                                static_cast<uint64_t>(result),
+                                0};
+      inject(tracee, Phase::map_page, __NR_mmap, args);
+      return;
+    }
+    case Phase::map_page: {
+      // -EEXIST: a process that shares this address space (vfork) has it already. What stands there is looked at below.
+      const uint64_t args[6] = {static_cast<uint64_t>(tracee.handed_over), 0, 0, 0, 0, 0};
+      inject(tracee, Phase::close_page, __NR_close, args);
+      return;
+    }
+    case Phase::close_page: {
+      if (!sandbox_.page.mapped_in(tracee.tid)) {
+        abandon_injection(tracee, EPERM);
+        return;
+      }
+      page_mapped_.insert(tracee.group);
+      call_held_again(tracee);
+      return;
+    }
+    case Phase::fetch_socket: {
+      if (result < 0) {
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        return;
+      }
+      tracee.handed_over = static_cast<int>(result);
+      const uint64_t args[6] = {
+          static_cast<uint64_t>(result), BouncePage::address(tracee.slot), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0};
+      inject(tracee, Phase::lend, __NR_sendmsg, args);
+      return;
+    }
+    case Phase::lend: {
+      tracee.lent = std::make_shared<Lent>();
+      tracee.lent->error = result < 0 ? static_cast<int>(-result) : 0;
+      const uint64_t args[6] = {static_cast<uint64_t>(tracee.handed_over), 0, 0, 0, 0, 0};
+      inject(tracee, Phase::close_socket, __NR_close, args);
+      return;
+    }
+    case Phase::close_socket:
+      take_lent(tracee);
+      call_held_again(tracee);
+      return;
+    default:
+      resume(tracee);
+  }
+}
+
+// Makes a stopped thread call something of ours when it goes on. It goes on at its own system call instruction, which
+// another thread may have overwritten since: whatever runs there instead is a call of the tree's own, and only the very
+// call that was injected is let by (is_injected).
+void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t (&args)[6]) {
+  arch::Registers changed = tracee.registers;
+  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
+  arch::call_again(changed, number);
+  Injected expected = {number, {}, UniqueFd()};
+  std::copy(std::begin(args), std::end(args), std::begin(expected.args));
+  expect_injected(tracee.tid, std::move(expected));
+  tracee.phase = phase;
+  if (arch::set(tracee.tid, changed) == 0) resume(tracee);
+}
+
+// At an exit stop, with the injected call's registers: the held call answers `error` instead.
+void Tracer::abandon_injection(Tracee& tracee, int error) {
+  request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+  expect_nothing(tracee.tid);
+  stop_lending(tracee);
+  tracee.pending.reset();
+  tracee.phase = Phase::running;
+  arch::Registers original = tracee.registers;
+  arch::set_result(original, -error);
+  arch::set(tracee.tid, original);
+  resume(tracee);
+}
+
+}  // namespace holdfast

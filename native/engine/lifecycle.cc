@@ -1,0 +1,116 @@
+// The tracer's part about threads as such: newcomers, ends, execs.
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../arch/arch.h"
+#include "../call/tree.h"
+#include "../channel/report.h"
+#include "../policy/config.h"
+#include "exec_check.h"
+#include "injected.h"
+#include "request.h"
+#include "tracer.h"
+
+namespace holdfast {
+
+int Tracer::seize(pid_t tid) {
+  constexpr uint64_t kOptions = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                                PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+  return request(PTRACE_SEIZE, tid, nullptr, as_pointer(kOptions)) == 0 ? 0 : errno;
+}
+
+void Tracer::adopt(pid_t tid, pid_t parent_group) {
+  if (find(tid) != nullptr) return;
+  auto tracee = std::make_unique<Tracee>();
+  tracee->tid = tid;
+  // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
+  tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
+  sandbox_.tree.add(tid, tracee->group);
+  tracees_[tid] = std::move(tracee);
+  if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
+}
+
+void Tracer::on_death(pid_t tid, int status) {
+  const auto at = tracees_.find(tid);
+  if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
+  expect_nothing(tid);
+  sandbox_.page.free_slot(at->second->slot);
+  tracees_.erase(at);
+  if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
+  if (tid != launch_.child) return;
+  // A signal that ended it on the way to its first instruction is an end like any other.
+  if (!launch_.launched && !(WIFSIGNALED(status) && launch_.area->stage.load() == 0)) {
+    report_failed_launch(sandbox_, launch_);
+    return;
+  }
+  report_exit(sandbox_, tid, status);
+  if (!sandbox_.config.wait_for_tree) kill_tree(sandbox_.tree);
+}
+
+void Tracer::kill_group(pid_t group) {
+  sandbox_.tree.while_stable([&] {
+    if (sandbox_.tree.contains(group)) kill(group, SIGKILL);
+  });
+}
+
+void Tracer::on_exec(pid_t tid) {
+  unsigned long message = 0;
+  request(PTRACE_GETEVENTMSG, tid, nullptr, &message);
+  const pid_t former = static_cast<pid_t>(message);
+  if (former != 0 && former != tid) {
+    // A thread that is not the leader has become it: it took the leader's number, and nobody reports the old leader's
+    // end (ptrace(2), "execve(2) under ptrace").
+    const auto from = tracees_.find(former);
+    if (from != tracees_.end()) {
+      std::unique_ptr<Tracee> moved = std::move(from->second);
+      tracees_.erase(from);
+      sandbox_.tree.remove(former);
+      expect_nothing(former);
+      if (Tracee* leader = find(tid)) sandbox_.page.free_slot(leader->slot);
+      moved->tid = tid;
+      tracees_[tid] = std::move(moved);
+    }
+  }
+  Tracee* tracee = find(tid);
+  if (tracee == nullptr) {
+    kill(tid, SIGKILL);
+    return;
+  }
+  tracee->group = tid;
+  expect_nothing(tid);
+  stop_lending(*tracee);
+  tracee->lent.reset();
+  tracee->pending.reset();
+  page_mapped_.erase(tid);
+  tracee->phase = Phase::verifying;
+  if (!tracee->exec) {
+    // An exec that nobody approved: it cannot be, and it must not run.
+    kill_group(tid);
+    return;
+  }
+  arch::Registers registers;
+  if (arch::get(tid, registers) != 0) return;
+  Held call;
+  call.row = find_row("execve");
+  call.engine = Held::Engine::trace;
+  call.tid = tid;
+  call.tree = &sandbox_.tree;
+  const uint64_t stack = arch::stack_pointer(registers), start = arch::instruction_pointer(registers);
+  std::shared_ptr<ExecApproval> approved = std::move(tracee->exec);
+  submit(*tracee, Task::verify_exec, [this, call, approved, stack, start] {
+    return exec_is_as_approved(sandbox_, call, *approved, stack, start) ? Finish::proceed() : Finish::error(EACCES);
+  });
+}
+
+void kill_tree(Tree& tree) {
+  tree.doom();
+  tree.while_stable([&] {
+    for (const pid_t group : tree.groups()) kill(group, SIGKILL);
+  });
+}
+
+}  // namespace holdfast
