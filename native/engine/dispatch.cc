@@ -4,7 +4,7 @@
 
 #include "../arch/arch.h"
 #include "../families/handlers.h"
-#include "../policy/decide.h"
+#include "../policy/violation.h"
 
 namespace holdfast {
 namespace {

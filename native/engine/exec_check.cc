@@ -8,7 +8,7 @@
 #include <string>
 
 #include "../call/tree.h"
-#include "../policy/decide.h"
+#include "../policy/violation.h"
 #include "mappings.h"
 
 namespace holdfast {

@@ -12,7 +12,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "../policy/decide.h"
+#include "../policy/violation.h"
 #include "creds.h"
 #include "proc_view.h"
 #include "walk.h"

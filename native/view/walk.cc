@@ -12,7 +12,7 @@
 #include <memory>
 
 #include "../policy/config.h"
-#include "../policy/decide.h"
+#include "../policy/violation.h"
 #include "creds.h"
 
 namespace holdfast {

@@ -1,0 +1,143 @@
+#include "ask.h"
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "../call/tree.h"
+#include "../call/turn.h"
+#include "../channel/channel.h"
+#include "violation.h"
+
+namespace holdfast {
+
+using protocol::Event;
+using protocol::FieldWriter;
+using protocol::kExecute;
+using protocol::kRead;
+using protocol::kWrite;
+using protocol::Tag;
+using protocol::VerdictKind;
+
+namespace {
+
+constexpr uint8_t kAllAccess = kRead | kWrite | kExecute;
+constexpr int kMaxErrno = 4095;  // MAX_ERRNO, linux/err.h: above it a result is no error to the caller
+
+bool wants(const HookFilter& filter, const Facts& facts) {
+  if (filter.has_port) {
+    const Address* address = facts.address;
+    if (address == nullptr || address->family == AF_UNIX) return false;
+    if (address->port < filter.port_low || address->port > filter.port_high) return false;
+  }
+  const auto fits = [&](std::string_view name, uint8_t access) {
+    // Who only looks at metadata reads, if anything.
+    const bool wanted = filter.access == kAllAccess || (filter.access & (access != 0 ? access : kRead)) != 0;
+    return wanted && (!filter.has_pattern || filter.pattern.matches(name));
+  };
+  for (int i = 0; i < facts.path_count; i++)
+    if (fits(facts.paths[i].name, facts.paths[i].access)) return true;
+  if (facts.path_count != 0) return false;
+  return !filter.has_pattern || (facts.address != nullptr && facts.address->family == AF_UNIX &&
+                                 filter.pattern.matches(facts.address->unix_name));
+}
+
+// One hook may have several filters, and is asked once.
+void write_hooks(FieldWriter& writer, const Config& config, const Facts& facts) {
+  int64_t last = -1;
+  for (const uint32_t index : config.hooks_of[static_cast<unsigned>(facts.event)]) {
+    const HookFilter& filter = config.hooks[index];
+    if (filter.hook == last || !wants(filter, facts)) continue;
+    writer.number(Tag::hooks_, filter.hook);
+    last = filter.hook;
+  }
+}
+
+// Whether the data is what the call can be redirected to.
+bool valid_redirect(Event event, const std::string& data) {
+  if (event == Event::open) return !data.empty() && data.size() < PATH_MAX && data.find('\0') == data.npos;
+  if (event != Event::connect || data.size() != sizeof(protocol::RedirectAddress)) return false;
+  protocol::RedirectAddress to;
+  std::memcpy(&to, data.data(), sizeof to);
+  return (to.family == AF_INET || to.family == AF_INET6) && to.port <= 65535;
+}
+
+}  // namespace
+
+Decision Decision::refused(int number) {
+  Decision out;
+  out.kind = Decision::Kind::error;
+  out.error = number;
+  return out;
+}
+
+Decision refuse(Sandbox& sandbox, const Held& call, const Facts& facts, int number, std::string_view rule,
+                std::string_view reason) {
+  report_refused(sandbox, call, facts, number, rule, reason);
+  return Decision::refused(number);
+}
+
+bool anybody_wants(const Config& config, const Facts& facts) {
+  if (!config.hooked(facts.event)) return false;
+  for (const uint32_t index : config.hooks_of[static_cast<unsigned>(facts.event)])
+    if (wants(config.hooks[index], facts)) return true;
+  return false;
+}
+
+bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) {
+  const std::string executable = executable_of(sandbox, call);
+  if (sandbox.tree.size() > 1) pass_turn();  // a hook takes its time
+  Channel::Answer answer = sandbox.channel.ask(call, [&](FieldWriter& writer) {
+    write_hooks(writer, sandbox.config, facts);
+    writer.number(Tag::event_, static_cast<int64_t>(facts.event));
+    write_caller(writer, call, syscall_of(call, facts), executable);
+    write_names(writer, facts);
+    write_details(writer, facts);
+  });
+  if (answer.gone) {
+    out.kind = Decision::Kind::gone;
+    return true;
+  }
+  if (answer.lost) {
+    out = Decision::refused(EPERM);
+    return true;
+  }
+  if (answer.too_long) {
+    out = refuse(sandbox, call, facts, ENAMETOOLONG, "", "too long to ask a hook about");
+    return true;
+  }
+  switch (answer.verdict) {
+    case VerdictKind::none:
+      return false;
+    case VerdictKind::allow:
+      out.kind = Decision::Kind::allow;
+      return true;
+    case VerdictKind::deny: {
+      const bool valid = answer.error > 0 && answer.error <= kMaxErrno;
+      out = refuse(sandbox, call, facts, valid ? answer.error : EACCES, "hook", "a hook refused it");
+      return true;
+    }
+    case VerdictKind::kill:
+      refuse(sandbox, call, facts, EINTR, "hook", "a hook ended the process");
+      out.kind = Decision::Kind::kill;
+      out.error = answer.error > 0 && answer.error <= SIGRTMAX ? answer.error : SIGKILL;
+      return true;
+    case VerdictKind::redirect:
+      if (!valid_redirect(facts.event, answer.data)) break;
+      out.kind = Decision::Kind::redirect;
+      out.data = std::move(answer.data);
+      return true;
+    case VerdictKind::respond:
+      if (facts.event != Event::open) break;
+      out.kind = Decision::Kind::respond;
+      out.data = std::move(answer.data);
+      return true;
+  }
+  out = refuse(sandbox, call, facts, EACCES, "hook", "a hook's verdict makes no sense for this call");
+  return true;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,54 @@
+// What a call is about, as rules and hooks see it, and how records tell it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "../call/held.h"
+#include "../call/sandbox.h"
+#include "../protocol/tlv.h"
+#include "rules.h"
+
+namespace holdfast {
+
+// Names are canonical; nothing here is the caller's memory.
+struct Facts {
+  Event event = Event::none;
+  const char* event_syscall = nullptr;  // the row's name if null
+
+  struct Path {
+    std::string_view name;  // canonical
+    uint8_t access = 0;     // protocol::kRead | kWrite | kExecute; 0: only its metadata
+    bool missing = false;   // does not exist, and is not about to be made
+  };
+  Path paths[2];
+  int path_count = 0;
+
+  const Address* address = nullptr;  // connect, bind, send
+  uint8_t operation = 0;             // protocol::kConnect or kBind
+
+  // Fields for the hook and the event; each is sent only if set (`has` bits by Tag would be dearer than these).
+  int64_t flags = -1, mode = -1, size = -1, uid = -2, gid = -2, signal = -1, target_pid = -1, directory = -1,
+          device = -1;
+  const int64_t* times = nullptr;     // atime sec, nsec, mtime sec, nsec
+  std::string_view target;            // symlink's text
+  std::string_view name;              // attribute's name
+  std::string_view interpreter;       // exec
+  const std::string* argv = nullptr;  // exec: argv_count strings
+  size_t argv_count = 0;
+};
+
+// The call's name in records.
+const char* syscall_of(const Held& call, const Facts& facts);
+
+// What the caller runs. Empty if it cannot be read, or if the number may be another's by now.
+std::string executable_of(Sandbox& sandbox, const Held& call);
+
+// Into a record: who calls what; the names and the address it is about; the rest that only hooks hear.
+void write_caller(protocol::FieldWriter& writer, const Held& call, const char* syscall, std::string_view executable);
+void write_names(protocol::FieldWriter& writer, const Facts& facts);
+void write_details(protocol::FieldWriter& writer, const Facts& facts);
+
+}  // namespace holdfast

@@ -1,0 +1,19 @@
+// What the rules say about a call.
+#pragma once
+
+#include "config.h"
+#include "facts.h"
+
+namespace holdfast {
+
+struct Judgement {
+  bool denied = false;       // by a deny rule
+  bool allowed = true;       // all of it, by allow rules
+  bool only_missing = true;  // what is not allowed is not there
+  const char* rule = "";     // that denied
+};
+
+// Rules on /proc/self and /proc/thread-self hold for the caller's own numbers.
+Judgement judge(const Config& config, const Held& call, const Facts& facts);
+
+}  // namespace holdfast

@@ -1,0 +1,72 @@
+#include "violation.h"
+
+#include <memory>
+
+#include "../channel/channel.h"
+
+namespace holdfast {
+
+using protocol::FieldWriter;
+using protocol::RecordKind;
+using protocol::Tag;
+
+namespace {
+
+struct Refusal {
+  const Facts* facts = nullptr;
+  const char* syscall;
+  std::string_view path;  // instead of facts
+  std::string_view rule;
+  std::string_view reason;
+  int error = 0;
+};
+
+void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) {
+  const std::string executable = executable_of(sandbox, call);
+  const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
+  // Names may be longer than any record: then the event comes without them.
+  for (const bool with_names : {true, false}) {
+    FieldWriter writer(buffer.get(), protocol::kMaxRecord);
+    write_caller(writer, call, refusal.syscall, executable);
+    writer.number(Tag::errno_, refusal.error);
+    if (!refusal.rule.empty()) writer.text(Tag::rule_, refusal.rule);
+    if (!refusal.reason.empty()) writer.text(Tag::reason_, refusal.reason);
+    if (refusal.facts != nullptr && refusal.facts->event != Event::none)
+      writer.number(Tag::event_, static_cast<int64_t>(refusal.facts->event));
+    if (with_names) {
+      if (!refusal.path.empty()) writer.text(Tag::path_, refusal.path);
+      if (refusal.facts != nullptr) write_names(writer, *refusal.facts);
+    }
+    if (refusal.facts != nullptr && refusal.facts->signal >= 0) {
+      writer.number(Tag::signal_, refusal.facts->signal);
+      writer.number(Tag::targetPid_, refusal.facts->target_pid);
+    }
+    if (writer.full()) continue;
+    sandbox.channel.send(RecordKind::violation, buffer.get(), writer.size());
+    return;
+  }
+}
+
+}  // namespace
+
+void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                    std::string_view reason) {
+  Refusal refusal;
+  refusal.facts = &facts;
+  refusal.syscall = syscall_of(call, facts);
+  refusal.rule = rule;
+  refusal.reason = reason;
+  refusal.error = error;
+  send_violation(sandbox, call, refusal);
+}
+
+void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
+  Refusal refusal;
+  refusal.syscall = call.row->name;
+  refusal.path = path;
+  refusal.reason = reason;
+  refusal.error = error;
+  send_violation(sandbox, call, refusal);
+}
+
+}  // namespace holdfast
