@@ -41,7 +41,7 @@ export class HoldfastError extends Error {
   readonly call?: unknown;
 
   constructor(code: HoldfastErrorCode, message: string, details: HoldfastErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
     this.code = code;
     if (details.errno !== undefined) this.errno = details.errno;
     if (details.event !== undefined) this.event = details.event;
@@ -72,7 +72,7 @@ export function errnoName(errno: number): string {
 
 /** The positive number of an errno name, if this system has it. */
 export function errnoNumber(name: string): number | undefined {
-  return (constants.errno as Record<string, number>)[name];
+  return Object.hasOwn(constants.errno, name) ? (constants.errno as Record<string, number>)[name] : undefined;
 }
 
 /** The first of the numbers that libuv has made up for itself (EAI_…, EOF): no system call answers those. */

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { HoldfastError } from '../errors.ts';
 import type { NativeRecord } from '../native/native.ts';
-import { number } from './families/common.ts';
+import { number, own } from './families/common.ts';
 import { calls, type HookEvent } from './families/index.ts';
 import { Verdict } from './verdict.ts';
 
@@ -54,7 +54,7 @@ export class Dispatcher {
       generation: number(record, 'generation'),
       event,
       call: calls[event]?.(record),
-      hooks: (record.hooks as number[] | undefined) ?? [],
+      hooks: (own(record, 'hooks') as number[] | undefined) ?? [],
       at: 0,
       timer: undefined,
       done: false,
@@ -81,7 +81,7 @@ export class Dispatcher {
         const hook = this.#target.hook(asked.hooks[asked.at] ?? -1);
         if (hook === undefined) throw new Error('the supervisor asked a hook that is not registered');
         answer = hook(asked.call as never);
-        if (isThenable(answer)) {
+        if (!Verdict.is(answer) && isThenable(answer)) {
           this.#wait(asked, answer);
           return;
         }

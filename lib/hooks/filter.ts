@@ -1,9 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
-import { z } from 'zod';
+import * as v from 'valibot';
 import { HoldfastError } from '../errors.ts';
 import { notUtf8 } from '../policy/addresses.ts';
-import { fieldName, shown } from '../policy/policy.ts';
+import { fieldName, InheritedField, ownFields, problemOf, record, shown } from '../policy/check.ts';
 import { type FilterKey, filterKeys, type HookEvent } from './families/index.ts';
 
 /** Path patterns: for calls on paths. */
@@ -49,11 +49,12 @@ const isPorts = (value: unknown) =>
 const isPatterns = (value: unknown) =>
   typeof value === 'string' ||
   (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'));
-const parts = {
-  path: z.custom<PathFilter['path']>(isPatterns, { error: 'must be a pattern or a list of patterns' }).optional(),
-  access: z.enum(['read', 'write']).optional(),
-  port: z.custom<PortFilter['port']>(isPorts, { error: 'must be a port (0 to 65535) or [lowest, highest]' }).optional(),
-} satisfies Record<FilterKey, z.ZodType>;
+const parts: Readonly<Record<FilterKey, v.GenericSchema>> = {
+  path: v.optional(v.custom<PathFilter['path']>(isPatterns, 'must be a pattern or a list of patterns')),
+  access: v.optional(v.picklist(['read', 'write'], "must be 'read' or 'write'")),
+  port: v.optional(v.custom<PortFilter['port']>(isPorts, 'must be a port (0 to 65535) or [lowest, highest]')),
+};
+const fields = new Set<string>(Object.keys(parts));
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
   return new HoldfastError('ERR_HOLDFAST_INVALID_FILTER', `${field}: ${shown(value)} ${problem}`);
@@ -121,34 +122,40 @@ function anchored(pattern: string, cwd: string): string {
   return `${folder === '/' ? '' : folder.replace(/[\\*?[]/g, '\\$&')}/${relative}`;
 }
 
+interface Checked {
+  path?: string | string[];
+  access?: 'read' | 'write';
+  port?: number | [number, number];
+}
+
+/** The filter's own fields, checked. */
+function check(event: HookEvent, name: string, given: unknown): Checked {
+  let filter: unknown;
+  try {
+    filter = ownFields(given, fields);
+  } catch (error) {
+    if (!(error instanceof InheritedField)) throw error;
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_FILTER', `${fieldName(name, error.keys)} ${error.message}`);
+  }
+  const keys = filterKeys[event];
+  const known = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`;
+  const entries = Object.fromEntries(keys.map((key) => [key, parts[key]]));
+  const problem = problemOf(record(entries, `must be an object (${known})`), filter);
+  if (problem === undefined) return filter as Checked;
+  const field = fieldName(name, problem.keys);
+  throw invalid(
+    field,
+    problem.value,
+    problem.unknown ? `is not a key of this filter (${known})` : `is refused: ${problem.message}`,
+  );
+}
+
 /** Checks a hook's filter and makes it ready; without one, every call of the event matches. */
 export function compileFilter(event: HookEvent, filter: unknown, cwd: string): CompiledFilter[] {
   const anyAccess = 7;
   if (filter === undefined) return [{ access: anyAccess }];
-  const keys = filterKeys[event];
-  const schema = z.strictObject(Object.fromEntries(keys.map((key) => [key, parts[key]])));
   const name = `filter of on${event[0]?.toUpperCase()}${event.slice(1)}`;
-  const result = schema.safeParse(filter);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    if (issue?.code === 'unrecognized_keys') {
-      const key = issue.keys[0] ?? '';
-      const known = keys.length === 0 ? 'it takes none' : `it takes ${keys.join(', ')}`;
-      throw invalid(
-        fieldName(name, [key]),
-        (filter as Record<string, unknown>)[key],
-        `is not a key of this filter (${known})`,
-      );
-    }
-    const at = issue?.path ?? [];
-    const value = at.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], filter);
-    throw invalid(fieldName(name, at), value, `is refused: ${issue?.message ?? 'it is not valid'}`);
-  }
-  const { path, access, port } = result.data as {
-    path?: string | string[];
-    access?: 'read' | 'write';
-    port?: number | [number, number];
-  };
+  const { path, access, port } = check(event, name, filter);
   const compiled: CompiledFilter = { access: access === undefined ? anyAccess : access === 'read' ? 1 : 2 };
   if (port !== undefined) {
     const [low, high] = typeof port === 'number' ? [port, port] : port;

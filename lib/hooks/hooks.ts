@@ -1,6 +1,6 @@
 import { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
-import { shown } from '../policy/policy.ts';
+import { shown } from '../policy/check.ts';
 import type { AnyHook } from './dispatch.ts';
 import type { HookRule } from './encode.ts';
 import type { HookEvent, HookedCall } from './families/index.ts';

@@ -107,15 +107,17 @@ export function redirect(to: string | URL | RedirectTarget): Verdict<'redirectPa
   if (typeof to !== 'object' || to === null) {
     throw refuse(`redirect(): ${inspect(to)} is neither a path nor { address, port }`);
   }
-  const bytes = typeof to.address === 'string' ? addressBytes(to.address) : undefined;
-  if (bytes === undefined) throw refuse(`redirect(): ${inspect(to.address)} is not an IP address`);
-  if (!Number.isInteger(to.port) || to.port < 1 || to.port > 65535) {
-    throw refuse(`redirect(): ${inspect(to.port)} is not a port (1 to 65535)`);
+  // Its own fields only, each read once.
+  const { address, port }: Partial<RedirectTarget> = Object.assign(Object.create(null), to);
+  const bytes = typeof address === 'string' ? addressBytes(address) : undefined;
+  if (bytes === undefined) throw refuse(`redirect(): ${inspect(address)} is not an IP address`);
+  if (port === undefined || !Number.isInteger(port) || port < 1 || port > 65535) {
+    throw refuse(`redirect(): ${inspect(port)} is not a port (1 to 65535)`);
   }
   // protocol.h: RedirectAddress. 2 and 10 are AF_INET and AF_INET6.
   const data = Buffer.alloc(24);
   data.writeUInt32LE(bytes.length === 4 ? 2 : 10, 0);
-  data.writeUInt32LE(to.port, 4);
+  data.writeUInt32LE(port, 4);
   data.set(bytes, 8);
   return make('redirectAddress', 0, data);
 }

@@ -13,7 +13,8 @@ for (const [name, number] of Object.entries(signals)) {
 export function signalNumber(value: unknown): number {
   if (typeof value === 'number' && names.has(value)) return value;
   if (typeof value === 'string') {
-    const number = signals[value.toUpperCase()];
+    const name = value.toUpperCase();
+    const number = Object.hasOwn(signals, name) ? signals[name] : undefined;
     if (number !== undefined) return number;
   }
   throw coded(new TypeError(format('Unknown signal: %s', value)), 'ERR_UNKNOWN_SIGNAL');

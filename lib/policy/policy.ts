@@ -1,10 +1,10 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
-import { z } from 'zod';
+import * as v from 'valibot';
 import { HoldfastError } from '../errors.ts';
 import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
 import { baselineRead, baselineWrite } from './baseline.ts';
+import { fieldName, InheritedField, ownFields, problemOf, record, shortOrLong, shown, words } from './check.ts';
 
 /** What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes. */
 export type FileAccess = 'read' | 'write' | 'exec';
@@ -80,80 +80,72 @@ export interface Rules {
   anyExec: boolean;
 }
 
-const path = z.custom<string | URL>((value) => typeof value === 'string' || value instanceof URL, {
-  error: 'must be a path: a string or a file: URL',
-});
-const schema = z.strictObject({
-  files: z
-    .strictObject({
-      read: z.array(path).optional(),
-      write: z.array(path).optional(),
-      deny: z
-        .array(
-          z.union(
-            [
-              path,
-              z.strictObject({
-                path,
-                access: z
-                  .array(z.enum(['read', 'write', 'exec']))
-                  .min(1)
-                  .optional(),
-              }),
-            ],
-            {
-              error: "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
-            },
-          ),
-        )
-        .optional(),
-    })
-    .optional(),
-  network: z
-    .strictObject({
-      connect: z.array(z.string()).optional(),
-      bind: z.array(z.string()).optional(),
-      deny: z
-        .array(
-          z.union(
-            [
-              z.string(),
-              z.strictObject({
-                address: z.string(),
-                operations: z
-                  .array(z.enum(['connect', 'bind']))
-                  .min(1)
-                  .optional(),
-              }),
-            ],
-            { error: "must be an address, or { address, operations?: ('connect' | 'bind')[] }" },
-          ),
-        )
-        .optional(),
-    })
-    .optional(),
-  exec: z.array(path).optional(),
-  defaults: z.boolean().optional(),
-});
+const path = v.custom<string | URL>(
+  (value) => typeof value === 'string' || value instanceof URL,
+  'must be a path: a string or a file: URL',
+);
+const pathDenial = v.custom<never>(
+  (value) => typeof value === 'string' || value instanceof URL,
+  "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
+);
+const address = v.string('must be an address');
+const addressDenial = v.string("must be an address, or { address, operations?: ('connect' | 'bind')[] }");
+const paths = v.optional(v.array(path, 'must be a list of paths'));
+const addresses = v.optional(v.array(address, 'must be a list of addresses'));
 
-/** `policy.files.read[2]` from a path of keys. */
-export function fieldName(root: string, keys: readonly PropertyKey[]): string {
-  return keys.reduce<string>(
-    (name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`),
-    root,
-  );
-}
+const schema = record(
+  {
+    files: v.optional(
+      record(
+        {
+          read: paths,
+          write: paths,
+          deny: v.optional(
+            v.array(
+              shortOrLong(
+                pathDenial,
+                record({ path, access: v.optional(words(['read', 'write', 'exec'])) }, 'must have a path'),
+              ),
+              'must be a list of paths',
+            ),
+          ),
+        },
+        'must be an object with read, write, deny',
+      ),
+    ),
+    network: v.optional(
+      record(
+        {
+          connect: addresses,
+          bind: addresses,
+          deny: v.optional(
+            v.array(
+              shortOrLong(
+                addressDenial,
+                record({ address, operations: v.optional(words(['connect', 'bind'])) }, 'must have an address'),
+              ),
+              'must be a list of addresses',
+            ),
+          ),
+        },
+        'must be an object with connect, bind, deny',
+      ),
+    ),
+    exec: paths,
+    defaults: v.optional(v.boolean('must be true or false')),
+  },
+  'must be an object with files, network, exec, defaults',
+);
 
-/** A value for a message, shortened. The value itself may do anything when it is looked at. */
-export function shown(value: unknown): string {
-  let text: string;
-  try {
-    text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
-  } catch {
-    return 'a value that cannot be shown';
-  }
-  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
-}
+/** The fields of a policy, by where they stand; `*` is any place of a list. */
+const fields: Readonly<Record<string, readonly string[]>> = {
+  '': ['files', 'network', 'exec', 'defaults'],
+  files: ['read', 'write', 'deny'],
+  network: ['connect', 'bind', 'deny'],
+  'files.deny.*': ['path', 'access'],
+  'network.deny.*': ['address', 'operations'],
+};
+const fieldNames = new Set(Object.values(fields).flat());
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
   return new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${field}: ${shown(value)} ${problem}`);
@@ -188,11 +180,14 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
   return absolute;
 }
 
+/** Has no fields, not even inherited ones. */
+const nothing: Readonly<Record<string, never>> = Object.freeze(Object.create(null));
+
 function fileRules(policy: Policy, cwd: string): FileRule[] {
   const rules: FileRule[] = [];
   const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
     rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
-  const { read = [], write = [], deny = [] } = policy.files ?? {};
+  const { read = [], write = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
   for (const [i, value] of (policy.exec ?? []).entries()) add('allow', accessBits.exec, value, `exec[${i}]`);
@@ -222,7 +217,7 @@ function networkRules(policy: Policy): NetworkRule[] {
       throw error;
     }
   };
-  const { connect = [], bind = [], deny = [] } = policy.network ?? {};
+  const { connect = [], bind = [], deny = [] } = policy.network ?? nothing;
   for (const [i, address] of connect.entries()) add('allow', operationBits.connect, address, `network.connect[${i}]`);
   for (const [i, address] of bind.entries()) add('allow', operationBits.bind, address, `network.bind[${i}]`);
   const all: readonly NetworkOperation[] = ['connect', 'bind'];
@@ -241,22 +236,26 @@ function networkRules(policy: Policy): NetworkRule[] {
   return rules;
 }
 
-function valueAt(root: unknown, keys: readonly PropertyKey[]): unknown {
-  return keys.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], root);
-}
-
-function check(policy: unknown): Policy {
-  const result = schema.safeParse(policy);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const keys = issue?.path ?? [];
-  const field = fieldName('policy', keys);
-  if (issue?.code === 'unrecognized_keys') {
-    const key = issue.keys[0] ?? '';
-    const known = 'files, network, exec, defaults; files: read, write, deny; network: connect, bind, deny';
-    throw invalid(fieldName(field, [key]), valueAt(policy, [...keys, key]), `is not a field of a policy (${known})`);
+/** The policy's own fields, checked. */
+function check(given: unknown): Policy {
+  let policy: unknown;
+  try {
+    policy = ownFields(given, fieldNames);
+  } catch (error) {
+    if (!(error instanceof InheritedField)) throw error;
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${fieldName('policy', error.keys)} ${error.message}`);
   }
-  throw invalid(field, valueAt(policy, keys), `is refused: ${issue?.message ?? 'it is not valid'}`);
+  const problem = problemOf(schema, policy);
+  if (problem === undefined) return policy as Policy;
+  const field = fieldName('policy', problem.keys);
+  if (problem.unknown) {
+    const place = problem.keys
+      .slice(0, -1)
+      .map((key) => (typeof key === 'number' ? '*' : String(key)))
+      .join('.');
+    throw invalid(field, problem.value, `is not a field of a policy: here it has ${fields[place]?.join(', ')}`);
+  }
+  throw invalid(field, problem.value, `is refused: ${problem.message}`);
 }
 
 const baseline: readonly FileRule[] = [

@@ -7,7 +7,14 @@ import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
 import { number, optionalNumber } from '../hooks/families/common.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
-import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
+import {
+  type Native,
+  type NativeChannel,
+  type NativeRecord,
+  native,
+  type SpawnReport,
+  supervisorPath,
+} from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { Spawn } from './plan.ts';
@@ -139,16 +146,17 @@ export class Supervision {
     );
     const report = channel.waitSpawned(SPAWN_TIMEOUT);
     const { file, args } = this.#spawn;
-    if ('pid' in report) {
+    if (isReport(report, 'pid')) {
       // Hooks that are registered in this tick are in force before the command's first instruction.
       process.nextTick(() => this.#start(channel));
       return report.pid;
     }
-    if ('errno' in report) {
+    if (isReport(report, 'errno')) {
       this.#failSoon(launchError(this.#native, report.stage, report.errno, file, args.slice(1)), report.errno, false);
     } else {
-      const what =
-        'lost' in report ? 'ended before it had started the command' : `did not answer within ${SPAWN_TIMEOUT} ms`;
+      const what = isReport(report, 'lost')
+        ? 'ended before it had started the command'
+        : `did not answer within ${SPAWN_TIMEOUT} ms`;
       this.#failSoon(
         new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`),
         0,
@@ -306,6 +314,11 @@ export class Supervision {
       if (!ended) this.#listener.exited(null, 'SIGKILL');
     }
   }
+}
+
+/** By what it has itself, not by what Object.prototype may have. */
+function isReport<K extends string>(report: SpawnReport, key: K): report is Extract<SpawnReport, Record<K, unknown>> {
+  return Object.hasOwn(report, key);
 }
 
 function errnoOf(error: unknown): number {

@@ -2,9 +2,9 @@ import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
 import { HoldfastError } from '../errors.ts';
-import { compilePolicy, type Policy, shown } from '../policy/policy.ts';
+import { shown } from '../policy/check.ts';
+import { compilePolicy, type Policy } from '../policy/policy.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
   checkAbortSignal,
@@ -55,14 +55,12 @@ const ownOptions = [
 ];
 const known = new Set<string>([...passedOptions, ...ownOptions]);
 
-const sandboxOptions = z.object({
-  hookTimeout: z
-    .custom<number>((value) => typeof value === 'number' && value > 0, {
-      error: 'must be milliseconds above 0, or Infinity',
-    })
-    .optional(),
-  descendants: z.enum(['kill', 'wait'], { error: "must be 'kill' or 'wait'" }).optional(),
-});
+/** What is wrong with an option of our own, if it is there. */
+const problems: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  hookTimeout: (value) =>
+    typeof value === 'number' && value > 0 ? undefined : 'must be milliseconds above 0, or Infinity',
+  descendants: (value) => (value === 'kill' || value === 'wait' ? undefined : "must be 'kill' or 'wait'"),
+};
 
 function argumentList(args: unknown): string[] {
   if (args === undefined || args === null) return [];
@@ -84,15 +82,11 @@ function checkOptions(options: Record<string, unknown>): void {
       `options.${name}: ${shown(options[name])} is not an option. Known are ${[...known].join(', ')}`,
     );
   }
-  if (options.hookTimeout === undefined && options.descendants === undefined) return;
-  const result = sandboxOptions.safeParse(options);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    const name = String(issue?.path[0]);
-    throw new HoldfastError(
-      'ERR_HOLDFAST_INVALID_OPTION',
-      `options.${name}: ${shown(options[name])} ${issue?.message}`,
-    );
+  for (const [name, problemOf] of Object.entries(problems)) {
+    const value = options[name];
+    const problem = value === undefined ? undefined : problemOf(value);
+    if (problem === undefined) continue;
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `options.${name}: ${shown(value)} ${problem}`);
   }
 }
 

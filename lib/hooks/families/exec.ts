@@ -1,5 +1,5 @@
 import type { NativeRecord } from '../../native/native.ts';
-import { number, optionalText, type PathCall, pathCall } from './common.ts';
+import { number, optionalText, own, type PathCall, pathCall } from './common.ts';
 
 /** execve, execveat. The command's own start is one too. */
 export interface ExecCall extends PathCall {
@@ -13,7 +13,7 @@ export interface ExecCall extends PathCall {
 
 export const execCalls = {
   exec: (record: NativeRecord): ExecCall => {
-    const argv = (record.argv as string[] | undefined) ?? [];
+    const argv = (own(record, 'argv') as string[] | undefined) ?? [];
     return {
       ...pathCall(record),
       argv,
