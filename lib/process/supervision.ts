@@ -1,24 +1,16 @@
-// One command under one supervisor: starts both, turns records into events, and knows when everything is over.
-import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+// One command under one supervisor: turns its records into events, and ends it.
+import type { ChildProcess } from 'node:child_process';
 import { HoldfastError, spawnError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
 import { number, optionalNumber } from '../hooks/families/common.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
-import {
-  type Native,
-  type NativeChannel,
-  type NativeRecord,
-  native,
-  type SpawnReport,
-  supervisorPath,
-} from '../native/native.ts';
+import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
-import { encodeConfiguration } from '../policy/encode.ts';
+import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
 import { launchError } from './stages.ts';
+import { type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
 
 /** Whom a supervision tells. Never called before the tick of the spawn has ended. */
@@ -35,8 +27,6 @@ export interface SupervisionListener {
   treeEmpty(): void;
 }
 
-/** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
-const SPAWN_TIMEOUT = 10_000;
 const SIGKILL = 9;
 const noHooks = new Uint8Array();
 
@@ -53,12 +43,10 @@ export class Supervision {
   readonly #native: Native;
   readonly #channel: NativeChannel | undefined;
   readonly #dispatcher: Dispatcher;
+  readonly #ending: Ending;
   #state: State = 'starting';
   #treeEmpty = false;
   #corrupt = false;
-  /** The command's streams that have not closed yet. */
-  #openStreams = 0;
-  #over = false;
   /** The signal that was sent last. */
   #killed = 0;
 
@@ -67,44 +55,29 @@ export class Supervision {
     this.#hooks = hooks;
     this.#listener = listener;
     this.#native = native();
-    const path = supervisorPath();
+    const { inner, channel, pid, failure } = start(this.#native, supervisorPath(), spawn);
+    this.inner = inner;
+    this.#channel = channel;
+    this.pid = pid;
     this.#dispatcher = new Dispatcher(this.#native.events, spawn.hookTimeout, {
       hook: (id) => hooks.hook(id),
-      answer: (...answer) => this.#channel?.answer(...answer),
+      answer: (...answer) => channel?.answer(...answer),
       hookFailed: (error) => listener.hookError(error),
     });
-    try {
-      this.#channel = this.#native.createChannel();
-    } catch (error) {
-      // No descriptors or memory left: a failure of this spawn, as it would be in Node's.
-      this.#spawnFailed(error, true);
-      return;
-    }
-    const channel = this.#channel;
-    try {
-      this.inner = startSupervisor(this.#native, channel, path, spawn);
-    } catch (error) {
-      channel.close();
-      throw error;
-    }
-    channel.closeRemote();
-    this.#watchInner(this.inner);
-    if (this.inner.pid === undefined) {
-      // Its error event tells why.
-      channel.close();
+    if (inner !== undefined) this.#watchInner(inner);
+    const ready = () => this.#state === 'exited' && !this.#corrupt;
+    this.#ending = new Ending(inner, ready, () => listener.over());
+    if (channel !== undefined && pid !== undefined) {
+      channel.listen(
+        (record) => this.#record(record),
+        (reason) => this.#lost(reason),
+      );
+      // Hooks that are registered in this tick are in force before the command's first instruction.
+      process.nextTick(() => this.#release(channel));
+    } else {
       hooks.sent = true;
-      return;
+      if (failure !== undefined) this.#failSoon(failure);
     }
-    try {
-      channel.shareMemory();
-      this.#configure(channel);
-    } catch (error) {
-      this.#spawnFailed(error, false);
-      this.inner.kill('SIGKILL');
-      channel.close();
-      return;
-    }
-    this.pid = this.#awaitCommand(channel);
   }
 
   /** False if there is nothing left to be killed. Signal 0 asks only that. */
@@ -131,44 +104,7 @@ export class Supervision {
     this.#channel?.unref();
   }
 
-  /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
-  #configure(channel: NativeChannel): void {
-    const { file: command, rules, waitForTree } = this.#spawn;
-    const errno = channel.configure(encodeConfiguration(this.#native, { command, waitForTree, rules }));
-    // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
-    if (errno !== 0) this.inner?.kill('SIGKILL');
-  }
-
-  #awaitCommand(channel: NativeChannel): number | undefined {
-    channel.listen(
-      (record) => this.#record(record),
-      (reason) => this.#lost(reason),
-    );
-    const report = channel.waitSpawned(SPAWN_TIMEOUT);
-    const { file, args } = this.#spawn;
-    if (isReport(report, 'pid')) {
-      // Hooks that are registered in this tick are in force before the command's first instruction.
-      process.nextTick(() => this.#start(channel));
-      return report.pid;
-    }
-    if (isReport(report, 'errno')) {
-      this.#failSoon(launchError(this.#native, report.stage, report.errno, file, args.slice(1)), report.errno, false);
-    } else {
-      const what = isReport(report, 'lost')
-        ? 'ended before it had started the command'
-        : `did not answer within ${SPAWN_TIMEOUT} ms`;
-      this.#failSoon(
-        new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`),
-        0,
-        false,
-      );
-      this.inner?.kill('SIGKILL');
-    }
-    channel.close();
-    return undefined;
-  }
-
-  #start(channel: NativeChannel): void {
+  #release(channel: NativeChannel): void {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
     const { rules } = this.#hooks;
@@ -176,19 +112,12 @@ export class Supervision {
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 
-  /** What the addon threw, as an error of the spawn. */
-  #spawnFailed(error: unknown, alone: boolean): void {
-    const { file, args } = this.#spawn;
-    const errno = errnoOf(error);
-    this.#failSoon(spawnError(errno, file, args.slice(1)), errno, alone);
-  }
-
-  #failSoon(error: Error, errno: number, alone: boolean): void {
+  #failSoon({ error, errno }: StartFailure): void {
     this.#state = 'failed';
-    this.#hooks.sent = true;
     process.nextTick(() => {
       this.#listener.failed(error, errno);
-      if (alone) this.#listener.over();
+      // With an inner child, its own end is the end.
+      if (this.inner === undefined) this.#ending.now();
     });
   }
 
@@ -201,33 +130,6 @@ export class Supervision {
       this.#listener.failed(spawnError(errno, file, args.slice(1)), errno);
     });
     inner.on('exit', (code, signal) => this.#innerEnded(code, signal));
-    inner.on('close', () => this.#end());
-    for (const stream of readableStreams(inner)) {
-      this.#openStreams++;
-      stream.once('close', () => {
-        this.#openStreams--;
-        this.#endIfEmpty();
-      });
-    }
-  }
-
-  /** The supervisor's own end, which follows, tells nothing new then. An IPC channel closes with it only. */
-  #endIfEmpty(): void {
-    const empty = this.#state === 'exited' && this.#treeEmpty && !this.#corrupt;
-    if (empty && this.#openStreams === 0 && this.inner?.channel == null) this.#end();
-  }
-
-  #end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#listener.over();
-  }
-
-  /** As Node does when a child has ended: output that nobody reads must not keep its stream from closing. */
-  #flushStreams(): void {
-    if (this.inner === undefined) return;
-    // Null: nobody has begun to read it, paused it, or passed it on to another child. The others Node sees to itself.
-    for (const stream of readableStreams(this.inner)) if (stream.readableFlowing === null) stream.resume();
   }
 
   #record(record: NativeRecord): void {
@@ -251,9 +153,7 @@ export class Supervision {
       case 'tree_empty':
         this.#treeEmpty = true;
         this.#listener.treeEmpty();
-        if (this.#openStreams === 0) this.#endIfEmpty();
-        else process.nextTick(() => this.#flushStreams());
-        return;
+        return this.#ending.treeIsEmpty();
     }
   }
 
@@ -307,46 +207,11 @@ export class Supervision {
         );
     const ended = this.#state === 'exited';
     this.#state = 'exited';
-    if (this.#over) return;
+    if (this.#ending.told) return;
     try {
       this.#listener.error(error);
     } finally {
       if (!ended) this.#listener.exited(null, 'SIGKILL');
     }
-  }
-}
-
-/** By what it has itself, not by what Object.prototype may have. */
-function isReport<K extends string>(report: SpawnReport, key: K): report is Extract<SpawnReport, Record<K, unknown>> {
-  return Object.hasOwn(report, key);
-}
-
-function errnoOf(error: unknown): number {
-  return Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
-}
-
-/** The command's output, and what else it can be read from, as Node counts them before `close`. */
-function readableStreams(inner: ChildProcess): Readable[] {
-  // Without a descriptor left for them there is no list at all.
-  return (inner.stdio ?? []).slice(1).filter((stream): stream is Readable => stream != null) as Readable[];
-}
-
-function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): ChildProcess {
-  const { file, args, stdio, passed, detached, changesUser } = given;
-  const [argv0 = file, ...rest] = args;
-  const options: SpawnOptions = {
-    ...passed,
-    argv0: 'holdfast-supervisor',
-    stdio: [...stdio, channel.remoteFd] as StdioOptions,
-  };
-  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length}`, argv0, file, ...rest];
-  if (!changesUser) return spawn(path, line, options);
-  // The new user may have no way to the path; a descriptor needs none. It lies above the child's own descriptors, which
-  // are put into place before the exec.
-  const fd = addon.openSupervisor(path, stdio.length + 16);
-  try {
-    return spawn(`/proc/self/fd/${fd}`, line, options);
-  } finally {
-    closeSync(fd);
   }
 }
