@@ -1,12 +1,23 @@
 // Runs a program twice in a folder of the same name, bare and then held with a hook on every open, and compares what it
 // printed, how it ended, and every file that it left.
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, renameSync } from 'node:fs';
+import {
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Policy } from 'holdfast';
 import { expect } from 'vitest';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+
+const nobody = 65534;
 
 export interface Comparison {
   command?: string;
@@ -18,6 +29,11 @@ export interface Comparison {
   input?: string;
   /** What may be read besides the system and the folder itself. */
   read?: string[];
+  /** What may be written besides the folder itself. */
+  write?: string[];
+  network?: NonNullable<Policy['network']>;
+  /** As root, the program runs as the user that has no rights: some refuse to run as root. */
+  asNobody?: boolean;
   env?: NodeJS.ProcessEnv;
   /** Takes out of the output what really differs from run to run: pids, times. */
   normalise?: (text: string) => string;
@@ -50,12 +66,12 @@ function snapshot(root: string, volatile: RegExp | undefined, under = ''): Recor
   return seen;
 }
 
-export function policyFor(folder: string, read: string[] = []): Policy {
+export function policyFor(folder: string, read: string[] = [], write: string[] = []): Policy {
   const node = dirname(dirname(realpathSync(process.execPath)));
   return {
     files: {
       read: ['/usr', '/bin', '/sbin', '/lib', '/lib64', '/etc', '/proc', '/sys', '/dev', node, folder, ...read],
-      write: [folder, '/dev/null', '/dev/zero', '/dev/full', '/dev/tty', '/dev/shm'],
+      write: [folder, '/dev/null', '/dev/zero', '/dev/full', '/dev/tty', '/dev/shm', ...write],
     },
     network: { connect: [`unix:${folder}`], bind: [`unix:${folder}`] },
   };
@@ -64,13 +80,16 @@ export function policyFor(folder: string, read: string[] = []): Policy {
 export async function compare(what: Comparison): Promise<{ bare: Outcome; held: Outcome; opens: number }> {
   const scene = temporaryFolder('same');
   const folder = join(scene, 'run');
-  const command = what.script === undefined ? (what.command ?? '') : 'bash';
-  const args = what.script === undefined ? (what.args ?? []) : ['-c', what.script];
+  const line = what.script === undefined ? [what.command ?? '', ...(what.args ?? [])] : ['bash', '-c', what.script];
+  const changesUser = what.asNobody === true && process.getuid?.() === 0;
+  if (changesUser) line.unshift('setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups');
+  const [command = '', ...args] = line;
   const normalise = what.normalise ?? ((text: string) => text);
 
   const one = async (name: string, run: (options: object) => Promise<Outcome>) => {
     for (const inner of ['', 'home', 'tmp']) mkdirSync(join(folder, inner), { recursive: true });
     await what.prepare?.(folder);
+    if (changesUser) for (const inner of ['', 'home', 'tmp']) chownSync(join(folder, inner), nobody, nobody);
     const env = {
       // Without folders of the user's own, whose scripts may need more than the policy allows.
       PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin`,
@@ -92,7 +111,7 @@ export async function compare(what: Comparison): Promise<{ bare: Outcome; held: 
   const held = await one('held', (options) =>
     runSandboxed(command, args, {
       ...options,
-      policy: policyFor(folder, what.read),
+      policy: { ...policyFor(folder, what.read, what.write), ...(what.network && { network: what.network }) },
       hooks: (child) =>
         child.onOpen(() => {
           opens += 1;
