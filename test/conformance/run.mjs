@@ -3,7 +3,7 @@
 //   npm run test:conformance [-- SUITE...] [--keep]
 // The control has the tree's capabilities and no_new_privs, and no supervisor: what root loses by itself is no difference.
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -117,4 +117,5 @@ for (const suite of suites) {
 rmSync(scene, { recursive: true, force: true });
 if (existsSync(scene)) console.error(`${scene} could not be removed`);
 console.log(`conformance: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+if (process.env.HOLDFAST_TEST_REPORT) writeFileSync(process.env.HOLDFAST_TEST_REPORT, JSON.stringify(counts));
 process.exitCode = counts.failed > 0 || counts.passed + counts.skipped === 0 ? 1 : 0;

@@ -79,7 +79,7 @@ function checksIn(file) {
 function switched(check, number) {
   const { inside, step } = check;
   if (step) return `if (!holdfast_mutant(${number})) { ${inside} }`;
-  const parts = /^([^;]*;)([^]*)$/.exec(inside);
+  const parts = /^([^;]*;)([\s\S]*)$/.exec(inside);
   if (parts) return `${parts[1]} !holdfast_mutant(${number}) && (${parts[2].trim()})`;
   const declared = /^((?:const |auto|[\w:<>*]+ )[\w:<>*& ]*?[*& ](\w+)) = /.exec(inside);
   if (declared) return `${inside}; !holdfast_mutant(${number}) && ${declared[2]}`;
