@@ -61,6 +61,15 @@ void call_again(Registers& registers, int64_t number) {
   of(registers).regs[8] = static_cast<uint64_t>(number);
 }
 
+int interrupt(pid_t tid, Registers& registers, int64_t number) {
+  of(registers).regs[0] = static_cast<uint64_t>(kRestartIfAsked);
+  if (const int error = set(tid, registers)) return error;
+  return set_number(tid, registers, number);
+}
+
+// do_signal() in arch/arm64/kernel/signal.c has taken the result before this stop, and decides by that.
+bool restart_in_any_case(pid_t, Registers&) { return false; }
+
 int skip(pid_t tid, Registers& registers, int64_t result) {
   of(registers).regs[0] = static_cast<uint64_t>(result);
   if (const int error = set(tid, registers)) return error;

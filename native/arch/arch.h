@@ -23,6 +23,11 @@ struct Registers {
 int get(pid_t tid, Registers& registers);
 int set(pid_t tid, const Registers& registers);
 
+// Results of calls that are made again, include/linux/errno.h: if the handler says so, and in any case. Programs never
+// see them.
+inline constexpr int64_t kRestartIfAsked = -512;    // ERESTARTSYS
+inline constexpr int64_t kRestartInAnyCase = -513;  // ERESTARTNOINTR
+
 uint64_t number(const Registers&);
 uint64_t argument(const Registers&, int index);
 int64_t result(const Registers&);
@@ -34,6 +39,12 @@ void set_result(Registers&, int64_t value);
 void set_instruction_pointer(Registers&, uint64_t value);
 // At a syscall's exit stop: when the tracee goes on, it makes the call `number` with the registers' arguments.
 void call_again(Registers&, int64_t number);
+// At a syscall's exit stop: the thread's call was `number` and was interrupted (ERESTARTSYS), whatever was made of it.
+int interrupt(pid_t tid, Registers& registers, int64_t number);
+// At a signal-delivery stop: whether the thread was interrupted in a call (ERESTARTSYS) that the kernel makes again
+// only if the handler has SA_RESTART; it is then made again whatever the handler says. False where that cannot be told
+// or changed at such a stop.
+bool restart_in_any_case(pid_t tid, Registers& registers);
 // At a seccomp stop. The number may need a request of its own (aarch64: NT_ARM_SYSTEM_CALL), so it acts at once.
 int set_number(pid_t tid, Registers& registers, int64_t number);
 // At a seccomp stop: the call does not run and answers `result`. Writes the registers.

@@ -66,6 +66,20 @@ void call_again(Registers& registers, int64_t number) {
   r.orig_rax = static_cast<unsigned long long>(-1);  // not inside a call any more: no restart logic
 }
 
+int interrupt(pid_t tid, Registers& registers, int64_t number) {
+  of(registers).orig_rax = static_cast<unsigned long long>(number);
+  of(registers).rax = static_cast<unsigned long long>(kRestartIfAsked);
+  return set(tid, registers);
+}
+
+// handle_signal() in arch/x86/kernel/signal.c looks at the result after this stop. Outside of calls orig_rax is -1.
+bool restart_in_any_case(pid_t tid, Registers& registers) {
+  user_regs_struct& r = of(registers);
+  if (static_cast<int64_t>(r.orig_rax) < 0 || static_cast<int64_t>(r.rax) != kRestartIfAsked) return false;
+  r.rax = static_cast<unsigned long long>(kRestartInAnyCase);
+  return set(tid, registers) == 0;
+}
+
 int skip(pid_t tid, Registers& registers, int64_t result) {
   of(registers).orig_rax = static_cast<unsigned long long>(-1);
   of(registers).rax = static_cast<unsigned long long>(result);

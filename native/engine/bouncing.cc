@@ -72,6 +72,8 @@ void Tracer::leave_call(Tracee& tracee) {
     expect_nothing(tracee.tid);
     arch::set_number(tracee.tid, now, tracee.number);
   }
+  // The other number waited for a worker only (tracer.cc, restart_unreceived).
+  if (bounce.number >= 0 && arch::result(now) == arch::kRestartIfAsked) arch::set_result(now, arch::kRestartInAnyCase);
   arch::set(tracee.tid, now);
   sandbox_.page.free_slot(tracee.slot);
   tracee.slot = -1;

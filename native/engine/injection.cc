@@ -91,6 +91,15 @@ void Tracer::call_held_again(Tracee& tracee) {
 
 // At the exit stop of a call of ours: the next one, or the held call again.
 void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
+  if (result == arch::kRestartIfAsked) {
+    // SIGSTOP, which nothing blocks, came before a worker received it.
+    arch::Registers again;
+    if (arch::get(tracee.tid, again) != 0) return;
+    arch::set_argument(again, 0, tracee.phase == Phase::map_page ? kBouncePageAddress : kInjectedHandOver);
+    arch::call_again(again, tracee.phase == Phase::map_page ? __NR_mmap : __NR_openat);
+    if (arch::set(tracee.tid, again) == 0) resume(tracee);
+    return;
+  }
   switch (tracee.phase) {
     case Phase::fetch_page: {
       if (result < 0) {

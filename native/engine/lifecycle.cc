@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../arch/arch.h"
+#include "../call/interrupted.h"
 #include "../call/tree.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
@@ -38,6 +39,7 @@ void Tracer::on_death(pid_t tid, int status) {
   const auto at = tracees_.find(tid);
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
   expect_nothing(tid);
+  forget_interrupted(tid);
   sandbox_.page.free_slot(at->second->slot);
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "../arch/arch.h"
+#include "../call/blocking.h"
+#include "../call/interrupted.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../call/turn.h"
@@ -137,6 +139,7 @@ void Notifier::work() {
 
     // From here to end_work() the caller's number stays its own, if it is still held now.
     begin_work_for(call.tid);
+    forget_interrupted(call.tid);
     if (call.still_held()) {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
         if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
@@ -152,6 +155,7 @@ void Notifier::work() {
                                        : dispatch(sandbox_, call);
         switch (finish.kind) {
           case Finish::Kind::answer:
+            if (finish.value == -kRestart) note_interrupted(call);
             answer(listener_, id, finish.value);
             break;
           case Finish::Kind::hand_over:

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../call/blocking.h"
+#include "../call/interrupted.h"
 #include "../call/tree.h"
 #include "../call/workers.h"
 #include "../channel/channel.h"
@@ -34,6 +36,14 @@ bool is_stopped(const Row& row, const arch::Registers& registers) {
 bool somebody_is_left() {
   siginfo_t info;
   return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
+}
+
+// Whether the filter holds this call by a notification.
+bool is_notified(int64_t number, const arch::Registers& registers, const uint64_t (&args)[6]) {
+  const Row* row = find_row(static_cast<int>(number));
+  if (row == nullptr) return true;
+  if (row->way == Way::let_by || row->way == Way::absent || is_stopped(*row, registers)) return false;
+  return !lets_by(row->guard, args);
 }
 
 constexpr timespec kSoon = {0, 2'000'000};
@@ -129,8 +139,10 @@ void Tracer::on_stop(pid_t tid, int status) {
     case 0:
       if (signal == static_cast<int>(kSyscallStop))
         on_syscall_stop(*tracee);
-      else
+      else {
+        restart_unreceived(tid);
         resume(*tracee, signal);
+      }
       return;
     case PTRACE_EVENT_SECCOMP:
       on_seccomp_stop(*tracee);
@@ -159,6 +171,18 @@ void Tracer::on_stop(pid_t tid, int status) {
     default:
       resume(*tracee);
   }
+}
+
+// At a signal-delivery stop. A call that waited for a worker only is one that nothing interrupts without the
+// supervisor: it is made again after the handler (the kernel's wait for a worker ends with ERESTARTSYS, seccomp(2)).
+void Tracer::restart_unreceived(pid_t tid) {
+  arch::Registers registers;
+  if (arch::get(tid, registers) != 0) return;
+  uint64_t args[6];
+  for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
+  const int64_t number = static_cast<int>(arch::number(registers));
+  if (number < 0 || !is_notified(number, registers, args) || was_interrupted(tid, number, args)) return;
+  arch::restart_in_any_case(tid, registers);
 }
 
 void Tracer::resume(Tracee& tracee, int signal) {
@@ -307,12 +331,22 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       arch::skip(tracee.tid, tracee.registers, -EINTR);
       break;
     case Finish::Kind::answer:
-      arch::skip(tracee.tid, tracee.registers, finish.value);
+      if (finish.value == -kRestart) tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt
+      arch::skip(tracee.tid, tracee.registers, finish.value == -kRestart ? -EINTR : finish.value);
       break;
     case Finish::Kind::hand_over:  // a stop has no way to install a descriptor
       arch::skip(tracee.tid, tracee.registers, -EPERM);
       break;
   }
+  resume(tracee);
+}
+
+// At the exit stop of a call that waited and was cut short: the kernel restarts it or not, as the handler asks. It does
+// not look at a call that was skipped, so that comes after.
+void Tracer::interrupt(Tracee& tracee) {
+  tracee.phase = Phase::running;
+  arch::Registers now;
+  if (arch::get(tracee.tid, now) == 0) arch::interrupt(tracee.tid, now, tracee.number);
   resume(tracee);
 }
 
@@ -323,6 +357,8 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
     resume(tracee);
   else if (tracee.phase == Phase::in_call)
     leave_call(tracee);
+  else if (tracee.phase == Phase::interrupting)
+    interrupt(tracee);
   else
     on_injected_exit(tracee, info.exit.rval);
 }

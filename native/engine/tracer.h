@@ -44,6 +44,7 @@ class Tracer {
     running,
     deciding,      // stopped at entry; a worker has the call
     in_call,       // a bounced call runs; its exit is awaited
+    interrupting,  // a call that waited was cut short; its exit is awaited
     storing,       // stopped at exit; a worker writes the result
     fetch_page,    // injected calls: the page's descriptor is handed over,
     map_page,      // mapped,
@@ -100,6 +101,8 @@ class Tracer {
   void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
   void abandon_injection(Tracee&, int error);
+  void restart_unreceived(pid_t tid);
+  void interrupt(Tracee&);
   void resume(Tracee&, int signal = 0);
   void kill_group(pid_t group);
   void post(Post);

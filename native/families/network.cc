@@ -302,10 +302,8 @@ Name name_of_pinned(int fd) {
   return name;
 }
 
-// A call that was interrupted for the caller's sake. A stopped call cannot be restarted by the kernel.
-int interruption(const Held& call, const MayBlock& may_block) {
-  return may_block.interrupted() && call.engine == Held::Engine::notify ? may_block.error() : EINTR;
-}
+// A call that was interrupted for the caller's sake.
+int interruption(const MayBlock& may_block) { return may_block.interrupted() ? may_block.error() : EINTR; }
 
 Finish connect_path(const Held& call, int socket, const Resolved& where) {
   const Name pinned = name_of_pinned(where.object.get());
@@ -315,7 +313,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
     const MayBlock may_block(call);
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
-    if (result == -EINTR) result = -interruption(call, may_block);
+    if (result == -EINTR) result = -interruption(may_block);
   }
   return call.still_held() ? Finish::answer(result) : Finish::gone();
 }
@@ -399,7 +397,7 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
   const ssize_t sent =
       sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
   if (sent >= 0) return sent;
-  return errno == EINTR ? -interruption(call, may_block) : -errno;
+  return errno == EINTR ? -interruption(may_block) : -errno;
 }
 
 // ---- Bouncing ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
 #include <linux/seccomp.h>
 #include <sys/personality.h>
 
+#include <algorithm>
+
 #include "sealed_range.h"
 
 namespace holdfast {
@@ -337,6 +339,34 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kUnsharePlain;
   }
   return {};
+}
+
+namespace {
+
+bool holds(const Condition& condition, uint64_t argument) {
+  const uint64_t value = argument & condition.mask;
+  const auto is_one = [&] { return std::binary_search(condition.values.begin(), condition.values.end(), value); };
+  switch (condition.relation) {
+    case Relation::one_of:
+      return is_one();
+    case Relation::none_of:
+      return !is_one();
+    case Relation::at_least:
+      return value >= condition.values[0];
+    case Relation::below:
+      return value < condition.values[0];
+  }
+  return false;
+}
+
+}  // namespace
+
+bool lets_by(Guard guard, const uint64_t (&args)[6]) {
+  const std::span<const Alternative> all = alternatives(guard);
+  return std::any_of(all.begin(), all.end(), [&](const Alternative& alternative) {
+    return std::all_of(alternative.begin(), alternative.end(),
+                       [&](const Condition& condition) { return holds(condition, args[condition.argument]); });
+  });
 }
 
 int path_only_argument(const Row& row) { return row.way == Way::perform ? row.index(Arg::open_flags) : -1; }

@@ -25,6 +25,8 @@ using Alternative = std::span<const Condition>;
 
 // The call is let by if any alternative holds; with none it is always held.
 std::span<const Alternative> alternatives(Guard guard);
+// The same, asked of registers.
+bool lets_by(Guard guard, const uint64_t (&args)[6]);
 
 // An open with O_PATH is held by a stop although other opens are performed: no kernel hands over such a descriptor by
 // SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it), so the caller opens the approved name itself. The register of its
