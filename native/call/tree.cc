@@ -34,16 +34,32 @@ size_t Tree::size() const {
   return group_.size();
 }
 
-void Tree::add(pid_t tid, pid_t group) {
+void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   group_[tid] = group;
   if (tid == group) forget(group);
+  // Whose parent is not known yet may be anybody's child.
+  if (tid == group && !hidden_.empty() && (parent_group == 0 || hidden_.count(parent_group) != 0)) hidden_.insert(tid);
 }
 
 void Tree::remove(pid_t tid) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   group_.erase(tid);
+  hidden_.erase(tid);
   forget(tid);
+}
+
+void Tree::hide(pid_t group, bool hidden) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  if (hidden)
+    hidden_.insert(group);
+  else
+    hidden_.erase(group);
+}
+
+bool Tree::hidden(pid_t group) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  return hidden_.count(group) != 0;
 }
 
 bool Tree::program_of(pid_t group, std::string& out, uint64_t& look) const {

@@ -9,6 +9,7 @@
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace holdfast {
@@ -27,6 +28,10 @@ class Tree {
   void remember_program(pid_t group, const std::string& program, uint64_t look);
   void forget_program(pid_t group);
 
+  // A process that wants nobody to look into it (prctl(2), PR_SET_DUMPABLE); until its next exec, and its children.
+  void hide(pid_t group, bool hidden);
+  bool hidden(pid_t group) const;
+
   // Runs `act` while nothing of the tree is reaped: a number that is in the tree then cannot become somebody else's.
   // `act` must not block.
   template <typename Act>
@@ -40,7 +45,7 @@ class Tree {
   bool doomed() const { return doomed_.load(); }
 
   // For the tracer only.
-  void add(pid_t tid, pid_t group);
+  void add(pid_t tid, pid_t group, pid_t parent_group = 0);
   void remove(pid_t tid);
   std::mutex& reaping() const { return reaping_; }
 
@@ -53,6 +58,7 @@ class Tree {
   std::unordered_map<pid_t, pid_t> group_;
   std::unordered_map<pid_t, std::string> program_;  // by thread group
   uint64_t programs_forgotten_ = 0;
+  std::unordered_set<pid_t> hidden_;  // thread groups
 };
 
 }  // namespace holdfast

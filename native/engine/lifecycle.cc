@@ -11,6 +11,7 @@
 #include "../call/tree.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
+#include "../view/rights.h"
 #include "exec_check.h"
 #include "injected.h"
 #include "request.h"
@@ -24,13 +25,14 @@ int Tracer::seize(pid_t tid) {
   return request(PTRACE_SEIZE, tid, nullptr, as_pointer(kOptions)) == 0 ? 0 : errno;
 }
 
-void Tracer::adopt(pid_t tid, pid_t parent_group) {
+void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   if (find(tid) != nullptr) return;
   auto tracee = std::make_unique<Tracee>();
   tracee->tid = tid;
   // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
   tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
-  sandbox_.tree.add(tid, tracee->group);
+  sandbox_.tree.add(tid, tracee->group, parent == 0 ? 0 : parent_group);
+  inherit_rights(tid, parent);
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
@@ -40,6 +42,7 @@ void Tracer::on_death(pid_t tid, int status) {
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
   expect_nothing(tid);
   forget_interrupted(tid);
+  forget_rights(tid);
   sandbox_.page.free_slot(at->second->slot);
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
@@ -83,6 +86,8 @@ void Tracer::on_exec(pid_t tid) {
     return;
   }
   tracee->group = tid;
+  note_exec(tid, former != 0 ? former : tid);
+  sandbox_.tree.hide(tid, false);
   expect_nothing(tid);
   stop_lending(*tracee);
   tracee->lent.reset();

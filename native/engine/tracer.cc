@@ -63,7 +63,7 @@ void Tracer::run() {
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGCHLD);
   sigaddset(&wanted, SIGUSR1);
-  adopt(launch_.child, launch_.child);
+  adopt(launch_.child, launch_.child, 0);
   // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
   for (;;) {
     handle_posts();
@@ -131,7 +131,7 @@ void Tracer::on_stop(pid_t tid, int status) {
     pid_t group = 0;
     for (const pid_t candidate : sandbox_.tree.groups())
       if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
-    adopt(tid, group == 0 ? tid : group);
+    adopt(tid, group == 0 ? tid : group, 0);
     early_.insert(tid);
     tracee = find(tid);
   }
@@ -154,7 +154,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       // A child that was seen first may have come and gone already: it must not be waited for a second time.
       if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0 &&
           early_.erase(static_cast<pid_t>(child)) == 0)
-        adopt(static_cast<pid_t>(child), tracee->group);
+        adopt(static_cast<pid_t>(child), tracee->group, tid);
       resume(*tracee);
       return;
     }

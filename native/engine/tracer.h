@@ -89,7 +89,7 @@ class Tracer {
   void on_seccomp_stop(Tracee&);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
-  void adopt(pid_t tid, pid_t parent_group);
+  void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);

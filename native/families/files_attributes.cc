@@ -27,7 +27,8 @@ namespace {
 
 // One call on one path: its walk, with the caller's rights, and its end if it goes no further.
 struct OnPath {
-  explicit OnPath(const Held& call, AsCaller::Ids ids = AsCaller::Ids::file_system) : as_caller(call, false, ids) {}
+  explicit OnPath(const Held& call, AsCaller::Which which = AsCaller::Which::file_system)
+      : as_caller(call, false, which) {}
   AsCaller as_caller;
   Resolved at;
   Finish end;
@@ -146,7 +147,7 @@ Finish access_path(Sandbox& sandbox, Held& call) {
   const int mode = static_cast<int>(call.arg(Arg::mode)), flags = at_flags(call);
   if ((mode & ~(R_OK | W_OK | X_OK)) != 0 || (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0)
     return Finish::error(EINVAL);
-  OnPath on(call, (flags & AT_EACCESS) != 0 ? AsCaller::Ids::file_system : AsCaller::Ids::real);
+  OnPath on(call, (flags & AT_EACCESS) != 0 ? AsCaller::Which::file_system : AsCaller::Which::real);
   if (!on.found(sandbox, call, follow_by(flags))) return static_cast<Finish&&>(on.end);
   uint8_t access = 0;
   if ((mode & R_OK) != 0) access |= kRead;

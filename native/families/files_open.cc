@@ -376,6 +376,28 @@ bool is_valid(const Wanted& wanted) {
   return ::syscall(SYS_openat, AT_FDCWD, "", wanted.flags, wanted.mode) >= 0 || errno == ENOENT;
 }
 
+// The caller's soft RLIMIT_FSIZE. prlimit() would ask for CAP_SYS_RESOURCE where its ids have changed. 0 or a positive
+// errno.
+int file_size_limit(const Held& call, uint64_t& out) {
+  char name[40], text[4096];
+  std::snprintf(name, sizeof name, "%d/limits", call.tid);
+  AsSupervisor own;
+  UniqueFd limits(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
+  const ssize_t n = limits ? ::read(limits.get(), text, sizeof text - 1) : -1;
+  if (!call.still_held()) return ESRCH;
+  if (n <= 0) return EPERM;
+  text[n] = '\0';
+  static constexpr char kKey[] = "\nMax file size ";  // proc_pid_limits(5): a soft and a hard limit, or "unlimited"
+  const char* at = std::strstr(text, kKey);
+  if (at == nullptr) return EPERM;
+  at += std::strspn(at + sizeof kKey - 1, " ") + sizeof kKey - 1;
+  if (std::strncmp(at, "unlimited", 9) == 0) {
+    out = RLIM_INFINITY;
+    return 0;
+  }
+  return std::sscanf(at, "%lu", &out) == 1 ? 0 : EPERM;
+}
+
 }  // namespace
 
 Finish open_file(Sandbox& sandbox, Held& call) {
@@ -423,17 +445,15 @@ Finish truncate_path(Sandbox& sandbox, Held& call) {
   if (!at.by_descriptor && !allowed(sandbox, call, facts, end)) return end;
   if (at.missing) return Finish::error(ENOENT);
   // The limit is the caller's, not ours (setrlimit(2), RLIMIT_FSIZE), and counts only where the file grows.
-  rlimit limit;
   struct stat st;
-  {
-    AsSupervisor own;
-    if (::prlimit(call.tid, RLIMIT_FSIZE, nullptr, &limit) != 0) return failed(call, errno);
-  }
-  if (limit.rlim_cur != RLIM_INFINITY && static_cast<uint64_t>(length) > limit.rlim_cur &&
-      ::fstat(at.object.get(), &st) == 0 && S_ISREG(st.st_mode) && length > st.st_size) {
-    AsSupervisor own;
-    ::syscall(SYS_tgkill, call.tgid(), call.tid, SIGXFSZ);
-    return Finish::error(EFBIG);
+  if (::fstat(at.object.get(), &st) == 0 && S_ISREG(st.st_mode) && length > st.st_size) {
+    uint64_t limit;
+    if (const int error = file_size_limit(call, limit); error != 0) return failed(call, error);
+    if (static_cast<uint64_t>(length) > limit) {
+      AsSupervisor own;
+      ::syscall(SYS_tgkill, call.tgid(), call.tid, SIGXFSZ);
+      return Finish::error(EFBIG);
+    }
   }
   MayBlock wait(call);
   return result_of(call, ::truncate(FdPath(at.object.get()).text, length), wait);

@@ -1,17 +1,17 @@
-// Calls that look at or change other processes by number, and what a process may change about itself.
+// Calls that look at or change other processes by number, whole groups, or all of a user.
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../view/creds.h"
 #include "caller.h"
@@ -21,12 +21,10 @@ namespace holdfast::families {
 namespace {
 
 // ioprio_get(2), linux/ioprio.h: 1 is a process, 2 a group, 3 a user; getpriority counts from 0.
-constexpr int kIoprioProcess = 1, kIoprioGroup = 2;
+constexpr int kIoprioProcess = 1, kIoprioGroup = 2, kIoprioUser = 3;
 constexpr size_t kMaxMask = 1024;          // bytes of a processor set: 8192 of them, the kernel's largest configuration
 constexpr size_t kMaxAttributes = 4096;    // sched_setattr(2): at most a page
 constexpr uint32_t kFirstAttributes = 48;  // SCHED_ATTR_SIZE_VER0
-
-Finish failed_read(int error) { return error == -ESRCH ? Finish::gone() : Finish::answer(error); }
 
 Finish refuse_other(Sandbox& sandbox, const Held& call, const char* reason) {
   report(sandbox, call, EPERM, reason);
@@ -39,22 +37,38 @@ class OnOther {
   OnOther(Sandbox& sandbox, const Held& call, pid_t target) : sandbox_(sandbox), call_(call), target_(target) {}
 
   // Makes the call while the number cannot become another process's. `args` has the target's place filled already.
+  // With the caller's ids and capabilities, so that the kernel asks for its rights; only around the call itself, since
+  // the tree's memory cannot be read or written so.
   int64_t make(const uint64_t (&args)[6]) const {
-    return sandbox_.tree.while_stable([&]() -> int64_t {
-      if (!sandbox_.tree.contains(target_)) return -ESRCH;
+    const AsPeer caller(call_);
+    if (caller.error != 0) return caller.error == ESRCH ? -ESRCH : -EPERM;
+    const auto now = [&]() -> int64_t {
       const long result = syscall(call_.row->number(), args[0], args[1], args[2], args[3], args[4], args[5]);
       return result >= 0 ? result : -errno;
+    };
+    const std::optional<int64_t> made = sandbox_.tree.while_stable([&]() -> std::optional<int64_t> {
+      if (!sandbox_.tree.contains(target_)) return std::nullopt;
+      return now();
     });
+    if (made) return *made;
+    // It has ended, and its parent may reap it at any moment: what was read by its number is its own if it is still
+    // there afterwards. A change would come too late in any case, and could reach who has the number then.
+    const UniqueFd ended = pin_ended(sandbox_.tree, target_);
+    if (!ended) return -ESRCH;
+    if (changes(args)) return may_change() ? 0 : -EPERM;
+    const int64_t result = now();
+    return pid_of_pidfd(ended.get()) == target_ ? result : -ESRCH;
   }
 
   Finish plain() const { return Finish::answer(make(call_.args)); }
 
   // Register `index` points to `size` bytes that the call reads.
   Finish reading(int index, size_t size, void* copy) const {
-    const int error = call_.read(call_.args[index], copy, size);
-    if (error != 0) return failed_read(error);
     uint64_t args[6];
     std::copy(std::begin(call_.args), std::end(call_.args), args);
+    if (args[index] == 0) return Finish::answer(make(args));  // the kernel has an error of its own for that
+    const int error = call_.read(call_.args[index], copy, size);
+    if (error != 0) return memory_failed(error);
     args[index] = reinterpret_cast<uint64_t>(copy);
     return Finish::answer(make(args));
   }
@@ -67,7 +81,7 @@ class OnOther {
     const int64_t result = make(args);
     if (result < 0) return Finish::answer(result);
     const int error = call_.write(call_.args[index], copy, size != 0 ? size : static_cast<size_t>(result));
-    return error != 0 ? failed_read(error) : Finish::answer(result);
+    return error != 0 ? memory_failed(error) : Finish::answer(result);
   }
 
   Finish limits() const {
@@ -75,24 +89,24 @@ class OnOther {
     uint64_t args[6] = {call_.args[0], call_.args[1], 0, reinterpret_cast<uint64_t>(&had), 0, 0};
     if (call_.args[2] != 0) {
       const int error = call_.read(call_.args[2], &wanted, sizeof wanted);
-      if (error != 0) return failed_read(error);
+      if (error != 0) return memory_failed(error);
       args[2] = reinterpret_cast<uint64_t>(&wanted);
     }
     const int64_t result = make(args);
     if (result < 0 || call_.args[3] == 0) return Finish::answer(result);
     const int error = call_.write(call_.args[3], &had, sizeof had);
-    return error != 0 ? failed_read(error) : Finish::answer(result);
+    return error != 0 ? memory_failed(error) : Finish::answer(result);
   }
 
   Finish set_attributes() const {
     alignas(8) uint8_t copy[kMaxAttributes] = {};
     uint32_t size;
     int error = call_.read(call_.args[1], &size, sizeof size);
-    if (error != 0) return failed_read(error);
+    if (error != 0) return memory_failed(error);
     if (size == 0) size = kFirstAttributes;
     if (size < kFirstAttributes || size > sizeof copy) return Finish::error(E2BIG);
     error = call_.read(call_.args[1], copy, size);
-    if (error != 0) return failed_read(error);
+    if (error != 0) return memory_failed(error);
     memcpy(copy, &size, sizeof size);  // the second read may have brought another one
     const uint64_t args[6] = {call_.args[0], reinterpret_cast<uint64_t>(copy), call_.args[2], 0, 0, 0};
     return Finish::answer(make(args));
@@ -108,10 +122,33 @@ class OnOther {
     uint32_t size;
     memcpy(&size, copy, sizeof size);
     const int error = call_.write(call_.args[1], copy, std::min(size, room));
-    return error != 0 ? failed_read(error) : Finish::answer(result);
+    return error != 0 ? memory_failed(error) : Finish::answer(result);
   }
 
  private:
+  bool changes(const uint64_t (&args)[6]) const {
+    switch (call_.row->number()) {
+      case SYS_setpriority:
+      case SYS_ioprio_set:
+      case SYS_sched_setparam:
+      case SYS_sched_setscheduler:
+      case SYS_sched_setaffinity:
+      case SYS_sched_setattr:
+        return true;
+      case SYS_prlimit64:
+        return args[2] != 0;
+      default:
+        return false;
+    }
+  }
+
+  // As set_one_prio_perm() in kernel/sys.c and check_same_owner() in kernel/sched/syscalls.c.
+  bool may_change() const {
+    uid_t uid;
+    gid_t gid;
+    return real_ids_of(target_, uid, gid) && uid == static_cast<uid_t>(syscall(SYS_geteuid));
+  }
+
   Sandbox& sandbox_;
   const Held& call_;
   pid_t target_;
@@ -145,19 +182,10 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
       const int64_t result = other.make(args);
       if (result < 0) return Finish::answer(result);
       const int error = call.write(call.args[2], mask, static_cast<size_t>(result));
-      return error != 0 ? failed_read(error) : Finish::answer(result);
+      return error != 0 ? memory_failed(error) : Finish::answer(result);
     }
     case SYS_sched_getattr:
       return other.get_attributes();
-    default:
-      break;
-  }
-
-  // What follows changes the other process: with the caller's ids and capabilities, so that the kernel asks for its
-  // rights.
-  const AsPeer caller(call);
-  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
-  switch (call.row->number()) {
     case SYS_setpriority:
     case SYS_ioprio_set:
       return other.plain();
@@ -172,7 +200,7 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
     case SYS_sched_setaffinity: {
       const uint64_t size = std::min<uint64_t>(static_cast<uint32_t>(call.args[1]), sizeof mask);
       const int error = call.read(call.args[2], mask, size);
-      if (error != 0) return failed_read(error);
+      if (error != 0) return memory_failed(error);
       const uint64_t args[6] = {call.args[0], size, reinterpret_cast<uint64_t>(mask), 0, 0, 0};
       return Finish::answer(other.make(args));
     }
@@ -183,6 +211,43 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
     default:
       return refuse_other(sandbox, call, "not on another process");
   }
+}
+
+// Of a group or a user: as far as they are in the tree. What is outside is not there.
+Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool changes) {
+  pid_t who = static_cast<pid_t>(call.arg(Arg::pid));
+  const AsPeer caller(call);
+  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
+  if (who == 0) who = group ? stat_of(call.tgid()).group : static_cast<pid_t>(syscall(SYS_getuid));
+  const auto is_meant = [&](pid_t process) {
+    uid_t uid;
+    gid_t gid;
+    return group ? stat_of(process).group == who : real_ids_of(process, uid, gid) && uid == static_cast<uid_t>(who);
+  };
+  bool found = false;
+  int64_t best = 0;
+  int error = ESRCH;
+  sandbox.tree.while_stable([&] {
+    for (const pid_t thread : sandbox.tree.threads()) {
+      // A group is one of processes, ids belong to threads.
+      if (!is_meant(group ? sandbox.tree.group_of(thread) : thread)) continue;
+      const long which = io ? kIoprioProcess : PRIO_PROCESS;
+      const long result = syscall(call.row->number(), which, thread, call.args[2]);
+      if (result < 0) {
+        if (errno != ESRCH) error = errno;
+        continue;
+      }
+      // The raw call answers 20 - nice, so that the best one is the highest; of classes of input and output it is the
+      // lowest (kernel/sys.c, block/ioprio.c).
+      best = !found ? result : io ? std::min<int64_t>(best, result) : std::max<int64_t>(best, result);
+      if (error == ESRCH) error = 0;
+      found = true;
+    }
+  });
+  if (changes && found) return Finish::answer(-error);
+  if (found) return Finish::answer(best);
+  if (error != ESRCH || (group && kill(-who, 0) != 0 && errno == ESRCH)) return Finish::error(error);
+  return refuse_other(sandbox, call, "nothing of that group or user is in the tree");
 }
 
 }  // namespace
@@ -197,70 +262,18 @@ Finish own_process(Sandbox& sandbox, Held& call) {
     const int which = static_cast<int>(call.arg(Arg::command));
     const bool io = number == SYS_ioprio_get || number == SYS_ioprio_set;
     const bool changes = number == SYS_setpriority || number == SYS_ioprio_set;
-    if (which != (io ? kIoprioProcess : PRIO_PROCESS)) {
-      // Whole groups and users reach beyond the tree. To read what its own group's is tells nothing about who has it.
-      const bool own_group = which == (io ? kIoprioGroup : PRIO_PGRP) && static_cast<int>(call.arg(Arg::pid)) == 0;
-      if (own_group && !changes) return Finish::proceed();
-      return refuse_other(sandbox, call, "a group or user may have processes outside the tree");
-    }
+    if (which == (io ? kIoprioGroup : PRIO_PGRP)) return on_many(sandbox, call, true, io, changes);
+    if (which == (io ? kIoprioUser : PRIO_USER)) return on_many(sandbox, call, false, io, changes);
+    if (which != (io ? kIoprioProcess : PRIO_PROCESS)) return Finish::proceed();  // nobody: the kernel says so
   }
 
   const pid_t target = static_cast<pid_t>(call.arg(Arg::pid));
-  if (target == 0 || target == call.tid || target == call.tgid()) return Finish::proceed();
-  if (target < 0) return Finish::error(number == SYS_getpgid || number == SYS_getsid ? ESRCH : EINVAL);
-  if (sandbox.tree.contains(target)) return on_other(sandbox, call, target);
-  const Stat stat = stat_of(target);
-  if (stat.state == 0) return Finish::error(ESRCH);
-  if (stat.state == 'Z' && sandbox.tree.contains(stat.parent)) {
-    if (number == SYS_getpgid) return Finish::answer(stat.group);
-    if (number == SYS_getsid) return Finish::answer(stat.session);
-    return Finish::error(ESRCH);
-  }
+  // A negative number is no process's, and the kernel knows which error that is.
+  if (target <= 0 || target == call.tid || target == call.tgid()) return Finish::proceed();
+  if (sandbox.tree.contains(target) || waits_for_its_parent(sandbox.tree, target))
+    return on_other(sandbox, call, target);
+  if (stat_of(target).state == 0) return Finish::error(ESRCH);
   return refuse_other(sandbox, call, "the process is not in the tree");
-}
-
-// Only registers, or what the kernel copies once for the caller alone: the change itself needs no check, but from now
-// on whoever performs something for the tree must put on the caller's ids.
-Finish change_credentials(Sandbox&, Held&) {
-  note_credentials_may_differ();
-  return Finish::proceed();
-}
-
-Finish prctl_option(Sandbox& sandbox, Held& call) {
-  const int option = static_cast<int>(call.args[0]);
-  if (option == PR_SET_DUMPABLE) {
-    // Undumpable, a process would hide its memory and descriptors from the supervisor. To programs it looks done:
-    // nobody else can look into it either, ptrace and foreign /proc are refused in the tree.
-    if (call.args[1] == 0) return Finish::answer(0);
-    return call.args[1] == 1 ? Finish::proceed() : Finish::error(EINVAL);
-  }
-  report(sandbox, call, EINVAL, "a prctl option that is not allowed");
-  return Finish::error(EINVAL);
-}
-
-// F_SETOWN: who gets SIGIO, or what F_SETSIG chose instead. Only the caller itself, or a group that a process of the
-// tree has made and leads: one that came from outside has members there.
-Finish set_owner(Sandbox& sandbox, Held& call) {
-  if (static_cast<int>(call.arg(Arg::command)) == F_SETFL) {
-    // Of a terminal it also makes the foreground group the owner, and of other devices the caller, which would be us.
-    UniqueFd copy;
-    const int error = copy_descriptor(call, call.fd(Arg::fd), copy);
-    if (can_borrow(call, error)) return borrow(call.fd(Arg::fd));
-    if (error != 0) return Finish::error(error);
-    struct stat status;
-    if (fstat(copy.get(), &status) != 0 || S_ISCHR(status.st_mode)) {
-      report(sandbox, call, EPERM, "signals of a device to whoever is in its foreground");
-      return Finish::error(EPERM);
-    }
-    return Finish::answer(fcntl(copy.get(), F_SETFL, static_cast<int>(call.args[2])) == 0 ? 0 : -errno);
-  }
-  if (static_cast<int>(call.arg(Arg::command)) == F_SETOWN) {
-    const int owner = static_cast<int>(call.arg(Arg::pid));
-    if (owner == 0 || owner == call.tgid()) return Finish::proceed();
-    if (owner < 0 && owner != INT32_MIN && -owner == call.tgid()) return Finish::proceed();
-  }
-  report(sandbox, call, EPERM, "signals of a descriptor to another process");
-  return Finish::error(EPERM);
 }
 
 }  // namespace holdfast::families

@@ -3,12 +3,18 @@
 // process that is meant; its receiver finds the supervisor's pid in si_pid (the kernel lets nobody choose that for
 // kill).
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../policy/config.h"
+#include "../view/creds.h"
+#include "../view/proc_view.h"
+#include "../view/resolve.h"
 #include "caller.h"
 #include "handlers.h"
 
@@ -40,11 +46,24 @@ int send_now(const Signal& signal, pid_t process, pid_t thread) {
   return result == 0 ? 0 : errno;
 }
 
-// Who is outside the tree is not the tree's to signal; who does not exist, nobody's. Signals to the dead do nothing.
-// `target` is a process or, negative, a process group.
+// To who has ended and is not waited for: it does nothing, and the kernel asks for the right to do it all the same.
+// False: there is no such process.
+bool send_to_ended(Sandbox& sandbox, const Held& call, pid_t process, int signal, Finish& finish) {
+  const UniqueFd ended = pin_ended(sandbox.tree, process);
+  if (!ended) return false;
+  const AsPeer sender(call);
+  if (sender.error != 0)
+    finish = sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
+  else
+    finish = Finish::answer(syscall(SYS_pidfd_send_signal, ended.get(), signal, nullptr, 0) == 0 ? 0 : -errno);
+  return true;
+}
+
+// Who is outside the tree is not the tree's to signal; who does not exist, nobody's. `target` is a process or,
+// negative, a process group, of which nobody but its leader may be left.
 Finish outside(Sandbox& sandbox, const Held& call, pid_t target, int signal) {
-  if (waits_for_its_parent(sandbox.tree, target < 0 ? -target : target))
-    return Finish::error(signal < 0 || signal > _NSIG - 1 ? EINVAL : 0);
+  Finish finish;
+  if (send_to_ended(sandbox, call, target < 0 ? -target : target, signal, finish)) return finish;
   if (target == 0 || (kill(target, 0) != 0 && errno == ESRCH)) return Finish::error(ESRCH);
   report(sandbox, call, EPERM, "the signal would leave the tree");
   return Finish::error(EPERM);
@@ -73,13 +92,18 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
   if (signal.with_info && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
-  const AsPeer sender(call);
-  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
-  const int error = sandbox.tree.while_stable([&] {
-    const pid_t group = sandbox.tree.group_of(target);
-    if (group == 0 || group != found) return ESRCH;
-    return send_now(signal, group, to_thread ? target : 0);
-  });
+  int error;
+  {
+    const AsPeer sender(call);
+    if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
+    error = sandbox.tree.while_stable([&] {
+      const pid_t group = sandbox.tree.group_of(target);
+      if (group == 0 || group != found) return ESRCH;
+      return send_now(signal, group, to_thread ? target : 0);
+    });
+  }
+  // It may have ended since the first look.
+  if (Finish finish; error == ESRCH && send_to_ended(sandbox, call, target, signal.number, finish)) return finish;
   return Finish::answer(-error);
 }
 
@@ -109,6 +133,24 @@ Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t g
   return outside(sandbox, call, -group, signal.number);
 }
 
+// The process of a directory in /proc, which does for a pidfd here (pidfd_send_signal(2)); -1 if it is none. By our
+// copy of the descriptor, or without one by what the caller's own says of itself.
+pid_t pid_of_proc_directory(const Sandbox& sandbox, const Held& call, const UniqueFd& copy, int fd) {
+  std::string name;
+  if (copy) {
+    struct stat status;
+    if (fstat(copy.get(), &status) != 0 || !S_ISDIR(status.st_mode) || !is_procfs(copy.get()) ||
+        canonical_name(copy.get(), name) != 0)
+      return -1;
+  } else {
+    char text[PATH_MAX];
+    const ssize_t size = readlinkat(proc_directory(), CallerEntry(call, fd).text, text, sizeof text);
+    if (size <= 0) return -1;
+    name.assign(text, static_cast<size_t>(size));
+  }
+  return process_of_directory(sandbox.config, name);
+}
+
 Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
   // Not PIDFD_SIGNAL_PROCESS_GROUP: EINVAL, as before Linux 6.9.
@@ -117,7 +159,8 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
   const int fd = call.fd(Arg::pidfd);
   const int copied = copy_descriptor(call, fd, copy);
   if (copied != 0 && copied != EPERM) return Finish::error(copied);
-  const pid_t target = copied == 0 ? pid_of_pidfd(copy.get()) : pid_of_pidfd(call.tid, fd);
+  pid_t target = copied == 0 ? pid_of_pidfd(copy.get()) : pid_of_pidfd(call.tid, fd);
+  if (target < 0) target = pid_of_proc_directory(sandbox, call, copy, fd);
   if (!call.still_held()) return Finish::gone();
   if (target < 0) return Finish::error(EBADF);
   if (target == 0) return Finish::error(ESRCH);
@@ -135,9 +178,11 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
-    if (sandbox.tree.group_of(target) != found) return ESRCH;
     // A copy means the same process for ever; without one, the number does while nothing is reaped.
-    if (!copy) return send_now(signal, found, (flags & kThreadFlag) != 0 ? target : 0);
+    if (!copy) {
+      if (sandbox.tree.group_of(target) != found) return ESRCH;
+      return send_now(signal, found, (flags & kThreadFlag) != 0 ? target : 0);
+    }
     siginfo_t info = signal.info;
     return syscall(SYS_pidfd_send_signal, copy.get(), signal.number, signal.with_info ? &info : nullptr, flags) == 0
                ? 0
@@ -190,8 +235,7 @@ Finish open_pidfd(Sandbox& sandbox, Held& call) {
     return 0;
   });
   if (error != 0) return Finish::error(error);
-  // A child that has ended already: asked for a second time whether it is not reaped, so that what was read was its
-  // own.
+  // A child that has ended: asked last whether it is not reaped, so that what was read was its own.
   if (!ours && waits_for_its_parent(sandbox.tree, pid) && pid_of_pidfd(opened.get()) == pid) ours = true;
   if (ours) return Finish::hand_over(static_cast<UniqueFd&&>(opened), true);
   report(sandbox, call, EPERM, "the process is not in the tree");

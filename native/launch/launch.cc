@@ -110,29 +110,15 @@ void drop_capabilities(uint64_t kept) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
   if (raw_syscall(SYS_capget, raw(&header), raw(data)) != 0) return;
-  constexpr int kDropped[] = {CAP_SYS_ADMIN,
-                              CAP_SYS_MODULE,
-                              CAP_SYS_RAWIO,
-                              CAP_SYS_PTRACE,
-                              CAP_SYS_BOOT,
-                              CAP_SYS_TIME,
-                              CAP_SYS_CHROOT,
-                              CAP_MAC_ADMIN,
-                              CAP_MAC_OVERRIDE,
-                              CAP_SYSLOG,
-                              CAP_DAC_READ_SEARCH,
-                              CAP_NET_ADMIN,
-                              CAP_NET_RAW,
-                              CAP_AUDIT_CONTROL,
-                              CAP_AUDIT_READ,
-                              CAP_WAKE_ALARM,
-                              CAP_MKNOD,
-                              CAP_LINUX_IMMUTABLE,
-                              CAP_SYS_PACCT,
-                              CAP_SYS_TTY_CONFIG,
-                              38 /* CAP_PERFMON */,
-                              39 /* CAP_BPF */,
-                              40 /* CAP_CHECKPOINT_RESTORE */};
+  constexpr int kDropped[] = {
+      CAP_SYS_ADMIN,     CAP_SYS_MODULE,       CAP_SYS_RAWIO,       CAP_SYS_PTRACE,
+      CAP_SYS_BOOT,      CAP_SYS_TIME,         CAP_SYS_CHROOT,      CAP_MAC_ADMIN,
+      CAP_MAC_OVERRIDE,  CAP_SYSLOG,           CAP_DAC_READ_SEARCH, CAP_NET_ADMIN,
+      CAP_NET_RAW,       CAP_AUDIT_CONTROL,    CAP_AUDIT_READ,      CAP_WAKE_ALARM,
+      CAP_MKNOD,         CAP_LINUX_IMMUTABLE,  CAP_SYS_PACCT,       CAP_SYS_TTY_CONFIG,
+      CAP_SYS_NICE,      CAP_SYS_RESOURCE,     CAP_IPC_LOCK,        CAP_IPC_OWNER,
+      CAP_LEASE,         CAP_SETFCAP,          CAP_AUDIT_WRITE,     CAP_NET_BROADCAST,
+      CAP_BLOCK_SUSPEND, 38 /* CAP_PERFMON */, 39 /* CAP_BPF */,    40 /* CAP_CHECKPOINT_RESTORE */};
   for (const int capability : kDropped) {
     if ((kept >> capability & 1) != 0) continue;
     const uint32_t bit = ~(1u << (capability & 31));

@@ -1,22 +1,22 @@
-// The caller's credentials and umask, put on by a worker for one performed call.
+// The caller's credentials and umask, put on by a worker for one performed call. Whose they are is in rights.h; nothing
+// is put on for a thread that has the supervisor's own.
 #pragma once
 
+#include <memory>
+
 #include "../call/held.h"
+#include "rights.h"
 
 namespace holdfast {
 
-// Set as soon as anything in the tree may have changed its ids, groups or capabilities; until then the supervisor's own
-// credentials are the tree's.
-void note_credentials_may_differ();
-
-// Puts on the caller's fsuid, fsgid, groups and capabilities, if they may differ from ours, and takes them off again.
-// The caller's umask only if asked for. `error`: positive errno if they could not be read or put on: refuse the call.
+// Puts on the caller's fsuid, fsgid, groups and capabilities, if they differ from ours, and takes them off again. The
+// caller's umask only if asked for. `error`: positive errno if they could not be read or put on: refuse the call.
 // May be nested: the outer one decides about ids.
 class AsCaller {
  public:
-  enum class Ids : uint8_t { file_system, real };  // access(2) asks with the real ids
+  enum class Which : uint8_t { file_system, real };  // access(2) asks with the real ids
 
-  explicit AsCaller(const Held& call, bool with_umask = false, Ids ids = Ids::file_system);
+  explicit AsCaller(const Held& call, bool with_umask = false, Which which = Which::file_system);
   ~AsCaller();
   AsCaller(const AsCaller&) = delete;
   AsCaller& operator=(const AsCaller&) = delete;
@@ -36,6 +36,34 @@ class AsSupervisor {
 
  private:
   bool changed_;
+};
+
+// Without the right to look into any process, which the supervisor keeps beside what the caller has: for a look into
+// another process than the caller, which the kernel allows by their ids (ptrace(2), "Ptrace access mode checking").
+class AsOnlooker {
+ public:
+  explicit AsOnlooker(bool needed = true);
+  ~AsOnlooker();
+  AsOnlooker(const AsOnlooker&) = delete;
+  AsOnlooker& operator=(const AsOnlooker&) = delete;
+
+ private:
+  bool changed_ = false;
+};
+
+// The caller's real and effective ids, groups and effective capabilities, put on by this thread for calls that show
+// them to somebody else (SO_PEERCRED, SCM_CREDENTIALS) or ask for rights over another process: file system ids alone
+// would show the supervisor's. Nobody else's memory can be read or written meanwhile.
+class AsPeer {
+ public:
+  explicit AsPeer(const Held& call);
+  ~AsPeer();
+  AsPeer(const AsPeer&) = delete;
+  AsPeer& operator=(const AsPeer&) = delete;
+  int error = 0;  // positive errno: refuse the call
+
+ private:
+  std::shared_ptr<const Ids> theirs_;
 };
 
 // Each worker calls it once: a file system context (umask) of its own. 0 or a positive errno.

@@ -89,6 +89,15 @@ bool below_proc_mount(const Config& config, std::string_view canonical) {
   return false;
 }
 
+pid_t process_of_directory(const Config& config, std::string_view canonical) {
+  for (const std::string& mount : whole_mounts(config)) {
+    if (!covers(mount, canonical) || canonical.size() == mount.size()) continue;
+    const pid_t pid = number(canonical.substr(mount.size() + 1));
+    if (pid != 0) return pid;
+  }
+  return -1;
+}
+
 ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_view canonical) {
   ProcPlace place;
   const std::string* mount = nullptr;

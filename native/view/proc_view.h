@@ -2,6 +2,8 @@
 // in listings are not hidden.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,6 +28,9 @@ bool below_proc_mount(const Config& config, std::string_view canonical);
 
 // Judges a name in a procfs. `entry` points into `canonical`.
 ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_view canonical);
+
+// The process whose directory in a procfs that is; -1 if it is none.
+pid_t process_of_directory(const Config& config, std::string_view canonical);
 
 // What any process may know of another one of the tree, by its entry; the rest is a process's own.
 bool is_harmless(std::string_view entry);

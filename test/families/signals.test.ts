@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { getPriority } from 'node:os';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
@@ -108,6 +109,7 @@ print(child.wait())
 
 describe('calls on other processes', () => {
   test('reach those of the tree only', { timeout }, async () => {
+    const own = getPriority();
     const outcome = await python(`
 child = subprocess.Popen(['sleep', '60'])
 step(lambda: os.setpriority(os.PRIO_PROCESS, child.pid, 7)); step(lambda: os.getpriority(os.PRIO_PROCESS, child.pid))
@@ -120,8 +122,10 @@ step(lambda: os.getpriority(os.PRIO_PROCESS, child.pid))
 step(lambda: os.setpriority(os.PRIO_PROCESS, ${process.pid}, 7))
 step(lambda: resource.prlimit(${process.pid}, resource.RLIMIT_NOFILE))
 step(lambda: os.getpgid(${process.pid}))
-step(lambda: os.setpriority(os.PRIO_USER, 0, 7))
-step(lambda: os.setpriority(os.PRIO_PGRP, 0, 7))
+step(lambda: os.setpriority(os.PRIO_USER, os.getuid() + 1, 7))
+step(lambda: os.setpriority(os.PRIO_PGRP, os.getpgid(0), 7)); step(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+step(lambda: os.getpriority(os.PRIO_PGRP, 0))
+step(lambda: os.setpriority(os.PRIO_USER, os.getuid(), 9)); step(lambda: os.getpriority(os.PRIO_USER, 0))
 `);
     expect(lines(outcome)).toEqual([
       'None',
@@ -136,23 +140,57 @@ step(lambda: os.setpriority(os.PRIO_PGRP, 0, 7))
       'EPERM',
       'EPERM',
       'EPERM',
-      'EPERM',
+      'None',
+      '7',
+      '7',
+      'None',
+      '9',
     ]);
-    expect(refusedCalls(outcome).length).toBe(5);
+    expect(refusedCalls(outcome).length).toBe(4);
+    // The group is this process's too, and so is the user: nobody outside has been changed.
+    expect(getPriority()).toBe(own);
   });
 
   test('nor does a descriptor send its signals elsewhere', { timeout }, async () => {
     const outcome = await python(`
-import fcntl
+import fcntl, struct
 read, write = os.pipe()
 step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, os.getpid()))
 step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, ${process.pid}))
 step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, -os.getpgid(0)))
+print(fcntl.fcntl(read, fcntl.F_GETOWN) == os.getpid())  # the group has members outside: only the caller is told
+child = subprocess.Popen(['sleep', '60'], start_new_session=True)
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, child.pid)); print(fcntl.fcntl(read, fcntl.F_GETOWN) == child.pid)
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, -child.pid)); print(fcntl.fcntl(read, 16, bytes(8)) == struct.pack('ii', 2, child.pid))
+child.kill(); child.wait()
+step(lambda: fcntl.fcntl(read, fcntl.F_SETOWN, child.pid))
+step(lambda: fcntl.fcntl(999, fcntl.F_SETOWN, 1)); step(lambda: fcntl.fcntl(read, 0x7fff, 0))
+for kind, who in ((1, os.getpid()), (0, threading.get_native_id()), (2, os.getpgid(0)), (1, ${process.pid}), (7, os.getpid())):
+    step(lambda: len(fcntl.fcntl(read, 15, struct.pack('ii', kind, who))))
 libc = ctypes.CDLL(None, use_errno=True)
 print(libc.prctl(4, 0, 0, 0, 0), libc.prctl(3, 0, 0, 0, 0))
 `);
-    expect(lines(outcome)).toEqual(['0', 'EPERM', 'EPERM', '0 1']);
-    expect(refusedCalls(outcome).length).toBe(2);
+    expect(lines(outcome)).toEqual(
+      [
+        '0',
+        'EPERM',
+        '0',
+        'True',
+        '0',
+        'True',
+        '0',
+        'True',
+        'ESRCH',
+        'EBADF',
+        'EINVAL',
+        '8',
+        '8',
+        '8',
+        'EPERM',
+        'EINVAL',
+      ].concat('0 1'),
+    );
+    expect(refusedCalls(outcome).length).toBe(3);
   });
 
   test('nor does a terminal send them to its foreground process group', { timeout }, async () => {

@@ -275,16 +275,17 @@ void process_guards() {
 
 void prctl_guard() {
   for (uint64_t option : Values{PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ,
-                                PR_SET_KEEPCAPS, PR_SET_TIMERSLACK, PR_SET_SECCOMP, PR_SET_VMA, PR_GET_DUMPABLE}) {
+                                PR_SET_KEEPCAPS, PR_SET_TIMERSLACK, PR_SET_SECCOMP, PR_SET_VMA, PR_GET_DUMPABLE,
+                                PR_SET_CHILD_SUBREAPER}) {
     passes("prctl", {{option}});
     passes("prctl", {{option | kJunk}});
   }
-  for (uint64_t option : Values{PR_SET_MM, PR_SET_CHILD_SUBREAPER, PR_SET_PTRACER, PR_SET_SYSCALL_USER_DISPATCH,
+  for (uint64_t option : Values{PR_SET_MM, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_SET_PTRACER, PR_SET_SYSCALL_USER_DISPATCH,
                                 PR_SCHED_CORE, 0, 20000, 0x7fffffff}) {
     held("prctl", {{option, 1}});
     held("prctl", {{option | kJunk, 1}});
   }
-  passes("prctl", {{PR_SET_DUMPABLE, 1}});
+  held("prctl", {{PR_SET_DUMPABLE, 1}});
   held("prctl", {{PR_SET_DUMPABLE, 0}});
   held("prctl", {{PR_SET_DUMPABLE | kJunk, 0}});
   held("prctl", {{PR_SET_DUMPABLE, 2}});
@@ -309,8 +310,8 @@ void descriptor_guards() {
                                  0xffffffff, kJunk | TIOCSTI, 0xc0502100})
     held("ioctl", {{0, command}});
   passes("ioctl", {{0, TIOCSCTTY, 0}});
-  held("ioctl", {{0, TIOCSCTTY, 1}});
-  held("ioctl", {{0, TIOCSCTTY, kJunk | 1}});
+  passes("ioctl", {{0, TIOCSCTTY, 1}});
+  passes("ioctl", {{0, TIOCSCTTY, kJunk | 1}});
   for (uint64_t clock : Values{0, 1, 4, 11, 0xfffffffa,  // the caller's own
                                0xfffffffe, static_cast<uint32_t>(~3 << 3 | 3), static_cast<uint32_t>(~1234 << 3 | 6)})
     for (const char* name : {"clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"})

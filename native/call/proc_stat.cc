@@ -1,0 +1,99 @@
+#include "proc_stat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace holdfast {
+namespace {
+
+bool read_file(const char* name, std::string& out) {
+  UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+  if (!file) return false;
+  out.clear();
+  char block[1024];
+  for (;;) {
+    const ssize_t got = read(file.get(), block, sizeof block);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return false;
+    if (got == 0) return true;
+    out.append(block, static_cast<size_t>(got));
+  }
+}
+
+// What follows `key` at the start of a line, or nullptr.
+const char* after_key(const std::string& text, const char* key) {
+  const size_t length = strlen(key);
+  for (size_t at = 0; at < text.size();) {
+    if (text.compare(at, length, key) == 0) return text.c_str() + at + length;
+    const size_t end = text.find('\n', at);
+    if (end == std::string::npos) return nullptr;
+    at = end + 1;
+  }
+  return nullptr;
+}
+
+pid_t pid_in_fdinfo(const char* name) {
+  std::string text;
+  if (!read_file(name, text)) return -1;
+  const char* value = after_key(text, "Pid:");
+  if (value == nullptr) return -1;
+  const long pid = strtol(value, nullptr, 10);
+  return pid > 0 ? static_cast<pid_t>(pid) : 0;
+}
+
+}  // namespace
+
+Stat stat_of(pid_t pid) {
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/stat", pid);
+  std::string text;
+  if (!read_file(name, text)) return {};
+  // The command's name may hold anything, ')' too (proc_pid_stat(5)).
+  const size_t after = text.rfind(')');
+  Stat stat;
+  if (after == std::string::npos ||
+      sscanf(text.c_str() + after + 1, " %c %d %d %d", &stat.state, &stat.parent, &stat.group, &stat.session) != 4)
+    return {};
+  return stat;
+}
+
+bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid) {
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/status", pid);
+  std::string text;
+  if (!read_file(name, text)) return false;
+  const char* uids = after_key(text, "Uid:");
+  const char* gids = after_key(text, "Gid:");
+  return uids != nullptr && gids != nullptr && sscanf(uids, "%u", &uid) == 1 && sscanf(gids, "%u", &gid) == 1;
+}
+
+bool waits_for_its_parent(const Tree& tree, pid_t pid) {
+  const Stat stat = stat_of(pid);
+  return stat.state == 'Z' && tree.contains(stat.parent);
+}
+
+UniqueFd pin_ended(const Tree& tree, pid_t pid) {
+  UniqueFd pinned(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  // Asked last: it is not reaped, so what was read by its number was its own.
+  if (!pinned || !waits_for_its_parent(tree, pid) || pid_of_pidfd(pinned.get()) != pid) return UniqueFd();
+  return pinned;
+}
+
+pid_t pid_of_pidfd(int fd) {
+  char name[64];
+  snprintf(name, sizeof name, "/proc/thread-self/fdinfo/%d", fd);
+  return pid_in_fdinfo(name);
+}
+
+pid_t pid_of_pidfd(pid_t tid, int fd) {
+  char name[64];
+  snprintf(name, sizeof name, "/proc/%d/fdinfo/%d", tid, fd);
+  return pid_in_fdinfo(name);
+}
+
+}  // namespace holdfast

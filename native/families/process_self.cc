@@ -1,0 +1,102 @@
+// What a process may change about itself: its ids and capabilities, prctl's options, what it shares.
+#include <errno.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "../call/tree.h"
+#include "../policy/decide.h"
+#include "../view/rights.h"
+#include "handlers.h"
+
+namespace holdfast::families {
+namespace {
+
+// Whether a call on ids leaves them all as they are: posix_spawn() and shells make such calls before each exec.
+bool changes_nothing(const Held& call) {
+  std::shared_ptr<const Ids> differing;
+  if (!own_ids().known || ids_of(call, differing) != 0) return false;
+  const Ids& now = differing ? *differing : own_ids().ids;
+  const uint32_t uids[4] = {now.real_uid, now.effective_uid, now.saved_uid, now.file_uid};
+  const uint32_t gids[4] = {now.real_gid, now.effective_gid, now.saved_gid, now.file_gid};
+  const auto id = [&](int index) { return static_cast<uint32_t>(call.args[index]); };
+  const auto kept = [&](int index, uint32_t value) { return id(index) == ~uint32_t{0} || id(index) == value; };
+  const auto all = [](const uint32_t(&ids)[4], uint32_t value) {
+    return ids[0] == value && ids[1] == value && ids[2] == value && ids[3] == value;
+  };
+  // setreuid(2): the saved id follows too; of all three the file system's id follows the effective one.
+  const auto pair = [&](const uint32_t(&ids)[4]) {
+    return kept(0, ids[0]) && kept(1, ids[1]) && ids[2] == ids[1] && ids[3] == ids[1];
+  };
+  const auto triple = [&](const uint32_t(&ids)[4]) {
+    return kept(0, ids[0]) && kept(1, ids[1]) && kept(2, ids[2]) && ids[3] == ids[1];
+  };
+  switch (call.row->number()) {
+    case SYS_setuid:
+      return all(uids, id(0));
+    case SYS_setgid:
+      return all(gids, id(0));
+    case SYS_setreuid:
+      return pair(uids);
+    case SYS_setregid:
+      return pair(gids);
+    case SYS_setresuid:
+      return triple(uids);
+    case SYS_setresgid:
+      return triple(gids);
+    case SYS_setfsuid:
+      return kept(0, uids[3]);
+    case SYS_setfsgid:
+      return kept(0, gids[3]);
+    default:
+      return false;  // what lies in memory can change until the kernel reads it
+  }
+}
+
+// What unshare() knows up to Linux 6.18 (check_unshare_flags() in kernel/fork.c), and what of it makes no namespace.
+constexpr uint64_t kNoNamespace = CLONE_FILES | CLONE_FS | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+constexpr uint64_t kUnshareFlags = kNoNamespace | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET |
+                                   CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWCGROUP | 0x80 /* CLONE_NEWTIME */;
+
+}  // namespace
+
+// Only registers, or what the kernel copies once for the caller alone: the change itself needs no check, but from now
+// on whoever performs something for this thread must put on what it has then.
+Finish change_credentials(Sandbox&, Held& call) {
+  if (!changes_nothing(call)) note_rights_may_change(call.tid);
+  return Finish::proceed();
+}
+
+Finish prctl_option(Sandbox& sandbox, Held& call) {
+  const int option = static_cast<int>(call.args[0]);
+  switch (option) {
+    case PR_CAPBSET_DROP:
+    case PR_SET_SECUREBITS:
+    case PR_CAP_AMBIENT:
+      // Some of it shows only at the next exec.
+      note_rights_may_change(call.tid);
+      return Finish::proceed();
+    case PR_SET_DUMPABLE:
+      // Undumpable, a process would hide its memory and descriptors from the supervisor. To programs it looks done:
+      // no other process of the tree can look into it either.
+      if (call.args[1] > 1) return Finish::error(EINVAL);
+      sandbox.tree.hide(call.tgid(), call.args[1] == 0);
+      return call.args[1] == 0 ? Finish::answer(0) : Finish::proceed();
+    default:
+      report(sandbox, call, EINVAL, "a prctl option that is not allowed");
+      return Finish::error(EINVAL);
+  }
+}
+
+Finish unshare_flags(Sandbox& sandbox, Held& call) {
+  if ((call.args[0] & ~kUnshareFlags) != 0) return Finish::error(EINVAL);
+  // The kernel does, or refuses with an error of its own, what is only about the process itself.
+  if ((call.args[0] & ~kNoNamespace) == 0) return Finish::proceed();
+  report(sandbox, call, EPERM, "namespaces would give the tree another view than the supervisor's");
+  return Finish::error(EPERM);
+}
+
+}  // namespace holdfast::families
