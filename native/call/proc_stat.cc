@@ -77,6 +77,11 @@ bool waits_for_its_parent(const Tree& tree, pid_t pid) {
   return stat.state == 'Z' && tree.contains(stat.parent);
 }
 
+pid_t process_of_tree(const Tree& tree, pid_t pid) {
+  const pid_t group = tree.group_of(pid);
+  return group == 0 && waits_for_its_parent(tree, pid) ? pid : group;
+}
+
 UniqueFd pin_ended(const Tree& tree, pid_t pid) {
   UniqueFd pinned(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   // Asked last: it is not reaped, so what was read by its number was its own.

@@ -23,7 +23,10 @@ bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid);
 // A process of the tree that has ended, and whose parent there has not waited for it yet: the tracer has let go of it,
 // so the tree does not count it any more, but its number still names it.
 bool waits_for_its_parent(const Tree& tree, pid_t pid);
-// The same, by a descriptor that means that very process whatever becomes of its number; empty if it is none.
+// The thread group of what a number means in the tree, ended children among it; 0: nothing.
+pid_t process_of_tree(const Tree& tree, pid_t pid);
+// A process that waits for its parent, by a descriptor that means that very one whatever becomes of its number; empty
+// if it is none.
 UniqueFd pin_ended(const Tree& tree, pid_t pid);
 
 // The process behind a pidfd of ours or, by `tid`, of a caller; -1 if it is no pidfd, 0 if that process is reaped.

@@ -238,8 +238,10 @@ Finish readlink_path(Sandbox& sandbox, Held& call) {
     size = static_cast<ssize_t>(std::min(at.link_text.size(), sizeof text));
     at.link_text.copy(text, sizeof text);
   } else {
+    AsOnlooker look(at.guarded);
     size = ::readlinkat(at.object.get(), "", text, sizeof text);
-    if (size < 0 && errno == ENOENT) {
+    struct stat st;
+    if (size < 0 && errno == ENOENT && ::fstat(at.object.get(), &st) == 0 && !S_ISLNK(st.st_mode)) {
       // Not a link; an empty path that is none is not there, either.
       char first = 0;
       if (call.read(call.arg(Arg::path), &first, 1) == 0 && first != '\0') return Finish::error(EINVAL);

@@ -183,6 +183,7 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
     AsSupervisor own;
     return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
   }
+  AsOnlooker look(at.guarded);
   return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
 }
 
@@ -238,6 +239,7 @@ Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted
   if (call.engine != Held::Engine::trace) return Finish::error(ENOSYS);  // openat2; its users fall back to openat
   ::open_how how = {static_cast<uint64_t>(wanted.flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   const bool anew = at.reached_by >= 0 || (at.by_descriptor && !at.magic_link.empty());
+  if (at.by_descriptor && !anew) return Finish::error(EACCES);  // another process's, which has no name to open it by
   if (anew) how.resolve = 0;
   const std::string& path = anew ? at.magic_link : at.path;
   auto bounce = std::make_unique<Bounce>();

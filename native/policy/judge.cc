@@ -2,8 +2,12 @@
 
 #include <limits.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <string>
+
+#include "../call/proc_stat.h"
 
 namespace holdfast {
 
@@ -18,9 +22,10 @@ Match merge(const Match& a, const Match& b) {
   return b.effect == Effect::deny || a.effect == Effect::none ? b : a;
 }
 
-// A process of the caller's own in procfs, by the names under which rules know it: /proc/self is in rules what it is to
-// each process, while the canonical name of its files has its number. False if the name is none of that kind.
-bool look_as_own_process(const Config& config, const Held& call, std::string_view name, PathMatch& out) {
+// A process of the tree in procfs, by the names under which rules know it: /proc/self is in rules what it is to each
+// process, while the canonical name of its files has its number; and what each may read of itself, the others may, as
+// far as the kernel lets them (view/proc_view.h). False if the name is none of that kind.
+bool look_as_process_of_tree(const Config& config, const Held& call, std::string_view name, PathMatch& out) {
   for (const std::string& mount : config.proc_mounts) {
     if (name.size() < mount.size() + 2 || name.compare(0, mount.size(), mount) != 0 || name[mount.size()] != '/')
       continue;
@@ -32,7 +37,7 @@ bool look_as_own_process(const Config& config, const Held& call, std::string_vie
     };
     size_t end;
     const pid_t process = number(mount.size() + 1, end);
-    if (process == 0 || process != call.tgid()) return false;
+    if (process == 0 || process_of_tree(*call.tree, process) == 0) return false;
     const auto look_as = [&](std::string_view alias, size_t rest, PathMatch& match) {
       char text[PATH_MAX];
       const size_t begin = mount.size() + alias.size();
@@ -56,6 +61,10 @@ bool look_as_own_process(const Config& config, const Held& call, std::string_vie
   return false;
 }
 
+bool is_proc_mount(const Config& config, std::string_view name) {
+  return std::find(config.proc_mounts.begin(), config.proc_mounts.end(), name) != config.proc_mounts.end();
+}
+
 bool is_ancestor(std::string_view ancestor, std::string_view path) {
   return ancestor == "/" || (path.size() > ancestor.size() && path.compare(0, ancestor.size(), ancestor) == 0 &&
                              path[ancestor.size()] == '/');
@@ -64,7 +73,10 @@ bool is_ancestor(std::string_view ancestor, std::string_view path) {
 // For one path; `out` collects.
 void judge_path(const Config& config, const Held& call, const Facts::Path& path, Judgement& out) {
   PathMatch match;
-  if (!look_as_own_process(config, call, path.name, match)) match = config.rules.look(path.name);
+  if (!look_as_process_of_tree(config, call, path.name, match)) match = config.rules.look(path.name);
+  // Where the processes are: who may read their entries may list their numbers.
+  if (path.access == kRead && match.read.effect == Effect::none && is_proc_mount(config, path.name))
+    match.read = config.rules.look(std::string(path.name) + "/self").read;
   const bool is_command = !config.command.empty() && path.name == config.command;
   const auto take = [&](const Match& bit, bool command_may) {
     if (bit.effect == Effect::deny) {

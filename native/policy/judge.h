@@ -13,7 +13,7 @@ struct Judgement {
   const char* rule = "";     // that denied
 };
 
-// Rules on /proc/self and /proc/thread-self hold for the caller's own numbers.
+// Rules on /proc/self hold for the numbers of all processes of the tree, on /proc/thread-self for the caller's own.
 Judgement judge(const Config& config, const Held& call, const Facts& facts);
 
 }  // namespace holdfast

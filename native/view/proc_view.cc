@@ -12,6 +12,7 @@
 #include <mutex>
 #include <vector>
 
+#include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../policy/config.h"
 #include "../protocol/unique_fd.h"
@@ -67,7 +68,7 @@ std::string_view take(std::string_view& rest) {
 
 }  // namespace
 
-// Everything else (memory, environment, descriptors, working directory, addresses of its mappings) is its own.
+// Everything else (environment, descriptors, working directory, mappings) the kernel guards by their ids.
 bool is_harmless(std::string_view entry) {
   static constexpr std::string_view kNames[] = {
       "",         "stat",      "statm",     "status",   "cmdline",   "comm",      "task",
@@ -115,7 +116,7 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
   }
   const pid_t pid = number(take(rest));
   if (pid == 0) return place;
-  const pid_t group = sandbox.tree.group_of(pid);
+  const pid_t group = process_of_tree(sandbox.tree, pid);
   if (group == 0) {
     place.error = ENOENT;
     return place;
@@ -124,14 +125,16 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
   place.own = group == call.tgid();
   std::string_view below = rest;
   if (take(below) == "task" && !below.empty()) {
-    if (sandbox.tree.group_of(number(take(below))) != group) {
+    const pid_t thread = number(take(below));
+    if (thread != group && sandbox.tree.group_of(thread) != group) {
       place.error = ENOENT;
       return place;
     }
     rest = below;
   }
   place.entry = rest;
-  if (!place.own && !is_harmless(rest)) place.error = EACCES;
+  place.guarded = !place.own && !is_harmless(rest);
+  if (place.guarded && (rest == "mem" || sandbox.tree.hidden(group))) place.error = EACCES;
   return place;
 }
 

@@ -1,5 +1,5 @@
-// What of a procfs the tree may see: its own processes, and of others than the calling one only what is harmless. Names
-// in listings are not hidden.
+// What of a procfs the tree may see: its own processes, as far as the kernel lets one look into another. Not their
+// memory: what was approved stands there. Names in listings are not hidden.
 #pragma once
 
 #include <sys/types.h>
@@ -18,6 +18,7 @@ struct ProcPlace {
   bool root = false;       // the mount point itself, where `self` is
   bool process = false;    // below a process or thread
   bool own = false;        // of the caller's own thread group
+  bool guarded = false;    // of another one, and not for everybody: the kernel is asked by the ids of both (AsOnlooker)
   std::string_view entry;  // below the process: "", "fd", "fd/3", "cwd"
 };
 
@@ -32,7 +33,7 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
 // The process whose directory in a procfs that is; -1 if it is none.
 pid_t process_of_directory(const Config& config, std::string_view canonical);
 
-// What any process may know of another one of the tree, by its entry; the rest is a process's own.
+// What any process may know of any other, by its entry.
 bool is_harmless(std::string_view entry);
 
 // Links whose target is an object and not their text (proc(5): cwd, root, exe, fd/N, map_files/A-B, ns/X).

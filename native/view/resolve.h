@@ -38,6 +38,7 @@ struct Resolved {
   int reached_by = -1;           // N, if the last step was the caller's own /proc/self/fd/N: a descriptor that it has
   std::string link_text;         // the text of a link that reads differently for each reader (/proc/self)
   bool own_descriptors = false;  // the caller's own /proc/self/fd, which it may list whatever its mode says
+  bool guarded = false;          // another process's in a procfs: opened and read as AsOnlooker
   std::string magic_link;        // the caller's own magic link that was the last step (/proc/7/fd/3)
 };
 

@@ -132,7 +132,8 @@ int Walk::go_to(UniqueFd next, const Component* by_name) {
   if (!in_proc_) return 0;
   met_proc_ = true;
   place_ = look_at_proc(sandbox_, call_, here_name_);
-  if (place_.error == EACCES) report(sandbox_, call_, EACCES, "another process's own", here_name_);
+  if (place_.error == EACCES)
+    report(sandbox_, call_, EACCES, "another process's memory, or a process that lets nobody look", here_name_);
   // What anybody could see of a process outside is just not there; who asks for what is its own is up to no good.
   const size_t entry = rest_.find_first_not_of('/');
   if (place_.error == ENOENT && entry != std::string::npos && !is_harmless(std::string_view(rest_).substr(entry)))
@@ -174,6 +175,8 @@ int Walk::step(const Component& component) {
     AsSupervisor own;  // a process that has changed its ids is root's in /proc, and yet reads its own (fs/proc/fd.c)
     next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
   } else {
+    // Not only what lies below "fd" and its like: some of these names themselves are only there for who may look.
+    AsOnlooker look(in_proc_ && place_.process && !is_harmless(component.name));
     next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
   }
   if (next == -ENOENT && component.last && (flags_ & kMayMiss) != 0) return end_missing(component);
@@ -199,9 +202,10 @@ int Walk::follow(const Component& component, UniqueFd link) {
   if (in_proc_ && place_.process) {
     const std::string name = name_of(component);
     const ProcPlace place = look_at_proc(sandbox_, call_, name);
-    if (place.error == EACCES) report(sandbox_, call_, EACCES, "another process's own", name);
+    if (place.error == EACCES)
+      report(sandbox_, call_, EACCES, "another process's memory, or a process that lets nobody look", name);
     if (place.error != 0) return place.error;
-    if (is_magic_link(place.entry)) return jump(component, place.entry);
+    if (is_magic_link(place.entry)) return jump(component, place);
   }
   char text[PATH_MAX];
   const ssize_t n = ::readlinkat(link.get(), "", text, sizeof text);
@@ -217,23 +221,29 @@ int Walk::follow_text(std::string_view text) {
 }
 
 // A link to an object: no text is read, the kernel hands out what is there.
-int Walk::jump(const Component& component, std::string_view entry) {
+int Walk::jump(const Component& component, const ProcPlace& link) {
   if ((how_ & RESOLVE_NO_MAGICLINKS) != 0) return ELOOP;
   if ((how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV)) != 0) return EXDEV;
   int next;
-  {
+  if (link.own) {
     AsSupervisor own;
+    next = pin_name(here_.get(), component.name.c_str(), 0);
+  } else {
+    AsOnlooker look;
     next = pin_name(here_.get(), component.name.c_str(), 0);
   }
   if (next < 0) return -next;
   UniqueFd object(next);
   if (!call_.still_held()) return ESRCH;
-  const std::string link = name_of(component);
+  const bool own = link.own;
+  const int descriptor = descriptor_of(link.entry);
+  const std::string text = name_of(component);
   if (const int error = go_to(static_cast<UniqueFd&&>(object)); error != 0) return error;
   if (!component.last || component.slash_after) return 0;
-  out_.reached_by = descriptor_of(entry);
   out_.by_descriptor = is_nameless(here_name_);
-  out_.magic_link = link;
+  if (!own) return 0;
+  out_.reached_by = descriptor;
+  out_.magic_link = text;
   return 0;
 }
 
@@ -258,7 +268,8 @@ int Walk::end_at_parent(const Component& component) {
   out_.parent = static_cast<UniqueFd&&>(here_);
   if (!in_proc_) return 0;
   const ProcPlace place = look_at_proc(sandbox_, call_, out_.path);
-  if (place.error == EACCES) report(sandbox_, call_, EACCES, "another process's own", out_.path);
+  if (place.error == EACCES)
+    report(sandbox_, call_, EACCES, "another process's memory, or a process that lets nobody look", out_.path);
   return place.error;
 }
 
@@ -279,6 +290,7 @@ int Walk::end_here() {
     if (!S_ISDIR(st.st_mode)) return error_at(sandbox_, call_, here_name_, ENOTDIR);
     out_.must_be_directory = true;
   }
+  out_.guarded = in_proc_ && place_.guarded;
   out_.own_descriptors = in_proc_ && place_.own && (place_.entry == "fd" || place_.entry == "fdinfo");
   out_.path = here_name_;
   out_.object = static_cast<UniqueFd&&>(here_);

@@ -34,7 +34,7 @@ class Walk {
   int step(const Component& component);
   int follow(const Component& component, UniqueFd link);
   int follow_text(std::string_view text);
-  int jump(const Component& component, std::string_view entry);
+  int jump(const Component& component, const ProcPlace& link);
   int end_at_parent(const Component& component);
   int end_missing(const Component& component);
   int end_here();

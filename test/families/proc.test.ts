@@ -1,6 +1,6 @@
 // procfs: a process finds itself there, and those of its tree; everybody else is not there.
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
@@ -145,6 +145,117 @@ found = []; threads = [threading.Thread(target=look, args=(found,)) for _ in ran
     const held = await runSandboxed('bash', ['-c', script], { env, policy });
     expect(held.stdout).toBe(bare.stdout);
     expect(held.stdout).toContain('bash\n');
+  });
+});
+
+describe('another process of the tree, by default', () => {
+  const ask = (pid: string) => `
+for name in ('status', 'stat', 'cmdline', 'comm', 'environ', 'maps', 'limits', 'task/' + ${pid} + '/stat', 'io', 'auxv', 'smaps', 'fdinfo/0', 'mem', 'task/' + ${pid} + '/mem'):
+    try: print(name, len(open('/proc/' + ${pid} + '/' + name, 'rb').read(1)))
+    except OSError as error: print(name, error.errno)
+for name in ('exe', 'cwd', 'root', 'fd/0', 'ns/pid'):
+    try: print(name, os.readlink('/proc/' + ${pid} + '/' + name))
+    except OSError as error: print(name, error.errno)
+for name in ('fd', 'task', 'fdinfo', 'cwd/'):
+    try: print(name, len(os.listdir('/proc/' + ${pid} + '/' + name)) > 0)
+    except OSError as error: print(name, error.errno)`;
+  const listed = (script: string) => [
+    '-S',
+    '-c',
+    `import ctypes, os, signal, subprocess, time\nlibc = ctypes.CDLL(None)${script}`,
+  ];
+  const cwd = '/usr';
+  const without = (text: string) =>
+    text
+      .replace(/\d+(?=\/)/g, 'N')
+      .split('\n')
+      .filter((line) => !/mem /.test(line));
+
+  test('is seen as without the sandbox, but for its memory', async () => {
+    const script = `
+child = subprocess.Popen(['sleep', '60'], stdin=subprocess.DEVNULL); pid = str(child.pid)
+while open('/proc/' + pid + '/comm').read() != 'sleep\\n': time.sleep(0.01)${ask('pid')}
+child.kill(); child.wait()`;
+    const bare = await runBare(python, listed(script), { env, cwd });
+    expect(bare).toMatchObject({ code: 0, stderr: '' });
+    expect(bare.stdout).toMatch(/environ 1\nmaps 1\n/);
+    const held = await runSandboxed(python, listed(script), { env, cwd });
+    expect(held).toMatchObject({ code: 0, stderr: '' });
+    expect(without(held.stdout)).toEqual(without(bare.stdout));
+    expect(held.stdout).toMatch(/^mem 13$/m);
+    expect(held.violations.map(({ syscall, errno, path }) => [syscall, errno, path?.replace(/\d+/g, 'N')])).toEqual([
+      ['openat', 'EACCES', '/proc/N/mem'],
+      ['openat', 'EACCES', '/proc/N/task/N/mem'],
+    ]);
+  });
+
+  test('is listed, and seen, when it has ended and is not waited for', async () => {
+    const script = `
+child = subprocess.Popen(['true']); pid = str(child.pid); os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+print(pid in os.listdir('/proc'), open('/proc/' + pid + '/stat').read().split()[2], open('/proc/' + pid + '/comm').read())${ask('pid')}
+child.wait(); print(os.path.exists('/proc/' + pid))`;
+    const bare = await runBare(python, listed(script), { env, cwd });
+    expect(bare).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(/^True Z true\n/) });
+    const held = await runSandboxed(python, listed(script), { env, cwd });
+    expect(held).toMatchObject({ code: 0, stderr: '' });
+    expect(without(held.stdout)).toEqual(without(bare.stdout));
+  });
+
+  test('is closed when it lets nobody look (PR_SET_DUMPABLE 0), and so are its children until their exec', async () => {
+    const script = `
+def asleep(): os.write(write, b'x'); time.sleep(60)
+read, write = os.pipe(); pids = []
+def one(*acts):
+    pid = os.fork()
+    if pid == 0:
+        for act in acts: act()
+        asleep()
+    os.read(read, 1); pids.append(str(pid))
+grandchild = os.pipe()
+def fork():
+    pid = os.fork()
+    if pid == 0: asleep()
+    os.write(grandchild[1], str(pid).encode())
+one(lambda: libc.prctl(4, 0, 0, 0, 0), fork); os.read(read, 1); pids.append(os.read(grandchild[0], 99).decode())
+one(lambda: libc.prctl(4, 0, 0, 0, 0), lambda: libc.prctl(4, 1, 0, 0, 0))
+one()
+for pid in pids:
+    for name in ('environ', 'maps'):
+        try: print(name, len(open('/proc/' + pid + '/' + name, 'rb').read(1)))
+        except OSError as error: print(name, error.errno)
+    try: print(os.readlink('/proc/' + pid + '/cwd'), open('/proc/' + pid + '/comm').read())
+    except OSError as error: print(error.errno)
+for pid in pids: os.kill(int(pid), signal.SIGKILL)`;
+    const held = await runSandboxed(python, listed(script), { env, cwd });
+    expect(held).toMatchObject({ code: 0, stderr: '' });
+    const closed = 'environ 13\nmaps 13\n13\n';
+    const open = 'environ 1\nmaps 1\n/usr python3\n\n';
+    expect(held.stdout.replace(/python3[.\d]*/g, 'python3')).toBe(closed + closed + open + open);
+  });
+
+  test('ps shows the tree, and nobody else', async () => {
+    const held = await runSandboxed('bash', ['-c', 'sleep 60 & ps -e -o pid=,comm= | sort -n; kill $!'], { env });
+    expect(held).toMatchObject({ code: 0, stderr: '', violations: [] });
+    const names = held.stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/)[1]);
+    expect(names.sort()).toEqual(['bash', 'ps', 'sleep', 'sort']);
+  });
+
+  test('its links lead to what they are, which is judged as that', async () => {
+    const folder = temporaryFolder('links');
+    writeFileSync(join(folder, 'given'), secret);
+    const script = `exec 4< /usr/bin/env; sleep 60 <&3 & p=$!
+      until [ "$(cat /proc/$p/comm)" = sleep ]; do sleep 0.01; done
+      cat <&3; for fd in 0 3; do cat /proc/$p/fd/$fd; done; cmp /proc/$p/fd/4 /usr/bin/env && echo same
+      ls -d /proc/$p/root/${folder}; echo x > /proc/$p/cwd/made; kill $p`;
+    const given = openSync(join(folder, 'given'), 'r');
+    const options = { env, cwd, stdio: ['ignore', 'pipe', 'pipe', given] as const };
+    const held = await runSandboxed('bash', ['-c', script], { ...options, stdio: [...options.stdio] });
+    closeSync(given);
+    expect(held.stdout).toBe(`${secret}same\n`);
+    expect(held.stderr.match(/Permission denied/g)).toHaveLength(4);
   });
 });
 

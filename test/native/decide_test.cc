@@ -100,6 +100,8 @@ struct World {
     CHECK(config.rules.add_address(AF_INET, loopback, 32, 22, 22, kConnect, Effect::deny, "deny[3]"));
     CHECK(config.rules.finish());
     config.command = "/home/u/command";
+    tree.add(4000, 4000);
+    call.tree = &tree;
     node.start();
   }
 
@@ -197,6 +199,11 @@ static void rules_alone() {
   // The caller's own /proc, by its number; nobody else's.
   allowed("/proc/4000/status", kRead);
   allowed("/proc/4000", kRead);
+  world.tree.add(4002, 4002);
+  allowed("/proc/4002/status", kRead);
+  refused("/proc/4002/environ", kRead, EACCES, "deny[2]");
+  allowed("/proc", kRead);
+  refused("/proc/uptime", kRead, EACCES, "-");
   refused("/proc/4000/environ", kRead, EACCES, "deny[2]");
   refused("/proc/4001/status", kRead, EACCES, "-");
   refused("/proc/4000x/status", kRead, EACCES, "-");
