@@ -27,7 +27,10 @@ export interface NativeChannel {
   start(hooks: Uint8Array): number;
   /** False if the supervisor is gone. */
   kill(signal: number): boolean;
-  killAll(): boolean;
+  /** The whole tree; SIGKILL ends it. */
+  killAll(signal: number): boolean;
+  /** What the command leaves behind at its end is sent this signal, not SIGKILL. */
+  spare(signal: number): boolean;
   listen(onRecord: (record: NativeRecord) => void, onLost: (reason: 'closed' | 'corrupt') => void): void;
   /** Hands over what is in the ring already. */
   drain(): void;

@@ -30,4 +30,6 @@ export interface Spawn {
   rules: Rules;
   hookTimeout: number;
   waitForTree: boolean;
+  /** Milliseconds; 0 for none. */
+  killGrace: number;
 }

@@ -189,22 +189,33 @@ export class SandboxedProcess<
     this.emit('exit', code, signal);
   }
 
-  #endAfter({ timeout, killSignal }: Spawn): void {
-    if (timeout <= 0) return;
-    const timer = setTimeout(() => this.kill(killSignal), timeout);
-    for (const event of ['exit', 'close'] as const) this.once(event, () => clearTimeout(timer));
+  #end(signal: number): boolean {
+    const sent = this.#supervision.end(signal);
+    if (sent) this.killed = true;
+    return sent;
   }
 
-  #endOnAbort({ signal, killSignal }: Spawn): void {
+  #endAfter({ timeout, killSignal, waitForTree }: Spawn): void {
+    if (timeout <= 0) return;
+    const timer = setTimeout(() => this.#end(killSignal), timeout);
+    // Where descendants may outlive the command, it holds until the last of them has ended.
+    for (const event of waitForTree ? (['close'] as const) : (['exit', 'close'] as const)) {
+      this.once(event, () => clearTimeout(timer));
+    }
+  }
+
+  #endOnAbort({ signal, killSignal, waitForTree }: Spawn): void {
     if (signal === undefined) return;
     const abort = () => {
-      if (this.kill(killSignal)) this.emit('error', new AbortError(signal.reason));
+      if (this.#end(killSignal)) this.emit('error', new AbortError(signal.reason));
     };
     if (signal.aborted) {
       process.nextTick(abort);
       return;
     }
     signal.addEventListener('abort', abort, { once: true });
-    for (const event of ['exit', 'close'] as const) this.once(event, () => signal.removeEventListener('abort', abort));
+    for (const event of waitForTree ? (['close'] as const) : (['exit', 'close'] as const)) {
+      this.once(event, () => signal.removeEventListener('abort', abort));
+    }
   }
 }

@@ -28,6 +28,10 @@ export interface SupervisionListener {
 }
 
 const SIGKILL = 9;
+/** SIGHUP, SIGINT, SIGQUIT, SIGTERM. */
+const asksToEnd: ReadonlySet<number> = new Set([1, 2, 3, 15]);
+/** The longest that setTimeout takes. */
+const MAX_TIMER = 2 ** 31 - 1;
 const noHooks = new Uint8Array();
 
 type State = 'starting' | 'running' | 'failed' | 'exited';
@@ -49,6 +53,8 @@ export class Supervision {
   #corrupt = false;
   /** The signal that was sent last. */
   #killed = 0;
+  /** Runs from the first request to end. */
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(spawn: Spawn, hooks: HookRegistry, listener: SupervisionListener) {
     this.#spawn = spawn;
@@ -83,15 +89,40 @@ export class Supervision {
   /** False if there is nothing left to be killed. Signal 0 asks only that. */
   kill(signal: number): boolean {
     if (this.pid === undefined || this.#state === 'failed') return false;
-    if (this.#state === 'exited') {
-      // What the command has left behind is still there, and nobody but us knows it.
-      const lives = this.#spawn.waitForTree && !this.#treeEmpty;
-      return lives && signal === SIGKILL && (this.#channel?.killAll() ?? false);
-    }
+    // SIGKILL is for the whole tree, also where descendants may outlive the command.
+    if (signal === SIGKILL || this.#state === 'exited') return signal === SIGKILL && this.#signalTree(signal);
     if (signal === 0) return true;
     this.#killed = signal;
-    // SIGKILL is for the whole tree, also where descendants may outlive the command.
-    return (signal === SIGKILL ? this.#channel?.killAll() : this.#channel?.kill(signal)) ?? false;
+    if (asksToEnd.has(signal)) this.#giveGrace(signal);
+    return this.#channel?.kill(signal) ?? false;
+  }
+
+  /** What a timeout or an abort does: where descendants may outlive the command it is for them too. */
+  end(signal: number): boolean {
+    if (this.pid === undefined || this.#state === 'failed') return false;
+    if (!this.#spawn.waitForTree && this.#state === 'exited') return false;
+    if (signal !== 0 && signal !== SIGKILL) this.#giveGrace(signal);
+    if (!this.#spawn.waitForTree || signal === 0) return this.kill(signal);
+    return this.#signalTree(signal);
+  }
+
+  #signalTree(signal: number): boolean {
+    // What the command has left behind is still there, and nobody but us knows it.
+    const lives =
+      this.#state !== 'exited' || ((this.#spawn.waitForTree || this.#grace !== undefined) && !this.#treeEmpty);
+    if (lives && this.#state !== 'exited') this.#killed = signal;
+    return lives && (this.#channel?.killAll(signal) ?? false);
+  }
+
+  /** Whatever is asked to end has so long; what the command leaves meanwhile is asked in the same way. */
+  #giveGrace(signal: number): void {
+    const { killGrace, waitForTree } = this.#spawn;
+    if (killGrace === 0) return;
+    if (!waitForTree) this.#channel?.spare(signal);
+    if (this.#grace !== undefined || killGrace > MAX_TIMER) return;
+    this.#grace = setTimeout(() => this.#signalTree(SIGKILL), killGrace);
+    // The channel keeps the event loop alive as long as the user wants that; if Node ends, so does the tree.
+    this.#grace.unref();
   }
 
   ref(): void {
@@ -152,6 +183,7 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
+        clearTimeout(this.#grace);
         this.#listener.treeEmpty();
         return this.#ending.treeIsEmpty();
     }
@@ -191,6 +223,7 @@ export class Supervision {
 
   #innerEnded(code: number | null, signal: NodeJS.Signals | null): void {
     // SIGCHLD may be faster than the ring's eventfd.
+    clearTimeout(this.#grace);
     this.#channel?.drain();
     this.#channel?.close();
     this.#dispatcher.close();

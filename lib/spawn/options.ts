@@ -33,6 +33,12 @@ export interface SandboxOptions {
    * `close` comes when the last of them has ended. Default: `'kill'`.
    */
   descendants?: 'kill' | 'wait';
+  /**
+   * How long what is asked to end may take, in milliseconds: from the first `kill()` by SIGTERM, SIGINT, SIGHUP or SIGQUIT,
+   * a `timeout` or an abort on. What the command leaves behind then is sent the same signal in place of SIGKILL, and
+   * what is left when the time is over is killed. Default: 0, so that nothing outlives the command.
+   */
+  killGrace?: number;
 }
 
 /** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
@@ -52,6 +58,7 @@ const ownOptions = [
   'policy',
   'hookTimeout',
   'descendants',
+  'killGrace',
 ];
 const known = new Set<string>([...passedOptions, ...ownOptions]);
 
@@ -60,6 +67,8 @@ const problems: Readonly<Record<string, (value: unknown) => string | undefined>>
   hookTimeout: (value) =>
     typeof value === 'number' && value > 0 ? undefined : 'must be milliseconds above 0, or Infinity',
   descendants: (value) => (value === 'kill' || value === 'wait' ? undefined : "must be 'kill' or 'wait'"),
+  killGrace: (value) =>
+    typeof value === 'number' && value >= 0 ? undefined : 'must be milliseconds, 0 or more, or Infinity',
 };
 
 function argumentList(args: unknown): string[] {
@@ -179,5 +188,6 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     rules: compilePolicy(options.policy, cwd),
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
+    killGrace: (options.killGrace as number | undefined) ?? 0,
   };
 }

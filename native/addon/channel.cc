@@ -81,6 +81,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::start>("start"),
                          InstanceMethod<&Channel::kill>("kill"),
                          InstanceMethod<&Channel::kill_all>("killAll"),
+                         InstanceMethod<&Channel::spare>("spare"),
                          InstanceMethod<&Channel::listen>("listen"),
                          InstanceMethod<&Channel::drain>("drain"),
                          InstanceMethod<&Channel::answer>("answer"),
@@ -161,7 +162,12 @@ Napi::Value Channel::kill(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Channel::kill_all(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::kill_all, 0) == 0);
+  return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::kill_all, int32_of(info, 0)) == 0);
+}
+
+Napi::Value Channel::spare(const Napi::CallbackInfo& info) {
+  const int error = link_.send(protocol::MessageType::spare, int32_of(info, 0));
+  return Napi::Boolean::New(info.Env(), error == 0);
 }
 
 Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
@@ -280,7 +286,7 @@ void Channel::on_socket(uv_poll_t* handle, int status, int) {
         self->lose("closed");
         return;
       case Link::Report::Kind::corrupt:
-        self->link_.send(protocol::MessageType::kill_all, 0);
+        self->link_.send(protocol::MessageType::kill_all, SIGKILL);
         self->lose("corrupt");
         return;
     }
@@ -304,7 +310,7 @@ bool Channel::hand_over(unsigned most) {
     const Napi::HandleScope scope(env);
     const napi_value record = next == Link::Next::record ? record_to_js(env, kind, fields_) : nullptr;
     if (record == nullptr) {
-      link_.send(protocol::MessageType::kill_all, 0);
+      link_.send(protocol::MessageType::kill_all, SIGKILL);
       lose("corrupt");
       break;
     }

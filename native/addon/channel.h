@@ -30,6 +30,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value start(const Napi::CallbackInfo& info);
   Napi::Value kill(const Napi::CallbackInfo& info);
   Napi::Value kill_all(const Napi::CallbackInfo& info);
+  Napi::Value spare(const Napi::CallbackInfo& info);
   Napi::Value listen(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value answer(const Napi::CallbackInfo& info);

@@ -163,6 +163,7 @@ Link::Report Link::read() {
     case protocol::MessageType::start:
     case protocol::MessageType::kill:
     case protocol::MessageType::kill_all:
+    case protocol::MessageType::spare:
       break;
   }
   return {Report::Kind::corrupt};

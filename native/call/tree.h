@@ -44,6 +44,11 @@ class Tree {
   void doom() { doomed_.store(true); }
   bool doomed() const { return doomed_.load(); }
 
+  // The signal that what the command leaves behind is sent at its end; 0: it is killed. Whoever asked for another one
+  // kills what is left later.
+  void spare(int signal) { spared_by_.store(signal); }
+  int spared_by() const { return spared_by_.load(); }
+
   // For the tracer only.
   void add(pid_t tid, pid_t group, pid_t parent_group = 0);
   void remove(pid_t tid);
@@ -53,6 +58,7 @@ class Tree {
   void forget(pid_t group);
 
   std::atomic<bool> doomed_{false};
+  std::atomic<int> spared_by_{0};
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;
   std::unordered_map<pid_t, pid_t> group_;

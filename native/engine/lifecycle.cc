@@ -53,7 +53,9 @@ void Tracer::on_death(pid_t tid, int status) {
     return;
   }
   report_exit(sandbox_, tid, status);
-  if (!sandbox_.config.wait_for_tree) kill_tree(sandbox_.tree);
+  if (sandbox_.config.wait_for_tree) return;
+  const int signal = sandbox_.tree.spared_by();
+  signal_tree(sandbox_.tree, signal == 0 ? SIGKILL : signal);
 }
 
 void Tracer::kill_group(pid_t group) {
@@ -113,10 +115,10 @@ void Tracer::on_exec(pid_t tid) {
   });
 }
 
-void kill_tree(Tree& tree) {
-  tree.doom();
+void signal_tree(Tree& tree, int signal) {
+  if (signal == SIGKILL) tree.doom();
   tree.while_stable([&] {
-    for (const pid_t group : tree.groups()) kill(group, SIGKILL);
+    for (const pid_t group : tree.groups()) kill(group, signal);
   });
 }
 

@@ -121,6 +121,7 @@ class Tracer {
 };
 
 // Kills everything in the tree.
-void kill_tree(Tree& tree);
+// SIGKILL is for those too that are just being made.
+void signal_tree(Tree& tree, int signal);
 
 }  // namespace holdfast

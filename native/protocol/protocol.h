@@ -16,10 +16,11 @@ enum class MessageType : uint32_t {
   hello = 1,      // Node -> supervisor: fds {shared memory, eventfd}
   start = 2,      // Node -> supervisor: value = size in bytes of the hooks' filters, carried as below
   kill = 3,       // Node -> supervisor: value = signal for the command
-  kill_all = 4,   // Node -> supervisor: kill the whole tree
+  kill_all = 4,   // Node -> supervisor: value = signal for the whole tree; SIGKILL ends it
   spawned = 5,    // supervisor -> Node: value = pid of the command
   failed = 6,     // supervisor -> Node: value = errno, detail = Stage
   configure = 7,  // Node -> supervisor, before `start`: value = size in bytes of options and policy, carried as below
+  spare = 8,      // Node -> supervisor: value = signal that the command's end sends to what it leaves, not SIGKILL
 };
 
 // At most so many bytes follow the message in its own packet; more are in a memfd that comes with it.

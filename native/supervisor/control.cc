@@ -90,8 +90,8 @@ bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t
     if (message.type == static_cast<uint32_t>(MessageType::kill))
       kill(command, message.value);
     else if (message.type == static_cast<uint32_t>(MessageType::kill_all))
-      kill(command, SIGKILL);
-    else
+      kill(command, message.value);
+    else if (message.type != static_cast<uint32_t>(MessageType::spare))  // it has no descendants yet
       return false;
   }
   if (message.value < 0) return false;
@@ -136,7 +136,9 @@ void* Control::run(void* argument) {
       _exit(got == 0 ? 0 : 71);
     }
     if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {
-      kill_tree(tree);
+      signal_tree(tree, message.value);
+    } else if (message.type == static_cast<uint32_t>(MessageType::spare)) {
+      tree.spare(message.value);
     } else if (message.type == static_cast<uint32_t>(MessageType::kill)) {
       tree.while_stable([&] {
         if (tree.contains(serving.command)) kill(serving.command, message.value);
