@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { startHost } from '../lifecycle/host.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -172,4 +173,109 @@ peer = server.accept()[0]; print(struct.unpack('iii', peer.getsockopt(socket.SOL
       /\(65534, 1234\)/,
     );
   });
+
+  // The supervisor itself has what Node was started with, and such a command has nothing of it after its exec.
+  test('a command of an ordinary user has none of the capabilities that Node has', async () => {
+    const folder = others();
+    const user = ['setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups'];
+    const caps = ['--inh-caps', '+dac_override,+chown,+setuid', '--ambient-caps', '+dac_override,+chown,+setuid'];
+    const script = `
+const child = spawnSandboxed('/bin/sh', ['-c', args[0]], { cwd: '/', stdio: ['ignore', 'inherit', 'inherit'], policy: { files: { ...policy.files, read: [...policy.files.read, args[1]], write: [args[1], '/dev/null'] } } });
+child.on('close', (code) => { say('end', code); process.exit(); });`;
+    const host = startHost(
+      script,
+      [`exec 2>&1; cd ${folder}; ${tries}; chown 1000 own; grep Cap.*f /proc/self/status`, folder],
+      {},
+      [...user, ...caps],
+    );
+    let printed = '';
+    host.stdout?.on('data', (data) => (printed += data));
+    await new Promise((resolve) => host.on('close', resolve));
+    expect(printed).toMatch(/over\n[\s\S]*CapEff:\t0{16}\n[\s\S]*end 0/);
+    expect(printed.match(/denied|not permitted/g)).toHaveLength(5);
+  });
+});
+
+describe('capabilities', () => {
+  // Why each is left is said in docs/security.md.
+  const left = ['chown', 'dac_override', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap', 'net_bind_service'];
+  const bits: Record<string, number> = {
+    ...{ chown: 0, dac_override: 1, fowner: 3, fsetid: 4, kill: 5, setgid: 6, setuid: 7, setpcap: 8 },
+    net_bind_service: 10,
+  };
+
+  test('of the command and what it starts are no more than it may keep', async () => {
+    const look = `grep -E 'Cap(Eff|Prm|Inh|Amb)' /proc/self/status; sh -c 'exec grep -E "Cap(Eff|Prm|Inh|Amb)" /proc/self/status; true'`;
+    const bare = await runBare('/bin/sh', ['-c', look]);
+    const held = await runSandboxed('/bin/sh', ['-c', look], { policy: policyFor() });
+    const sets = (text: string) =>
+      [...text.matchAll(/Cap(\w+):\t(\w+)/g)].map(([, name, hex]) => ({ name, mask: BigInt(`0x${hex}`) }));
+    const mayKeep = left.reduce((mask, name) => mask | (1n << BigInt(bits[name] ?? 63)), 0n);
+    const had = sets(bare.stdout);
+    expect(sets(held.stdout)).toHaveLength(8);
+    for (const [index, { name, mask }] of sets(held.stdout).entries())
+      expect(`${name} ${mask}`).toBe(`${name} ${name === 'Amb' ? 0n : (had[index]?.mask ?? 0n) & mayKeep}`);
+  });
+
+  // In a network namespace of its own, so that a hole here changes nothing of the machine.
+  test.skipIf(!isRoot)('do not set up a network interface (only root can make a namespace to try it in)', async () => {
+    const attack = `
+import os, socket, struct
+def up(mark):
+    s = socket.socket(16, socket.SOCK_RAW, 0); s.bind((0, 0))
+    body = struct.pack('BxHiII', 0, 0, 1, 1, 1)  # ifinfomsg: lo, IFF_UP
+    s.send(struct.pack('IHHII', 16 + len(body), 16, 5, 1, 0) + body)  # RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK
+    answer = s.recv(9999); print(mark, struct.unpack('i', answer[16:20])[0], flush=True)
+up('command')
+if os.fork() == 0: up('child'); os._exit(0)
+os.wait()`;
+    const script = `
+const child = spawnSandboxed(${JSON.stringify(python)}, ['-S', '-c', args[0]], { stdio: ['ignore', 'inherit', 'inherit'], policy: { ...policy, network: { connect: ['*'] } } });
+child.on('close', (code) => { say('end', code); process.exit(); });`;
+    const printed = async (child: ReturnType<typeof startHost>) => {
+      let text = '';
+      child.stdout?.on('data', (data) => (text += data));
+      await new Promise((resolve) => child.on('close', resolve));
+      return text;
+    };
+    const bare = await runBare('unshare', ['-n', python, '-S', '-c', attack]);
+    expect(bare.stdout).toBe('command 0\nchild 0\n');
+    expect(await printed(startHost(script, [attack], {}, ['unshare', '-n']))).toBe('command -1\nchild -1\nend 0\n');
+  });
+
+  test('real-time scheduling, memory locks, limits and leases are none of theirs', async () => {
+    const held = await runSandboxed(
+      python,
+      [
+        '-S',
+        '-c',
+        `${prelude}
+import fcntl
+step('fifo', lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99)))
+step('nice', lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE); resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+def raised():
+    try: return resource.setrlimit(resource.RLIMIT_NOFILE, (65, 65))
+    except ValueError as error: return error
+print(raised())
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096)); step('lock', lambda: call(${process.arch === 'x64' ? 151 : 230}, 3))
+step('io', lambda: call(${process.arch === 'x64' ? 251 : 30}, 1, 0, 1 << 13))`,
+      ],
+      { policy: policyFor() },
+    );
+    expect(held.stderr).toBe('');
+    expect(held.stdout).toBe(
+      'fifo Operation not permitted\nnice Permission denied\nnot allowed to raise maximum limit\nlock Cannot allocate memory\nio Operation not permitted\n',
+    );
+  });
+});
+
+test('a program’s own Landlock, which what is done for it would not know, is said to be switched off', async () => {
+  const held = await runSandboxed(
+    python,
+    ['-S', '-c', `${prelude}\nfor number in (444, 445, 446): step(number, lambda: call(number, 0, 0, 1, 0))`],
+    { policy: policyFor(), cwd: '/usr' },
+  );
+  expect(held).toMatchObject({ code: 0, stderr: '', violations: [] });
+  expect(held.stdout).toBe([444, 445, 446].map((number) => `${number} Operation not supported\n`).join(''));
 });
