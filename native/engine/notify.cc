@@ -11,7 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "../arch/arch.h"
@@ -27,9 +28,6 @@
 #include "injected.h"
 
 // linux/seccomp.h of newer kernels than the oldest headers that we build with.
-#ifndef SECCOMP_ADDFD_FLAG_SEND
-#define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)  // since Linux 5.14
-#endif
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)  // since Linux 6.6
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
@@ -53,25 +51,21 @@ void answer(int listener, uint64_t id, int64_t value) {
   send(listener, response);
 }
 
-void hand_over(int listener, uint64_t id, int fd, bool close_on_exec) {
+// In two steps, not by SECCOMP_ADDFD_FLAG_SEND: when the caller goes on, its descriptor is the only one. Else what it
+// writes, closes and executes would still be open for writing here, and locks, leases and a pty's hang-up would wait.
+void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec) {
   seccomp_notif_addfd request = {};
   request.id = id;
-  request.srcfd = static_cast<uint32_t>(fd);
+  request.srcfd = static_cast<uint32_t>(fd.get());
   request.newfd_flags = close_on_exec ? O_CLOEXEC : 0;
-  request.flags = SECCOMP_ADDFD_FLAG_SEND;
   int result;
   while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
-  if (result >= 0 || errno == ENOENT) return;
-  if (errno == EINVAL) {
-    // Before Linux 5.14 the descriptor and the answer are two steps.
-    request.flags = 0;
-    while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
-    if (result >= 0) {
-      answer(listener, id, result);
-      return;
-    }
-  }
-  answer(listener, id, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -EPERM);
+  const int error = errno;
+  fd.reset();
+  if (result >= 0)
+    answer(listener, id, result);
+  else if (error != ENOENT)
+    answer(listener, id, error == EMFILE || error == ENFILE || error == ENOMEM ? -error : -EPERM);
 }
 
 // What the listener has: POLLIN, a call that nobody has received yet; POLLHUP, no task any more that could make one.
@@ -143,8 +137,10 @@ void Notifier::work() {
     if (call.still_held()) {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
         if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
+          // A copy: the original is asked for again if SIGSTOP interrupts this.
           const int fd = to_hand_over(call.tid);
-          hand_over(listener_, id, fd >= 0 ? fd : sandbox_.page.read_only_fd(), true);
+          UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
+          hand_over(listener_, id, std::move(copy), true);
         } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
         }
@@ -159,7 +155,7 @@ void Notifier::work() {
             answer(listener_, id, finish.value);
             break;
           case Finish::Kind::hand_over:
-            hand_over(listener_, id, finish.fd.get(), finish.close_on_exec);
+            hand_over(listener_, id, std::move(finish.fd), finish.close_on_exec);
             break;
           case Finish::Kind::proceed:
             proceed(listener_, id);

@@ -204,10 +204,11 @@ void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
     finish_task({tid, task, what, std::move(finish)});
     return;
   }
-  run_task([this, tid, task, what, work = std::move(work)] {
+  run_task([this, tid, task, what, work = std::move(work)]() mutable {
     // The tracee is stopped and was not reaped when this was queued, but it can have been killed since.
     begin_work_for(tid);
     Finish finish = sandbox_.tree.contains(tid) ? work() : Finish::gone();
+    work = nullptr;  // and what it holds of the caller's, before the caller goes on
     end_work();
     post({tid, task, what, std::move(finish)});
   });
