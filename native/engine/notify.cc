@@ -22,7 +22,6 @@
 #include "../call/tree.h"
 #include "../call/turn.h"
 #include "../call/workers.h"
-#include "../view/creds.h"
 #include "bounce.h"
 #include "dispatch.h"
 #include "injected.h"
@@ -107,7 +106,6 @@ void* Notifier::run(void* self) {
 }
 
 void Notifier::work() {
-  if (own_fs_context() != 0) fatal("a worker cannot have a file system context of its own");
   std::vector<uint64_t> memory((std::max(request_size_, sizeof(seccomp_notif)) + 7) / 8);
   seccomp_notif& request = *reinterpret_cast<seccomp_notif*>(memory.data());
   bool has_turn = take_turn();

@@ -6,7 +6,6 @@
 
 #include "../call/threads.h"
 #include "../call/workers.h"
-#include "../view/creds.h"
 
 namespace holdfast {
 namespace {
@@ -19,7 +18,6 @@ std::deque<std::function<void()>> queue;
 size_t idle = 0, threads = 0;
 
 void* work(void*) {
-  own_fs_context();
   std::unique_lock<std::mutex> lock(guard);
   for (;;) {
     while (queue.empty()) {

@@ -27,8 +27,7 @@ namespace {
 
 // One call on one path: its walk, with the caller's rights, and its end if it goes no further.
 struct OnPath {
-  explicit OnPath(const Held& call, AsCaller::Which which = AsCaller::Which::file_system)
-      : as_caller(call, false, which) {}
+  explicit OnPath(const Held& call, AsCaller::Which which = AsCaller::Which::file_system) : as_caller(call, which) {}
   AsCaller as_caller;
   Resolved at;
   Finish end;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "../policy/config.h"
+#include "../view/fs_context.h"
 #include "../view/names.h"
 #include "files.h"
 
@@ -185,7 +186,7 @@ Finish unlink_path(Sandbox& sandbox, Held& call) {
 
 Finish mkdir_path(Sandbox& sandbox, Held& call) {
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode)) & 07777;
-  AsCaller as_caller(call, true);
+  AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
   Resolved at;
   if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, at) != 0) return failed(call, at.error);
@@ -196,12 +197,14 @@ Finish mkdir_path(Sandbox& sandbox, Held& call) {
     facts.mode = mode;
     if (!allowed(sandbox, call, facts, end)) return end;
   }
+  const WithUmask with_umask(call);
+  if (with_umask.error != 0) return failed(call, with_umask.error);
   return result_of(call, ::mkdirat(at.parent.get(), last_component(at).c_str(), mode));
 }
 
 Finish mknod_path(Sandbox& sandbox, Held& call) {
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode)) & 0xffff;  // umode_t
-  AsCaller as_caller(call, true);
+  AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
   Resolved at;
   if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, at) != 0) return failed(call, at.error);
@@ -217,6 +220,8 @@ Finish mknod_path(Sandbox& sandbox, Held& call) {
     facts.device = static_cast<uint32_t>(call.arg(Arg::device));
     if (!allowed(sandbox, call, facts, end)) return end;
   }
+  const WithUmask with_umask(call);
+  if (with_umask.error != 0) return failed(call, with_umask.error);
   return result_of(call, ::mknodat(at.parent.get(), last_component(at).c_str(), mode, 0));
 }
 

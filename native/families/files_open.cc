@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "../view/fs_context.h"
 #include "files.h"
 
 namespace holdfast::families {
@@ -189,7 +190,7 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
 
 // A new file under a name that nobody has. EEXIST: somebody has it now.
 int create(const Held& call, const Resolved& at, const Wanted& wanted) {
-  AsCaller with_umask(call, true);
+  const WithUmask with_umask(call);
   if (with_umask.error != 0) return -with_umask.error;
   const int fd =
       ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, wanted.mode);
@@ -197,7 +198,7 @@ int create(const Held& call, const Resolved& at, const Wanted& wanted) {
 }
 
 Finish open_unnamed(const Held& call, const Resolved& at, const Wanted& wanted) {
-  AsCaller with_umask(call, true);
+  const WithUmask with_umask(call);
   if (with_umask.error != 0) return failed(call, with_umask.error);
   MayBlock wait(call);
   int fd =

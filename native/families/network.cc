@@ -28,6 +28,7 @@
 #include "../policy/config.h"
 #include "../policy/rules.h"
 #include "../view/creds.h"
+#include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/resolve.h"
 #include "caller.h"
@@ -318,12 +319,6 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
   return call.still_held() ? Finish::answer(result) : Finish::gone();
 }
 
-// A file system context of this thread's own, so that its working directory is nobody else's.
-bool own_working_directory() {
-  thread_local const bool own = unshare(CLONE_FS) == 0;
-  return own;
-}
-
 // Whether the directory of this text is, on this thread's own walk from its working directory, the pinned one. Not by
 // way of a descriptor or a process in /proc, which the tree may exchange at any time.
 bool leads_to(const Name& text, size_t length, const Resolved& where) {
@@ -344,16 +339,18 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 Finish bind_path(const Held& call, int socket, const Resolved& where, const Name& name) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(ENOENT);
   if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
-  if (!own_working_directory()) return Finish::error(EPERM);
   const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
   int result = -EAGAIN;
+  const OwnWorkingDirectory own;
   {
     const CallerEntry entry(call, AT_FDCWD);
     const UniqueFd directory(openat(proc_directory(), entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!call.still_held()) return Finish::gone();
     const bool in_place = directory && fchdir(directory.get()) == 0;
-    const AsCaller caller(call, true);
+    const AsCaller caller(call);
     if (caller.error != 0) return Finish::error(caller.error);
+    const WithUmask with_umask(call);
+    if (with_umask.error != 0) return Finish::error(with_umask.error);
     if (const NamesStandStill still; still.held() && in_place && leads_to(name, length, where))
       result = bind(socket, &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
   }
@@ -362,12 +359,13 @@ Finish bind_path(const Held& call, int socket, const Resolved& where, const Name
     plain.un.sun_family = AF_UNIX;
     memcpy(plain.un.sun_path, where.name.data(), where.name.size());
     plain.size = offsetof(sockaddr_un, sun_path) + where.name.size() + 1;
-    const AsCaller caller(call, true);
+    const AsCaller caller(call);
     if (caller.error != 0) return Finish::error(caller.error);
+    const WithUmask with_umask(call);
+    if (with_umask.error != 0) return Finish::error(with_umask.error);
     result = fchdir(where.parent.get()) == 0 ? 0 : -errno;
     if (result == 0) result = bind(socket, &plain.any, static_cast<socklen_t>(plain.size)) == 0 ? 0 : -errno;
   }
-  if (chdir("/") != 0 && result == 0) return Finish::error(EIO);
   return Finish::answer(result);
 }
 

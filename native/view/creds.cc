@@ -1,8 +1,6 @@
 #include "creds.h"
 
 #include <linux/capability.h>
-#include <sched.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,7 +71,9 @@ void take_off() {
     fatal("a worker cannot take off the rights of its caller");
 }
 
-int read_umask(const Held& call, mode_t& out) {
+}  // namespace
+
+int umask_of(const Held& call, mode_t& out) {
   thread_local std::string status;
   if (const int error = read_status(call.tid, status); error != 0) return error;
   std::string_view field = status_field(status, "Umask:");
@@ -83,14 +83,7 @@ int read_umask(const Held& call, mode_t& out) {
   return call.still_held() ? 0 : ESRCH;
 }
 
-}  // namespace
-
-AsCaller::AsCaller(const Held& call, bool with_umask, Which which) {
-  if (with_umask) {
-    mode_t mask;
-    if ((error = read_umask(call, mask)) != 0) return;
-    ::umask(mask);
-  }
+AsCaller::AsCaller(const Held& call, Which which) {
   if (worn.on) return;
   std::shared_ptr<const Ids> caller;
   if ((error = ids_of(call, caller)) != 0) return;
@@ -163,7 +156,5 @@ AsPeer::~AsPeer() {
   if (theirs_->groups != own.groups && set_groups(own.groups) != 0) fatal("a worker cannot take its own groups back");
   if (set_effective(own.effective) != 0) fatal("a worker cannot take its own capabilities back");
 }
-
-int own_fs_context() { return ::unshare(CLONE_FS) == 0 ? 0 : errno; }
 
 }  // namespace holdfast

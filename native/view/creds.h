@@ -1,4 +1,4 @@
-// The caller's credentials and umask, put on by a worker for one performed call. Whose they are is in rights.h; nothing
+// The caller's credentials, put on by a worker for one performed call. Whose they are is in rights.h; nothing
 // is put on for a thread that has the supervisor's own.
 #pragma once
 
@@ -9,14 +9,13 @@
 
 namespace holdfast {
 
-// Puts on the caller's fsuid, fsgid, groups and capabilities, if they differ from ours, and takes them off again. The
-// caller's umask only if asked for. `error`: positive errno if they could not be read or put on: refuse the call.
-// May be nested: the outer one decides about ids.
+// Puts on the caller's fsuid, fsgid, groups and capabilities, if they differ from ours, and takes them off again.
+// `error`: positive errno if they could not be read or put on: refuse the call. May be nested: the outer one decides.
 class AsCaller {
  public:
   enum class Which : uint8_t { file_system, real };  // access(2) asks with the real ids
 
-  explicit AsCaller(const Held& call, bool with_umask = false, Which which = Which::file_system);
+  explicit AsCaller(const Held& call, Which which = Which::file_system);
   ~AsCaller();
   AsCaller(const AsCaller&) = delete;
   AsCaller& operator=(const AsCaller&) = delete;
@@ -66,7 +65,7 @@ class AsPeer {
   std::shared_ptr<const Ids> theirs_;
 };
 
-// Each worker calls it once: a file system context (umask) of its own. 0 or a positive errno.
-int own_fs_context();
+// The caller's umask. 0 or a positive errno.
+int umask_of(const Held& call, mode_t& out);
 
 }  // namespace holdfast
