@@ -1,0 +1,182 @@
+// Addresses of sockets: read, judged by rules and hooks, redirected.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <string.h>
+
+#include <algorithm>
+#include <string>
+
+#include "../policy/config.h"
+#include "../view/creds.h"
+#include "network.h"
+
+namespace holdfast::families {
+
+using protocol::kBind;
+using protocol::kConnect;
+using protocol::kWrite;
+
+Finish failed_read(int error) { return error == -ESRCH ? Finish::gone() : Finish::answer(error); }
+
+int read_name(const Held& call, uint64_t from, int size, Name& out) {
+  if (size < 0 || static_cast<size_t>(size) > sizeof out.storage) return -EINVAL;
+  out.size = static_cast<size_t>(size);
+  return call.read(from, &out.storage, out.size);
+}
+
+Name name_of(int socket) {
+  Name name;
+  socklen_t size = sizeof name.storage;
+  if (getsockname(socket, &name.any, &size) == 0) name.size = std::min<size_t>(size, sizeof name.storage);
+  return name;
+}
+
+namespace {
+
+uint8_t operation_of(Use use) { return use == Use::bind ? kBind : kConnect; }
+
+}  // namespace
+
+Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Address& address) {
+  Facts facts;
+  facts.event = call.row->event;
+  facts.address = &address;
+  facts.operation = operation_of(use);
+  return decide(sandbox, call, facts);
+}
+
+namespace {
+
+// A socket that is a file: a rule on unix sockets decides if there is one; else the right to write there, which is what
+// the kernel itself asks of who connects (unix(7)).
+Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const std::string& canonical) {
+  Address address;
+  address.family = AF_UNIX;
+  address.unix_name = canonical;
+  Facts facts;
+  facts.event = call.row->event;
+  facts.operation = operation_of(use);
+  if (sandbox.config.rules.address(address, facts.operation).effect != Effect::none) {
+    facts.address = &address;
+  } else {
+    facts.paths[0] = {canonical, kWrite, false};
+    facts.path_count = 1;
+  }
+  return decide(sandbox, call, facts);
+}
+
+bool is_any(const uint8_t* bytes) { return bytes[0] == 0 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0; }
+
+// Writes an IPv4 address where the caller's address has one: as it is, or mapped into IPv6.
+void put_inet(Name& name, const uint8_t* bytes) {
+  if (name.any.sa_family == AF_INET6) {
+    in6_addr mapped = {};
+    mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
+    memcpy(mapped.s6_addr + 12, bytes, 4);
+    name.in6.sin6_addr = mapped;
+    name.in6.sin6_scope_id = 0;
+  } else {
+    memcpy(&name.in.sin_addr, bytes, 4);
+  }
+}
+
+int redirect(const std::string& data, Name& name) {
+  protocol::RedirectAddress to;
+  if (data.size() != sizeof to) return EPERM;
+  memcpy(&to, data.data(), sizeof to);
+  if (to.port > 0xffff) return EPERM;
+  const bool six = name.any.sa_family == AF_INET6;
+  if (to.family == AF_INET) {
+    put_inet(name, to.bytes);
+    if (!six) name.in.sin_family = AF_INET;
+  } else if (to.family == AF_INET6 && six) {
+    memcpy(&name.in6.sin6_addr, to.bytes, sizeof name.in6.sin6_addr);
+    name.in6.sin6_scope_id = 0;
+    name.size = sizeof name.in6;
+  } else {
+    return EAFNOSUPPORT;
+  }
+  (six ? name.in6.sin6_port : name.in.sin_port) = htons(static_cast<uint16_t>(to.port));
+  return 0;
+}
+
+Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name) {
+  const Decision decision = decide_address(sandbox, call, use, address);
+  if (decision.kind == Decision::Kind::redirect) {
+    const int error = redirect(decision.data, name);
+    return error != 0 ? Judged::over(Finish::error(error)) : Judged::bounce();
+  }
+  if (!decision.allowed()) return Judged::over(refusal(decision));
+  // To 0.0.0.0 means to this machine, at the address that the socket is bound to, which nobody has judged: make it the
+  // loopback address that the rules were asked about (ip_route_output_key_hash_rcu in net/ipv4/route.c).
+  if (use != Use::bind && address.family == AF_INET && is_any(address.bytes)) {
+    const uint8_t loopback[4] = {127, 0, 0, 1};
+    put_inet(name, loopback);
+  }
+  return Judged::bounce();
+}
+
+Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& address) {
+  if (address.unix_name.empty()) {
+    if (use != Use::bind) return Judged::bounce();  // EINVAL from the kernel
+    // The kernel chooses an abstract name (unix(7), autobind): judged as the abstract name without any character.
+    Address chosen;
+    chosen.family = AF_UNIX;
+    chosen.abstract = true;
+    chosen.unix_name = "@";
+    const Decision decision = decide_address(sandbox, call, use, chosen);
+    return decision.allowed() ? Judged::bounce() : Judged::over(refusal(decision));
+  }
+  if (address.abstract) {
+    const Decision decision = decide_address(sandbox, call, use, address);
+    return decision.allowed() ? Judged::bounce() : Judged::over(refusal(decision));
+  }
+  Judged judged;
+  const unsigned flags = use == Use::bind ? kParent | kMayMiss : kFollow;
+  {
+    const AsCaller caller(call);
+    const int error = caller.error != 0 ? caller.error
+                                        : resolve_text(sandbox, call, AT_FDCWD, address.unix_name, flags, judged.where);
+    if (error != 0) return Judged::over(Finish::error(error));
+  }
+  if (use == Use::bind && judged.where.last != Last::name) return Judged::over(Finish::error(EADDRINUSE));
+  if (judged.where.by_descriptor) {
+    report(sandbox, call, EACCES, "a socket without a name, by way of a descriptor", judged.where.path);
+    return Judged::over(Finish::error(EACCES));
+  }
+  const Decision decision = decide_path(sandbox, call, use, judged.where.path);
+  if (!decision.allowed()) return Judged::over(refusal(decision));
+  judged.kind = Judged::Kind::path;
+  return judged;
+}
+
+}  // namespace
+
+Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name) {
+  if (name.size < sizeof(sa_family_t)) return Judged::bounce();  // no family, no address: EINVAL from the kernel
+  Address address;
+  switch (name.any.sa_family) {
+    case AF_UNSPEC:
+      // connect() dissolves an association. bind() and sendto() on an IPv4 socket take it for an IPv4 address
+      // (__inet_bind in net/ipv4/af_inet.c, udp_sendmsg in net/ipv4/udp.c); a shorter one is refused there.
+      if (use == Use::connect || name.size < sizeof(sockaddr_in)) return Judged::bounce();
+      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+      address.family = AF_INET;
+      return judge_inet(sandbox, call, use, address, name);
+    case AF_INET:
+    case AF_INET6:
+      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+      return judge_inet(sandbox, call, use, address, name);
+    case AF_UNIX:
+      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+      return judge_unix(sandbox, call, use, address);
+    case AF_NETLINK:
+      return Judged::bounce();  // to the kernel, which asks for capabilities where it changes anything
+    default:
+      report(sandbox, call, EAFNOSUPPORT, "an address of a family that no rule can judge");
+      return Judged::over(Finish::error(EAFNOSUPPORT));
+  }
+}
+
+}  // namespace holdfast::families

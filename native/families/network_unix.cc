@@ -1,0 +1,202 @@
+// Unix sockets by path. The kernel would resolve a path again, in a directory that the tree may be changing. So the
+// supervisor resolves it once, pins what it finds, and acts on a copy of the caller's socket with the pinned object.
+// The peer then sees the supervisor's pid in SO_PEERCRED and SCM_CREDENTIALS, and the caller's own uid, gid and groups.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <string>
+
+#include "../call/blocking.h"
+#include "../policy/config.h"
+#include "../view/creds.h"
+#include "../view/fs_context.h"
+#include "../view/names.h"
+#include "network.h"
+
+namespace holdfast::families {
+
+using protocol::kWrite;
+
+constexpr size_t kMaxDatagram = size_t{4} << 20;  // to a unix path; the kernel's default limit is 208 KiB
+
+int domain_of(int socket) {
+  int domain;
+  socklen_t size = sizeof domain;
+  return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 ? domain : -1;
+}
+
+namespace {
+
+bool is_path(const Name& name) {
+  return name.size > offsetof(sockaddr_un, sun_path) && name.any.sa_family == AF_UNIX && name.un.sun_path[0] != '\0';
+}
+
+}  // namespace
+
+bool take_socket(const Held& call, const Name& name, OwnSocket& out, Finish& finish) {
+  if (!is_path(name)) return true;
+  const int fd = call.fd(Arg::socket);
+  out.error = copy_descriptor(call, fd, out.copy);
+  if (can_borrow(call, out.error)) {
+    finish = borrow(fd);
+    return false;
+  }
+  if (out.error == EPERM) return true;
+  if (out.error == 0) {
+    const int domain = domain_of(out.copy.get());
+    if (domain < 0)
+      out.error = errno == EBADF ? EBADF : ENOTSOCK;
+    else if (domain != AF_UNIX)
+      out.error = EAFNOSUPPORT;
+  }
+  if (out.error == 0) return true;
+  finish = Finish::error(out.error);
+  return false;
+}
+
+namespace {
+
+// Whether nobody in the tree can make this name mean something else. To replace an existing file or directory on the
+// way one has to rename or remove something, which takes the right to write there, or a hook that allows it.
+bool name_is_fixed(const Sandbox& sandbox, std::string_view canonical) {
+  if (sandbox.config.hooked(Event::rename) || sandbox.config.hooked(Event::unlink)) return false;
+  for (size_t end = 1; end <= canonical.size(); end++) {
+    if (end != canonical.size() && canonical[end] != '/') continue;
+    if (sandbox.config.rules.path(canonical.substr(0, end), kWrite).effect == Effect::allow) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Finish bounce_canonical(Sandbox& sandbox, const Held& call, const Resolved& where, std::string_view fixed, Name& name) {
+  if (!name_is_fixed(sandbox, fixed)) {
+    report(sandbox, call, EPERM, "the socket cannot be reached safely: it cannot be copied here", where.path);
+    return Finish::error(EPERM);
+  }
+  if (where.path.size() >= sizeof name.un.sun_path) return Finish::error(ENAMETOOLONG);
+  name = Name();
+  name.un.sun_family = AF_UNIX;
+  memcpy(name.un.sun_path, where.path.data(), where.path.size());
+  name.size = offsetof(sockaddr_un, sun_path) + where.path.size() + 1;
+  return Finish::proceed();  // the caller bounces `name`
+}
+
+namespace {
+
+// The pinned object, by a name that means it to this thread whatever the tree does.
+Name name_of_pinned(int fd) {
+  Name name;
+  name.un.sun_family = AF_UNIX;
+  const int length = snprintf(name.un.sun_path, sizeof name.un.sun_path, "/proc/self/fd/%d", fd);
+  name.size = offsetof(sockaddr_un, sun_path) + static_cast<size_t>(length) + 1;
+  return name;
+}
+
+// A call that was interrupted for the caller's sake.
+int interruption(const MayBlock& may_block) { return may_block.interrupted() ? may_block.error() : EINTR; }
+
+}  // namespace
+
+Finish connect_path(const Held& call, int socket, const Resolved& where) {
+  const Name pinned = name_of_pinned(where.object.get());
+  int result;
+  {
+    const AsPeer peer(call);
+    if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
+    const MayBlock may_block(call);
+    result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
+    if (result == -EINTR) result = -interruption(may_block);
+  }
+  return call.still_held() ? Finish::answer(result) : Finish::gone();
+}
+
+namespace {
+
+// Whether the directory of this text is, on this thread's own walk from its working directory, the pinned one. Not by
+// way of a descriptor or a process in /proc, which the tree may exchange at any time.
+bool leads_to(const Name& text, size_t length, const Resolved& where) {
+  std::string directory(text.un.sun_path, length);
+  const size_t slash = directory.rfind('/');
+  directory = slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash);
+  struct open_how how = {};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_MAGICLINKS;
+  const UniqueFd found(static_cast<int>(syscall(SYS_openat2, AT_FDCWD, directory.c_str(), &how, sizeof how)));
+  struct stat here, pinned;
+  return found && fstat(found.get(), &here) == 0 && fstat(where.parent.get(), &pinned) == 0 &&
+         here.st_dev == pinned.st_dev && here.st_ino == pinned.st_ino;
+}
+
+}  // namespace
+
+Finish bind_path(const Held& call, int socket, const Resolved& where, const Name& name) {
+  if (where.must_be_directory || where.name.empty()) return Finish::error(ENOENT);
+  if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
+  const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
+  int result = -EAGAIN;
+  const OwnWorkingDirectory own;
+  {
+    const CallerEntry entry(call, AT_FDCWD);
+    const UniqueFd directory(openat(proc_directory(), entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!call.still_held()) return Finish::gone();
+    const bool in_place = directory && fchdir(directory.get()) == 0;
+    const AsCaller caller(call);
+    if (caller.error != 0) return Finish::error(caller.error);
+    const WithUmask with_umask(call);
+    if (with_umask.error != 0) return Finish::error(with_umask.error);
+    if (const NamesStandStill still; still.held() && in_place && leads_to(name, length, where))
+      result = bind(socket, &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
+  }
+  if (result == -EAGAIN) {
+    Name plain;
+    plain.un.sun_family = AF_UNIX;
+    memcpy(plain.un.sun_path, where.name.data(), where.name.size());
+    plain.size = offsetof(sockaddr_un, sun_path) + where.name.size() + 1;
+    const AsCaller caller(call);
+    if (caller.error != 0) return Finish::error(caller.error);
+    const WithUmask with_umask(call);
+    if (with_umask.error != 0) return Finish::error(with_umask.error);
+    result = fchdir(where.parent.get()) == 0 ? 0 : -errno;
+    if (result == 0) result = bind(socket, &plain.any, static_cast<socklen_t>(plain.size)) == 0 ? 0 : -errno;
+  }
+  return Finish::answer(result);
+}
+
+int64_t send_to_path(const Held& call, int socket, const Resolved& where, const std::vector<iovec>& segments,
+                     int flags) {
+  size_t total = 0;
+  for (const iovec& segment : segments) {
+    if (segment.iov_len > kMaxDatagram - total) return -EMSGSIZE;
+    total += segment.iov_len;
+  }
+  int room;
+  socklen_t size = sizeof room;
+  if (getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &room, &size) != 0) return -errno;
+  if (total > static_cast<size_t>(room)) return -EMSGSIZE;
+  std::vector<uint8_t> data(total);
+  size_t at = 0;
+  for (const iovec& segment : segments) {
+    const int error = call.read(reinterpret_cast<uint64_t>(segment.iov_base), data.data() + at, segment.iov_len);
+    if (error != 0) return error;
+    at += segment.iov_len;
+  }
+  const Name pinned = name_of_pinned(where.object.get());
+  const AsPeer peer(call);
+  if (peer.error != 0) return peer.error == ESRCH ? -ESRCH : -EPERM;
+  const MayBlock may_block(call);
+  const ssize_t sent =
+      sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
+  if (sent >= 0) return sent;
+  return errno == EINTR ? -interruption(may_block) : -errno;
+}
+
+}  // namespace holdfast::families
