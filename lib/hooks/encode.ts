@@ -12,6 +12,7 @@ export interface HookRule {
 function hookRule(writer: FieldWriter, id: number, event: number, filter: CompiledFilter): void {
   writer.nested('hookRule', (fields) => {
     fields.number('hook', id).number('event', event).number('access', filter.access);
+    if (filter.path !== undefined) fields.text('path', filter.path);
     if (filter.pattern !== undefined) fields.text('pattern', filter.pattern);
     if (filter.ports !== undefined) fields.number('portLow', filter.ports[0]).number('portHigh', filter.ports[1]);
   });

@@ -153,7 +153,9 @@ Napi::Value Channel::start(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
   if (!take_bytes(info, data, size)) return {};
-  return Napi::Number::New(info.Env(), link_.start(data, size));
+  std::vector<uint8_t> hooks;
+  with_known_links(data, size, hooks);
+  return Napi::Number::New(info.Env(), link_.start(hooks.data(), hooks.size()));
 }
 
 Napi::Value Channel::kill(const Napi::CallbackInfo& info) {

@@ -57,9 +57,10 @@ inline Decision ask(Sandbox& sandbox, const Held& call, const Facts& facts) {
   return decide(sandbox, call, facts);
 }
 
-// Asks. True: go on. False: `end` is the answer.
-inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Finish& end) {
+// Asks. True: go on. False: `end` is the answer. `by_hook`: whether a hook has allowed it, and not the rules.
+inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Finish& end, bool* by_hook = nullptr) {
   const Decision decision = ask(sandbox, call, facts);
+  if (by_hook != nullptr) *by_hook = decision.by_hook;
   if (decision.allowed()) return true;
   end = refusal(decision);
   return false;

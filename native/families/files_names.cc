@@ -67,6 +67,17 @@ bool would_carry_ruled_names(const Sandbox& sandbox, const Resolved& moved, cons
          (sandbox.config.rules.has_rule_below(moved.path) || sandbox.config.rules.has_rule_below(other.path));
 }
 
+// What a hook hears of by its name does not get another one unasked: nobody but a hook on this very call allows it.
+bool escapes_hooks(const Sandbox& sandbox, const Resolved& from, const Resolved& to, bool is_directory) {
+  return would_escape_hooks(sandbox.config, from.path, to.path, is_directory);
+}
+
+Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  AsSupervisor own;
+  report_refused(sandbox, call, facts, EACCES, "hook", "a hook's filter covers it here, and not by its new name");
+  return Finish::error(EACCES);
+}
+
 }  // namespace
 
 namespace {
@@ -90,14 +101,18 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
   if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, from) != 0) return failed(call, from.error);
   if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return failed(call, to.error);
   if (from.missing && !same_device(from, to)) return Finish::error(EXDEV);
+  bool by_hook = false;
   if (from.last == Last::name && to.last == Last::name) {
     Finish end;
     Facts facts = facts_of_both(call, from, kWrite, to, kWrite);
     if (from.missing) facts = facts_of(call, from, 0);
     facts.flags = flags;
     facts.directory = is_directory(from) ? 1 : 0;
-    if (!allowed(sandbox, call, facts, end)) return end;
+    if (!allowed(sandbox, call, facts, end, &by_hook)) return end;
     if (from.missing) return Finish::error(ENOENT);
+    if (!by_hook && (escapes_hooks(sandbox, from, to, is_directory(from)) ||
+                     (exchange && escapes_hooks(sandbox, to, from, is_directory(to)))))
+      return refuse_escape(sandbox, call, facts);
     if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
       return forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path);
     if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
@@ -108,7 +123,9 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
                                      last_component(to).c_str(), flags));
   };
   const bool both_names = from.last == Last::name && to.last == Last::name;  // the kernel refuses the others
-  if (both_names && (sandbox.config.rules.has_rule_below(from.path) || sandbox.config.rules.has_rule_below(to.path))) {
+  if (both_names && (sandbox.config.rules.has_rule_below(from.path) || sandbox.config.rules.has_rule_below(to.path) ||
+                     (!by_hook && (escapes_hooks(sandbox, from, to, true) ||
+                                   (exchange && escapes_hooks(sandbox, to, from, true)))))) {
     // No directory was moved when it was judged; another thread may have put one there since.
     const ChangesNamesAlone changes;
     const int error = is_no_directory(from);
@@ -140,7 +157,10 @@ Finish link_path(Sandbox& sandbox, Held& call) {
       facts.path_count = 1;
     }
     if (from.missing) facts = facts_of(call, from, 0);
-    if (!allowed(sandbox, call, facts, end)) return end;
+    bool by_hook;
+    if (!allowed(sandbox, call, facts, end, &by_hook)) return end;
+    if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
+      return refuse_escape(sandbox, call, facts);
   }
   if (from.missing) return Finish::error(ENOENT);
   return result_of(call, ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),

@@ -26,16 +26,14 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
   }
 }
 
-}  // namespace
-
-int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
-  std::vector<std::string> mounts;
-  if (const int error = proc_mounts(mounts)) return error;
+void with_places(const std::vector<std::string>& mounts, const uint8_t* fields, size_t size,
+                 std::vector<uint8_t>& out) {
   Canonicaliser paths(Canonicaliser::Links::in_file_system);
   FieldReader reader(fields, size);
   Field field;
   while (reader.next(field))
-    if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_) follow_path(field, paths);
+    if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_ || field.tag == Tag::hookRule_)
+      follow_path(field, paths);
 
   constexpr size_t kHeads = 64;  // more than three fields' heads and padding
   size_t room = 0;
@@ -58,7 +56,19 @@ int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& 
   }
   out.resize(writer.size());
   out.insert(out.end(), fields, fields + size);
+}
+
+}  // namespace
+
+int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
+  std::vector<std::string> mounts;
+  if (const int error = proc_mounts(mounts)) return error;
+  with_places(mounts, fields, size, out);
   return 0;
+}
+
+void with_known_links(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
+  with_places({}, fields, size, out);
 }
 
 }  // namespace holdfast

@@ -1,6 +1,6 @@
 // What a configuration has to tell the supervisor about the file system: where procfs is mounted, and the symbolic
-// links in the paths of rules. It is found out in Node while the supervisor starts, because it means about a hundred
-// look-ups.
+// links in the paths of rules and filters. It is found out in Node while the supervisor starts, because it means about
+// a hundred look-ups.
 #pragma once
 
 #include <cstddef>
@@ -12,5 +12,7 @@ namespace holdfast {
 // Gives the same fields with `procMount`s and `knownLink`s in front. Fields that cannot be read are left to the
 // supervisor, which says what is wrong with them. 0, or a positive errno if the mounts cannot be found out.
 int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out);
+// The same for hooks' filters: links alone.
+void with_known_links(const uint8_t* fields, size_t size, std::vector<uint8_t>& out);
 
 }  // namespace holdfast

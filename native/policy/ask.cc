@@ -4,12 +4,14 @@
 #include <netinet/in.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "../call/tree.h"
 #include "../call/turn.h"
 #include "../channel/channel.h"
+#include "own_names.h"
 #include "violation.h"
 
 namespace holdfast {
@@ -27,30 +29,35 @@ namespace {
 constexpr uint8_t kAllAccess = kRead | kWrite | kExecute;
 constexpr int kMaxErrno = 4095;  // MAX_ERRNO, linux/err.h: above it a result is no error to the caller
 
-bool wants(const HookFilter& filter, const Facts& facts) {
+bool wants(const Config& config, const Held& call, const HookFilter& filter, const Facts& facts) {
   if (filter.has_port) {
     const Address* address = facts.address;
     if (address == nullptr || address->family == AF_UNIX) return false;
     if (address->port < filter.port_low || address->port > filter.port_high) return false;
   }
-  const auto fits = [&](std::string_view name, uint8_t access) {
-    // Who only looks at metadata reads, if anything.
-    const bool wanted = filter.access == kAllAccess || (filter.access & (access != 0 ? access : kRead)) != 0;
-    return wanted && (!filter.has_pattern || filter.pattern.matches(name));
+  const auto speaks_of = [&](std::string_view name) {
+    if (filter.names.matches(name)) return true;
+    const OwnNames own(config, call, name);
+    for (int i = 0; i < own.count; i++)
+      if (filter.names.matches(own[i])) return true;
+    return false;
   };
-  for (int i = 0; i < facts.path_count; i++)
-    if (fits(facts.paths[i].name, facts.paths[i].access)) return true;
+  for (int i = 0; i < facts.path_count; i++) {
+    // Who only looks at metadata reads, if anything.
+    const uint8_t access = facts.paths[i].access != 0 ? facts.paths[i].access : kRead;
+    if ((filter.access == kAllAccess || (filter.access & access) != 0) && speaks_of(facts.paths[i].name)) return true;
+  }
   if (facts.path_count != 0) return false;
-  return !filter.has_pattern || (facts.address != nullptr && facts.address->family == AF_UNIX &&
-                                 filter.pattern.matches(facts.address->unix_name));
+  return filter.names.any() || (facts.address != nullptr && facts.address->family == AF_UNIX &&
+                                filter.names.matches(facts.address->unix_name));
 }
 
 // One hook may have several filters, and is asked once.
-void write_hooks(FieldWriter& writer, const Config& config, const Facts& facts) {
+void write_hooks(FieldWriter& writer, const Config& config, const Held& call, const Facts& facts) {
   int64_t last = -1;
   for (const uint32_t index : config.hooks_of[static_cast<unsigned>(facts.event)]) {
     const HookFilter& filter = config.hooks[index];
-    if (filter.hook == last || !wants(filter, facts)) continue;
+    if (filter.hook == last || !wants(config, call, filter, facts)) continue;
     writer.number(Tag::hooks_, filter.hook);
     last = filter.hook;
   }
@@ -80,18 +87,23 @@ Decision refuse(Sandbox& sandbox, const Held& call, const Facts& facts, int numb
   return Decision::refused(number);
 }
 
-bool anybody_wants(const Config& config, const Facts& facts) {
+bool anybody_wants(const Config& config, const Held& call, const Facts& facts) {
   if (!config.hooked(facts.event)) return false;
   for (const uint32_t index : config.hooks_of[static_cast<unsigned>(facts.event)])
-    if (wants(config.hooks[index], facts)) return true;
+    if (wants(config, call, config.hooks[index], facts)) return true;
   return false;
+}
+
+bool would_escape_hooks(const Config& config, std::string_view from, std::string_view to, bool is_directory) {
+  return std::any_of(config.hooks.begin(), config.hooks.end(),
+                     [&](const HookFilter& filter) { return filter.names.would_lose(from, to, is_directory); });
 }
 
 bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) {
   const std::string executable = executable_of(sandbox, call);
   if (sandbox.tree.size() > 1) pass_turn();  // a hook takes its time
   Channel::Answer answer = sandbox.channel.ask(call, [&](FieldWriter& writer) {
-    write_hooks(writer, sandbox.config, facts);
+    write_hooks(writer, sandbox.config, call, facts);
     writer.number(Tag::event_, static_cast<int64_t>(facts.event));
     write_caller(writer, call, syscall_of(call, facts), executable);
     write_names(writer, facts);
@@ -114,6 +126,7 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
       return false;
     case VerdictKind::allow:
       out.kind = Decision::Kind::allow;
+      out.by_hook = true;
       return true;
     case VerdictKind::deny: {
       const bool valid = answer.error > 0 && answer.error <= kMaxErrno;

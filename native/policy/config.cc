@@ -179,7 +179,7 @@ class Parser {
     return link.ok();
   }
 
-  bool has_paths() const { return file_rules_ + unix_rules_ != 0; }
+  bool has_paths() const { return file_rules_ + unix_rules_ + hook_rules_ != 0; }
 
   bool canonical(RuleReader& rule, std::string_view path, CanonicalPath& out) {
     if (!paths_.follow(path, out)) rule.fail("path " + std::string(path) + " is not absolute");
@@ -251,23 +251,31 @@ class Parser {
 
   bool hook_rule(const Field& field) {
     RuleReader rule(field, "hookRule", hook_rules_++,
-                    {Tag::hook_, Tag::event_, Tag::access_, Tag::pattern_, Tag::portLow_, Tag::portHigh_}, error_);
+                    {Tag::hook_, Tag::event_, Tag::access_, Tag::path_, Tag::pattern_, Tag::portLow_, Tag::portHigh_},
+                    error_);
     HookFilter filter;
     filter.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
     filter.event = static_cast<Event>(rule.number(Tag::event_, 0, protocol::kEventCount - 1));
     filter.access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess, kAllAccess));
-    filter.has_pattern = rule.has(Tag::pattern_);
-    if (filter.has_pattern) {
-      const std::string_view pattern = rule.text(Tag::pattern_);
-      if (rule.ok() && !filter.pattern.compile(pattern)) rule.fail("pattern " + std::string(pattern) + " is not valid");
-    }
     filter.has_port = rule.has(Tag::portLow_) || rule.has(Tag::portHigh_);
     filter.port_low = static_cast<uint16_t>(rule.number(Tag::portLow_, 0, 65535, 0));
     filter.port_high = static_cast<uint16_t>(rule.number(Tag::portHigh_, filter.port_low, 65535, 65535));
+    const std::string_view path = rule.has(Tag::path_) ? rule.text(Tag::path_) : "";
+    const std::string_view pattern = rule.has(Tag::pattern_) ? rule.text(Tag::pattern_) : "";
+    CanonicalPath where;
+    if (rule.ok() && !path.empty() && !paths_.follow(path, where))
+      rule.fail("path " + std::string(path) + " is not absolute");
     if (!rule.ok()) return false;
-    config_.hooks_of[static_cast<unsigned>(filter.event)].push_back(static_cast<uint32_t>(config_.hooks.size()));
-    config_.hooks.push_back(std::move(filter));
-    return true;
+    const auto add = [&](std::string_view name) {
+      if ((!name.empty() || !pattern.empty()) && !filter.names.set(name, pattern)) return false;
+      config_.hooks_of[static_cast<unsigned>(filter.event)].push_back(static_cast<uint32_t>(config_.hooks.size()));
+      config_.hooks.push_back(filter);
+      return true;
+    };
+    if (!add(where.path)) rule.fail("pattern " + std::string(pattern) + " is not valid");
+    for (const CanonicalPath::Link& link : where.links)
+      if (rule.ok()) add(link.place + link.rest);
+    return rule.ok();
   }
 
   Config& config_;
@@ -282,7 +290,7 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
   FieldReader reader(data, size);
   Field field;
   while (reader.next(field)) {
-    if (hooks_only && field.tag != Tag::hookRule_) {
+    if (hooks_only && field.tag != Tag::hookRule_ && field.tag != Tag::knownLink_) {
       error = shown(field.tag) + " comes too late";
       return false;
     }

@@ -7,18 +7,17 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
-#include "glob.h"
+#include "name_filter.h"
 #include "rules.h"
 
 namespace holdfast {
 
-// One registered hook's filter. A hook without a filter has no pattern and all access bits.
+// One line of a registered hook's filter. A hook without a filter has one for every name and all access bits.
 struct HookFilter {
   uint32_t hook = 0;
   protocol::Event event = protocol::Event::none;
   uint8_t access = 0;  // asked if any of these bits is wanted; all bits: always
-  bool has_pattern = false;
-  Glob pattern;  // on the canonical path (either path of rename and link), or a unix socket's
+  NameFilter names;    // for the canonical path (either path of rename and link), or a unix socket's
   uint16_t port_low = 0;
   uint16_t port_high = 65535;
   bool has_port = false;
@@ -43,7 +42,8 @@ struct Config {
   // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_places.h): a rule
   // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names.
   bool parse(const uint8_t* data, size_t size, std::string& error);
-  // The same for a blob that has hooks' filters only.
+  // The same for a blob that has hooks' filters only. Their paths are followed as rules' are; what is named by way of a
+  // link is also meant by the link's name, in case somebody who may write there puts something else in its place.
   bool parse_hooks(const uint8_t* data, size_t size, std::string& error);
 };
 

@@ -11,7 +11,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   const Judgement judgement = judge(sandbox.config, call, facts);
   if (judgement.denied) return refuse(sandbox, call, facts, EACCES, judgement.rule, "");
   Decision decision;
-  if (anybody_wants(sandbox.config, facts) && ask(sandbox, call, facts, decision)) return decision;
+  if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
   if (judgement.allowed) {
     decision.kind = Decision::Kind::allow;
     return decision;
@@ -21,7 +21,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {
-  if (anybody_wants(sandbox.config, facts)) return false;
+  if (anybody_wants(sandbox.config, call, facts)) return false;
   const Judgement judgement = judge(sandbox.config, call, facts);
   return !judgement.denied && judgement.allowed;
 }

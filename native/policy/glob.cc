@@ -1,5 +1,6 @@
 #include "glob.h"
 
+#include <algorithm>
 #include <bitset>
 
 namespace holdfast {
@@ -63,7 +64,7 @@ bool read_class(std::string_view pattern, size_t& at, std::bitset<256>& set) {
 
 }  // namespace
 
-bool Glob::compile(std::string_view pattern) {
+bool Glob::compile(std::string_view pattern, For what) {
   using Kind = Token::Kind;
   if (pattern.empty() || pattern.size() > kMaxPattern || pattern.find('\0') != pattern.npos) return false;
   if (pattern.size() > 1 && pattern.back() == '/') return false;
@@ -121,7 +122,7 @@ bool Glob::compile(std::string_view pattern) {
 
   end_ = tokens.size();
   words_ = end_ / 64 + 1;
-  last_component_ = !has_slash;
+  last_component_ = !has_slash && what == For::whole_paths;
   accepts_.assign(256 * words_, 0);
   repeats_.assign(words_, 0);
   folders_.assign(words_, 0);
@@ -135,14 +136,16 @@ bool Glob::compile(std::string_view pattern) {
   return true;
 }
 
-bool Glob::matches(std::string_view path) const {
-  if (words_ == 0) return false;
-  if (last_component_) path.remove_prefix(path.rfind('/') + 1);
-
-  uint64_t set[kMaxWords] = {1};
+void Glob::start(uint64_t* set) const {
+  std::fill_n(set, words_, 0);
+  if (words_ == 0) return;
+  set[0] = 1;
   set[0] |= (set[0] & folders_[0]) << 2;
   set[0] |= (set[0] & repeats_[0]) << 1;
-  for (const char c : path) {
+}
+
+bool Glob::step(std::string_view bytes, uint64_t* set) const {
+  for (const char c : bytes) {
     const uint64_t* accepts = &accepts_[static_cast<uint8_t>(c) * words_];
     uint64_t any = 0, moved_over = 0, folders_over = 0, repeats_over = 0;  // what shifts carry into the next word
     for (size_t i = 0; i < words_; i++) {
@@ -162,7 +165,36 @@ bool Glob::matches(std::string_view path) const {
     }
     if (any == 0) return false;
   }
-  return (set[end_ / 64] >> end_ % 64 & 1) != 0;
+  return true;
+}
+
+bool Glob::matches(std::string_view path) const {
+  if (words_ == 0) return false;
+  if (last_component_) path.remove_prefix(path.rfind('/') + 1);
+  uint64_t set[kMaxWords];
+  start(set);
+  return step(path, set) && (set[end_ / 64] >> end_ % 64 & 1) != 0;
+}
+
+// An empty name is the folder itself that the names are in.
+bool Glob::stand_in(std::string_view directory, uint64_t* set) const {
+  start(set);
+  return words_ != 0 && (directory.empty() || (step(directory, set) && (directory == "/" || step("/", set))));
+}
+
+bool Glob::matches_below_alike(std::string_view from, std::string_view to) const {
+  if (last_component_) return true;
+  uint64_t here[kMaxWords], there[kMaxWords];
+  if (!stand_in(from, here)) return true;
+  if (!stand_in(to, there)) return false;
+  for (size_t i = 0; i < words_; i++)
+    if ((here[i] & ~there[i]) != 0) return false;
+  return true;
+}
+
+bool Glob::may_match_below(std::string_view directory) const {
+  uint64_t set[kMaxWords];
+  return last_component_ || stand_in(directory, set);
 }
 
 }  // namespace holdfast

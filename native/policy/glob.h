@@ -1,6 +1,6 @@
 // Path patterns of hooks' filters: `*` and `?` within one component, `**` across components, `[a-z]`, `\` before a
 // character that is meant as itself; `{a,b}` is not there on purpose. A pattern without `/` is matched against the last
-// component. Time is linear in the path, whatever the pattern.
+// component, except where it is for the names in one folder. Time is linear in the path, whatever the pattern.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,22 @@ class Glob {
   Glob() = default;
   // False if the pattern is not valid: empty, too long, an unclosed bracket, a range from high to low, a `/` in
   // brackets or at the end (no canonical name ends so), `\` at the end, a NUL.
-  bool compile(std::string_view pattern);
+  enum class For : uint8_t { whole_paths, names_in_a_folder };
+  bool compile(std::string_view pattern, For what = For::whole_paths);
   bool matches(std::string_view path) const;
+  // Whether every name below the directory `from` that matches would also match below the directory `to`. May be false
+  // where it is true, never the other way round.
+  bool matches_below_alike(std::string_view from, std::string_view to) const;
+  // Whether a name below the directory could match.
+  bool may_match_below(std::string_view directory) const;
 
  private:
   struct Token;
+
+  void start(uint64_t* set) const;
+  // Where the pattern may stand after these bytes. False: nowhere.
+  bool step(std::string_view bytes, uint64_t* set) const;
+  bool stand_in(std::string_view directory, uint64_t* set) const;
 
   // One bit per token; bit `tokens` is the end. All tables have `words_` words a row.
   std::vector<uint64_t> accepts_;  // [byte]: tokens that this byte fits

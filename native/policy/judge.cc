@@ -1,13 +1,9 @@
 #include "judge.h"
 
-#include <limits.h>
-
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <string>
 
-#include "../call/proc_stat.h"
+#include "own_names.h"
 
 namespace holdfast {
 
@@ -22,43 +18,16 @@ Match merge(const Match& a, const Match& b) {
   return b.effect == Effect::deny || a.effect == Effect::none ? b : a;
 }
 
-// A process of the tree in procfs, by the names under which rules know it: /proc/self is in rules what it is to each
-// process, while the canonical name of its files has its number; and what each may read of itself, the others may, as
-// far as the kernel lets them (view/proc_view.h). False if the name is none of that kind.
+// False if the name is none of a process of the tree in procfs.
 bool look_as_process_of_tree(const Config& config, const Held& call, std::string_view name, PathMatch& out) {
-  for (const std::string& mount : config.proc_mounts) {
-    if (name.size() < mount.size() + 2 || name.compare(0, mount.size(), mount) != 0 || name[mount.size()] != '/')
-      continue;
-    const auto number = [&](size_t at, size_t& end) {
-      pid_t value = 0;
-      const auto read = std::from_chars(name.data() + at, name.data() + name.size(), value);
-      end = static_cast<size_t>(read.ptr - name.data());
-      return read.ec == std::errc() && (end == name.size() || name[end] == '/') ? value : 0;
-    };
-    size_t end;
-    const pid_t process = number(mount.size() + 1, end);
-    if (process == 0 || process_of_tree(*call.tree, process) == 0) return false;
-    const auto look_as = [&](std::string_view alias, size_t rest, PathMatch& match) {
-      char text[PATH_MAX];
-      const size_t begin = mount.size() + alias.size();
-      if (begin + name.size() - rest > sizeof text) return false;
-      std::memcpy(text, mount.data(), mount.size());
-      std::memcpy(text + mount.size(), alias.data(), alias.size());
-      std::memcpy(text + begin, name.data() + rest, name.size() - rest);
-      match = config.rules.look({text, begin + name.size() - rest});
-      return true;
-    };
-    if (!look_as("/self", end, out)) return false;
-    constexpr std::string_view kTask = "/task/";
-    if (name.compare(end, kTask.size(), kTask) != 0) return true;
-    size_t thread_end;
-    PathMatch thread;
-    if (number(end + kTask.size(), thread_end) == call.tid && look_as("/thread-self", thread_end, thread))
-      out = {merge(out.read, thread.read), merge(out.write, thread.write), merge(out.execute, thread.execute),
-             merge(out.metadata, thread.metadata)};
-    return true;
-  }
-  return false;
+  const OwnNames names(config, call, name);
+  if (names.count == 0) return false;
+  out = config.rules.look(names[0]);
+  if (names.count == 1) return true;
+  const PathMatch thread = config.rules.look(names[1]);
+  out = {merge(out.read, thread.read), merge(out.write, thread.write), merge(out.execute, thread.execute),
+         merge(out.metadata, thread.metadata)};
+  return true;
 }
 
 bool is_proc_mount(const Config& config, std::string_view name) {

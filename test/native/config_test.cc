@@ -126,9 +126,9 @@ static void good() {
   CHECK(config.hooked(Event::open) && config.hooked(Event::connect) && !config.hooked(Event::stat) &&
         !config.hooked(Event::none));
   CHECK(config.hooks.size() == 3 && config.hooks_of[0].size() == 2);
-  CHECK(config.hooks[0].hook == 7 && config.hooks[0].access == 2 && config.hooks[0].has_pattern &&
+  CHECK(config.hooks[0].hook == 7 && config.hooks[0].access == 2 && !config.hooks[0].names.any() &&
         !config.hooks[0].has_port);
-  CHECK(config.hooks[0].pattern.matches("/a/b.key") && !config.hooks[1].has_pattern);
+  CHECK(config.hooks[0].names.matches("/a/b.key") && config.hooks[1].names.any());
   CHECK(config.hooks[2].has_port && config.hooks[2].port_low == 443 && config.hooks[2].port_high == 443);
   bool has_proc = false;
   for (const std::string& mount : config.proc_mounts) has_proc |= mount == "/proc";
@@ -187,9 +187,9 @@ static void bad() {
   expect(twice.refused(), "fileRule 0: effect is there twice");
   Blob foreign;
   mark = foreign.writer.begin(Tag::hookRule_);
-  foreign.writer.text(Tag::path_, "/");
+  foreign.writer.text(Tag::target_, "/");
   foreign.writer.end(mark);
-  expect(foreign.refused(), "hookRule 0: path is not expected");
+  expect(foreign.refused(), "hookRule 0: target is not expected");
   Blob unknown;
   unknown.writer.number(static_cast<Tag>(0x777), 1);
   expect(unknown.refused(), "field 1911 is not expected");

@@ -110,8 +110,7 @@ struct World {
     filter.hook = number;
     filter.event = event;
     filter.access = access;
-    filter.has_pattern = pattern != nullptr;
-    if (pattern != nullptr) CHECK(filter.pattern.compile(pattern));
+    if (pattern != nullptr) CHECK(filter.names.set("", pattern));
     filter.has_port = port >= 0;
     if (port >= 0) filter.port_low = filter.port_high = static_cast<uint16_t>(port);
     config.hooks_of[static_cast<unsigned>(event)].push_back(static_cast<uint32_t>(config.hooks.size()));
