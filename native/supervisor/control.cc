@@ -13,6 +13,7 @@
 #include "../call/tree.h"
 #include "../channel/channel.h"
 #include "../engine/tracer.h"
+#include "../families/ipc.h"
 
 namespace holdfast {
 
@@ -133,6 +134,7 @@ void* Control::run(void* argument) {
     if (got != 1) {
       // Node is gone, or its end of the channel is not to be trusted any more: nothing goes on unwatched.
       serving.sandbox->channel.lose();
+      remove_ipc_objects();
       _exit(got == 0 ? 0 : 71);
     }
     if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {

@@ -23,6 +23,7 @@
 #include "../engine/bounce.h"
 #include "../engine/notify.h"
 #include "../engine/tracer.h"
+#include "../families/ipc.h"
 #include "../launch/filter.h"
 #include "../launch/launch.h"
 #include "../policy/config.h"
@@ -160,6 +161,7 @@ int run(int argc, char** argv) {
     return notifier != nullptr;
   };
   tracer.run();
+  remove_ipc_objects();
   report_end(sandbox);
   return 0;
 }

@@ -62,8 +62,6 @@ static const struct {
     NAMED(keyctl), {-1, 0, 0, 0, 0}},
     NAMED(add_key), {8, 8, 8, 1, 0}},
     NAMED(request_key), {8, 8, 8, 0}},
-    NAMED(shmget), {-1, 0, 0}},
-    NAMED(mq_open), {8, 0, 0, 0}},
     NAMED(personality), {0x0004000 /* PER_LINUX32-like bits */}},
     {"unknown", 1000, {0}},
     {"clone3", 435, {8, 88}},

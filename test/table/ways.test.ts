@@ -16,8 +16,11 @@ const takesPath = words(`
 
 /** A name that stands for a path without being one: a handle, a queue's name, a device number, a mount's id. */
 const takesOtherName = words(`
-  fsconfig listmount mq_open mq_unlink msgctl msgget msgrcv msgsnd open_by_handle_at semctl semget semop semtimedop
-  shmat shmctl shmget statmount ustat`);
+  fsconfig listmount open_by_handle_at statmount ustat`);
+
+/** A key, an id or a name in a name space of the whole machine: of these each tree has its own. */
+const takesPrivateName = words(`
+  mq_open mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmget`);
 
 /** An address of the network, or of a unix socket. */
 const takesAddress = words('bind connect sendmmsg sendmsg sendto');
@@ -82,7 +85,15 @@ const row = (name: string): Row => {
 };
 
 test('every call has been judged here, and only once as harmless', () => {
-  const judged = [takesPath, takesOtherName, takesAddress, takesPid, takesForeignMemory, Object.keys(pidOfOwn)].flat();
+  const judged = [
+    takesPath,
+    takesOtherName,
+    takesPrivateName,
+    takesAddress,
+    takesPid,
+    takesForeignMemory,
+    Object.keys(pidOfOwn),
+  ].flat();
   expect(takesNeither.filter((name) => judged.includes(name))).toEqual([]);
   expect(Array.from(new Set([...judged, ...takesNeither])).sort()).toEqual(rows.map(({ name }) => name));
 });
@@ -97,6 +108,12 @@ describe('no call is merely let by that takes', () => {
   test.each(takesOtherName)('another name of a file or an object: %s', (name) => {
     const { way, guard } = row(name);
     expect(['refuse', 'absent']).toContain(way);
+    expect(guard).toBe('always_held');
+  });
+
+  test.each(takesPrivateName)('a name that each tree has for itself: %s', (name) => {
+    const { way, guard } = row(name);
+    expect(['perform', 'observe']).toContain(way);
     expect(guard).toBe('always_held');
   });
 

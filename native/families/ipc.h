@@ -1,0 +1,9 @@
+// System V IPC and POSIX message queues, private to the tree.
+#pragma once
+
+namespace holdfast {
+
+// Removes what the tree has made and left behind. When nothing of the tree goes on, or is about to.
+void remove_ipc_objects();
+
+}  // namespace holdfast

@@ -1,0 +1,87 @@
+// System V IPC and POSIX message queues: as bare within the tree, and nothing of the machine's.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { runBare, runSandboxed } from '../helpers/run.ts';
+
+const ids = (kind: string) =>
+  readFileSync(`/proc/sysvipc/${kind}`, 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => Number(line.trim().split(/\s+/)[1]));
+
+test('each call answers as it does bare', async () => {
+  const bare = await runBare(program('ipc_calls'), ['all']);
+  const held = await runSandboxed(program('ipc_calls'), ['all']);
+  expect(bare.stdout).toContain('child 0: from the child');
+  expect(held.stdout).toBe(bare.stdout);
+  expect(held.violations).toEqual([]);
+});
+
+test('two trees have keys and names of their own, and what they leave is removed', async () => {
+  const [one, two] = await Promise.all([
+    runSandboxed('sh', ['-c', `${program('ipc_calls')} leave; ${program('ipc_calls')} leave`], {
+      policy: { files: { read: [program('ipc_calls')] } },
+    }),
+    runSandboxed(program('ipc_calls'), ['leave']),
+  ]);
+  const [first, , again] = one.stdout.split('\n');
+  expect(again).toBe(first); // the same key, and so the same ids
+  expect(two.stdout.split('\n')[1]).toBe('0');
+  const all = [...(first ?? '').split(' '), ...(two.stdout.split('\n')[0] ?? '').split(' ')].map(Number);
+  expect(new Set(all.filter((_, i) => i % 3 === 0)).size).toBe(2);
+  for (const id of all) expect(id).toBeGreaterThanOrEqual(0);
+  expect(ids('shm')).not.toContain(all[0]);
+  expect(ids('shm')).not.toContain(all[3]);
+  expect(ids('sem')).not.toContain(all[1]);
+  expect(ids('msg')).not.toContain(all[2]);
+});
+
+test('what others have made cannot be used, changed or removed, by id, key, place or name', async () => {
+  const outside = spawn(program('ipc_calls'), ['outside'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: outside.stdout });
+  const [made] = (await once(lines, 'line')) as [string];
+  const held = await runSandboxed(program('ipc_calls'), ['use', ...made.split(' ')]);
+  const ended = once(lines, 'line');
+  outside.stdin.end();
+  const [left] = (await ended) as [string];
+  // Each was still there to be removed, and the queue had its message.
+  expect(left).toBe('0 0 1 0');
+  expect(held.stdout.trim().split('\n')).toEqual([
+    'shmat: EINVAL',
+    'shmctl: EINVAL',
+    'shm remove: EINVAL',
+    'semop: EINVAL',
+    'sem remove: EINVAL',
+    'msgsnd: EINVAL',
+    'msgrcv: EINVAL',
+    'msg remove: EINVAL',
+    'by key: ENOENT',
+    'shm by place: EINVAL',
+    'low: EINVAL',
+    'mq: ENOENT',
+    'mq remove: ENOENT',
+  ]);
+  expect(new Set(held.violations.map(({ syscall }) => syscall))).toEqual(
+    new Set(['shmat', 'shmctl', 'semtimedop', 'semctl', 'msgsnd', 'msgrcv', 'msgctl']),
+  );
+});
+
+test('what a tree has made is removed when Node dies', async () => {
+  const script = `import { spawnSandboxed } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+const child = spawnSandboxed('sh', ['-c', '${program('ipc_calls')} leave; sleep 100'], { policy: { files: { read: ['${program('ipc_calls')}'] } } });
+child.stdout.once('data', (text) => { process.stdout.write(text, () => process.kill(process.pid, 'SIGKILL')); });`;
+  const host = await runBare(process.execPath, ['--input-type=module', '-e', script]);
+  expect(host.signal).toBe('SIGKILL');
+  const [m = -1, s = -1] = host.stdout.split(' ').map(Number);
+  expect(m).toBeGreaterThanOrEqual(0);
+  const deadline = Date.now() + 10_000;
+  while ((ids('shm').includes(m) || ids('sem').includes(s)) && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(ids('shm')).not.toContain(m);
+  expect(ids('sem')).not.toContain(s);
+});
