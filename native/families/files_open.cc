@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "../view/fs_context.h"
+#include "../view/proc_view.h"
 #include "files.h"
 
 namespace holdfast::families {
@@ -295,6 +296,11 @@ Finish refuse_to_make_directory(Sandbox& sandbox, const Held& call, int dirfd, s
   return Finish::error(at.last != Last::name && wanted.is(O_EXCL) ? EEXIST : EISDIR);
 }
 
+// /proc/<pid>/attr (proc_pid_attr(5)): a process that writes there gives rights up, as AppArmor's change_profile does.
+bool is_label(const Sandbox& sandbox, const Held& call, std::string_view path) {
+  return below_proc_mount(sandbox.config, path) && look_at_proc(sandbox, call, path).entry.starts_with("attr/");
+}
+
 // One look and one try. False: once more.
 bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolved& at, Finish& end) {
   const bool unnamed = wanted.is(O_TMPFILE);
@@ -304,6 +310,10 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
   }
   uint8_t access = access_of(wanted.flags);
   if ((wanted.is(O_CREAT) && at.missing) || unnamed) access |= kWrite;
+  if ((access & kWrite) != 0 && is_label(sandbox, call, at.path)) {
+    end = forbidden(sandbox, call, EACCES, "the label of a process cannot be worn by what is done for it", at.path);
+    return true;
+  }
   if (!at.by_descriptor && !caller_has_it_open(call, at, access)) {
     Facts facts = facts_of(call, at, access);
     std::string name;

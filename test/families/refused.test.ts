@@ -101,3 +101,18 @@ test('threads and processes are made without clone3', async () => {
   expect(held).toMatchObject({ code: 0, stdout: 'thread\n7\nTrue\n' });
   expect(held.violations.filter(({ syscall }) => /clone|fork/.test(syscall))).toEqual([]);
 });
+
+test.skipIf(!existsSync('/proc/self/attr/current'))(
+  'nor can a label be changed (where the kernel knows labels)',
+  async () => {
+    const script =
+      'cat /proc/self/attr/current > /dev/null; for name in current exec; do echo x > /proc/self/attr/$name; done 2>&1';
+    const policy = { files: { ...policyFor().files, write: ['/proc', '/dev/null'] } };
+    const held = await runSandboxed('sh', ['-c', script], { policy, cwd: '/usr' });
+    expect(held.stdout.match(/Permission denied/g)).toHaveLength(2);
+    expect(held.violations.map(({ errno, reason }) => [errno, /label/.test(reason ?? '')])).toEqual([
+      ['EACCES', true],
+      ['EACCES', true],
+    ]);
+  },
+);
