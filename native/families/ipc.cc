@@ -20,6 +20,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "../policy/decide.h"
 #include "../syscalls/sealed_range.h"
 #include "../view/creds.h"
+#include "../view/fs_context.h"
 #include "caller.h"
 #include "handlers.h"
 
@@ -298,8 +300,11 @@ Finish open_queue(Sandbox& sandbox, Held& call) {
   const uint64_t at = call.arg(Arg::pointer);
   if (at != 0 && (flags & O_CREAT) != 0)
     if (const int error = call.read(at, &attributes, sizeof attributes)) return memory_failed(error);
-  const AsCaller caller(call, (flags & O_CREAT) != 0);
+  const AsCaller caller(call);
   if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(caller.error);
+  std::optional<WithUmask> with_umask;
+  if ((flags & O_CREAT) != 0) with_umask.emplace(call);
+  if (with_umask && with_umask->error != 0) return Finish::error(with_umask->error);
   const std::lock_guard<std::mutex> lock(objects.guard);
   if ((flags & O_CREAT) != 0 && objects.queues.count(name) == 0 && objects.queues.size() >= kMostQueues) {
     report(sandbox, call, ENOSPC, "a tree may have 64 message queues");
