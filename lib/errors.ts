@@ -36,9 +36,10 @@ export interface HoldfastErrorDetails {
 /** Everything that is holdfast's own failure. What Node's `spawn` reports itself keeps Node's class and code. */
 export class HoldfastError extends Error {
   readonly code: HoldfastErrorCode;
-  readonly errno?: number;
-  readonly event?: string;
-  readonly call?: unknown;
+  // Declared only: what does not apply is not there.
+  declare readonly errno?: number;
+  declare readonly event?: string;
+  declare readonly call?: unknown;
 
   constructor(code: HoldfastErrorCode, message: string, details: HoldfastErrorDetails = {}) {
     super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
@@ -46,6 +47,13 @@ export class HoldfastError extends Error {
     if (details.errno !== undefined) this.errno = details.errno;
     if (details.event !== undefined) this.event = details.event;
     if (details.call !== undefined) this.call = details.call;
+    // As Node's own errors, whose stack begins with their code.
+    const header = `HoldfastError: ${message}`;
+    if (this.stack?.startsWith(header)) this.stack = `${this}${this.stack.slice(header.length)}`;
+  }
+
+  override toString(): string {
+    return `HoldfastError [${this.code}]: ${this.message}`;
   }
 
   static {

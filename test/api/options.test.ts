@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
 import { type HoldfastError, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { normalizeSpawn } from '../../lib/spawn/options.ts';
@@ -99,7 +100,12 @@ describe("holdfast's own options", () => {
       expect.unreachable();
     } catch (error) {
       expect((error as HoldfastError).code).toBe('ERR_HOLDFAST_INVALID_OPTION');
-      expect(String(error)).toMatch(/^HoldfastError: options\.nothing/);
+      expect(String(error)).toMatch(/^HoldfastError \[ERR_HOLDFAST_INVALID_OPTION\]: options\.nothing/);
+      expect((error as Error).stack).toMatch(
+        /^HoldfastError \[ERR_HOLDFAST_INVALID_OPTION\]: options\.nothing.*\n +at /,
+      );
+      expect(Object.keys(error as Error)).toEqual(['code']);
+      expect(inspect(error)).not.toContain('undefined');
     }
   });
 });
