@@ -38,6 +38,7 @@ export {
   Verdict,
   type VerdictKind,
 } from './hooks/verdict.ts';
+export type { PolicyWarning } from './policy/idle.ts';
 export type { FileAccess, FileDenial, NetworkDenial, NetworkOperation, Policy } from './policy/policy.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';

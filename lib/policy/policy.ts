@@ -54,7 +54,10 @@ export interface Policy {
   };
   /** What may be executed. Without it, whatever may be read may be executed. */
   exec?: readonly (string | URL)[];
-  /** Whether a program may read what it needs to start (system libraries, `/dev/null`, …). Default: true. */
+  /**
+   * Whether a program may read what it needs to start (system libraries, `/dev/null`, …) and its working directory, unless
+   * that is `/`. Default: true.
+   */
   defaults?: boolean;
 }
 
@@ -166,13 +169,21 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
       const instead = 'name the folder (a name that really has a * in it can be given as a file: URL)';
       throw invalid(field, text, `looks like a pattern, and a rule is for a path and all below it: ${instead}`);
     }
+    const really = 'a name that really is so can be given as a file: URL';
+    if (text !== text.trim() && text.trim() !== '') {
+      throw invalid(field, text, `begins or ends with blanks: leave them out (${really})`);
+    }
+    // Not Foo$Bar.class: there it stands between letters.
+    if (/\$[({]|(?<!\w)\$[A-Za-z_]\w*/.test(text)) {
+      throw invalid(field, text, `has a variable in it, which only shells expand: use process.env (${really})`);
+    }
+    if (/^~[^/]*(\/|$)/.test(text)) {
+      throw invalid(field, text, `starts with ~, which only shells expand: use os.homedir() (${really})`);
+    }
   }
   if (text === '') throw invalid(field, text, 'is empty: write "." for the working directory');
   if (text.includes('\0')) throw invalid(field, text, 'contains a NUL byte');
   if (notUtf8(text)) throw invalid(field, text, 'cannot be written as UTF-8');
-  if (text === '~' || text.startsWith('~/')) {
-    throw invalid(field, text, 'starts with ~, which only shells expand: use os.homedir()');
-  }
   // `..` after a symbolic link leaves the link's target, which only those can know who follow it.
   const upwards = text.split('/').includes('..');
   const absolute = upwards ? (isAbsolute(text) ? text : `${cwd}/${text}`) : resolve(cwd, text);
@@ -190,7 +201,18 @@ function fileRules(policy: Policy, cwd: string): FileRule[] {
   const { read = [], write = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
-  for (const [i, value] of (policy.exec ?? []).entries()) add('allow', accessBits.exec, value, `exec[${i}]`);
+  for (const [i, value] of (policy.exec ?? []).entries()) {
+    const label = `exec[${i}]`;
+    add('allow', accessBits.exec, value, label);
+    // In PATH nobody looks it up: it would be a file of the working directory.
+    if (typeof value === 'string' && /^[^/.][^/:]*$/.test(value)) {
+      throw invalid(
+        `policy.${label}`,
+        value,
+        `is a bare name, and PATH is not searched: use an absolute path or ./${value}`,
+      );
+    }
+  }
   const all: readonly FileAccess[] = ['read', 'write', 'exec'];
   for (const [i, value] of deny.entries()) {
     const label = `files.deny[${i}]`;
@@ -278,18 +300,19 @@ function mostBytes({ files, network }: Rules): number {
 }
 
 /**
- * Checks a policy and makes it ready. Without one: what a program needs to start, and reading the working directory.
+ * Checks a policy and makes it ready. Without one, and with its `defaults`: what a program needs to start, and reading
+ * the working directory unless that is `/`.
  * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
  */
 export function compilePolicy(policy: unknown, cwd: string): Rules {
-  if (policy === undefined) {
-    const own: FileRule = { effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' };
-    return { defaults: baseline, files: [own], network: [], anyExec: true };
-  }
-  const checked = check(policy);
+  const checked: Policy = policy === undefined ? nothing : check(policy);
+  const defaults = checked.defaults ?? true;
+  const files = fileRules(checked, cwd);
+  // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
+  if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
   const rules: Rules = {
-    defaults: (checked.defaults ?? true) ? baseline : [],
-    files: fileRules(checked, cwd),
+    defaults: defaults ? baseline : [],
+    files,
     network: networkRules(checked),
     anyExec: checked.exec === undefined,
   };

@@ -1,5 +1,6 @@
 import type { SendHandle, Serializable } from 'node:child_process';
 import type { HoldfastError } from '../errors.ts';
+import type { PolicyWarning } from '../policy/idle.ts';
 import type { Violation } from './violation.ts';
 
 /** The events of a {@link SandboxedProcess}: those of `ChildProcess` with Node's meaning, and holdfast's own. */
@@ -8,7 +9,7 @@ export interface SandboxedProcessEvents {
   spawn: () => void;
   /** The command ended, by itself (`code`) or by a signal. Its descendants and streams may still be there. */
   exit: (code: number | null, signal: NodeJS.Signals | null) => void;
-  /** Everything ended: the command, its streams, and the supervisor with the whole tree. */
+  /** The command has ended, its streams have closed, and nothing of the tree is left. The supervisor may still be ending. */
   close: (code: number | null, signal: NodeJS.Signals | null) => void;
   /** The command could not be started or killed, or its supervisor was lost. Thrown if nobody listens. */
   error: (error: Error) => void;
@@ -19,6 +20,8 @@ export interface SandboxedProcessEvents {
   violation: (violation: Violation) => void;
   /** A hook threw, rejected, answered nonsense, or was late; the call was denied. `cause`, `event` and `call` tell more. */
   hookError: (error: HoldfastError) => void;
+  /** A rule of the policy does nothing here: its path is not there, and nothing in the sandbox may make it. */
+  warning: (warning: PolicyWarning) => void;
   /** Nothing of the tree is left. */
   treeEmpty: () => void;
 }

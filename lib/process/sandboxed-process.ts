@@ -5,6 +5,7 @@ import { AbortError } from '../errors.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
 import { signalNumber } from '../native/signals.ts';
+import { idleRules } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import type { Spawn } from './plan.ts';
 import { Supervision } from './supervision.ts';
@@ -83,6 +84,11 @@ export class SandboxedProcess<
       this.send = inner.send.bind(inner) as NonNullable<SandboxedProcess['send']>;
       inner.on('disconnect', () => this.emit('disconnect'));
     }
+    // Looking costs time: for those only who want to hear.
+    process.nextTick(() => {
+      if (this.listenerCount('warning') === 0) return;
+      for (const warning of idleRules(spawn.rules.files)) this.emit('warning', warning);
+    });
     this.#endAfter(spawn);
     this.#endOnAbort(spawn);
   }

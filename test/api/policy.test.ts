@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../lib/policy/addresses.ts';
 import { compilePolicy } from '../../lib/policy/policy.ts';
 
-const own = (policy: Policy | undefined, cwd = '/work') => compilePolicy(policy, cwd).files;
+const own = (policy: Policy | undefined, cwd = '/work') =>
+  compilePolicy(policy, cwd).files.filter((rule) => rule.label !== 'defaults');
 
 describe('a malformed policy is refused before anything starts, naming the field and the value', () => {
   test.each<[unknown, RegExp]>([
@@ -24,6 +25,15 @@ describe('a malformed policy is refused before anything starts, naming the field
     [{ files: { deny: ['/home/*/.ssh'] } }, /^policy\.files\.deny\[0\]: '\/home\/\*\/\.ssh' looks like a pattern/],
     [{ files: { read: ['http://x/y'] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/y' is not a file: URL/],
     [{ files: { read: ['~/x'] } }, /^policy\.files\.read\[0\]: '~\/x' starts with ~/],
+    [{ files: { read: ['~root/x'] } }, /starts with ~/],
+    [{ files: { read: ['$HOME/x'] } }, /^policy\.files\.read\[0\]: '\$HOME\/x' has a variable/],
+    [{ files: { write: ['/home/$USER'] } }, /has a variable/],
+    [{ files: { write: ['/tmp/x-$USER'] } }, /has a variable/],
+    [{ files: { deny: [{ path: 'a$' + '{X}b' }] } }, /^policy\.files\.deny\[0\]\.path: .* has a variable/],
+    [{ exec: ['$(which git)'] }, /has a variable/],
+    [{ files: { read: [' /usr'] } }, /^policy\.files\.read\[0\]: ' \/usr' begins or ends with blanks/],
+    [{ files: { read: ['/usr\n'] } }, /begins or ends with blanks/],
+    [{ exec: ['/bin/sh', 'git'] }, /^policy\.exec\[1\]: 'git' is a bare name.*: use an absolute path or \.\/git/],
     [{ files: { read: ['file://host/x'] } }, /^policy\.files\.read\[0\]: 'file:\/\/host\/x' is not a file: URL/],
     [{ files: { read: [new URL('http://x/')] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/' is not a file: URL/],
     [{ files: { read: [`/${'x'.repeat(4096)}`] } }, /^policy\.files\.read\[0\]: .* is longer than a path may be/],
@@ -110,7 +120,17 @@ describe('defaults', () => {
     expect(written.map(({ path }) => path)).toEqual(['/dev/null', '/dev/zero', '/dev/full', '/dev/tty']);
   });
 
+  test.each<Policy | undefined>([undefined, {}, { files: { write: ['/x'] } }, { exec: [] }, { defaults: true }])(
+    'with %j include reading the working directory, unless that is /',
+    (policy) => {
+      const reads = (cwd: string) => compilePolicy(policy, cwd).files.filter((rule) => rule.label === 'defaults');
+      expect(reads('/work')).toEqual([{ effect: 'allow', access: 1, path: '/work', label: 'defaults' }]);
+      expect(reads('/')).toEqual([]);
+    },
+  );
+
   test('can be switched off', () => {
+    expect(compilePolicy({ defaults: false }, '/work')).toMatchObject({ defaults: [], files: [] });
     expect(compilePolicy({ defaults: false }, '/')).toMatchObject({ defaults: [], files: [] });
   });
 });

@@ -1,0 +1,52 @@
+// Rules that can do nothing where the sandbox starts: mostly typing errors, sometimes a policy for several machines.
+import { lstatSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { accessBits, type FileRule } from './policy.ts';
+
+/** The argument of the `warning` event: a rule of the policy that does nothing here. */
+export interface PolicyWarning {
+  /** The policy field: `files.read[0]`. */
+  readonly rule: string;
+  /** The path that the rule is for. */
+  readonly path: string;
+  /** In words. */
+  readonly message: string;
+}
+
+/** What we may not look at counts as there. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOTDIR';
+  }
+}
+
+/** Rules on paths that are not there and that nothing in the sandbox may make. */
+export function idleRules(rules: readonly FileRule[]): PolicyWarning[] {
+  const known = new Map<string, boolean>();
+  const there = (path: string) => {
+    const answer = known.get(path) ?? isThere(path);
+    known.set(path, answer);
+    return answer;
+  };
+  const written = new Set(
+    rules.filter((rule) => rule.effect === 'allow' && (rule.access & accessBits.write) !== 0).map((rule) => rule.path),
+  );
+  /** A folder that a write rule is for, at or above the path; it is there, or may itself be made. */
+  const canMake = (path: string): boolean => {
+    const parent = dirname(path);
+    if (written.has(path) && there(`${parent}/.`)) return true;
+    return parent !== path && (there(parent) ? covered(parent) : canMake(parent));
+  };
+  const covered = (path: string): boolean => written.has(path) || (path !== '/' && covered(dirname(path)));
+  const warnings: PolicyWarning[] = [];
+  for (const { path, label, access, effect } of rules) {
+    // Those with `..` are only understood where they are followed.
+    if (label === 'defaults' || path.split('/').includes('..') || there(path) || canMake(path)) continue;
+    const right = effect === 'deny' ? 'refuses' : access === accessBits.write ? 'lets write' : 'allows';
+    const message = `policy.${label}: '${path}' is not there, and nothing in this sandbox may make it: the rule ${right} nothing`;
+    warnings.push({ rule: label, path, message });
+  }
+  return warnings;
+}
