@@ -13,7 +13,9 @@
       'sources': ['<!@(ls native/addon/*.cc native/paths/*.cc)'],
       'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],
-      'cflags_cc': ['-fvisibility=hidden'],
+      'cflags_cc': ['-fvisibility=hidden', '-ffunction-sections', '-fdata-sections'],
+      # glibc is the only library it needs, and an old one will do: docs/internals.md, test/packaging.
+      'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections,--exclude-libs,ALL'],
     },
     {
       'target_name': 'holdfast-supervisor',

@@ -1,5 +1,6 @@
 // Builds the addon and the supervisor: `npm run build:native`, `build:debug`, `build:prebuilds`.
 //   --if-needed   do nothing when what is built is newer than its sources (npm test, npm run demo)
+//   --arch=arm64  with --prebuilds: for another machine than this one, by Debian's cross compiler
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -7,7 +8,9 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   realpathSync,
+  rmSync,
   statSync,
   utimesSync,
 } from 'node:fs';
@@ -90,6 +93,24 @@ requireTools();
 
 const nodedir = headers();
 const env = { ...process.env };
+/** What we build for, the name that Debian's tools for it begin with, and what ELF calls it (elf(5), e_machine). */
+const target = [...args].find((arg) => arg.startsWith('--arch='))?.slice('--arch='.length) ?? process.arch;
+const machines = { x64: { tools: 'x86_64-linux-gnu-', elf: 62 }, arm64: { tools: 'aarch64-linux-gnu-', elf: 183 } };
+const machine = machines[target];
+const crossed = target !== process.arch;
+if (machine === undefined) fail(`--arch=${target}: known are ${Object.keys(machines).join(', ')}`);
+if (crossed && !args.has('--prebuilds')) fail('--arch is for --prebuilds');
+if (crossed) {
+  const [cc, cxx] = [`${machine.tools}gcc`, `${machine.tools}g++`];
+  if (!found(cxx)) fail(`${cxx} is not there: it builds for ${target}`);
+  Object.assign(env, {
+    CC: cc,
+    CXX: cxx,
+    LINK: cxx,
+    AR: `${machine.tools}ar`,
+    PREBUILD_STRIP_BIN: `${machine.tools}strip`,
+  });
+}
 if (nodedir) env.npm_config_nodedir = nodedir;
 mkdirSync(join(root, 'build'), { recursive: true });
 // Two builds in one tree (two shells, two test runs) would write the same objects: the second waits.
@@ -104,12 +125,20 @@ if (args.has('--prebuilds')) {
     '--tag-libc',
     '-t',
     process.versions.node,
+    '--arch',
+    target,
   );
-  const folder = join(root, 'prebuilds', `linux-${process.arch}`);
-  const target = join(folder, 'holdfast-supervisor');
-  copyFileSync(join(root, 'build/Release/holdfast-supervisor'), target);
-  run(process.env.PREBUILD_STRIP_BIN ?? 'strip', [target]);
-  chmodSync(target, 0o755);
+  const folder = join(root, 'prebuilds', `linux-${target}`);
+  const supervisor = join(folder, 'holdfast-supervisor');
+  copyFileSync(join(root, 'build/Release/holdfast-supervisor'), supervisor);
+  run(env.PREBUILD_STRIP_BIN ?? 'strip', [supervisor]);
+  chmodSync(supervisor, 0o755);
+  for (const name of readdirSync(folder)) {
+    const found = readFileSync(join(folder, name)).readUInt16LE(18);
+    if (found !== machine.elf) fail(`${join(folder, name)} is for the machine ${found} of ELF, not for ${target}`);
+  }
+  // What lies in build/ is for this machine, or not there.
+  if (crossed) rmSync(join(root, 'build/Release'), { recursive: true });
 } else {
   const gyp = require.resolve('node-gyp/bin/node-gyp.js');
   const flags = [`--${configuration.toLowerCase()}`, '--jobs', String(availableParallelism()), '--loglevel', 'warn'];
