@@ -60,7 +60,10 @@ const ownOptions = [
   'descendants',
   'killGrace',
 ];
+/** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
+const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
 const known = new Set<string>([...passedOptions, ...ownOptions]);
+const accepted = new Set<string>([...known, ...foreignOptions]);
 
 /** What is wrong with an option of our own, if it is there. */
 const problems: Readonly<Record<string, (value: unknown) => string | undefined>> = {
@@ -85,7 +88,7 @@ function checkObject(options: unknown): asserts options is Record<string, unknow
 
 function checkOptions(options: Record<string, unknown>): void {
   for (const name of Object.keys(options)) {
-    if (known.has(name)) continue;
+    if (accepted.has(name)) continue;
     throw new HoldfastError(
       'ERR_HOLDFAST_INVALID_OPTION',
       `options.${name}: ${shown(options[name])} is not an option. Known are ${[...known].join(', ')}`,

@@ -81,6 +81,11 @@ test.each(['', false, 0])('stdio %j is the default, as in Node', (stdio) => {
   expect(normalizeSpawn('ls', { stdio }, undefined).stdio).toEqual(['pipe', 'pipe', 'pipe']);
 });
 
+test("what Node's fork and execFile hand on to a spawn has no effect, as in Node", () => {
+  const foreign = { execPath: '/nowhere', execArgv: ['-x'], silent: true, encoding: 'hex', maxBuffer: 0 };
+  expect(normalizeSpawn('ls', foreign, undefined)).toEqual(normalizeSpawn('ls', {}, undefined));
+});
+
 describe("holdfast's own options", () => {
   test.each([
     ['polices', {}, /options\.polices: \{\} is not an option\. Known are .*policy/],

@@ -23,7 +23,7 @@ function both(
 
 describe('the end of a stream', () => {
   both('comes when the command closes it, while it still runs', async (start) => {
-    const child = start('bash', ['-c', 'echo last words; exec >&- 2>&-; read -r line; exit 9']);
+    const child = start('bash', ['--norc', '-c', 'echo last words; exec >&- 2>&-; read -r line; exit 9']);
     const closed = event(child, 'close');
     expect(await textOf(child.stdout)).toBe('last words\n');
     expect(await textOf(child.stderr)).toBe('');
@@ -40,7 +40,7 @@ describe('the end of a stream', () => {
   });
 
   both('gives SIGPIPE to a command that writes on', async (start) => {
-    const child = start('bash', ['-c', 'yes; exit 1']);
+    const child = start('bash', ['--norc', '-c', 'yes; exit 1']);
     await event(child.stdout, 'data');
     child.stdout?.destroy();
     const [code, signal] = await event(child, 'exit');
@@ -76,13 +76,13 @@ describe('the end of a stream', () => {
   });
 
   both('between two commands of a pipeline is their own', async (start) => {
-    const child = start('bash', ['-c', `yes | head -1; echo "\${PIPESTATUS[@]}"`]);
+    const child = start('bash', ['--norc', '-c', `yes | head -1; echo "\${PIPESTATUS[@]}"`]);
     expect(await textOf(child.stdout)).toBe('y\n141 0\n');
   });
 
   test('waits for a descendant that still has it, with descendants that may go on', async () => {
     const script = '(read -r line; echo "late $line") <&3 & exit 4';
-    const child = spawnSandboxed('bash', ['-c', script], {
+    const child = spawnSandboxed('bash', ['--norc', '-c', script], {
       policy,
       descendants: 'wait',
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -151,7 +151,7 @@ describe('large output', { timeout: 60_000 }, () => {
   });
 
   test('20 MB through cat and back, and through every stream at once', async () => {
-    const child = spawnSandboxed('bash', ['-c', 'cat <&3 >&4 & cat; wait'], {
+    const child = spawnSandboxed('bash', ['--norc', '-c', 'cat <&3 >&4 & cat; wait'], {
       policy,
       stdio: ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'],
     });
@@ -209,13 +209,13 @@ describe('forms of stdio', () => {
   test('a command without any stream, and one that closes all of them', async () => {
     const none = spawnSandboxed('sh', ['-c', 'exit 12'], { policy, stdio: 'ignore' });
     expect(await event(none, 'close')).toEqual([12, null]);
-    const closes = spawnSandboxed('bash', ['-c', 'exec 0<&- 1>&- 2>&-; sleep 0.1; exit 13'], { policy });
+    const closes = spawnSandboxed('bash', ['--norc', '-c', 'exec 0<&- 1>&- 2>&-; sleep 0.1; exit 13'], { policy });
     expect(await event(closes, 'close')).toEqual([13, null]);
   });
 
   test('what a hook thinks about does not hold up the output of others', async () => {
     const folder = temporaryFolder('stdio');
-    const child = spawnSandboxed('bash', ['-c', `(echo x > ${folder}/slow) & echo flows; echo flows; wait; echo end`], {
+    const child = spawnSandboxed('bash', ['--norc', '-c', `(echo x > ${folder}/slow) & echo flows; echo flows; wait; echo end`], {
       policy: policyFor(folder),
     });
     let answer: (() => void) | undefined;

@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
   errno = 0;
   const long parent = syscall(SYS_getppid);
   printf("getppid %ld %d\n", parent, errno);
-  show("tsync", filter(SYS_getpgrp, SECCOMP_RET_ERRNO | 78, SECCOMP_FILTER_FLAG_TSYNC));
+  show("tsync", filter(SYS_getegid, SECCOMP_RET_ERRNO | 78, SECCOMP_FILTER_FLAG_TSYNC));
   show("trace", filter(SYS_getuid, SECCOMP_RET_TRACE | 5, 0));
   errno = 0;
   const long user = syscall(SYS_getuid);
