@@ -215,9 +215,13 @@ describe('forms of stdio', () => {
 
   test('what a hook thinks about does not hold up the output of others', async () => {
     const folder = temporaryFolder('stdio');
-    const child = spawnSandboxed('bash', ['--norc', '-c', `(echo x > ${folder}/slow) & echo flows; echo flows; wait; echo end`], {
-      policy: policyFor(folder),
-    });
+    const child = spawnSandboxed(
+      'bash',
+      ['--norc', '-c', `(echo x > ${folder}/slow) & echo flows; echo flows; wait; echo end`],
+      {
+        policy: policyFor(folder),
+      },
+    );
     let answer: (() => void) | undefined;
     child.onOpen(
       { path: join(folder, 'slow') },
