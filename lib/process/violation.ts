@@ -1,7 +1,11 @@
 import { errnoName } from '../errors.ts';
-import { bytes, number, optionalNumber, optionalText, text } from '../hooks/families/common.ts';
+import { bytes, number, optionalNumber, optionalText, own, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
+import { type NamedArguments, namedArguments } from './named-arguments.ts';
+
+/** A right that a rule can give. `metadata` comes with reading what is there or something below it. */
+export type MissingRight = 'read' | 'write' | 'exec' | 'metadata' | 'connect' | 'bind';
 
 /** A refusal: the argument of the `violation` event. */
 export interface Violation {
@@ -24,6 +28,14 @@ export interface Violation {
   readonly errno?: string;
   /** The policy field that decided, such as `files.deny[2]`. Undefined where nothing allowed it. */
   readonly rule?: string;
+  /** The right that was missing: of the path, the second path (if `allowedBy` names that one), or the address. */
+  readonly right?: MissingRight;
+  /** What in a policy would allow it, such as `files.read: "/etc/hosts"`. Not where a `deny` rule or a hook refused it. */
+  readonly allowedBy?: string;
+  /** What was asked for, of calls that their arguments tell apart: `{ command: 'TIOCSTI' }`. */
+  readonly arguments?: NamedArguments;
+  /** All that matters in one line, to print: control characters in names are made visible. */
+  readonly message: string;
   /** Why, where it was not a rule: what is never allowed, a hook, a read that failed. */
   readonly reason?: string;
   /** The signal that a process wanted to send. */
@@ -31,11 +43,60 @@ export interface Violation {
   readonly targetPid?: number;
 }
 
+// C0, DEL and C1, line and paragraph separators, and what changes the direction of text: none of it may reach a terminal.
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
+function visible(text: string): string {
+  return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** What a policy would say to allow it; undefined where it cannot be written as text. */
+function rule(record: NativeRecord, violation: Violation): string | undefined {
+  const field = optionalText(record, 'field');
+  if (field === undefined) return undefined;
+  let value: string | undefined;
+  if (field.startsWith('network.')) {
+    const { address, port } = violation;
+    if (address === undefined) return undefined;
+    if (port === undefined) value = `unix:${address}`;
+    else value = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  } else {
+    const second = number(record, 'second') === 1;
+    if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? violation.to : violation.path;
+  }
+  return value === undefined ? undefined : `${field}: ${visible(JSON.stringify(value))}`;
+}
+
+function messageOf(violation: Omit<Violation, 'message'>): string {
+  const { executable, pid, syscall, path, to, address, port, errno, signal, targetPid } = violation;
+  const named = Object.entries(violation.arguments ?? {}).map(([name, value]) => `${name} ${value}`);
+  const about = [
+    path,
+    to !== undefined && `to ${to}`,
+    path === undefined && address !== undefined && (port === undefined ? address : `${address} port ${port}`),
+    signal !== undefined && `${signal} to ${targetPid}`,
+    named.length > 0 && `(${named.join(', ')})`,
+  ].filter((part) => typeof part === 'string');
+  const why = [
+    violation.rule,
+    violation.reason,
+    violation.right !== undefined && `${violation.right} is missing`,
+    violation.allowedBy !== undefined && `${violation.allowedBy} would allow it`,
+  ].filter((part) => typeof part === 'string' && part !== '');
+  const who = `${executable ?? 'a process'} (${pid})`;
+  return visible(`${who}: ${[syscall, ...about].join(' ')}: ${[errno ?? 'refused', ...why].join(', ')}`);
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function violationOf(record: NativeRecord): Violation {
   const pid = number(record, 'pid');
-  const violation: Mutable<Violation> = { syscall: text(record, 'syscall'), pid, tid: number(record, 'tid', pid) };
+  const violation: Mutable<Violation> = {
+    syscall: text(record, 'syscall'),
+    pid,
+    tid: number(record, 'tid', pid),
+    message: '',
+  };
   for (const field of ['executable', 'path', 'to', 'address', 'rule', 'reason'] as const) {
     const value = optionalText(record, field);
     if (value !== undefined && value !== '') violation[field] = value;
@@ -50,5 +111,18 @@ export function violationOf(record: NativeRecord): Violation {
   if (signal !== undefined && signal > 0) violation.signal = signalName(signal);
   const target = optionalNumber(record, 'targetPid');
   if (target !== undefined) violation.targetPid = target;
+  const right = optionalText(record, 'right');
+  if (right !== undefined) violation.right = right as MissingRight;
+  const allowedBy = rule(record, violation);
+  if (allowedBy !== undefined) violation.allowedBy = allowedBy;
+  const registers = own(record, 'registers') as readonly (number | bigint)[] | undefined;
+  if (registers !== undefined) {
+    const named = namedArguments(
+      violation.syscall,
+      registers.map((value) => BigInt.asUintN(64, BigInt(value))),
+    );
+    if (named !== undefined) violation.arguments = named;
+  }
+  violation.message = messageOf(violation);
   return violation;
 }

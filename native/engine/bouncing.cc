@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "../arch/arch.h"
+#include "../policy/violation.h"
 #include "injected.h"
 #include "request.h"
 #include "tracer.h"
@@ -18,9 +19,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
     page_mapped_.insert(tracee.group);
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
     if (const int error = sandbox_.page.create()) {
-      tracee.pending.reset();
-      arch::skip(tracee.tid, tracee.registers, -error);
-      resume(tracee);
+      refuse_bounce(tracee, error, "the sealed memory for arguments cannot be made");
       return;
     }
     begin_injection(tracee, Phase::fetch_page, UniqueFd());
@@ -30,9 +29,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (bounce.size != 0) {
     tracee.slot = sandbox_.page.take_slot();
     if (tracee.slot < 0) {
-      tracee.pending.reset();
-      arch::skip(tracee.tid, tracee.registers, -EAGAIN);
-      resume(tracee);
+      refuse_bounce(tracee, EAGAIN, "too many calls at once: the sealed memory for arguments is full");
       return;
     }
     bounce.place(BouncePage::address(tracee.slot));
@@ -56,6 +53,26 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (arch::set(tracee.tid, changed) != 0) return;
   tracee.phase = Phase::in_call;
   resume(tracee);
+}
+
+Held Tracer::call_of(const Tracee& tracee) const {
+  Held call;
+  call.row = find_row(static_cast<int>(tracee.number));
+  call.engine = Held::Engine::trace;
+  call.tid = tracee.tid;
+  call.tree = &sandbox_.tree;
+  for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
+  return call;
+}
+
+// The event may have to wait for room in the channel: not here.
+void Tracer::refuse_bounce(Tracee& tracee, int error, const char* reason) {
+  tracee.pending.reset();
+  tracee.phase = Phase::deciding;
+  submit(tracee, Task::decide, [this, call = call_of(tracee), error, reason] {
+    report(sandbox_, call, error, reason);
+    return Finish::error(error);
+  });
 }
 
 // At the exit stop of a bounced call: the caller finds its own registers again.

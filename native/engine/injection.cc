@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "../arch/arch.h"
+#include "../policy/violation.h"
 #include "injected.h"
 #include "request.h"
 #include "tracer.h"
@@ -41,9 +42,7 @@ void Tracer::lend(Tracee& tracee) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
     const int error = errno;
     stop_lending(tracee);
-    tracee.pending.reset();
-    arch::skip(tracee.tid, tracee.registers, -error);
-    resume(tracee);
+    refuse_bounce(tracee, error, "the supervisor cannot be lent the caller's descriptor");
     return;
   }
   tracee.lending.reset(ends[0]);
@@ -178,11 +177,12 @@ void Tracer::abandon_injection(Tracee& tracee, int error) {
   expect_nothing(tracee.tid);
   stop_lending(tracee);
   tracee.pending.reset();
-  tracee.phase = Phase::running;
-  arch::Registers original = tracee.registers;
-  arch::set_result(original, -error);
-  arch::set(tracee.tid, original);
-  resume(tracee);
+  // The event may have to wait for room in the channel: not here.
+  tracee.phase = Phase::storing;
+  submit(tracee, Task::store_result, [this, call = call_of(tracee), error] {
+    report(sandbox_, call, error, "the sealed memory for arguments, or a socket, cannot be given to the caller");
+    return Finish::error(error);
+  });
 }
 
 }  // namespace holdfast

@@ -92,6 +92,9 @@ class Tracer {
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
+  // At an entry stop: a call that cannot be bounced answers `error`, and a violation says why.
+  void refuse_bounce(Tracee&, int error, const char* reason);
+  Held call_of(const Tracee&) const;
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
   void lend(Tracee&);
   void take_lent(Tracee&);

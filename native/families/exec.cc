@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -19,10 +21,12 @@
 namespace holdfast::families {
 namespace {
 
-constexpr size_t kHeadBytes = 256;  // BINPRM_BUF_SIZE, linux/binfmts.h: what the kernel looks at
-constexpr int kMostScripts = 5;     // then ELOOP: execve(2), "Interpreter scripts"
-constexpr size_t kMostArgumentBytes =
-    6 << 20;  // three quarters of the largest stack limit's quarter: execve(2), "Limits"
+constexpr size_t kHeadBytes = 256;     // BINPRM_BUF_SIZE, linux/binfmts.h: what the kernel looks at
+constexpr int kMostScripts = 5;        // then ELOOP: execve(2), "Interpreter scripts"
+constexpr int kExecveCheck = 0x10000;  // AT_EXECVE_CHECK, linux/fcntl.h: since Linux 6.14
+// fs/exec.c, bprm_stack_limits(): a quarter of the stack's limit, at most three quarters of _STK_LIM, at least ARG_MAX.
+constexpr size_t kMostArgumentBytes = 6 << 20;
+constexpr size_t kLeastArgumentBytes = 128 << 10;
 
 #ifndef EM_AARCH64
 #define EM_AARCH64 183
@@ -39,19 +43,72 @@ Finish from(const Decision& decision) {
   }
 }
 
+// What the kernel would take of this caller's arguments and their pointers. What cannot be read counts as the most.
+size_t argument_limit(const Held& call) {
+  rlimit64 stack;
+  if (prlimit64(call.tid, RLIMIT_STACK, nullptr, &stack) != 0) return kMostArgumentBytes;
+  return std::clamp<size_t>(stack.rlim_cur / 4, kLeastArgumentBytes, kMostArgumentBytes);
+}
+
+// Memory of the caller that is read a page at a time: arguments mostly lie side by side.
+class Pages {
+ public:
+  explicit Pages(const Held& call) : call_(call) {}
+
+  // What lies from `address` to the end of its page. Empty: it cannot be read, and `error` says why.
+  std::string_view from(uint64_t address, int& error) {
+    const uint64_t page = address & ~uint64_t{kPage - 1};
+    if (page != page_) {
+      page_ = kNone;
+      error = call_.read(page, bytes_, kPage);
+      if (error != 0) return {};
+      page_ = page;
+    }
+    return {bytes_ + (address - page), kPage - (address - page)};
+  }
+
+ private:
+  static constexpr size_t kPage = 4096;
+  static constexpr uint64_t kNone = 1;  // no page begins there
+  const Held& call_;
+  uint64_t page_ = kNone;
+  char bytes_[kPage];
+};
+
 // The caller's argument list. 0, or the errno that the kernel would give.
 int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& out) {
-  size_t total = 0;
-  std::vector<char> text(128 << 10);  // MAX_ARG_STRLEN: execve(2)
-  for (uint64_t at = list; list != 0; at += 8) {
+  constexpr size_t kMostString = 128 << 10;  // MAX_ARG_STRLEN: execve(2)
+  Pages pages(call);
+  const size_t most = argument_limit(call);
+  // All pointers first: what has too many of them is refused before any string is read.
+  std::vector<uint64_t> pointers;
+  int error = 0;
+  for (uint64_t at = list; list != 0; at += sizeof(uint64_t)) {
     uint64_t pointer;
-    if (const int error = call.read(at, &pointer, sizeof pointer)) return -error;
+    const std::string_view here = pages.from(at, error);
+    if (here.empty()) return -error;
+    if (here.size() >= sizeof pointer)
+      memcpy(&pointer, here.data(), sizeof pointer);
+    else if ((error = call.read(at, &pointer, sizeof pointer)) != 0)
+      return -error;
     if (pointer == 0) break;
-    const ssize_t length = call.read_string(pointer, text.data(), text.size());
-    if (length < 0) return length == -ENAMETOOLONG ? E2BIG : static_cast<int>(-length);
-    total += static_cast<size_t>(length) + 9;
-    if (total > kMostArgumentBytes) return E2BIG;
-    out.emplace_back(text.data(), static_cast<size_t>(length));
+    if ((pointers.size() + 1) * sizeof pointer >= most) return E2BIG;
+    pointers.push_back(pointer);
+  }
+  size_t room = most - pointers.size() * sizeof(uint64_t);
+  out.reserve(pointers.size());
+  for (const uint64_t pointer : pointers) {
+    std::string& text = out.emplace_back();
+    for (uint64_t at = pointer;;) {
+      const std::string_view here = pages.from(at, error);
+      if (here.empty()) return -error;
+      const size_t length = here.find('\0');
+      text.append(here.substr(0, length));
+      if (text.size() >= kMostString || text.size() + 1 > room) return E2BIG;
+      if (length != here.npos) break;
+      at += here.size();
+    }
+    room -= text.size() + 1;
   }
   if (out.empty()) out.emplace_back();  // the kernel adds an empty argv[0] (since Linux 5.18)
   return 0;
@@ -133,6 +190,12 @@ int may_execute(const Held& call, const Resolved& file, struct stat& status) {
 
 Finish execute(Sandbox& sandbox, Held& call) {
   const int at_flags = static_cast<int>(call.arg(Arg::at_flags));
+  if ((at_flags & kExecveCheck) != 0) {
+    // Nothing would be executed, so there would be no point at which it can be seen what was asked about. Kernels
+    // before 6.14 give the same errno.
+    report(sandbox, call, EINVAL, "AT_EXECVE_CHECK: a call that only asks whether something could be executed");
+    return Finish::error(EINVAL);
+  }
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
   const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow;
   Resolved file;
@@ -162,10 +225,18 @@ Finish execute(Sandbox& sandbox, Held& call) {
   for (int depth = 0;; depth++) {
     if (depth > kMostScripts) return Finish::error(ELOOP);
     if (depth > 0) {
+      // What a `#!` line leads to is executed like any other: its own hooks hear of it, as the kernel will call it.
+      std::vector<std::string> shown;
+      if (hooked) {
+        shown = prefix;
+        for (size_t i = 1; i < arguments.size(); i++) shown.push_back(arguments[i]);
+      }
       Facts facts;
-      facts.event_syscall = call.row->name;
+      facts.event = Event::exec;
       facts.paths[0] = {file.path, protocol::kExecute, false};
       facts.path_count = 1;
+      facts.argv = shown.data();
+      facts.argv_count = shown.size();
       const Decision decision = decide(sandbox, call, facts);
       if (!decision.allowed()) return from(decision);
     }

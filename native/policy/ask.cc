@@ -82,8 +82,8 @@ Decision Decision::refused(int number) {
 }
 
 Decision refuse(Sandbox& sandbox, const Held& call, const Facts& facts, int number, std::string_view rule,
-                std::string_view reason) {
-  report_refused(sandbox, call, facts, number, rule, reason);
+                std::string_view reason, const Missing& missing) {
+  report_refused(sandbox, call, facts, number, rule, reason, missing);
   return Decision::refused(number);
 }
 

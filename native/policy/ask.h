@@ -19,7 +19,7 @@ struct Decision {
 
 // A refusal, with its violation.
 Decision refuse(Sandbox& sandbox, const Held& call, const Facts& facts, int number, std::string_view rule,
-                std::string_view reason);
+                std::string_view reason, const Missing& missing = {});
 
 bool anybody_wants(const Config& config, const Held& call, const Facts& facts);
 

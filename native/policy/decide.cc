@@ -9,7 +9,7 @@ namespace holdfast {
 
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   const Judgement judgement = judge(sandbox.config, call, facts);
-  if (judgement.denied) return refuse(sandbox, call, facts, EACCES, judgement.rule, "");
+  if (judgement.denied) return refuse(sandbox, call, facts, EACCES, judgement.rule, "", judgement.missing);
   Decision decision;
   if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
   if (judgement.allowed) {
@@ -17,7 +17,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
     return decision;
   }
   if (judgement.only_missing) return Decision::refused(ENOENT);
-  return refuse(sandbox, call, facts, EACCES, "", "nothing allows it");
+  return refuse(sandbox, call, facts, EACCES, "", "nothing allows it", judgement.missing);
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {

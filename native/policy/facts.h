@@ -40,6 +40,14 @@ struct Facts {
   size_t argv_count = 0;
 };
 
+// A right that a call wanted and has not: its name, the field of a policy that would give it, and whether it is about
+// the second of two paths.
+struct Missing {
+  const char* right = nullptr;
+  const char* field = nullptr;
+  bool second = false;
+};
+
 // The call's name in records.
 const char* syscall_of(const Held& call, const Facts& facts);
 

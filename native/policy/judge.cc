@@ -40,43 +40,55 @@ bool is_ancestor(std::string_view ancestor, std::string_view path) {
 }
 
 // For one path; `out` collects.
-void judge_path(const Config& config, const Held& call, const Facts::Path& path, Judgement& out) {
+void judge_path(const Config& config, const Held& call, const Facts& facts, const Facts::Path& path, Judgement& out) {
   PathMatch match;
   if (!look_as_process_of_tree(config, call, path.name, match)) match = config.rules.look(path.name);
   // Where the processes are: who may read their entries may list their numbers.
   if (path.access == kRead && match.read.effect == Effect::none && is_proc_mount(config, path.name))
     match.read = config.rules.look(std::string(path.name) + "/self").read;
   const bool is_command = !config.command.empty() && path.name == config.command;
-  const auto take = [&](const Match& bit, bool command_may) {
+  const auto take = [&](const Match& bit, bool command_may, const char* right, const char* field) {
+    const Missing missing = {right, field, &path != facts.paths};
     if (bit.effect == Effect::deny) {
-      if (!out.denied) out.rule = bit.label;
+      if (!out.denied) {
+        out.rule = bit.label;
+        out.missing = missing;
+      }
       out.denied = true;
     } else if (bit.effect == Effect::none && !command_may) {
+      if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = false;
       if (!path.missing) out.only_missing = false;
     }
   };
   if (path.access == 0) {
-    take(match.metadata, is_command || is_ancestor(path.name, config.command));
+    take(match.metadata, is_command || is_ancestor(path.name, config.command), "metadata", "files.read");
     return;
   }
-  if ((path.access & kRead) != 0) take(match.read, is_command);
-  if ((path.access & kWrite) != 0) take(match.write, false);
+  if ((path.access & kRead) != 0) take(match.read, is_command, "read", "files.read");
+  if ((path.access & kWrite) != 0) take(match.write, false, "write", "files.write");
   if ((path.access & kExecute) != 0)
-    take(config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute, is_command);
+    take(config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute, is_command, "exec",
+         config.any_exec ? "files.read" : "exec");
 }
 
 }  // namespace
 
 Judgement judge(const Config& config, const Held& call, const Facts& facts) {
   Judgement out;
-  for (int i = 0; i < facts.path_count; i++) judge_path(config, call, facts.paths[i], out);
+  for (int i = 0; i < facts.path_count; i++) judge_path(config, call, facts, facts.paths[i], out);
   if (facts.address != nullptr) {
     const Match match = config.rules.address(*facts.address, facts.operation);
+    const bool binds = facts.operation == protocol::kBind;
+    const Missing missing = {binds ? "bind" : "connect", binds ? "network.bind" : "network.connect", false};
     if (match.effect == Effect::deny) {
-      if (!out.denied) out.rule = match.label;
+      if (!out.denied) {
+        out.rule = match.label;
+        out.missing = missing;
+      }
       out.denied = true;
     } else if (match.effect == Effect::none) {
+      if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = out.only_missing = false;
     }
   }

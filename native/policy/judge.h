@@ -11,6 +11,7 @@ struct Judgement {
   bool allowed = true;       // all of it, by allow rules
   bool only_missing = true;  // what is not allowed is not there
   const char* rule = "";     // that denied
+  Missing missing;           // the first right that was denied, or else that nothing gives
 };
 
 // Rules on /proc/self hold for the numbers of all processes of the tree, on /proc/thread-self for the caller's own.

@@ -18,6 +18,7 @@ struct Refusal {
   std::string_view path;  // instead of facts
   std::string_view rule;
   std::string_view reason;
+  Missing missing;
   int error = 0;
 };
 
@@ -33,6 +34,15 @@ void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) 
     if (!refusal.reason.empty()) writer.text(Tag::reason_, refusal.reason);
     if (refusal.facts != nullptr && refusal.facts->event != Event::none)
       writer.number(Tag::event_, static_cast<int64_t>(refusal.facts->event));
+    if (refusal.missing.right != nullptr) {
+      writer.text(Tag::right_, refusal.missing.right);
+      // Against a deny rule no other helps.
+      if (refusal.rule.empty()) writer.text(Tag::field_, refusal.missing.field);
+      if (refusal.missing.second) writer.number(Tag::second_, 1);
+    }
+    // What was asked for, of a call that is known by its registers: Node has the names of commands and options.
+    if (refusal.facts == nullptr)
+      for (const uint64_t value : call.args) writer.number(Tag::registers_, static_cast<int64_t>(value));
     if (with_names) {
       if (!refusal.path.empty()) writer.text(Tag::path_, refusal.path);
       if (refusal.facts != nullptr) write_names(writer, *refusal.facts);
@@ -50,8 +60,9 @@ void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) 
 }  // namespace
 
 void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
-                    std::string_view reason) {
+                    std::string_view reason, const Missing& missing) {
   Refusal refusal;
+  refusal.missing = missing;
   refusal.facts = &facts;
   refusal.syscall = syscall_of(call, facts);
   refusal.rule = rule;

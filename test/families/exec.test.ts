@@ -291,6 +291,9 @@ describe('a hook on exec', () => {
         syscall: 'execve',
       },
       { path: join(folder, 'show'), argv: ['./show', 'a'], argc: 2, interpreter: undefined, syscall: 'execve' },
+      // What a `#!` line leads to is executed too, with the arguments that the kernel gives it.
+      expect.objectContaining({ path: join(folder, 'script'), argv: [join(folder, 'script'), './chain1', 'b c'] }),
+      expect.objectContaining({ path: join(folder, 'show'), argc: 5 }),
       {
         path: join(folder, 'chain1'),
         argv: ['./chain1', 'b c'],
@@ -298,6 +301,7 @@ describe('a hook on exec', () => {
         interpreter: join(folder, 'show'),
         syscall: 'execve',
       },
+      expect.objectContaining({ path: join(folder, 'show'), argc: 3 }),
       { path: join(folder, 'script'), argv: ['./link'], argc: 1, interpreter: join(folder, 'show'), syscall: 'execve' },
     ]);
     expect(calls[1]?.executable).toMatch(/\/(da)?sh$/);

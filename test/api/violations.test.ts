@@ -1,0 +1,139 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deny } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+const python = (script: string, options: Parameters<typeof runSandboxed>[2] = {}) =>
+  runSandboxed('/usr/bin/python3', ['-c', script], options);
+
+describe('a violation says', () => {
+  test('which right was missing, and what would give it', async () => {
+    const folder = temporaryFolder('violations');
+    mkdirSync(join(folder, 'in'));
+    writeFileSync(join(folder, 'in/file'), '');
+    writeFileSync(join(folder, 'out'), '');
+    const { violations } = await runSandboxed(
+      'sh',
+      ['-c', `echo > in/file; cat out; exec 3<> /dev/tcp/x; mv in/file ${folder}/moved`],
+      { cwd: folder, policy: { files: { read: [join(folder, 'in')], deny: [join(folder, 'in/denied')] } } },
+    );
+    expect(violations).toContainEqual(
+      expect.objectContaining({
+        path: join(folder, 'in/file'),
+        right: 'write',
+        allowedBy: `files.write: "${folder}/in/file"`,
+      }),
+    );
+    expect(violations).toContainEqual(
+      expect.objectContaining({ path: join(folder, 'out'), right: 'read', allowedBy: `files.read: "${folder}/out"` }),
+    );
+  });
+
+  test('an address, and nothing that would help against a deny rule', async () => {
+    const { violations } = await python(
+      `
+import socket
+for port in 9, 10:
+    try: socket.create_connection(('127.0.0.1', port))
+    except OSError: pass`,
+      { policy: { network: { deny: ['127.0.0.1:10'] } } },
+    );
+    expect(violations).toContainEqual(
+      expect.objectContaining({ port: 9, right: 'connect', allowedBy: 'network.connect: "127.0.0.1:9"' }),
+    );
+    const denied = violations.find(({ port }) => port === 10);
+    expect(denied).toMatchObject({ right: 'connect', rule: 'network.deny[0]' });
+    expect(denied).not.toHaveProperty('allowedBy');
+  });
+
+  test('which family, command, option and flags it was', async () => {
+    const { violations } = await python(`
+import ctypes, fcntl, os, socket
+libc = ctypes.CDLL(None)
+libc.socket(17, 3, 0)
+libc.ioctl(0, 0x5412, b'x')
+libc.prctl(35, 1, 0, 0, 0)
+libc.unshare(0x10000000)
+`);
+    const of = (syscall: string) => violations.find((violation) => violation.syscall === syscall)?.arguments;
+    expect(of('socket')).toEqual({ family: 'AF_PACKET', type: 'SOCK_RAW', protocol: 0 });
+    expect(of('ioctl')).toEqual({ command: 'TIOCSTI' });
+    expect(of('prctl')).toEqual({ option: 'PR_SET_MM' });
+    expect(of('unshare')).toEqual({ flags: 'CLONE_NEWUSER' });
+  });
+
+  test('a line to print, whatever a name has in it', async () => {
+    const folder = temporaryFolder('violations');
+    const path = join(folder, 'a\u001b[31m\nb\u202ec');
+    const { violations } = await python(`
+try: open(${JSON.stringify(path)}, 'w')
+except OSError: pass`);
+    const violation = violations.find((one) => one.path === path);
+    expect(violation?.message).toContain(`openat ${folder}/a\\u001b[31m\\u000ab\\u202ec: EACCES`);
+    expect(violation?.message).toMatch(/write is missing/);
+  });
+
+  test('that AT_EXECVE_CHECK is refused', async () => {
+    const { stdout, violations } = await python(`
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+argv = (ctypes.c_char_p * 2)(b'true', None)
+number = {'x86_64': 322, 'aarch64': 281}[os.uname().machine]
+libc.syscall(number, -100, b'/usr/bin/true', argv, (ctypes.c_char_p * 1)(None), 0x10000)
+print(os.strerror(ctypes.get_errno()))
+`);
+    expect(stdout).toBe('Invalid argument\n');
+    expect(violations).toContainEqual(
+      expect.objectContaining({
+        syscall: 'execveat',
+        errno: 'EINVAL',
+        reason: expect.stringMatching(/AT_EXECVE_CHECK/),
+      }),
+    );
+  });
+});
+
+describe('hooks on exec', () => {
+  test('hear of each program that a #! line leads to', async () => {
+    const folder = temporaryFolder('chain');
+    symlinkSync('/usr/bin/python3', join(folder, 'python'));
+    writeFileSync(join(folder, 'script'), `#!${folder}/python\nprint("ran")\n`, { mode: 0o755 });
+    writeFileSync(join(folder, 'outer'), `#!${folder}/script\n`, { mode: 0o755 });
+    for (const script of ['./script', './outer']) {
+      const asked: (readonly string[])[] = [];
+      const { stdout, violations } = await runSandboxed('sh', ['-c', `${script} x`], {
+        cwd: folder,
+        hooks: (child) =>
+          child.onExec({ path: '/usr/bin/python3*' }, ({ argv }) => {
+            asked.push(argv);
+            return deny();
+          }),
+      });
+      expect(stdout).toBe('');
+      expect(asked[0]?.slice(-2)).toEqual([script, 'x']);
+      expect(violations).toContainEqual(expect.objectContaining({ rule: 'hook', syscall: 'execve' }));
+    }
+  });
+
+  test('are not asked about arguments that the kernel would refuse', async () => {
+    const asked: string[] = [];
+    const { stdout } = await python(
+      `
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+def run(count, text):
+    argv = (ctypes.c_char_p * (count + 1))(*([text] * count), None)
+    libc.execve(b'/usr/bin/true', argv, (ctypes.c_char_p * 1)(None))
+    print(errno.errorcode[ctypes.get_errno()])
+run(600000, b'a')
+run(1, b'a' * (128 << 10))
+run(60, b'a' * (127 << 10))
+`,
+      { hooks: (child) => child.onExec({ path: '/usr/bin/true' }, ({ path }) => void asked.push(path)) },
+    );
+    expect(stdout).toBe('E2BIG\nE2BIG\nE2BIG\n');
+    expect(asked).toEqual([]);
+  });
+});
