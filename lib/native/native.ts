@@ -34,6 +34,8 @@ export interface NativeChannel {
   listen(onRecord: (record: NativeRecord) => void, onLost: (reason: 'closed' | 'corrupt') => void): void;
   /** Hands over what is in the ring already. */
   drain(): void;
+  /** Why the supervisor gave up; empty if it did not say so. */
+  lastWord(): string;
   /** False if the call no longer waits for this answer. */
   answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): boolean;
   ref(): void;
@@ -81,6 +83,10 @@ let loaded: { native: Native; path: string } | undefined;
 export function platformProblem(): string | undefined {
   if (process.platform !== 'linux') {
     return `holdfast needs Linux, and this is ${process.platform}: run it in a virtual machine or a container`;
+  }
+  const { bun, deno } = process.versions;
+  if (bun !== undefined || deno !== undefined) {
+    return `holdfast needs Node, and this is ${bun === undefined ? 'Deno' : 'Bun'}, which lacks what its native part uses of libuv: run it by node`;
   }
   if (!architectures.includes(process.arch)) {
     return `holdfast needs x86_64 or aarch64, and this Node is built for ${process.arch}`;

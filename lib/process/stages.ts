@@ -31,7 +31,14 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
   landlock: ['ERR_HOLDFAST_LANDLOCK', 'the kernel refused the Landlock rules that stand behind the policy'],
   fork: ['ERR_HOLDFAST_LAUNCH', 'no process could be made: too many processes, or too little memory'],
   session: ['ERR_HOLDFAST_LAUNCH', 'the command could not get a session of its own (detached)'],
-  capabilities: ['ERR_HOLDFAST_LAUNCH', "the command's capabilities could not be dropped"],
+  capabilities: [
+    'ERR_HOLDFAST_CAPABILITIES',
+    'capset is refused here, so the rights of root cannot be taken from the command. Run as an ordinary user, or use a seccomp profile that has capset',
+  ],
+  threads: [
+    'ERR_HOLDFAST_LIMIT',
+    'a limit of processes leaves too few threads for the supervisor: raise RLIMIT_NPROC (ulimit -u) or pids.max',
+  ],
   policy: [
     'ERR_HOLDFAST_POLICY',
     'the policy or a hook does not allow the command itself. Allow its file, and the interpreter of a script, in policy.files.read or policy.exec',

@@ -1,8 +1,9 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
-import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { HoldfastError, spawnError } from '../errors.ts';
-import type { Native, NativeChannel, SpawnReport } from '../native/native.ts';
+import { errnoName, HoldfastError, spawnError } from '../errors.ts';
+import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
+import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { Spawn } from './plan.ts';
 import { launchError } from './stages.ts';
@@ -101,7 +102,11 @@ function awaitCommand(addon: Native, channel: NativeChannel, inner: ChildProcess
     ? 'ended before it had started the command'
     : `did not answer within ${SPAWN_TIMEOUT} ms`;
   inner.kill('SIGKILL');
-  const error = new HoldfastError('ERR_HOLDFAST_SUPERVISOR_LOST', `${file} was not started: the supervisor ${what}`);
+  const known = findProblems()[0];
+  const error = new HoldfastError(
+    known?.code ?? 'ERR_HOLDFAST_SUPERVISOR_LOST',
+    `${file} was not started: ${known?.message ?? `the supervisor ${what}`}`,
+  );
   return { failure: { error, errno: 0 } };
 }
 
@@ -110,8 +115,40 @@ function isReport<K extends string>(report: SpawnReport, key: K): report is Extr
   return Object.hasOwn(report, key);
 }
 
-/** What the addon threw, as an error of the spawn. */
+/** What the addon threw. Where Node's own spawn would fail in the same way, as its error; else with what is missing. */
 function thrown(error: unknown, { file, args }: Spawn): StartFailure {
-  const errno = Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
-  return { error: spawnError(errno, file, args.slice(1)), errno };
+  const { errno: negative = 0, syscall = '' } = error as NodeJS.ErrnoException;
+  const errno = Math.abs(negative);
+  const name = errnoName(errno);
+  const text = missing[`${syscall} ${name}`] ?? (ownFailures.has(name) ? undefined : refused(syscall));
+  if (text === undefined) return { error: spawnError(errno, file, args.slice(1)), errno };
+  const code = name === 'EFBIG' ? 'ERR_HOLDFAST_LIMIT' : 'ERR_HOLDFAST_LAUNCH';
+  const message = `${file} was not started: ${text} (${syscall} ${name})`;
+  return { error: new HoldfastError(code, message, { errno: -errno, cause: error }), errno };
+}
+
+const ownFailures = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+const missing: Readonly<Record<string, string>> = {
+  'ftruncate EFBIG':
+    'RLIMIT_FSIZE (ulimit -f) is too small for the memory that is shared with the supervisor: it must be 3 MiB or more',
+};
+const refused = (syscall: string) =>
+  `${syscall || 'a system call'} is refused here. In a container, use a seccomp profile that has it, as Docker's default profile does`;
+
+/** Node could not start the supervisor itself: for what would have kept the command from starting, or for more. */
+export function innerError(cause: NodeJS.ErrnoException, errno: number, file: string, args: readonly string[]): Error {
+  const known = findProblems()[0];
+  if (known !== undefined) return new HoldfastError(known.code, `${file} was not started: ${known.message}`, { cause });
+  if (cause.code !== 'EACCES') return spawnError(errno, file, args);
+  // The supervisor has its mode (supervisorPath), so it is a mount that runs nothing; or a cwd that cannot be entered.
+  return isOnNoexec()
+    ? new HoldfastError('ERR_HOLDFAST_NATIVE_MISSING', noexec(file), { cause })
+    : spawnError(errno, file, args);
+}
+
+const noexec = (file: string) =>
+  `${file} was not started: ${supervisorPath()} lies on a file system that is mounted noexec. Install holdfast elsewhere, or mount it without noexec`;
+
+function isOnNoexec(): boolean {
+  return spawnSync(supervisorPath(), ['--table'], { cwd: '/', stdio: 'ignore' }).error !== undefined;
 }

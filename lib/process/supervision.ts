@@ -1,6 +1,6 @@
 // One command under one supervisor: turns its records into events, and ends it.
 import type { ChildProcess } from 'node:child_process';
-import { HoldfastError, spawnError } from '../errors.ts';
+import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
 import { number, optionalNumber } from '../hooks/families/common.ts';
@@ -10,7 +10,7 @@ import { signalName } from '../native/signals.ts';
 import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
 import { launchError } from './stages.ts';
-import { type StartFailure, start } from './start.ts';
+import { innerError, type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
 
 /** Whom a supervision tells. Never called before the tick of the spawn has ended. */
@@ -81,7 +81,10 @@ export class Supervision {
       // Hooks that are registered in this tick are in force before the command's first instruction.
       process.nextTick(() => this.#release(channel));
     } else {
-      hooks.sent = true;
+      // As after any other start: hooks of this tick are welcome, though nobody will ask them.
+      process.nextTick(() => {
+        hooks.sent = true;
+      });
       if (failure !== undefined) this.#failSoon(failure);
     }
   }
@@ -158,7 +161,7 @@ export class Supervision {
       if (inner.pid !== undefined) return this.#listener.error(error);
       this.#state = 'failed';
       const errno = Math.abs(error.errno ?? 0);
-      this.#listener.failed(spawnError(errno, file, args.slice(1)), errno);
+      this.#listener.failed(innerError(error, errno, file, args.slice(1)), errno);
     });
     inner.on('exit', (code, signal) => this.#innerEnded(code, signal));
   }
@@ -225,10 +228,12 @@ export class Supervision {
     // SIGCHLD may be faster than the ring's eventfd.
     clearTimeout(this.#grace);
     this.#channel?.drain();
+    const lastWord = this.#channel?.lastWord() ?? '';
     this.#channel?.close();
     this.#dispatcher.close();
     if (this.#finished() && !this.#corrupt) return;
-    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+    const end = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+    const how = lastWord === '' ? end : `gave up (${lastWord})`;
     const error = this.#corrupt
       ? new HoldfastError(
           'ERR_HOLDFAST_CHANNEL',

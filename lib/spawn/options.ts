@@ -123,21 +123,32 @@ function stdioList(stdio: unknown): unknown[] {
   }
 }
 
+/** Stands for a working directory that was removed: nothing can be there, and no rule is to mean anything else. */
+const REMOVED = '/dev/null/removed';
+
+function ownDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return REMOVED;
+  }
+}
+
 function workingDirectory(cwd: unknown): string {
   // What is wrong with it, Node's own spawn says, in its own words.
   if (cwd instanceof URL && cwd.protocol === 'file:') return fileURLToPath(cwd);
   if (typeof cwd === 'string' && !cwd.includes('\0')) return absolute(cwd);
   if (cwd instanceof Uint8Array && !cwd.includes(0)) return absolute(Buffer.from(cwd).toString());
-  return process.cwd();
+  return ownDirectory();
 }
 
 function absolute(folder: string): string {
-  if (!folder.split('/').includes('..')) return resolve(folder);
+  if (!folder.split('/').includes('..')) return resolve(ownDirectory(), folder);
   // As chdir(2) takes it: `..` after a symbolic link leaves the link's target.
   try {
     return realpathSync.native(folder);
   } catch {
-    return resolve(folder);
+    return resolve(ownDirectory(), folder);
   }
 }
 

@@ -1,11 +1,9 @@
-import { HoldfastError, type HoldfastErrorCode } from '../errors.ts';
-import { native, platformProblem, supervisorPath } from '../native/native.ts';
+import { HoldfastError } from '../errors.ts';
+import { findProblems, type SupportProblem } from '../native/problems.ts';
+import { SandboxedProcess } from '../process/sandboxed-process.ts';
+import { normalizeSpawn } from './options.ts';
 
-/** One thing that stands in the way, in words that say what to do. */
-export interface SupportProblem {
-  code: HoldfastErrorCode;
-  message: string;
-}
+export type { SupportProblem } from '../native/problems.ts';
 
 /** What {@link checkSupport} finds. */
 export interface Support {
@@ -18,43 +16,40 @@ export interface Support {
   landlockAbi?: number;
 }
 
-function olderThan(release: string, major: number, minor: number): boolean {
-  const [, first = '0', second = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(first) < major || (Number(first) === major && Number(second) < minor);
+/**
+ * Whether {@link spawnSandboxed} can work here. Never throws. Without `start` it starts nothing, and what only a start can
+ * show, such as a container that forbids ptrace, arrives as an `error` event of the process. With `start: true` it tries
+ * one, and the promise has what that event would say.
+ */
+export function checkSupport(options: { start: true }): Promise<Support>;
+export function checkSupport(options?: { start?: false }): Support;
+export function checkSupport(options: { start?: boolean } = {}): Support | Promise<Support> {
+  const support: Support = { supported: false, problems: [] };
+  support.problems = findProblems(({ kernel, landlockAbi }) => Object.assign(support, { kernel, landlockAbi }));
+  support.supported = support.problems.length === 0;
+  if (options.start !== true) return support;
+  return support.supported ? tryStart(support) : Promise.resolve(support);
 }
 
-/**
- * Whether {@link spawnSandboxed} can work here. Never throws, and starts nothing. What only a start can show, such as a
- * container that forbids ptrace, arrives as an `error` event of the process.
- */
-export function checkSupport(): Support {
-  const problems: SupportProblem[] = [];
-  const problem = platformProblem();
-  if (problem !== undefined) {
-    problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_PLATFORM', message: problem });
-    return { supported: false, problems };
-  }
-  try {
-    supervisorPath();
-    const { kernel, seccompActions, ptraceScope, landlockAbi } = native().support();
-    if (olderThan(kernel, 5, 10)) {
-      problems.push({
-        code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
-        message: `Linux 5.10 or newer is needed, and this is ${kernel}`,
+/** Node itself is a program that is there; what it is asked for it answers at once. */
+function tryStart(support: Support): Promise<Support> {
+  return new Promise((resolve) => {
+    const failed = (error: unknown) => {
+      const code = error instanceof HoldfastError ? error.code : 'ERR_HOLDFAST_LAUNCH';
+      const message = error instanceof Error ? error.message : String(error);
+      resolve({ ...support, supported: false, problems: [{ code, message }] });
+    };
+    try {
+      const policy = { files: { read: [process.execPath] } };
+      const options = { cwd: '/', env: {}, stdio: 'ignore', policy };
+      const child = new SandboxedProcess(normalizeSpawn(process.execPath, ['--version'], options));
+      child.on('error', failed);
+      child.on('close', (code, signal) => {
+        if (code === 0) resolve(support);
+        else failed(new Error(`a first program ended with ${signal ?? `exit code ${code}`}`));
       });
+    } catch (error) {
+      failed(error);
     }
-    if (!seccompActions.userNotification || !seccompActions.trace) {
-      const message = 'this kernel, or the container, offers no seccomp notification: CONFIG_SECCOMP_FILTER is needed';
-      problems.push({ code: 'ERR_HOLDFAST_SECCOMP', message });
-    }
-    if (ptraceScope >= 3) {
-      const message = 'kernel.yama.ptrace_scope is 3, which forbids ptrace until the next boot: set it to 0, 1 or 2';
-      problems.push({ code: 'ERR_HOLDFAST_PTRACE', message });
-    }
-    return { supported: problems.length === 0, problems, kernel, landlockAbi };
-  } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-    problems.push({ code: error.code, message: error.message });
-    return { supported: false, problems };
-  }
+  });
 }

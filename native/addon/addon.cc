@@ -82,6 +82,7 @@ Napi::Object stages(Napi::Env env) {
   set("capabilities", Stage::capabilities);
   set("policy", Stage::policy);
   set("internal", Stage::internal);
+  set("threads", Stage::threads);
   return result;
 }
 

@@ -84,6 +84,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::spare>("spare"),
                          InstanceMethod<&Channel::listen>("listen"),
                          InstanceMethod<&Channel::drain>("drain"),
+                         InstanceMethod<&Channel::last_word>("lastWord"),
                          InstanceMethod<&Channel::answer>("answer"),
                          InstanceMethod<&Channel::ref>("ref"),
                          InstanceMethod<&Channel::unref>("unref"),
@@ -207,6 +208,10 @@ Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
   uv_poll_start(&watch->wake, UV_READABLE, on_wake);
   uv_poll_start(&watch->socket, UV_READABLE | UV_DISCONNECT, on_socket);
   return env.Undefined();
+}
+
+Napi::Value Channel::last_word(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), link_.last_word());
 }
 
 Napi::Value Channel::drain(const Napi::CallbackInfo& info) {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string>
 #include <vector>
 
 #include "../protocol/protocol.h"
@@ -52,6 +54,10 @@ class Link {
 
   // Takes one record out of the ring, copied, because the other end could still write to it.
   Next take(protocol::RecordKind& kind, std::vector<uint8_t>& fields);
+  // Why the supervisor gave up; empty if it did not say so.
+  std::string last_word() const {
+    return is_open() ? std::string(shared_->last_word, strnlen(shared_->last_word, sizeof shared_->last_word)) : "";
+  }
   // Announces that the eventfd must be used from now on. False if a record came meanwhile: drain again.
   bool sleep();
   void awake();

@@ -81,11 +81,22 @@ bool look_at(Slot& slot) {
   return true;
 }
 
+// A look costs a file of /proc, so at each tick there are no more of them than this; with more callers that wait, each
+// has its turn later.
+constexpr size_t kLooks = 128;
+
 // The watcher's look.
 bool look_at_all() {
+  static size_t next = 0;
   std::lock_guard<std::mutex> hold(registry_guard);
+  const std::vector<Slot*>& slots = registry();
   bool any = false;
-  for (Slot* slot : registry()) any |= look_at(*slot);
+  for (size_t i = 0, looks = 0; i < slots.size() && looks < kLooks; i++) {
+    next = (next + 1) % slots.size();
+    if (!look_at(*slots[next])) continue;
+    any = true;
+    looks++;
+  }
   return any;
 }
 

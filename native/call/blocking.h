@@ -3,6 +3,7 @@
 #pragma once
 
 #include "held.h"
+#include "threads.h"
 
 namespace holdfast {
 
@@ -15,8 +16,13 @@ class MayBlock {
   ~MayBlock();
   MayBlock(const MayBlock&) = delete;
   MayBlock& operator=(const MayBlock&) = delete;
+  // No thread would be left for others: do not make a call that waits, answer EAGAIN.
+  bool refused() const { return crew_.refused; }
   bool interrupted() const;  // the watcher asked us to stop: answer error()
   int error() const;         // kRestart where the kernel is sure to see the signal, EINTR where it may not
+
+ private:
+  WaitInCrew crew_;
 };
 
 // What a performed call answers when it was interrupted for the caller's sake: the kernel restarts it or gives EINTR,

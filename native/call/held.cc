@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "../protocol/unique_fd.h"
+#include "memory.h"
 #include "tree.h"
 #include "workers.h"
 
@@ -38,16 +38,12 @@ int fault(ssize_t got, size_t wanted) {
 
 int Held::read(uint64_t address, void* to, size_t size) const {
   if (size == 0) return 0;
-  iovec here = {to, size};
-  iovec there = {reinterpret_cast<void*>(address), size};
-  return fault(process_vm_readv(tid, &here, 1, &there, 1, 0), size);
+  return fault(read_memory(tid, *tree, address, to, size), size);
 }
 
 int Held::write(uint64_t address, const void* from, size_t size) const {
   if (size == 0) return 0;
-  iovec here = {const_cast<void*>(from), size};
-  iovec there = {reinterpret_cast<void*>(address), size};
-  return fault(process_vm_writev(tid, &here, 1, &there, 1, 0), size);
+  return fault(write_memory(tid, *tree, address, from, size), size);
 }
 
 ssize_t Held::read_string(uint64_t address, char* to, size_t capacity) const {

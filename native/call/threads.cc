@@ -2,12 +2,59 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-namespace holdfast {
+#include <condition_variable>
+#include <mutex>
 
-bool start_thread(void* (*run)(void*), void* argument) {
+namespace holdfast {
+namespace {
+
+struct Work {
+  void* (*run)(void*);
+  void* argument;
+};
+
+// Never destroyed: threads wait in it until the process ends.
+struct Ready {
+  std::mutex guard;
+  std::condition_variable given;
+  size_t threads = 0;  // wait and have nothing to do yet
+  Work next = {nullptr, nullptr};
+};
+Ready& ready() {
+  static Ready& it = *new Ready;
+  return it;
+}
+
+void* wait_for_work(void*) {
+  Ready& here = ready();
+  for (;;) {
+    std::unique_lock<std::mutex> lock(here.guard);
+    while (here.next.run == nullptr) here.given.wait(lock);
+    const Work work = here.next;
+    here.next.run = nullptr;
+    here.given.notify_all();
+    lock.unlock();
+    work.run(work.argument);
+    lock.lock();
+    here.threads++;
+  }
+}
+
+bool take_ready(const Work& work) {
+  Ready& here = ready();
+  std::unique_lock<std::mutex> lock(here.guard);
+  if (here.threads == 0) return false;
+  here.threads--;
+  while (here.next.run != nullptr) here.given.wait(lock);
+  here.next = work;
+  here.given.notify_all();
+  return true;
+}
+
+bool make_thread(void* (*run)(void*), void* argument) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -18,10 +65,49 @@ bool start_thread(void* (*run)(void*), void* argument) {
   return error == 0;
 }
 
+thread_local Crew* own_crew = nullptr;
+
+char* last_word = nullptr;
+size_t last_word_size = 0;
+
+}  // namespace
+
+bool keep_threads_ready(size_t count) {
+  Ready& here = ready();
+  for (size_t made = 0; made < count; made++) {
+    if (!make_thread(wait_for_work, nullptr)) return false;
+    std::lock_guard<std::mutex> lock(here.guard);
+    here.threads++;
+  }
+  return true;
+}
+
+bool start_thread(void* (*run)(void*), void* argument, bool kept) {
+  return (kept && take_ready({run, argument})) || make_thread(run, argument);
+}
+
+void join_crew(Crew& crew) { own_crew = &crew; }
+
+WaitInCrew::WaitInCrew() : crew_(own_crew) {
+  if (crew_ == nullptr) return;
+  if (crew_->waiting.fetch_add(1) + 1 < crew_->members.load() || crew_->more()) return;
+  crew_->waiting.fetch_sub(1);
+  crew_ = nullptr;
+  refused = true;
+}
+
+WaitInCrew::~WaitInCrew() {
+  if (crew_ != nullptr) crew_->waiting.fetch_sub(1);
+}
+
+void set_last_word(char* to, size_t size) {
+  last_word = to;
+  last_word_size = size;
+}
+
 void fatal(const char* reason) {
-  // The stdio is the command's and is closed here, so there is no one to tell but the exit status: Node reports a lost
-  // supervisor, with this status.
-  static_cast<void>(reason);
+  // The stdio is the command's and is closed here: there is no one else to tell.
+  if (last_word != nullptr) strncpy(last_word, reason, last_word_size - 1);
   _exit(70);  // EX_SOFTWARE, sysexits.h
 }
 

@@ -1,13 +1,46 @@
-// Threads with small stacks, and the end of everything.
+// Threads with small stacks, kept ready where there may be none later, and the end of everything.
 #pragma once
+
+#include <atomic>
+#include <cstddef>
 
 namespace holdfast {
 
-// Starts a detached thread; false if the system has none left.
-bool start_thread(void* (*run)(void*), void* argument);
+// Before the command runs: makes threads that wait for their work, so that a tree that has used up a limit of processes
+// (RLIMIT_NPROC, pids.max) finds all of them there. False if there are not so many.
+bool keep_threads_ready(size_t count);
 
-// Something that cannot be: says why on the channel's last word and ends the supervisor, and with it the tree
-// (PTRACE_O_EXITKILL).
+// Starts a detached thread; false if the system has none left. `kept`: one of those that are ready, if one is left.
+bool start_thread(void* (*run)(void*), void* argument, bool kept = false);
+
+// Threads that do the same work. One of them at least never waits for what the tree decides, whatever the others do.
+struct Crew {
+  std::atomic<int> members{0};  // counted by who starts them
+  std::atomic<int> waiting{0};
+  bool (*more)() = nullptr;  // starts another member, if it can
+};
+// The calling thread is a member from now on.
+void join_crew(Crew& crew);
+
+// While it lives, this thread may wait for as long as the tree likes. `refused`: it must not, as nobody else would be
+// left and no other thread can be had.
+class WaitInCrew {
+ public:
+  WaitInCrew();
+  ~WaitInCrew();
+  WaitInCrew(const WaitInCrew&) = delete;
+  WaitInCrew& operator=(const WaitInCrew&) = delete;
+  bool refused = false;
+
+ private:
+  Crew* crew_;
+};
+
+// Where fatal() leaves its reason: `size` bytes that Node reads when the supervisor has ended.
+void set_last_word(char* to, size_t size);
+
+// Something that cannot be, whatever the tree does: says why by the channel's last word and ends the supervisor, and
+// with it the tree (PTRACE_O_EXITKILL).
 [[noreturn]] void fatal(const char* reason);
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../call/held.h"
+#include "../call/threads.h"
 #include "../protocol/protocol.h"
 #include "../protocol/tlv.h"
 #include "../protocol/unique_fd.h"
@@ -48,6 +49,8 @@ class Channel {
   // already), and waits for the verdict.
   Answer ask(const Held& call, const std::function<void(protocol::FieldWriter&)>& build);
 
+  // fatal() leaves its reason where Node finds it.
+  void keep_last_word() { set_last_word(shared_->last_word, sizeof shared_->last_word); }
   void lose() { lost_.store(true); }
   bool lost() const { return lost_.load(std::memory_order_relaxed); }
   int socket() const { return socket_; }

@@ -8,6 +8,7 @@
 
 #include "../arch/arch.h"
 #include "../call/interrupted.h"
+#include "../call/memory.h"
 #include "../call/tree.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
@@ -45,7 +46,10 @@ void Tracer::on_death(pid_t tid, int status) {
   forget_rights(tid);
   sandbox_.page.free_slot(at->second->slot);
   tracees_.erase(at);
-  if (sandbox_.tree.group_of(tid) == 0) page_mapped_.erase(tid);
+  if (sandbox_.tree.group_of(tid) == 0) {
+    page_mapped_.erase(tid);
+    forget_memory(tid);
+  }
   if (tid != launch_.child) return;
   // A signal that ended it on the way to its first instruction is an end like any other.
   if (!launch_.launched && !(WIFSIGNALED(status) && launch_.area->stage.load() == 0)) {
@@ -95,6 +99,7 @@ void Tracer::on_exec(pid_t tid) {
   tracee->lent.reset();
   tracee->pending.reset();
   page_mapped_.erase(tid);
+  forget_memory(tid);
   tracee->phase = Phase::verifying;
   if (!tracee->exec) {
     // An exec that nobody approved: it cannot be, and it must not run.

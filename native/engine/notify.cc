@@ -82,7 +82,13 @@ void proceed(int listener, uint64_t id) {
 
 }  // namespace
 
+static Crew crew;
+static Notifier* notifier = nullptr;
+constexpr int kKeptReady = 2;
+
 bool Notifier::start() {
+  notifier = this;
+  crew.more = [] { return notifier->add_worker(); };
   seccomp_notif_sizes sizes = {};
   if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) return false;
   if (sizes.seccomp_notif < sizeof(seccomp_notif) || sizes.seccomp_notif_resp < sizeof(seccomp_notif_resp))
@@ -92,12 +98,16 @@ bool Notifier::start() {
   // The caller and its worker hand over the processor to each other. Only a matter of speed; older kernels have no such
   // flag.
   ioctl(listener_, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-  return start_turns([](void* self) { return static_cast<Notifier*>(self)->add_worker(); }, this);
+  return start_turns([](void* self) { return static_cast<Notifier*>(self)->add_worker(); }, this) && add_worker();
 }
 
 bool Notifier::add_worker() {
   // There are never more of them at work than the tree has threads.
-  return start_thread(run, this);
+  static std::atomic<int> started{0};
+  crew.members++;
+  if (start_thread(run, this, started.fetch_add(1) < kKeptReady)) return true;
+  crew.members--;
+  return false;
 }
 
 void* Notifier::run(void* self) {
@@ -106,6 +116,7 @@ void* Notifier::run(void* self) {
 }
 
 void Notifier::work() {
+  join_crew(crew);
   std::vector<uint64_t> memory((std::max(request_size_, sizeof(seccomp_notif)) + 7) / 8);
   seccomp_notif& request = *reinterpret_cast<seccomp_notif*>(memory.data());
   bool has_turn = take_turn();
@@ -179,6 +190,7 @@ void Notifier::work() {
     has_turn = keep_turn() || take_turn();
   }
   release_this_worker();
+  crew.members--;
 }
 
 }  // namespace holdfast

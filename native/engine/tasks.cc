@@ -11,18 +11,22 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kIdleThreads = 4;  // kept for the next task
+constexpr size_t kKeptReady = 2;
 
 std::mutex guard;
 std::condition_variable arrived;
 std::deque<std::function<void()>> queue;
 size_t idle = 0, threads = 0;
+Crew crew;
 
 void* work(void*) {
+  join_crew(crew);
   std::unique_lock<std::mutex> lock(guard);
   for (;;) {
     while (queue.empty()) {
       if (idle >= kIdleThreads) {
         threads--;
+        crew.members--;
         release_this_worker();
         return nullptr;
       }
@@ -38,21 +42,34 @@ void* work(void*) {
   }
 }
 
+bool add_thread() {
+  size_t number;
+  {
+    std::lock_guard<std::mutex> lock(guard);
+    number = threads++;
+    crew.members++;
+  }
+  if (start_thread(work, nullptr, number < kKeptReady)) return true;
+  std::lock_guard<std::mutex> lock(guard);
+  threads--;
+  crew.members--;
+  return false;
+}
+
 }  // namespace
 
 void run_task(std::function<void()> task) {
-  std::unique_lock<std::mutex> lock(guard);
-  queue.push_back(std::move(task));
-  if (idle >= queue.size()) {
-    arrived.notify_one();
-    return;
+  {
+    std::lock_guard<std::mutex> lock(guard);
+    queue.push_back(std::move(task));
+    if (idle >= queue.size()) {
+      arrived.notify_one();
+      return;
+    }
   }
-  threads++;
-  lock.unlock();
-  if (start_thread(work, nullptr)) return;
-  lock.lock();
-  threads--;
-  if (threads == 0) fatal("no thread for a task can be started");
+  // Without another thread the task waits for one that is there: they never all wait for the tree.
+  crew.more = add_thread;
+  add_thread();
 }
 
 }  // namespace holdfast

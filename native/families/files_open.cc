@@ -172,6 +172,12 @@ int error_of_creating(const Resolved& at) {
   return sticky && directory.st_uid != st.st_uid ? EACCES : 0;
 }
 
+// An open of anything but files and directories may wait for somebody else's.
+bool waits_for_others(int fd) {
+  struct stat st;
+  return ::fstat(fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   if (wanted.is(O_CREAT)) {
     if (wanted.is(O_EXCL)) return Finish::error(EEXIST);
@@ -179,6 +185,7 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   }
   const int flags = wanted.flags & ~kNotForReopen;
   MayBlock wait(call);
+  if (wait.refused() && waits_for_others(at.object.get())) return Finish::error(EAGAIN);
   if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
     return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
   if (at.own_descriptors) {

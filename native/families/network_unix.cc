@@ -113,6 +113,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     const AsPeer peer(call);
     if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
     const MayBlock may_block(call);
+    if (may_block.refused()) return Finish::error(EAGAIN);
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
     if (result == -EINTR) result = -interruption(may_block);
   }
@@ -194,7 +195,8 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
   if (peer.error != 0) return peer.error == ESRCH ? -ESRCH : -EPERM;
   const MayBlock may_block(call);
   const ssize_t sent =
-      sendto(socket, data.data(), total, flags | MSG_NOSIGNAL, &pinned.any, static_cast<socklen_t>(pinned.size));
+      sendto(socket, data.data(), total, flags | MSG_NOSIGNAL | (may_block.refused() ? MSG_DONTWAIT : 0), &pinned.any,
+             static_cast<socklen_t>(pinned.size));
   if (sent >= 0) return sent;
   return errno == EINTR ? -interruption(may_block) : -errno;
 }

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "../call/memory.h"
 #include "../call/tree.h"
 #include "../policy/decide.h"
 #include "../view/rights.h"
@@ -66,7 +67,10 @@ constexpr uint64_t kUnshareFlags = kNoNamespace | CLONE_NEWNS | CLONE_NEWUTS | C
 // Only registers, or what the kernel copies once for the caller alone: the change itself needs no check, but from now
 // on whoever performs something for this thread must put on what it has then.
 Finish change_credentials(Sandbox&, Held& call) {
-  if (!changes_nothing(call)) note_rights_may_change(call.tid);
+  if (!changes_nothing(call)) {
+    keep_memory(call.tid, call.tgid());
+    note_rights_may_change(call.tid);
+  }
   return Finish::proceed();
 }
 

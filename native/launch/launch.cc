@@ -59,7 +59,10 @@ int executable(const char* path) {
   struct stat status;
   if (stat(path, &status) != 0) return errno;
   if (!S_ISREG(status.st_mode)) return EACCES;
-  return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+  if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0) return 0;
+  if (errno != EPERM) return errno;
+  // Some containers refuse faccessat2 like that; where both ids are the same the older call says the same.
+  return geteuid() == getuid() && access(path, X_OK) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -106,10 +109,12 @@ constexpr char kShell[] = "/bin/sh";
 
 // As the root user the tree would have powers that reach around any path rule or around the supervisor. With
 // no_new_privs no exec gives them back (execve(2), capabilities(7)).
-void drop_capabilities(uint64_t kept) {
+// 0 or a positive errno: then they are still there.
+int drop_capabilities(uint64_t kept) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
-  if (raw_syscall(SYS_capget, raw(&header), raw(data)) != 0) return;
+  if (const long result = raw_syscall(SYS_capget, raw(&header), raw(data))) return static_cast<int>(-result);
+  bool any = false;
   constexpr int kDropped[] = {
       CAP_SYS_ADMIN,     CAP_SYS_MODULE,       CAP_SYS_RAWIO,       CAP_SYS_PTRACE,
       CAP_SYS_BOOT,      CAP_SYS_TIME,         CAP_SYS_CHROOT,      CAP_MAC_ADMIN,
@@ -123,12 +128,14 @@ void drop_capabilities(uint64_t kept) {
     if ((kept >> capability & 1) != 0) continue;
     const uint32_t bit = ~(1u << (capability & 31));
     __user_cap_data_struct& word = data[capability >> 5];
+    any |= ((word.effective | word.permitted | word.inheritable) & ~bit) != 0;
     word.effective &= bit;
     word.permitted &= bit;
     word.inheritable &= bit;
   }
   raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
-  raw_syscall(SYS_capset, raw(&header), raw(data));
+  // Who has none of them does not need to ask; who has some must not go on with them.
+  return any ? static_cast<int>(-raw_syscall(SYS_capset, raw(&header), raw(data))) : 0;
 }
 
 // The kernel's own: signal(7). libc's struct sigaction is another.
@@ -158,7 +165,7 @@ int become_command(void* argument) {
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
 
   if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
-  drop_capabilities(0);
+  if (const int error = drop_capabilities(0)) fail(area, Stage::capabilities, error);
 
   bool confined;
   if (const int error = confine_by_landlock(confined)) fail(area, Stage::landlock, error);
@@ -258,6 +265,6 @@ void Launch::close_inherited() {
   if (null.get() < 3) null.release();
 }
 
-void give_up_capabilities() { drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }
+int give_up_capabilities() { return drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }
 
 }  // namespace holdfast

@@ -65,6 +65,7 @@ void ignore_terminal_signals();
 
 // What the tree may not do the supervisor does not do for it, so it keeps no more than the tree does and the right to
 // look into it. Before any thread is there: capabilities belong to threads.
-void give_up_capabilities();
+// 0 or a positive errno.
+int give_up_capabilities();
 
 }  // namespace holdfast

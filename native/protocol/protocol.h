@@ -51,6 +51,7 @@ enum class Stage : int32_t {
   capabilities = 11,
   policy = 12,  // the policy does not allow the command itself
   internal = 13,
+  threads = 14,  // too few of them: a limit of processes
 };
 
 // ---- The shared memory -------------------------------------------------------------------------------------------
@@ -95,6 +96,7 @@ struct alignas(64) Shared {
   uint32_t slot_count;
   uint32_t slot_bytes;
   uint32_t total_bytes;
+  char last_word[128];                         // why the supervisor gave up, if it did; text
   alignas(64) std::atomic<uint32_t> written;   // bytes ever put into the ring, modulo 2^32; the supervisor writes
   alignas(64) std::atomic<uint32_t> taken;     // bytes ever taken; Node writes; futex word for a full ring
   alignas(64) std::atomic<uint32_t> sleeping;  // 1: Node has drained the ring and must be woken by the eventfd

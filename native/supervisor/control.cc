@@ -121,7 +121,7 @@ bool Control::send(MessageType type, int value, int detail) {
 
 bool Control::serve(Sandbox& sandbox, pid_t command) {
   auto* serving = new Serving{this, &sandbox, command};
-  return start_thread(run, serving);
+  return start_thread(run, serving, true);
 }
 
 void* Control::run(void* argument) {

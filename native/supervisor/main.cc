@@ -65,13 +65,17 @@ int move_up(int fd, int above) {
 
 // The command's limits are for the command, which has them by now. Every call in flight pins a few descriptors.
 void raise_limits() {
-  for (const auto which : {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CPU}) {
+  for (const auto which :
+       {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_NPROC}) {
     rlimit limit;
     if (getrlimit(which, &limit) != 0) continue;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(which, &limit);
   }
 }
+
+// Watcher, control, reporter, and two each of workers and task threads.
+constexpr size_t kReadyThreads = 7;
 
 struct Failure {
   Stage stage;
@@ -95,6 +99,10 @@ Failure begin(Launch& launch) {
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   setsid();
+  // Node is still busy with its part, so this is nobody's time. Before any thread: rights belong to threads.
+  raise_limits();
+  if (const int error = give_up_capabilities()) return {Stage::capabilities, error};
+  if (!keep_threads_ready(kReadyThreads)) return {Stage::threads, EAGAIN};
   return {};
 }
 
@@ -125,12 +133,12 @@ int run(int argc, char** argv) {
   if (const int problem = channel.open(std::move(memory), std::move(wake), channel_fd))
     return failed(Stage::channel, problem);
   if (error != 0) return failed(stage, error);
+  channel.keep_last_word();
   if (!control.send(MessageType::spawned, launch.child)) return 0;
 
   // The policy is on its way already; the hooks follow when Node's tick has ended.
   std::vector<uint8_t> bytes;
   if (!control.receive_bytes(MessageType::configure, bytes, launch.child)) return 0;
-  raise_limits();
   if (const int problem = open_self_fd_directory()) return failed(Stage::internal, problem);
 
   Config config;
@@ -144,7 +152,6 @@ int run(int argc, char** argv) {
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
-  give_up_capabilities();
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
@@ -163,7 +170,8 @@ int run(int argc, char** argv) {
   tracer.run();
   remove_ipc_objects();
   report_end(sandbox);
-  return 0;
+  // Other threads may still be at work: no destructors behind their backs.
+  _exit(0);
 }
 
 }  // namespace
@@ -174,6 +182,5 @@ int main(int argc, char** argv) {
     holdfast::print_table(STDOUT_FILENO);
     return 0;
   }
-  // Other threads may still be at work: no destructors behind their backs.
   _exit(holdfast::run(argc, argv));
 }

@@ -1,0 +1,116 @@
+#include "memory.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "../protocol/unique_fd.h"
+#include "proc_stat.h"
+#include "tree.h"
+
+namespace holdfast {
+namespace {
+
+std::mutex guard;
+// By thread group. Never destroyed: workers may still be there at the end.
+std::unordered_map<pid_t, std::shared_ptr<UniqueFd>>& opened() {
+  static auto& it = *new std::unordered_map<pid_t, std::shared_ptr<UniqueFd>>;
+  return it;
+}
+std::atomic<bool> any{false};
+
+int open_by_number(pid_t tid) {
+  char name[32];
+  std::snprintf(name, sizeof name, "/proc/%d/mem", tid);
+  return ::open(name, O_RDWR | O_CLOEXEC);
+}
+
+// The kernel compares the file system ids of who opens with all ids of the process (ptrace(2), "Ptrace access mode
+// checking"; PTRACE_MODE_FSCREDS). After an exec a process that has changed its ids has only the new ones.
+int open_as_itself(pid_t tid) {
+  uid_t uid;
+  gid_t gid;
+  if (!real_ids_of(tid, uid, gid)) return -1;
+  const long own_gid = ::syscall(SYS_setfsgid, gid), own_uid = ::syscall(SYS_setfsuid, uid);
+  const int fd = open_by_number(tid);
+  ::syscall(SYS_setfsuid, own_uid);
+  ::syscall(SYS_setfsgid, own_gid);
+  return fd;
+}
+
+std::shared_ptr<UniqueFd> memory_of(pid_t tid, pid_t group) {
+  {
+    std::lock_guard<std::mutex> lock(guard);
+    const auto at = opened().find(group);
+    if (at != opened().end()) return at->second;
+  }
+  UniqueFd fd(open_by_number(tid));
+  if (!fd && (errno == EACCES || errno == EPERM)) fd.reset(open_as_itself(tid));
+  if (!fd || group == 0) return nullptr;
+  auto found = std::make_shared<UniqueFd>(std::move(fd));
+  std::lock_guard<std::mutex> lock(guard);
+  any.store(true);
+  return opened().emplace(group, found).first->second;
+}
+
+bool has_capability_to_look() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  return ::syscall(SYS_capget, &header, data) == 0 && (data[0].permitted >> CAP_SYS_PTRACE & 1) != 0;
+}
+
+bool is_refusal() { return errno == EPERM || errno == ENOSYS; }
+
+}  // namespace
+
+ssize_t read_memory(pid_t tid, const Tree& tree, uint64_t address, void* to, size_t size) {
+  const iovec here = {to, size}, there = {reinterpret_cast<void*>(address), size};
+  const ssize_t got = process_vm_readv(tid, &here, 1, &there, 1, 0);
+  if (got >= 0 || !is_refusal()) return got;
+  const auto memory = memory_of(tid, tree.group_of(tid));
+  if (memory == nullptr) {
+    errno = EFAULT;
+    return -1;
+  }
+  return ::pread(memory->get(), to, size, static_cast<off_t>(address));
+}
+
+ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size) {
+  const iovec here = {const_cast<void*>(from), size}, there = {reinterpret_cast<void*>(address), size};
+  const ssize_t got = process_vm_writev(tid, &here, 1, &there, 1, 0);
+  if (got >= 0 || !is_refusal()) return got;
+  const auto memory = memory_of(tid, tree.group_of(tid));
+  if (memory == nullptr) {
+    errno = EFAULT;
+    return -1;
+  }
+  return ::pwrite(memory->get(), from, size, static_cast<off_t>(address));
+}
+
+void keep_memory(pid_t tid, pid_t group) {
+  // With the right to look into any process nothing closes.
+  static const bool may_close = [] {
+    char byte = 0;
+    const iovec here = {&byte, 1}, there = {&byte, 1};
+    const bool refused = process_vm_readv(::getpid(), &here, 1, &there, 1, 0) != 1;
+    return refused || !has_capability_to_look();
+  }();
+  if (may_close) memory_of(tid, group);
+}
+
+void forget_memory(pid_t group) {
+  if (!any.load()) return;
+  std::lock_guard<std::mutex> lock(guard);
+  opened().erase(group);
+}
+
+}  // namespace holdfast
