@@ -9,6 +9,7 @@
 
 #include "../call/tree.h"
 #include "../policy/violation.h"
+#include "../view/creds.h"
 #include "mappings.h"
 
 namespace holdfast {
@@ -24,6 +25,9 @@ bool mismatch(Sandbox& sandbox, const Held& call, const ExecApproval& approved, 
 bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack,
                          uint64_t start) {
   sandbox.tree.forget_program(call.tid);  // an exec leaves one thread, which leads its group
+  // Without the right to look into any process it is open only to who has its ids, which may have changed.
+  const AsCaller caller(call);
+  if (caller.error != 0) return mismatch(sandbox, call, approved, "the rights of the new image cannot be seen");
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/exe", call.tid);
   struct stat status;
