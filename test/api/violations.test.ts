@@ -14,11 +14,10 @@ describe('a violation says', () => {
     mkdirSync(join(folder, 'in'));
     writeFileSync(join(folder, 'in/file'), '');
     writeFileSync(join(folder, 'out'), '');
-    const { violations } = await runSandboxed(
-      'sh',
-      ['-c', `echo > in/file; cat out; exec 3<> /dev/tcp/x; mv in/file ${folder}/moved`],
-      { cwd: folder, policy: { files: { read: [join(folder, 'in')], deny: [join(folder, 'in/denied')] } } },
-    );
+    const { violations } = await runSandboxed('sh', ['-c', 'echo > file; cat ../out'], {
+      cwd: join(folder, 'in'),
+      policy: {},
+    });
     expect(violations).toContainEqual(
       expect.objectContaining({
         path: join(folder, 'in/file'),
