@@ -35,11 +35,11 @@ int BouncePage::create() {
   return read_only_ ? 0 : errno;
 }
 
-int BouncePage::take_slot() {
+int BouncePage::take(size_t first, size_t count, size_t& next) {
   // Round robin: a slot that was freed last is used again last.
-  for (size_t tried = 0; tried < kBounceSlots; tried++) {
-    const size_t slot = next_;
-    next_ = (next_ + 1) % kBounceSlots;
+  for (size_t tried = 0; tried < count; tried++) {
+    const size_t slot = first + next;
+    next = (next + 1) % count;
     if (taken_[slot]) continue;
     taken_[slot] = true;
     return static_cast<int>(slot);
@@ -47,12 +47,18 @@ int BouncePage::take_slot() {
   return -1;
 }
 
+int BouncePage::take_slot(size_t size) {
+  if (size <= kSmallSlotBytes)
+    if (const int slot = take(kLargeSlots, kSmallSlots, next_small_); slot >= 0) return slot;
+  return size <= kLargeSlotBytes ? take(0, kLargeSlots, next_large_) : -1;
+}
+
 void BouncePage::free_slot(int slot) {
   if (slot >= 0) taken_[static_cast<size_t>(slot)] = false;
 }
 
 void BouncePage::fill(int slot, const void* bytes, size_t size) {
-  memcpy(memory_ + static_cast<size_t>(slot) * kBounceSlotBytes, bytes, size);
+  memcpy(memory_ + place_of(static_cast<size_t>(slot)), bytes, size);
 }
 
 bool BouncePage::mapped_in(pid_t tid) const {

@@ -22,21 +22,28 @@ class BouncePage {
   // A read-only descriptor of it, for the tree to map. Any thread, once it is known that the page is to be mapped.
   int read_only_fd() const { return read_only_.get(); }
 
-  // A slot of its own for one call in flight; -1 if all are taken.
-  int take_slot();
+  // A slot of its own for one call in flight, with room for so many bytes; -1 if all are taken.
+  int take_slot(size_t size);
   void free_slot(int slot);
   // The tracee's address of a slot; its contents must be complete before the tracee goes on.
-  static uint64_t address(int slot) { return kBouncePageAddress + static_cast<uint64_t>(slot) * kBounceSlotBytes; }
+  static uint64_t address(int slot) { return kBouncePageAddress + place_of(static_cast<size_t>(slot)); }
   void fill(int slot, const void* bytes, size_t size);
 
   // Whether this very memory, read-only and shared, stands at its place in the address space of a stopped tracee.
   bool mapped_in(pid_t tid) const;
 
  private:
+  static size_t place_of(size_t slot) {
+    return slot < kLargeSlots ? slot * kLargeSlotBytes
+                              : kLargeSlots * kLargeSlotBytes + (slot - kLargeSlots) * kSmallSlotBytes;
+  }
+  // Of so many slots from the first on. -1 if all are taken.
+  int take(size_t first, size_t count, size_t& next);
+
   UniqueFd read_only_;
   uint8_t* memory_ = nullptr;
-  std::bitset<kBounceSlots> taken_;
-  size_t next_ = 0;
+  std::bitset<kLargeSlots + kSmallSlots> taken_;
+  size_t next_large_ = 0, next_small_ = 0;
   uint64_t device_ = 0, inode_ = 0;
 };
 

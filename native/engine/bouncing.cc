@@ -19,7 +19,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
     page_mapped_.insert(tracee.group);
   if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
     if (const int error = sandbox_.page.create()) {
-      refuse_bounce(tracee, error, "the sealed memory for arguments cannot be made");
+      refuse(tracee, error, "the supervisor could not make the sealed page");
       return;
     }
     begin_injection(tracee, Phase::fetch_page, UniqueFd());
@@ -27,9 +27,9 @@ void Tracer::apply_bounce(Tracee& tracee) {
   }
   arch::Registers changed = tracee.registers;
   if (bounce.size != 0) {
-    tracee.slot = sandbox_.page.take_slot();
+    tracee.slot = sandbox_.page.take_slot(bounce.size);
     if (tracee.slot < 0) {
-      refuse_bounce(tracee, EAGAIN, "too many calls at once: the sealed memory for arguments is full");
+      refuse(tracee, EAGAIN, "too many calls wait in the sealed page");
       return;
     }
     bounce.place(BouncePage::address(tracee.slot));
@@ -53,26 +53,6 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (arch::set(tracee.tid, changed) != 0) return;
   tracee.phase = Phase::in_call;
   resume(tracee);
-}
-
-Held Tracer::call_of(const Tracee& tracee) const {
-  Held call;
-  call.row = find_row(static_cast<int>(tracee.number));
-  call.engine = Held::Engine::trace;
-  call.tid = tracee.tid;
-  call.tree = &sandbox_.tree;
-  for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
-  return call;
-}
-
-// The event may have to wait for room in the channel: not here.
-void Tracer::refuse_bounce(Tracee& tracee, int error, const char* reason) {
-  tracee.pending.reset();
-  tracee.phase = Phase::deciding;
-  submit(tracee, Task::decide, [this, call = call_of(tracee), error, reason] {
-    report(sandbox_, call, error, reason);
-    return Finish::error(error);
-  });
 }
 
 // At the exit stop of a bounced call: the caller finds its own registers again.

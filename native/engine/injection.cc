@@ -16,6 +16,17 @@
 #include "tracer.h"
 
 namespace holdfast {
+namespace {
+
+// Why a call that is allowed could not be made. A filter of the tree's own runs before ours can let the calls by.
+constexpr char kPageNotFetched[] =
+    "the sealed page's descriptor could not be opened in this process (its limit of descriptors, or its own filter)";
+constexpr char kPageNotMapped[] =
+    "the sealed page could not be mapped: the program has something of its own below 0x100000, or its own filter";
+constexpr char kSocketNotFetched[] =
+    "the socket could not be borrowed from this process (its limit of descriptors, or its own filter)";
+
+}  // namespace
 
 // From an entry stop: the thread fetches a descriptor of ours in place of its own call.
 void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
@@ -42,7 +53,7 @@ void Tracer::lend(Tracee& tracee) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
     const int error = errno;
     stop_lending(tracee);
-    refuse_bounce(tracee, error, "the supervisor cannot be lent the caller's descriptor");
+    refuse(tracee, error, "the supervisor cannot be lent the caller's descriptor");
     return;
   }
   tracee.lending.reset(ends[0]);
@@ -91,18 +102,18 @@ void Tracer::call_held_again(Tracee& tracee) {
 // At the exit stop of a call of ours: the next one, or the held call again.
 void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
   if (result == arch::kRestartIfAsked) {
-    // SIGSTOP, which nothing blocks, came before a worker received it.
+    // SIGSTOP, which nothing blocks, came before a worker received it: only the fetching waits for one.
     arch::Registers again;
     if (arch::get(tracee.tid, again) != 0) return;
-    arch::set_argument(again, 0, tracee.phase == Phase::map_page ? kBouncePageAddress : kInjectedHandOver);
-    arch::call_again(again, tracee.phase == Phase::map_page ? __NR_mmap : __NR_openat);
+    arch::set_argument(again, 0, kInjectedHandOver);
+    arch::call_again(again, __NR_openat);
     if (arch::set(tracee.tid, again) == 0) resume(tracee);
     return;
   }
   switch (tracee.phase) {
     case Phase::fetch_page: {
       if (result < 0) {
-        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM, kPageNotFetched);
         return;
       }
       tracee.handed_over = static_cast<int>(result);
@@ -123,7 +134,7 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
     }
     case Phase::close_page: {
       if (!sandbox_.page.mapped_in(tracee.tid)) {
-        abandon_injection(tracee, EPERM);
+        abandon_injection(tracee, EPERM, kPageNotMapped);
         return;
       }
       page_mapped_.insert(tracee.group);
@@ -132,7 +143,7 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
     }
     case Phase::fetch_socket: {
       if (result < 0) {
-        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM);
+        abandon_injection(tracee, result == -EMFILE ? EMFILE : EPERM, kSocketNotFetched);
         return;
       }
       tracee.handed_over = static_cast<int>(result);
@@ -172,17 +183,13 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
 }
 
 // At an exit stop, with the injected call's registers: the held call answers `error` instead.
-void Tracer::abandon_injection(Tracee& tracee, int error) {
+void Tracer::abandon_injection(Tracee& tracee, int error, const char* reason) {
   request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
   expect_nothing(tracee.tid);
   stop_lending(tracee);
   tracee.pending.reset();
-  // The event may have to wait for room in the channel: not here.
   tracee.phase = Phase::storing;
-  submit(tracee, Task::store_result, [this, call = call_of(tracee), error] {
-    report(sandbox_, call, error, "the sealed memory for arguments, or a socket, cannot be given to the caller");
-    return Finish::error(error);
-  });
+  submit(tracee, Task::store_result, refusing(tracee, error, reason));
 }
 
 }  // namespace holdfast

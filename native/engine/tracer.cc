@@ -16,6 +16,7 @@
 #include "../channel/channel.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
+#include "../policy/violation.h"
 #include "../syscalls/guards.h"
 #include "dispatch.h"
 #include "injected.h"
@@ -25,13 +26,6 @@
 namespace holdfast {
 namespace {
 
-// Whether the filter makes a stop of this call.
-bool is_stopped(const Row& row, const arch::Registers& registers) {
-  if (row.way == Way::bounce || row.way == Way::verify) return true;
-  const int flags = path_only_argument(row);
-  return flags >= 0 && (arch::argument(registers, flags) & O_PATH) != 0;
-}
-
 // A newborn whose parent was killed before it could report it: it is a tracee too, and its first stop is still to come.
 bool somebody_is_left() {
   siginfo_t info;
@@ -39,10 +33,10 @@ bool somebody_is_left() {
 }
 
 // Whether the filter holds this call by a notification.
-bool is_notified(int64_t number, const arch::Registers& registers, const uint64_t (&args)[6]) {
+bool is_notified(int64_t number, const uint64_t (&args)[6]) {
   const Row* row = find_row(static_cast<int>(number));
   if (row == nullptr) return true;
-  if (row->way == Way::let_by || row->way == Way::absent || is_stopped(*row, registers)) return false;
+  if (row->way == Way::let_by || row->way == Way::absent || is_stopped(*row, args)) return false;
   return !lets_by(row->guard, args);
 }
 
@@ -181,7 +175,7 @@ void Tracer::restart_unreceived(pid_t tid) {
   uint64_t args[6];
   for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
   const int64_t number = static_cast<int>(arch::number(registers));
-  if (number < 0 || !is_notified(number, registers, args) || was_interrupted(tid, number, args)) return;
+  if (number < 0 || !is_notified(number, args) || was_interrupted(tid, number, args)) return;
   arch::restart_in_any_case(tid, registers);
 }
 
@@ -265,19 +259,48 @@ void Tracer::finish_task(Post post) {
   }
 }
 
+Held Tracer::held_call(const Tracee& tracee, int64_t number) const {
+  Held call;
+  call.row = find_row(static_cast<int>(number));
+  call.engine = Held::Engine::trace;
+  call.tid = tracee.tid;
+  call.tree = &sandbox_.tree;
+  for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
+  return call;
+}
+
+// What could not be done although it is allowed.
+std::function<Finish()> Tracer::refusing(const Tracee& tracee, int error, const char* reason) {
+  return [this, call = held_call(tracee, tracee.number), error, reason] {
+    report(sandbox_, call, error, reason);
+    return Finish::error(error);
+  };
+}
+
+// At the held call's entry.
+void Tracer::refuse(Tracee& tracee, int error, const char* reason) {
+  tracee.pending.reset();
+  tracee.phase = Phase::deciding;
+  submit(tracee, Task::decide, refusing(tracee, error, reason));
+}
+
 void Tracer::on_seccomp_stop(Tracee& tracee) {
-  if (tracee.phase >= Phase::fetch_socket && tracee.phase <= Phase::close_socket) {
-    // Our own sendmsg. Any other call in its place comes from an instruction that was overwritten: an attack.
+  if (tracee.phase >= Phase::fetch_page && tracee.phase <= Phase::close_socket) {
+    // Our own call; for a filter of the tree's own may ask for a tracer, any of them. Another call in its place comes
+    // from an instruction that was overwritten: an attack where a socket of ours is there, else a call like any other.
     arch::Registers registers;
     Held call;
     call.tid = tracee.tid;
     if (arch::get(tracee.tid, registers) != 0) return;
     for (int i = 0; i < 6; i++) call.args[i] = arch::argument(registers, i);
-    if (tracee.phase == Phase::lend && is_injected(call, static_cast<int>(arch::number(registers))))
+    if (is_injected(call, static_cast<int>(arch::number(registers)))) {
       resume(tracee);
-    else
+      return;
+    }
+    if (tracee.phase >= Phase::fetch_socket) {
       kill_group(tracee.group);
-    return;
+      return;
+    }
   }
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
@@ -295,7 +318,8 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     if (number != tracee.number) tracee.lent.reset();
   }
   const Row* row = find_row(static_cast<int>(number));
-  if (row == nullptr || !is_stopped(*row, tracee.registers)) {
+  Held call = held_call(tracee, number);
+  if (row == nullptr || !is_stopped(*row, call.args) || lets_by(row->guard, call.args)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
@@ -303,13 +327,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   tracee.phase = Phase::deciding;
   tracee.number = number;
-  Held call;
-  call.row = row;
-  call.engine = Held::Engine::trace;
-  call.tid = tracee.tid;
-  call.tree = &sandbox_.tree;
   call.lent = std::move(tracee.lent);
-  for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
   submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
 }
 

@@ -90,11 +90,11 @@ class Tracer {
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
+  Held held_call(const Tracee&, int64_t number) const;
+  std::function<Finish()> refusing(const Tracee&, int error, const char* reason);
+  void refuse(Tracee&, int error, const char* reason);
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
-  // At an entry stop: a call that cannot be bounced answers `error`, and a violation says why.
-  void refuse_bounce(Tracee&, int error, const char* reason);
-  Held call_of(const Tracee&) const;
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
   void lend(Tracee&);
   void take_lent(Tracee&);
@@ -103,7 +103,7 @@ class Tracer {
   void leave_call(Tracee&);
   void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
-  void abandon_injection(Tracee&, int error);
+  void abandon_injection(Tracee&, int error, const char* reason);
   void restart_unreceived(pid_t tid);
   void interrupt(Tracee&);
   void resume(Tracee&, int signal = 0);

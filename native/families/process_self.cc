@@ -1,11 +1,13 @@
 // What a process may change about itself: its ids and capabilities, prctl's options, what it shares.
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <memory>
+#include <utility>
 
 #include "../call/memory.h"
 #include "../call/tree.h"
@@ -74,6 +76,29 @@ Finish change_credentials(Sandbox&, Held& call) {
   return Finish::proceed();
 }
 
+namespace {
+
+// The call goes on as it is, once the sealed page is mapped: mapping it takes calls of ours in the caller's name, which
+// its new filter may refuse, or kill it for.
+Finish go_on_with_page() {
+  auto unchanged = std::make_unique<Bounce>();
+  const uint64_t nothing = 0;
+  unchanged->append(&nothing, sizeof nothing);
+  return Finish::bounce(std::move(unchanged));
+}
+
+}  // namespace
+
+// A filter of the tree's own. What is not in the list is a listener, or newer than it.
+Finish set_filter(Sandbox& sandbox, Held& call) {
+  constexpr uint32_t kFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+                              SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+  const uint32_t operation = static_cast<uint32_t>(call.args[0]), flags = static_cast<uint32_t>(call.args[1]);
+  if (operation == SECCOMP_SET_MODE_FILTER && (flags & ~kFlags) == 0) return go_on_with_page();
+  report(sandbox, call, EBUSY, call.row->reason);
+  return Finish::error(EBUSY);
+}
+
 Finish prctl_option(Sandbox& sandbox, Held& call) {
   const int option = static_cast<int>(call.args[0]);
   switch (option) {
@@ -83,6 +108,8 @@ Finish prctl_option(Sandbox& sandbox, Held& call) {
       // Some of it shows only at the next exec.
       note_rights_may_change(call.tid);
       return Finish::proceed();
+    case PR_SET_SECCOMP:
+      return go_on_with_page();
     case PR_SET_DUMPABLE:
       // Undumpable, a process would hide its memory and descriptors from the supervisor. To programs it looks done:
       // no other process of the tree can look into it either.

@@ -98,7 +98,7 @@ class Generator {
   struct Leaf {
     uint32_t held;
     Guard guard;
-    int path_only = -1;  // register whose O_PATH turns the hold into a stop
+    const Row* stops = nullptr;  // whose condition turns the hold into a stop
     bool operator==(const Leaf&) const = default;
   };
   struct Range {  // up to the start of the next one
@@ -118,7 +118,7 @@ class Generator {
       case Way::perform:
       case Way::observe:
       case Way::refuse:
-        return {notify_, row.guard, path_only_argument(row)};
+        return {notify_, row.guard, stopped_if(row) ? &row : nullptr};
     }
     return {notify_, Guard::always_held};
   }
@@ -147,17 +147,15 @@ class Generator {
   }
 
   Label leaf_code(const Leaf& leaf) {
-    if (leaf.guard == Guard::always_held && leaf.path_only < 0) return answer(leaf.held);
+    if (leaf.guard == Guard::always_held && leaf.stops == nullptr) return answer(leaf.held);
     for (const auto& [known, code] : guards_)
       if (known == leaf) return code;
     const std::span<const Alternative> all = alternatives(leaf.guard);
     const Label allow = answer(SECCOMP_RET_ALLOW);
     Label otherwise = answer(leaf.held);
-    if (leaf.path_only >= 0 && leaf.held != SECCOMP_RET_TRACE) {
-      static constexpr uint32_t kNone[] = {0};
-      const Condition not_path_only = {static_cast<uint8_t>(leaf.path_only), Relation::one_of, O_PATH, kNone};
+    if (leaf.stops != nullptr && leaf.held != SECCOMP_RET_TRACE) {
       const Label stop = answer(SECCOMP_RET_TRACE);
-      otherwise = condition(not_path_only, otherwise, stop);
+      otherwise = condition(*stopped_if(*leaf.stops), stop, otherwise);
     }
     for (size_t i = all.size(); i-- > 0;) {
       Label then = allow;

@@ -15,7 +15,7 @@ struct FilterOptions {
 //   let_by, and whatever a guard lets by     SECCOMP_RET_ALLOW
 //   bounce, verify                           SECCOMP_RET_TRACE
 //   perform, observe, refuse                 SECCOMP_RET_USER_NOTIF (SECCOMP_RET_TRACE with trace_everything)
-//   opens with O_PATH                        SECCOMP_RET_TRACE (path_only_argument says why)
+//   opens with O_PATH, PR_SET_SECCOMP        SECCOMP_RET_TRACE (stopped_if() says why)
 //   absent                                   SECCOMP_RET_ERRNO
 //   a foreign ABI or an unknown number       as refuse, so that the refusal is seen
 // Calls that are let by whatever their registers say depend on the number alone, so the kernel decides them from its

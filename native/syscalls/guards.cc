@@ -1,5 +1,6 @@
 #include "guards.h"
 
+#include <fcntl.h>
 #include <linux/net.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -44,9 +45,12 @@ constexpr Condition whole(uint8_t index, Relation relation, std::span<const uint
   return {index, relation, mask, sorted(values)};
 }
 
-// A range that begins at or above the end of the sealed page cannot reach it: the kernel refuses ranges that wrap.
+// A range that begins at or above the end of the sealed page cannot reach it: the kernel refuses ranges that wrap. Nor
+// can one that begins at 0 and ends where the page begins: the kernel has nothing there, and says so.
+constexpr uint32_t kAbovePageStart[] = {kBouncePageAddress + 1};
 constexpr Condition kHigh[] = {whole(0, Relation::at_least, kPageEnd, kAddress)};
-constexpr Alternative kHighAddress[] = {kHigh};
+constexpr Condition kNull[] = {whole(0, Relation::one_of, kZero), whole(1, Relation::below, kAbovePageStart)};
+constexpr Alternative kHighAddress[] = {kHigh, kNull};
 
 // Address 0 leaves the choice to the kernel, which never chooses a place that is taken. With MAP_FIXED it is below
 // vm.mmap_min_addr, or at worst a mapping of page zero, whose length could reach us: so 0 only without the fixed flags.
@@ -61,7 +65,9 @@ constexpr Condition kMoveHigh[] = {whole(0, Relation::at_least, kPageEnd, kAddre
                                    whole(4, Relation::at_least, kPageEnd, kAddress)};
 constexpr Condition kMoveZero[] = {whole(0, Relation::at_least, kPageEnd, kAddress),
                                    argument(3, Relation::one_of, kZero, 2), whole(4, Relation::one_of, kZero)};
-constexpr Alternative kHighMove[] = {kMoveAnywhere, kMoveHigh, kMoveZero};
+constexpr Condition kMoveNull[] = {whole(0, Relation::one_of, kZero), whole(1, Relation::below, kAbovePageStart),
+                                   argument(3, Relation::one_of, kZero, 2 | 4)};
+constexpr Alternative kHighMove[] = {kMoveAnywhere, kMoveHigh, kMoveZero, kMoveNull};
 
 constexpr Condition kFirstIsZero[] = {argument(0, Relation::one_of, kZero)};
 constexpr Alternative kPidZero[] = {kFirstIsZero};
@@ -90,20 +96,15 @@ constexpr Condition kQueryPersonality[] = {argument(0, Relation::one_of, kPerson
 constexpr Condition kSetPersonality[] = {argument(0, Relation::one_of, kZero, kInt & ~uint64_t{kPersonalityBits})};
 constexpr Alternative kPersonalityPlain[] = {kQueryPersonality, kSetPersonality};
 
-// SECCOMP_SET_MODE_STRICT, GET_ACTION_AVAIL, GET_NOTIF_SIZES; a filter with no flags but TSYNC, LOG, SPEC_ALLOW and
-// TSYNC_ESRCH.
+// SECCOMP_SET_MODE_STRICT (the kernel refuses it beside a filter), GET_ACTION_AVAIL, GET_NOTIF_SIZES.
 constexpr uint32_t kSeccompQueries[] = {0, 2, 3};
-constexpr uint32_t kSeccompFlags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-                                   SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-constexpr Condition kSeccompQuery[] = {argument(0, Relation::one_of, kSeccompQueries)};
-constexpr Condition kSeccompFilter[] = {argument(0, Relation::one_of, kOne),
-                                        argument(1, Relation::one_of, kZero, kInt & ~uint64_t{kSeccompFlags})};
-constexpr Alternative kSeccompWithoutListener[] = {kSeccompQuery, kSeccompFilter};
+constexpr Condition kSeccompAsks[] = {argument(0, Relation::one_of, kSeccompQueries)};
+constexpr Alternative kSeccompQuery[] = {kSeccompAsks};
 
-// Held: PR_CAPBSET_DROP, PR_SET_SECUREBITS and PR_CAP_AMBIENT, which change what the caller may do; PR_SET_DUMPABLE,
-// PR_SET_MM, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE (takes a pid), PR_SET_PTRACER, and whatever is newer than this
-// list. A subreaper takes the orphans of its own descendants only, so the supervisor stays behind it: prctl(2). Numbers
-// stand for what older headers lack.
+// Held: PR_CAPBSET_DROP, PR_SET_SECUREBITS and PR_CAP_AMBIENT, which change what the caller may do; PR_SET_SECCOMP;
+// PR_SET_DUMPABLE, PR_SET_MM, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE (takes a pid), PR_SET_PTRACER, and whatever
+// is newer than this list. A subreaper takes the orphans of its own descendants only, so the supervisor stays behind
+// it: prctl(2). Numbers stand for what older headers lack.
 constexpr uint32_t kPrctlOptions[] = {
     PR_SET_PDEATHSIG,
     PR_GET_PDEATHSIG,
@@ -122,7 +123,6 @@ constexpr uint32_t kPrctlOptions[] = {
     PR_GET_NAME,
     PR_GET_ENDIAN,
     PR_GET_SECCOMP,
-    PR_SET_SECCOMP,
     PR_CAPBSET_READ,
     PR_GET_TSC,
     PR_SET_TSC,
@@ -169,6 +169,7 @@ constexpr uint32_t kPrctlOptions[] = {
     0x41555856,  // PR_GET_AUXV
     0x53564d41,  // PR_SET_VMA
 };
+constexpr uint32_t kSetSeccomp[] = {PR_SET_SECCOMP};
 constexpr Condition kPrctlListed[] = {argument(0, Relation::one_of, kPrctlOptions)};
 constexpr Alternative kPrctlHarmless[] = {kPrctlListed};
 
@@ -320,8 +321,8 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kPrctlHarmless;
     case Guard::priority_own:
       return kPriorityOwn;
-    case Guard::seccomp_without_listener:
-      return kSeccompWithoutListener;
+    case Guard::seccomp_query:
+      return kSeccompQuery;
     case Guard::sendto_without_address:
       return kSendtoWithoutAddress;
     case Guard::setsockopt_harmless:
@@ -364,6 +365,18 @@ bool lets_by(Guard guard, const uint64_t (&args)[6]) {
   });
 }
 
-int path_only_argument(const Row& row) { return row.way == Way::perform ? row.index(Arg::open_flags) : -1; }
+std::optional<Condition> stopped_if(const Row& row) {
+  if (row.way != Way::perform) return std::nullopt;
+  if (row.guard == Guard::prctl_harmless) return Condition{0, Relation::one_of, kInt, kSetSeccomp};
+  const int flags = row.index(Arg::open_flags);
+  if (flags < 0) return std::nullopt;
+  return Condition{static_cast<uint8_t>(flags), Relation::none_of, O_PATH, kZero};
+}
+
+bool is_stopped(const Row& row, const uint64_t (&args)[6]) {
+  if (row.way == Way::bounce || row.way == Way::verify) return true;
+  const std::optional<Condition> condition = stopped_if(row);
+  return condition && holds(*condition, args[condition->argument]);
+}
 
 }  // namespace holdfast

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "table.h"
@@ -28,9 +29,12 @@ std::span<const Alternative> alternatives(Guard guard);
 // The same, asked of registers.
 bool lets_by(Guard guard, const uint64_t (&args)[6]);
 
-// An open with O_PATH is held by a stop although other opens are performed: no kernel hands over such a descriptor by
-// SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it), so the caller opens the approved name itself. The register of its
-// flags, or -1 if the row is no such call. openat2 has its flags in memory and cannot be told apart here.
-int path_only_argument(const Row& row);
+// Whether a stop holds the call, if it is held at all. Two kinds of performed calls are stopped when a register says
+// so: opens with O_PATH, since no kernel hands over such a descriptor by SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it)
+// and the caller opens the approved name itself (openat2 has its flags in memory and cannot be told apart here); and
+// prctl(PR_SET_SECCOMP), before which the sealed page must be there.
+bool is_stopped(const Row& row, const uint64_t (&args)[6]);
+// That condition of a row, if it has one.
+std::optional<Condition> stopped_if(const Row& row);
 
 }  // namespace holdfast

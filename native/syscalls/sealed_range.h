@@ -8,12 +8,16 @@
 namespace holdfast {
 
 // One fixed place at the low end of the address space, below whose end the tree may map, move or unmap nothing.
-// vm.mmap_min_addr is at most 64 KiB on the kernels that we support (checked at launch).
+// vm.mmap_min_addr is at most 64 KiB on the kernels that we support (checked at launch). The end leaves room for what
+// is fixed above it: lld links programs at 0x200000, valgrind maps at 0x108000.
 inline constexpr uint64_t kBouncePageAddress = 0x10000;
-inline constexpr size_t kBounceSlotBytes = 4096;
-inline constexpr size_t kBounceSlots = 960;
-inline constexpr size_t kBouncePageBytes = kBounceSlots * kBounceSlotBytes;
-inline constexpr uint64_t kBouncePageEnd = kBouncePageAddress + kBouncePageBytes;
-static_assert(kBouncePageEnd <= 0x400000, "below where programs that are not position-independent are loaded");
+inline constexpr uint64_t kBouncePageEnd = 0x100000;
+inline constexpr size_t kBouncePageBytes = kBouncePageEnd - kBouncePageAddress;
+
+// Slots of two sizes, large ones first: most arguments are addresses of sockets, and those calls are the ones that may
+// wait for long.
+inline constexpr size_t kLargeSlotBytes = 4096, kLargeSlots = 120;
+inline constexpr size_t kSmallSlotBytes = 256, kSmallSlots = 1920;
+static_assert(kLargeSlotBytes * kLargeSlots + kSmallSlotBytes * kSmallSlots == kBouncePageBytes);
 
 }  // namespace holdfast

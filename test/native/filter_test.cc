@@ -100,8 +100,9 @@ const char* name_of(uint32_t answer) {
 std::vector<sock_filter> notifying, tracing;
 
 uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everything) {
-  const int flags = holdfast::path_only_argument(row);
-  if (flags >= 0 && (data.args[flags] & O_PATH) != 0) return SECCOMP_RET_TRACE;
+  uint64_t args[6];
+  std::copy(std::begin(data.args), std::end(data.args), args);
+  if (row.way == Way::perform && holdfast::is_stopped(row, args)) return SECCOMP_RET_TRACE;
   switch (row.way) {
     case Way::let_by:
       return SECCOMP_RET_ALLOW;
@@ -202,6 +203,10 @@ void memory_guards() {
     held(name, {{kEnd - 1, 4096}});
     held(name, {{holdfast::kBouncePageAddress, 4096}});
     held(name, {{0, kEnd}});
+    passes(name, {{0, 0}});
+    passes(name, {{0, holdfast::kBouncePageAddress}});
+    held(name, {{0, holdfast::kBouncePageAddress + 1}});
+    held(name, {{0, ~0ull}});
     held(name, {{0xff00'0000'0000'0000 | holdfast::kBouncePageAddress, 4096}});  // a tagged address
     held(name, {{0x0100'0000'0000'0000 | (kEnd - 4096), 4096}});
   }
@@ -222,6 +227,9 @@ void memory_guards() {
   held("mremap", {{kHigh, 4096, 8192, kMayMove | kFixed, 0}});
   held("mremap", {{kHigh, 4096, 8192, kMayMove | kFixed | kDontUnmap, 0}});
   held("mremap", {{kHigh, 4096, 4096, kMayMove | kDontUnmap, 4096}});
+  passes("mremap", {{0, 4096, 8192, kMayMove, 0}});
+  held("mremap", {{0, 4096, 8192, kMayMove | kFixed, kEnd - 4096}});
+  held("mremap", {{0, kEnd, 8192, kMayMove, 0}});
   held("mremap", {{holdfast::kBouncePageAddress, 4096, 8192, kMayMove, 0}});
   held("mremap", {{holdfast::kBouncePageAddress, 4096, 8192, kMayMove | kFixed, kHigh}});
 }
@@ -263,8 +271,10 @@ void process_guards() {
   held("personality", {{0x0100000}});  // MMAP_PAGE_ZERO
   held("personality", {{0x0140000}});
   held("personality", {{0xfffffffe}});
-  passes("seccomp", {{SECCOMP_SET_MODE_FILTER, 0}});
-  passes("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG}});
+  held("seccomp", {{SECCOMP_SET_MODE_FILTER, 0}});
+  held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG}});
+  held("prctl", {{PR_SET_SECCOMP, SECCOMP_MODE_FILTER}});
+  passes("prctl", {{PR_GET_SECCOMP}});
   passes("seccomp", {{SECCOMP_GET_NOTIF_SIZES, 0}});
   held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER}});
   held("seccomp", {{SECCOMP_SET_MODE_FILTER, kJunk | SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC}});
@@ -274,14 +284,14 @@ void process_guards() {
 }
 
 void prctl_guard() {
-  for (uint64_t option : Values{PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ,
-                                PR_SET_KEEPCAPS, PR_SET_TIMERSLACK, PR_SET_SECCOMP, PR_SET_VMA, PR_GET_DUMPABLE,
-                                PR_SET_CHILD_SUBREAPER}) {
+  for (uint64_t option :
+       Values{PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_KEEPCAPS,
+              PR_SET_TIMERSLACK, PR_SET_SECCOMP, PR_SET_VMA, PR_GET_DUMPABLE, PR_SET_CHILD_SUBREAPER}) {
     passes("prctl", {{option}});
     passes("prctl", {{option | kJunk}});
   }
-  for (uint64_t option : Values{PR_SET_MM, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_SET_PTRACER, PR_SET_SYSCALL_USER_DISPATCH,
-                                PR_SCHED_CORE, 0, 20000, 0x7fffffff}) {
+  for (uint64_t option : Values{PR_SET_MM, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_SET_PTRACER,
+                                PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE, 0, 20000, 0x7fffffff}) {
     held("prctl", {{option, 1}});
     held("prctl", {{option | kJunk, 1}});
   }
