@@ -32,6 +32,7 @@ export {
   allow,
   deny,
   kill,
+  type RedirectOptions,
   type RedirectTarget,
   redirect,
   respond,

@@ -95,15 +95,30 @@ export interface RedirectTarget {
   port: number;
 }
 
+/** How {@link redirect} to a path is to be understood. */
+export interface RedirectOptions {
+  /**
+   * A folder, as an absolute path or a `file:` URL: the path, relative to it or below it, is walked without leaving it,
+   * neither by `..` nor by any link (openat2's `RESOLVE_BENEATH`).
+   */
+  within?: string | URL;
+}
+
 /**
- * The call is carried out on something else.
- * @param to For an open: an absolute path or a `file:` URL. For a connect: an address and a port.
+ * The call is carried out on something else. What a `deny` rule refuses stays refused there; and no symbolic link is
+ * followed where the policy lets the tree write.
+ * @param to For an open: an absolute path or a `file:` URL; with `within` also a path relative to it. For a connect: an
+ * address and a port.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if it is no such thing.
  */
-export function redirect(to: string | URL): Verdict<'redirectPath'>;
+export function redirect(to: string | URL, options?: RedirectOptions): Verdict<'redirectPath'>;
 export function redirect(to: RedirectTarget): Verdict<'redirectAddress'>;
-export function redirect(to: string | URL | RedirectTarget): Verdict<'redirectPath'> | Verdict<'redirectAddress'> {
-  if (typeof to === 'string' || to instanceof URL) return make('redirectPath', 0, pathBytes(to));
+export function redirect(
+  to: string | URL | RedirectTarget,
+  options?: RedirectOptions,
+): Verdict<'redirectPath'> | Verdict<'redirectAddress'> {
+  if (typeof to === 'string' || to instanceof URL) return make('redirectPath', 0, pathBytes(to, options));
+  if (options !== undefined) throw refuse('redirect(): only a path takes options');
   if (typeof to !== 'object' || to === null) {
     throw refuse(`redirect(): ${inspect(to)} is neither a path nor { address, port }`);
   }
@@ -122,20 +137,49 @@ export function redirect(to: string | URL | RedirectTarget): Verdict<'redirectPa
   return make('redirectAddress', 0, data);
 }
 
-function pathBytes(to: string | URL): Uint8Array {
-  let path: string;
+function pathText(value: unknown, what: string): string {
+  let path: unknown = value;
   try {
-    path = to instanceof URL ? fileURLToPath(to) : to;
+    if (value instanceof URL) path = fileURLToPath(value);
   } catch {
-    throw refuse(`redirect(): ${String(to)} is not a file: URL of this machine`);
+    throw refuse(`redirect(): ${String(value)} is not a file: URL of this machine`);
+  }
+  if (typeof path !== 'string' || path.includes('\0')) {
+    throw refuse(`redirect(): ${inspect(path)} is not ${what} without NUL bytes`);
   }
   if (notUtf8(path)) throw refuse(`redirect(): ${inspect(path)} cannot be written as UTF-8`);
-  if (!isAbsolute(path) || path.includes('\0')) {
-    throw refuse(`redirect(): ${inspect(path)} is not an absolute path without NUL bytes`);
+  const bytes = Buffer.byteLength(path);
+  if (bytes > 4095) throw refuse(`redirect(): the path has ${bytes} bytes, and 4095 are possible`);
+  return path;
+}
+
+function absolutePath(value: unknown): string {
+  const path = pathText(value, 'an absolute path');
+  if (!isAbsolute(path)) throw refuse(`redirect(): ${inspect(path)} is not an absolute path without NUL bytes`);
+  return path;
+}
+
+/** A path; or a folder and a path below it, with a NUL between (native/policy/ask.cc). */
+function pathBytes(to: string | URL, options: unknown): Uint8Array {
+  if (options === undefined) return Buffer.from(absolutePath(to));
+  if (typeof options !== 'object' || options === null) {
+    throw refuse(`redirect(): ${inspect(options)} is not { within }`);
   }
-  const bytes = Buffer.from(path);
-  if (bytes.length > 4095) throw refuse(`redirect(): the path has ${bytes.length} bytes, and 4095 are possible`);
+  const unknown = Object.keys(options).find((key) => key !== 'within');
+  if (unknown !== undefined) throw refuse(`redirect(): ${inspect(unknown)} is not an option (within is)`);
+  const { within }: RedirectOptions = Object.assign(Object.create(null), options);
+  if (within === undefined) return Buffer.from(absolutePath(to));
+  const folder = absolutePath(within).replace(/\/+$/, '');
+  const path = pathText(to, 'a path');
+  const below = isAbsolute(path) ? belowFolder(path, folder) : path;
+  if (below === '') throw refuse(`redirect(): ${inspect(path)} is not a path below ${inspect(folder || '/')}`);
+  const bytes = Buffer.from(`${folder || '/'}\0${below}`);
+  if (bytes.length > 4160) throw refuse(`redirect(): the paths have ${bytes.length} bytes, and 4160 are possible`);
   return bytes;
+}
+
+function belowFolder(path: string, folder: string): string {
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1).replace(/^\/+/, '') : '';
 }
 
 /** The most bytes that {@link respond} takes. */

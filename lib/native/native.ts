@@ -6,7 +6,7 @@ import { HoldfastError } from '../errors.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
 export interface NativeRecord {
-  readonly kind: 'ask' | 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten';
+  readonly kind: 'ask' | 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning';
   readonly [field: string]: unknown;
 }
 

@@ -1,4 +1,5 @@
 // A policy as the supervisor reads it.
+import { constants } from 'node:os';
 import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
 import type { FileRule, NetworkRule, Rules } from './policy.ts';
@@ -9,6 +10,7 @@ export interface Configuration {
   rules: Rules;
 }
 
+const errnos = { EACCES: constants.errno.EACCES, ENOENT: constants.errno.ENOENT } as const;
 const effects = { allow: 1, deny: 2 } as const;
 
 function networkRule(writer: FieldWriter, rule: NetworkRule): void {
@@ -37,16 +39,17 @@ function networkRule(writer: FieldWriter, rule: NetworkRule): void {
 }
 
 function fileRule(writer: FieldWriter, rule: FileRule): void {
-  writer.nested('fileRule', (fields) =>
+  writer.nested('fileRule', (fields) => {
     fields
       .number('effect', effects[rule.effect])
       .number('access', rule.access)
       .text('path', rule.path)
-      .text('label', rule.label),
-  );
+      .text('label', rule.label);
+    if (rule.device !== undefined) fields.number('device', rule.device);
+  });
 }
 
-/** The defaults are the same in every policy: they are encoded once. */
+/** There are few lists of defaults, shared by many policies: each is encoded once. */
 const encodedDefaults = new WeakMap<readonly FileRule[], Uint8Array>();
 
 function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
@@ -66,7 +69,11 @@ export function encodeConfiguration(native: Native, configuration: Configuration
   const known = defaults(native, rules.defaults);
   const writer = new FieldWriter(native.fields);
   writer.nested('options', (fields) =>
-    fields.number('anyExec', Number(rules.anyExec)).number('waitForTree', Number(waitForTree)).text('command', command),
+    fields
+      .number('anyExec', Number(rules.anyExec))
+      .number('waitForTree', Number(waitForTree))
+      .number('ungranted', errnos[rules.ungranted])
+      .text('command', command),
   );
   writer.append(known);
   for (const rule of rules.files) fileRule(writer, rule);

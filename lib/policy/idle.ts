@@ -3,12 +3,14 @@ import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { accessBits, type FileRule } from './policy.ts';
 
-/** The argument of the `warning` event: a rule of the policy that does nothing here. */
+/** The argument of the `warning` event: a rule that does nothing here, or stands for less than it seems. */
 export interface PolicyWarning {
-  /** The policy field: `files.read[0]`. */
+  /** The policy field: `files.read[0]`; `command` for the command's own path. */
   readonly rule: string;
   /** The path that the rule is for. */
   readonly path: string;
+  /** The text of the symbolic link at the path, which is not followed. */
+  readonly target?: string;
   /** In words. */
   readonly message: string;
 }

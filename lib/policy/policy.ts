@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { HoldfastError } from '../errors.ts';
 import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
-import { baselineRead, baselineWrite } from './baseline.ts';
+import { defaultRules } from './baseline.ts';
 import { fieldName, InheritedField, ownFields, problemOf, record, shortOrLong, shown, words } from './check.ts';
 
 /** What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes. */
@@ -39,6 +39,11 @@ export interface Policy {
     read?: readonly (string | URL)[];
     /** May be changed, created, removed and renamed, and have their attributes set. Does not include reading. */
     write?: readonly (string | URL)[];
+    /**
+     * What reading or looking at what is there but not granted answers. `'ENOENT'`: as if it were not there, which
+     * programs take better that look for files they can do without (`~/.gitconfig`). Default: `'EACCES'`.
+     */
+    ungranted?: 'EACCES' | 'ENOENT';
     /** Refused before any hook is asked. A plain path denies reading, writing and executing. */
     deny?: readonly (string | URL | FileDenial)[];
   };
@@ -70,6 +75,8 @@ export interface FileRule {
   access: number;
   path: string;
   label: string;
+  /** Only if the path is this character device (st_rdev). */
+  device?: number;
 }
 export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
 
@@ -81,6 +88,8 @@ export interface Rules {
   network: NetworkRule[];
   /** Whatever may be read may be executed. */
   anyExec: boolean;
+  /** What is answered for what is there but not granted. */
+  ungranted: 'EACCES' | 'ENOENT';
 }
 
 const path = v.custom<string | URL>(
@@ -103,6 +112,7 @@ const schema = record(
         {
           read: paths,
           write: paths,
+          ungranted: v.optional(v.picklist(['EACCES', 'ENOENT'], "must be 'EACCES' or 'ENOENT'")),
           deny: v.optional(
             v.array(
               shortOrLong(
@@ -113,7 +123,7 @@ const schema = record(
             ),
           ),
         },
-        'must be an object with read, write, deny',
+        'must be an object with read, write, deny, ungranted',
       ),
     ),
     network: v.optional(
@@ -143,7 +153,7 @@ const schema = record(
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
   '': ['files', 'network', 'exec', 'defaults'],
-  files: ['read', 'write', 'deny'],
+  files: ['read', 'write', 'deny', 'ungranted'],
   network: ['connect', 'bind', 'deny'],
   'files.deny.*': ['path', 'access'],
   'network.deny.*': ['address', 'operations'],
@@ -280,10 +290,7 @@ function check(given: unknown): Policy {
   throw invalid(field, problem.value, `is refused: ${problem.message}`);
 }
 
-const baseline: readonly FileRule[] = [
-  ...baselineRead.map((path) => ({ effect: 'allow', access: accessBits.read, path, label: 'defaults' }) as const),
-  ...baselineWrite.map((path) => ({ effect: 'allow', access: accessBits.write, path, label: 'defaults' }) as const),
-];
+const noRules: readonly FileRule[] = [];
 
 /** What the supervisor takes is 64 MiB (native/supervisor/control.cc: kMostConfig); the rest is for the options. */
 const MAX_BYTES = 63 << 20;
@@ -302,19 +309,21 @@ function mostBytes({ files, network }: Rules): number {
 /**
  * Checks a policy and makes it ready. Without one, and with its `defaults`: what a program needs to start, and reading
  * the working directory unless that is `/`.
+ * @param terminal Whether the command is given its terminal: then the defaults have it by name, too.
  * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
  */
-export function compilePolicy(policy: unknown, cwd: string): Rules {
+export function compilePolicy(policy: unknown, cwd: string, terminal = false): Rules {
   const checked: Policy = policy === undefined ? nothing : check(policy);
   const defaults = checked.defaults ?? true;
   const files = fileRules(checked, cwd);
   // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
   if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
   const rules: Rules = {
-    defaults: defaults ? baseline : [],
+    defaults: defaults ? defaultRules(terminal) : noRules,
     files,
     network: networkRules(checked),
     anyExec: checked.exec === undefined,
+    ungranted: checked.files?.ungranted ?? 'EACCES',
   };
   if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);

@@ -20,7 +20,10 @@ export interface SandboxedProcessEvents {
   violation: (violation: Violation) => void;
   /** A hook threw, rejected, answered nonsense, or was late; the call was denied. `cause`, `event` and `call` tell more. */
   hookError: (error: HoldfastError) => void;
-  /** A rule of the policy does nothing here: its path is not there, and nothing in the sandbox may make it. */
+  /**
+   * A rule of the policy does nothing here (its path is not there, and nothing in the sandbox may make it), or stands for
+   * less than it seems (a link on its way, or on the command's, may have been planted).
+   */
   warning: (warning: PolicyWarning) => void;
   /** Nothing of the tree is left. */
   treeEmpty: () => void;

@@ -68,6 +68,7 @@ export class SandboxedProcess<
       over: () => this.emit('close', this.exitCode, this.signalCode),
       error: (error) => this.emit('error', error),
       violation: (violation) => this.emit('violation', violation),
+      warning: (warning) => this.emit('warning', warning),
       hookError: (error) => this.emit('hookError', error),
       treeEmpty: () => this.emit('treeEmpty'),
     });

@@ -7,11 +7,13 @@ import { number, optionalNumber } from '../hooks/families/common.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
+import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
 import { launchError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
+import { warningOf } from './warning.ts';
 
 /** Whom a supervision tells. Never called before the tick of the spawn has ended. */
 export interface SupervisionListener {
@@ -23,6 +25,7 @@ export interface SupervisionListener {
   over(): void;
   error(error: Error): void;
   violation(violation: Violation): void;
+  warning(warning: PolicyWarning): void;
   hookError(error: HoldfastError): void;
   treeEmpty(): void;
 }
@@ -174,6 +177,8 @@ export class Supervision {
         return this.#dispatcher.forget(record);
       case 'violation':
         return this.#listener.violation(violationOf(record));
+      case 'warning':
+        return this.#listener.warning(warningOf(record));
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';

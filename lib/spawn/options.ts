@@ -15,6 +15,7 @@ import {
   wrongType,
   wrongValue,
 } from './arguments.ts';
+import { givesTerminal } from './terminal.ts';
 
 /** What holdfast adds to the options of `child_process.spawn`. */
 export interface SandboxOptions {
@@ -188,18 +189,20 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
   const file = shell ? (typeof shell === 'string' ? shell : '/bin/sh') : command;
   const args = shell ? ['-c', [command, ...given].join(' ')] : given;
   const cwd = workingDirectory(options.cwd);
+  const stdio = stdioList(options.stdio);
+  const detached = options.detached === true;
   return {
     file,
     args: [typeof argv0 === 'string' ? argv0 : file, ...args],
-    stdio: stdioList(options.stdio),
+    stdio,
     passed: pick(options),
     cwd,
-    detached: options.detached === true,
+    detached,
     changesUser: options.uid !== undefined || options.gid !== undefined,
     timeout: (options.timeout as number | undefined) ?? 0,
     killSignal: killSignalNumber(options.killSignal),
     signal: options.signal as AbortSignal | undefined,
-    rules: compilePolicy(options.policy, cwd),
+    rules: compilePolicy(options.policy, cwd, givesTerminal(stdio, detached)),
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
     killGrace: (options.killGrace as number | undefined) ?? 0,

@@ -204,7 +204,7 @@ Link::Next Link::take(RecordKind& kind, std::vector<uint8_t>& fields) {
       advance(rest);
       continue;
     }
-    if (header.kind > static_cast<uint32_t>(RecordKind::forgotten) || header.size > protocol::kMaxRecord) {
+    if (header.kind > static_cast<uint32_t>(RecordKind::warning) || header.size > protocol::kMaxRecord) {
       return Next::corrupt;
     }
     const uint32_t total = sizeof header + ((header.size + 7) & ~7u);

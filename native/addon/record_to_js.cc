@@ -173,6 +173,8 @@ const char* record_kind_name(RecordKind kind) {
       return "failed";
     case RecordKind::forgotten:
       return "forgotten";
+    case RecordKind::warning:
+      return "warning";
   }
   return "unknown";
 }

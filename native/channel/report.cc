@@ -69,6 +69,17 @@ void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Ta
 
 }  // namespace
 
+void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view path, std::string_view target,
+                    std::string_view reason) {
+  std::vector<uint8_t> buffer(protocol::kMaxRecord);  // two paths of PATH_MAX have room in it
+  FieldWriter writer(buffer.data(), buffer.size());
+  writer.text(Tag::rule_, rule);
+  writer.text(Tag::path_, path);
+  if (!target.empty()) writer.text(Tag::target_, target);
+  writer.text(Tag::reason_, reason);
+  sandbox.channel.send(RecordKind::warning, buffer.data(), writer.size());
+}
+
 void report_launched(Sandbox& sandbox, pid_t command) {
   queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}, false);
 }

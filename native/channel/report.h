@@ -3,11 +3,16 @@
 
 #include <sys/types.h>
 
+#include <string_view>
+
 #include "../call/sandbox.h"
 #include "../launch/launch.h"
 
 namespace holdfast {
 
+// A rule that stands for less than it seems. Before the command runs.
+void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view path, std::string_view target,
+                    std::string_view reason);
 // Whoever lets the command run wakes Node afterwards (Channel::wake), so that Node does not run in its place.
 void report_launched(Sandbox& sandbox, pid_t command);
 void report_failed_launch(Sandbox& sandbox, const Launch& launch);

@@ -197,7 +197,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     return Finish::error(EINVAL);
   }
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
-  const unsigned follow = (at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow;
+  const unsigned follow = kContents | ((at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow);
   Resolved file;
   int error =
       resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
@@ -264,7 +264,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
       prefix.insert(prefix.begin(), interpreter);
       name = interpreter;
       Resolved next;
-      if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, next)) != 0) return Finish::error(error);
+      if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, next)) != 0)
+        return Finish::error(error);
       file = std::move(next);
       shown_interpreter = file.path;
       continue;
@@ -280,7 +281,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
       }
       if (!interpreter.empty()) {
         Resolved loader;
-        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow, loader)) != 0)
+        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, loader)) != 0)
           return Finish::error(error);
         if (fstat(loader.object.get(), &status) != 0) return Finish::error(errno);
         Facts facts;

@@ -51,6 +51,21 @@ inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
   return facts;
 }
 
+inline Thing thing_of(const Resolved& at) {
+  struct stat st;
+  if (!at.object || ::fstat(at.object.get(), &st) != 0) return Thing::ordinary;
+  if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) return Thing::device;
+  return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ? Thing::pipe : Thing::ordinary;
+}
+
+// A change of something else than the contents.
+inline Facts facts_of_part(const Held& call, const Resolved& at, Part part) {
+  Facts facts = facts_of(call, at, kWrite);
+  facts.paths[0].part = part;
+  facts.paths[0].thing = thing_of(at);
+  return facts;
+}
+
 // decide(), which looks at the caller's own /proc entry, without the caller's credentials.
 inline Decision ask(Sandbox& sandbox, const Held& call, const Facts& facts) {
   AsSupervisor own;
@@ -66,11 +81,18 @@ inline bool allowed(Sandbox& sandbox, const Held& call, const Facts& facts, Fini
   return false;
 }
 
+// For names that come and go while we look; then the call is refused.
+inline constexpr int kMostTurns = 40;
+
 // Never allowed, whatever the rules say.
 inline Finish forbidden(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
   AsSupervisor own;
   report(sandbox, call, error, reason, path);
   return Finish::error(error);
+}
+
+inline Finish too_many_turns(Sandbox& sandbox, const Held& call, std::string_view path) {
+  return forbidden(sandbox, call, EAGAIN, "its names changed each time they were looked at", path);
 }
 
 // A file that runs with its owner's rights is a way out for whoever starts it outside of the tree.

@@ -16,6 +16,7 @@
 
 #include "../policy/config.h"
 #include "files.h"
+#include "files_held.h"
 
 // linux/fcntl.h of newer kernels than the oldest headers that we build with.
 #ifndef SYS_fchmodat2
@@ -180,7 +181,7 @@ Finish change_mode(Sandbox& sandbox, const Held& call, const Resolved& at) {
 }
 
 Facts facts_of_mode(const Held& call, const Resolved& at) {
-  Facts facts = facts_of(call, at, kWrite);
+  Facts facts = facts_of_part(call, at, Part::attributes);
   facts.mode = static_cast<int64_t>(call.arg(Arg::mode) & 07777);
   return facts;
 }
@@ -231,7 +232,7 @@ Finish chmod_fd(Sandbox& sandbox, Held& call) {
 namespace {
 
 Facts facts_of_owner(const Held& call, const Resolved& at) {
-  Facts facts = facts_of(call, at, kWrite);
+  Facts facts = facts_of_part(call, at, Part::attributes);
   facts.uid = static_cast<int32_t>(call.arg(Arg::uid));
   facts.gid = static_cast<int32_t>(call.arg(Arg::gid));
   return facts;
@@ -310,7 +311,7 @@ Finish utimes_path(Sandbox& sandbox, Held& call) {
     if (!on.found(sandbox, call, follow_by(flags))) return static_cast<Finish&&>(on.end);
   }
   const int64_t told[4] = {times.at[0].tv_sec, times.at[0].tv_nsec, times.at[1].tv_sec, times.at[1].tv_nsec};
-  Facts facts = facts_of(call, on.at, kWrite);
+  Facts facts = facts_of_part(call, on.at, Part::attributes);
   if (!times.now) facts.times = told;
   if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
   const timespec* given = times.now ? nullptr : times.at;
@@ -359,7 +360,7 @@ Finish give(const Held& call, ssize_t result, const Buffer& from) {
 }
 
 Finish set_attribute(Sandbox& sandbox, const Held& call, OnPath& on, const char* name, const Buffer& value) {
-  Facts facts = facts_of(call, on.at, kWrite);
+  Facts facts = facts_of_part(call, on.at, Part::attributes);
   facts.name = name;
   facts.size = static_cast<int64_t>(value.size);
   if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
@@ -379,10 +380,50 @@ int read_attribute(const Held& call, char (&name)[XATTR_NAME_MAX + 1], Buffer& v
 }
 
 Finish remove_attribute(Sandbox& sandbox, const Held& call, OnPath& on, const char* name) {
-  Facts facts = facts_of(call, on.at, kWrite);
+  Facts facts = facts_of_part(call, on.at, Part::attributes);
   facts.name = name;
   if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
   return result_of(call, ::removexattr(FdPath(on.at.object.get()).text, name));
+}
+
+}  // namespace
+
+namespace {
+
+// Attributes whose values are about the rights to a file, as its mode is, and not its contents.
+bool is_metadata(std::string_view attribute) {
+  return attribute == "system.posix_acl_access" || attribute == "system.posix_acl_default" ||
+         attribute == "security.selinux";
+}
+
+// `name` null: the list.
+Facts facts_of_attribute(const Held& call, const Resolved& at, const char* name) {
+  Facts facts = facts_of(call, at, name != nullptr && is_metadata(name) ? 0 : kRead);
+  if (name != nullptr) facts.name = name;
+  return facts;
+}
+
+unsigned walk_to_attribute(const Held& call) { return kContents | follow_unless(is_on_link(call)); }
+
+Finish give_attribute(const Held& call, const Resolved& at, const char* name) {
+  const Buffer value(call.arg(Arg::size));
+  return give(call, ::getxattr(FdPath(at.object.get()).text, name, value.bytes.get(), value.size), value);
+}
+
+Finish give_list(const Held& call, const Resolved& at) {
+  const Buffer names(call.arg(Arg::size));
+  return give(call, ::listxattr(FdPath(at.object.get()).text, names.bytes.get(), names.size), names);
+}
+
+// By a descriptor: what is open for reading may be read; one that is open for writing only gives no such right.
+bool may_read_of_fd(Sandbox& sandbox, const Held& call, OnPath& on, const char* name) {
+  if (!found_by_fd(sandbox, call, on)) return false;
+  if (is_path_only(call, call.fd(Arg::fd))) {
+    on.end = Finish::error(EBADF);
+    return false;
+  }
+  on.at.reached_by = call.fd(Arg::fd);
+  return caller_has_it_open(call, on.at, kRead) || on.permitted(sandbox, call, facts_of_attribute(call, on.at, name));
 }
 
 }  // namespace
@@ -391,21 +432,32 @@ Finish getxattr_path(Sandbox& sandbox, Held& call) {
   char name[XATTR_NAME_MAX + 1];
   if (const int error = read_name(call, name); error != 0) return failed(call, error);
   OnPath on(call);
-  if (!on.found(sandbox, call, follow_unless(is_on_link(call)))) return static_cast<Finish&&>(on.end);
-  Facts facts = facts_of(call, on.at, 0);
-  facts.name = name;
-  if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
-  const Buffer value(call.arg(Arg::size));
-  return give(call, ::getxattr(FdPath(on.at.object.get()).text, name, value.bytes.get(), value.size), value);
+  if (!on.found(sandbox, call, walk_to_attribute(call)) ||
+      !on.permitted(sandbox, call, facts_of_attribute(call, on.at, name)))
+    return static_cast<Finish&&>(on.end);
+  return give_attribute(call, on.at, name);
+}
+
+Finish getxattr_fd(Sandbox& sandbox, Held& call) {
+  char name[XATTR_NAME_MAX + 1];
+  if (const int error = read_name(call, name); error != 0) return failed(call, error);
+  OnPath on(call);
+  if (!may_read_of_fd(sandbox, call, on, name)) return static_cast<Finish&&>(on.end);
+  return give_attribute(call, on.at, name);
 }
 
 Finish listxattr_path(Sandbox& sandbox, Held& call) {
   OnPath on(call);
-  if (!on.found(sandbox, call, follow_unless(is_on_link(call))) ||
-      !on.permitted(sandbox, call, facts_of(call, on.at, 0)))
+  if (!on.found(sandbox, call, walk_to_attribute(call)) ||
+      !on.permitted(sandbox, call, facts_of_attribute(call, on.at, nullptr)))
     return static_cast<Finish&&>(on.end);
-  const Buffer names(call.arg(Arg::size));
-  return give(call, ::listxattr(FdPath(on.at.object.get()).text, names.bytes.get(), names.size), names);
+  return give_list(call, on.at);
+}
+
+Finish listxattr_fd(Sandbox& sandbox, Held& call) {
+  OnPath on(call);
+  if (!may_read_of_fd(sandbox, call, on, nullptr)) return static_cast<Finish&&>(on.end);
+  return give_list(call, on.at);
 }
 
 Finish setxattr_path(Sandbox& sandbox, Held& call) {

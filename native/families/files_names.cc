@@ -13,6 +13,7 @@
 #include "../policy/config.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
+#include "../view/walk.h"
 #include "files.h"
 
 namespace holdfast::families {
@@ -20,19 +21,16 @@ namespace {
 
 constexpr unsigned kName = kParent | kMayMiss;
 
-Facts facts_of_both(const Held& call, const Resolved& from, uint8_t from_access, const Resolved& to,
-                    uint8_t to_access) {
-  Facts facts = facts_of(call, from, from_access);
-  // The new name is refused as any other change is, not as something that is not there.
-  facts.paths[1] = {to.path, to_access, false};
-  facts.path_count = 2;
-  return facts;
+// Facts::Path of a name that is to be made: a rule on it is enough, but for a symbolic link, which would make it mean
+// another place.
+Facts::Path new_name(const Resolved& at, uint8_t access, bool as_link) {
+  // It is refused as any other change is, not as something that is not there.
+  return {at.path, access, false, as_link ? Part::name : Part::contents, Thing::ordinary, at.missing};
 }
 
-// A name that is about to be made or removed.
-Facts facts_of_name(const Held& call, const Resolved& at) {
+Facts facts_of_new_name(const Held& call, const Resolved& at, bool as_link = false) {
   Facts facts = facts_of(call, at, kWrite);
-  facts.paths[0].missing = false;
+  facts.paths[0] = new_name(at, kWrite, as_link);
   return facts;
 }
 
@@ -47,19 +45,14 @@ bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolve
   return there.read.effect == Effect::allow && here.read.effect != Effect::allow && here.write.effect == Effect::allow;
 }
 
-bool is_directory(const Resolved& at) {
+mode_t type_of(const Resolved& at) {
   struct stat st;
-  return at.object && ::fstat(at.object.get(), &st) == 0 && S_ISDIR(st.st_mode);
+  return at.object && ::fstat(at.object.get(), &st) == 0 ? st.st_mode & S_IFMT : 0;
 }
+
+bool is_directory(const Resolved& at) { return type_of(at) == S_IFDIR; }
 
 constexpr std::string_view kRuledBelow = "a rule speaks of something below this directory";
-
-// What stands under the name just now. 0, EISDIR, or why it cannot be seen.
-int is_no_directory(const Resolved& at) {
-  struct stat st;
-  if (::fstatat(at.parent.get(), at.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return errno;
-  return S_ISDIR(st.st_mode) ? EISDIR : 0;
-}
 
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
 bool would_carry_ruled_names(const Sandbox& sandbox, const Resolved& moved, const Resolved& other) {
@@ -78,9 +71,30 @@ Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
   return Finish::error(EACCES);
 }
 
-}  // namespace
+dev_t device_of(const Resolved& at) {
+  struct stat st;
+  return ::fstat(at.parent.get(), &st) == 0 ? st.st_dev : 0;
+}
 
-namespace {
+// Whether the name is what it was when it was judged: its folder is called so, and this is what stands in it. Under
+// ChangesNames it stays so.
+bool is_as_judged(const Resolved& at) {
+  std::string folder;
+  int error = canonical_name(at.parent.get(), folder);
+  if (error == ENAMETOOLONG) error = long_name(at.parent.get(), folder);
+  if (error != 0) return false;
+  const size_t slash = at.path.size() - at.name.size() - 1;
+  if (std::string_view(at.path).substr(0, std::max<size_t>(slash, 1)) != folder) return false;
+  struct stat now, then;
+  if (::fstatat(at.parent.get(), at.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return at.missing && errno == ENOENT;
+  return !at.missing && ::fstat(at.object.get(), &then) == 0 && now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+}
+
+// The same where nobody but a hook can have taken so long that it matters: a folder that the tree may move takes its
+// rights along, but not what a hook has said of it.
+bool is_as_heard(const Sandbox& sandbox, const Held& call, const Resolved& at) {
+  return !sandbox.config.hooked(call.row->event) || is_as_judged(at);
+}
 
 // The kernel asks this first, so that what is to be moved need not be there (fs/namei.c, do_renameat2).
 bool same_device(const Resolved& from, const Resolved& to) {
@@ -88,53 +102,158 @@ bool same_device(const Resolved& from, const Resolved& to) {
   return ::fstat(from.parent.get(), &a) != 0 || ::fstat(to.parent.get(), &b) != 0 || a.st_dev == b.st_dev;
 }
 
+// One look and one try. False: once more, since what was judged is not so any more.
+bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end, std::string& path) {
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  const auto ends = [&](Finish finish) {
+    end = static_cast<Finish&&>(finish);
+    return true;
+  };
+  Resolved from, to;
+  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, from) != 0) return ends(failed(call, from.error));
+  if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return ends(failed(call, to.error));
+  path = from.path;
+  if (from.missing && !same_device(from, to)) return ends(Finish::error(EXDEV));
+  if (from.last != Last::name || to.last != Last::name)  // which the kernel refuses
+    return ends(result_of(call, ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(),
+                                          to.parent.get(), last_component(to).c_str(), flags)));
+  Facts facts = from.missing ? facts_of(call, from, 0) : facts_of_part(call, from, Part::name);
+  if (!from.missing) {
+    facts.paths[1] = new_name(to, kWrite, !to.missing || type_of(from) == S_IFLNK);
+    facts.paths[1].thing = thing_of(to);
+    facts.path_count = 2;
+  }
+  facts.flags = flags;
+  facts.directory = is_directory(from) ? 1 : 0;
+  bool by_hook = false;
+  if (!allowed(sandbox, call, facts, end, &by_hook)) return true;
+  if (from.missing) return ends(Finish::error(ENOENT));
+  if (!by_hook && (escapes_hooks(sandbox, from, to, is_directory(from)) ||
+                   (exchange && escapes_hooks(sandbox, to, from, is_directory(to)))))
+    return ends(refuse_escape(sandbox, call, facts));
+  if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
+    return ends(forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path));
+  if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
+    return ends(forbidden(sandbox, call, EACCES, kRuledBelow, from.path));
+
+  // What is not there may be made by who may not replace it.
+  const bool must_make = to.missing && sandbox.config.rules.look(to.path).name.effect != Effect::allow;
+  const ChangesNames changes(call, device_of(from), is_directory(from) || (exchange && is_directory(to)));
+  if (!changes.held()) return ends(Finish::gone());
+  if (!is_as_judged(from) || !is_as_judged(to)) return false;
+  const long result = ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
+                                last_component(to).c_str(), must_make ? flags | RENAME_NOREPLACE : flags);
+  if (result < 0 && must_make && errno == EEXIST && (flags & RENAME_NOREPLACE) == 0) return false;
+  if (result < 0 && must_make && errno == EINVAL && (flags & RENAME_NOREPLACE) == 0)
+    return ends(forbidden(sandbox, call, EACCES,
+                          "this file system cannot move without replacing, and no rule lets it replace", to.path));
+  return ends(result_of(call, result));
+}
+
+// The same for links.
+bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::string& path) {
+  const auto ends = [&](Finish finish) {
+    end = static_cast<Finish&&>(finish);
+    return true;
+  };
+  Resolved from, to;
+  const unsigned walk =
+      ((flags & AT_SYMLINK_FOLLOW) != 0 ? kFollow : 0u) | ((flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u);
+  if (resolve(sandbox, call, Arg::dirfd, Arg::path, walk | kMayMiss, from) != 0) return ends(failed(call, from.error));
+  if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return ends(failed(call, to.error));
+  path = from.path;
+  if (to.last == Last::name) {
+    // A second name gives its place's rights on the same file, so both places must give the same.
+    Facts facts = from.missing ? facts_of(call, from, 0) : facts_of_part(call, from, Part::name);
+    if (!from.missing) {
+      facts.paths[0].access = kRead | kWrite;
+      facts.paths[1] = new_name(to, kRead | kWrite, type_of(from) == S_IFLNK);
+      facts.path_count = 2;
+    }
+    if (from.by_descriptor) {
+      facts.paths[0] = facts.paths[1];
+      facts.path_count = 1;
+    }
+    bool by_hook = false;
+    if (!allowed(sandbox, call, facts, end, &by_hook)) return true;
+    if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
+      return ends(refuse_escape(sandbox, call, facts));
+  }
+  if (from.missing) return ends(Finish::error(ENOENT));
+  const ChangesNames changes(call, device_of(to));
+  if (!changes.held()) return ends(Finish::gone());
+  if (to.last == Last::name) {
+    // The source is the pinned file itself, so it is enough that it still has the name that was judged.
+    std::string name;
+    if (!is_as_judged(to)) return false;
+    if (!from.by_descriptor && canonical_name(from.object.get(), name) == 0 && name != from.path) return false;
+  }
+  return ends(result_of(call, ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),
+                                       last_component(to).c_str(), AT_SYMLINK_FOLLOW)));
+}
+
+// Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.
+template <typename Judge, typename Act>
+Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act) {
+  std::string path;
+  for (int turn = 0; turn < kMostTurns; turn++) {
+    Resolved at;
+    const bool second = call.has(Arg::path2);
+    if (resolve(sandbox, call, second ? Arg::dirfd2 : Arg::dirfd, second ? Arg::path2 : Arg::path, kName, at) != 0)
+      return failed(call, at.error);
+    if (at.last != Last::name) return result_of(call, act(at));  // which the kernel refuses
+    Finish end;
+    Facts facts;
+    if (!judge(at, facts, end) || !allowed(sandbox, call, facts, end)) return end;
+    if (at.missing && facts.paths[0].access == 0) return Finish::error(ENOENT);
+    const ChangesNames changes(call, device_of(at));
+    if (!changes.held()) return Finish::gone();
+    if (is_as_heard(sandbox, call, at)) return result_of(call, act(at));
+    path = at.path;
+  }
+  return too_many_turns(sandbox, call, path);
+}
+
+// Makes something with the caller's umask. What `act` gives, or -1 with errno.
+template <typename Act>
+int make(const Held& call, Act act) {
+  const WithUmask with_umask(call);
+  if (with_umask.error == 0) return act();
+  errno = with_umask.error;
+  return -1;
+}
+
+// What the kernel says of a mode before it looks at the path (fs/namei.c, may_mknod). 0 or a positive errno.
+int error_of_type(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case 0:
+    case S_IFREG:
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return 0;
+    case S_IFDIR:
+      return EPERM;
+    default:
+      return EINVAL;
+  }
+}
+
 }  // namespace
 
 Finish rename_path(Sandbox& sandbox, Held& call) {
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
-  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) return Finish::error(EINVAL);
-  if (exchange && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0) return Finish::error(EINVAL);
+  if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)
+    return Finish::error(EINVAL);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved from, to;
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, from) != 0) return failed(call, from.error);
-  if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return failed(call, to.error);
-  if (from.missing && !same_device(from, to)) return Finish::error(EXDEV);
-  bool by_hook = false;
-  if (from.last == Last::name && to.last == Last::name) {
-    Finish end;
-    Facts facts = facts_of_both(call, from, kWrite, to, kWrite);
-    if (from.missing) facts = facts_of(call, from, 0);
-    facts.flags = flags;
-    facts.directory = is_directory(from) ? 1 : 0;
-    if (!allowed(sandbox, call, facts, end, &by_hook)) return end;
-    if (from.missing) return Finish::error(ENOENT);
-    if (!by_hook && (escapes_hooks(sandbox, from, to, is_directory(from)) ||
-                     (exchange && escapes_hooks(sandbox, to, from, is_directory(to)))))
-      return refuse_escape(sandbox, call, facts);
-    if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
-      return forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path);
-    if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
-      return forbidden(sandbox, call, EACCES, kRuledBelow, from.path);
-  }
-  const auto rename = [&] {
-    return result_of(call, ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
-                                     last_component(to).c_str(), flags));
-  };
-  const bool both_names = from.last == Last::name && to.last == Last::name;  // the kernel refuses the others
-  if (both_names && (sandbox.config.rules.has_rule_below(from.path) || sandbox.config.rules.has_rule_below(to.path) ||
-                     (!by_hook && (escapes_hooks(sandbox, from, to, true) ||
-                                   (exchange && escapes_hooks(sandbox, to, from, true)))))) {
-    // No directory was moved when it was judged; another thread may have put one there since.
-    const ChangesNamesAlone changes;
-    const int error = is_no_directory(from);
-    if (const int other = error == 0 && exchange ? is_no_directory(to) : error; other != 0)
-      return other == EISDIR ? forbidden(sandbox, call, EACCES, kRuledBelow, from.path) : failed(call, other);
-    return rename();
-  }
-  const ChangesNames changes;
-  return rename();
+  Finish end;
+  std::string path;
+  for (int turn = 0; turn < kMostTurns; turn++)
+    if (rename_once(sandbox, call, flags, end, path)) return end;
+  return too_many_turns(sandbox, call, path);
 }
 
 Finish link_path(Sandbox& sandbox, Held& call) {
@@ -142,29 +261,11 @@ Finish link_path(Sandbox& sandbox, Held& call) {
   if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return Finish::error(EINVAL);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved from, to;
-  const unsigned walk =
-      ((flags & AT_SYMLINK_FOLLOW) != 0 ? kFollow : 0u) | ((flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u);
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, walk | kMayMiss, from) != 0) return failed(call, from.error);
-  if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, to) != 0) return failed(call, to.error);
-  if (to.last == Last::name) {
-    // A second name gives its place's rights on the same file, so both places must give the same.
-    Finish end;
-    const uint8_t access = from.by_descriptor ? 0 : kRead | kWrite;
-    Facts facts = facts_of_both(call, from, access, to, kRead | kWrite);
-    if (from.by_descriptor) {
-      facts.paths[0] = facts.paths[1];
-      facts.path_count = 1;
-    }
-    if (from.missing) facts = facts_of(call, from, 0);
-    bool by_hook;
-    if (!allowed(sandbox, call, facts, end, &by_hook)) return end;
-    if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
-      return refuse_escape(sandbox, call, facts);
-  }
-  if (from.missing) return Finish::error(ENOENT);
-  return result_of(call, ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),
-                                  last_component(to).c_str(), AT_SYMLINK_FOLLOW));
+  Finish end;
+  std::string path;
+  for (int turn = 0; turn < kMostTurns; turn++)
+    if (link_once(sandbox, call, flags, end, path)) return end;
+  return too_many_turns(sandbox, call, path);
 }
 
 Finish symlink_path(Sandbox& sandbox, Held& call) {
@@ -174,16 +275,17 @@ Finish symlink_path(Sandbox& sandbox, Held& call) {
   if (size == 0) return Finish::error(ENOENT);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved at;
-  if (resolve(sandbox, call, Arg::dirfd2, Arg::path2, kName, at) != 0) return failed(call, at.error);
-  if (at.last == Last::name) {
-    if (is_visibly_there(sandbox, at)) return Finish::error(EEXIST);
-    Finish end;
-    Facts facts = facts_of_name(call, at);
+  const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
+    if (is_visibly_there(sandbox, at)) {
+      end = Finish::error(EEXIST);
+      return false;
+    }
+    facts = facts_of_new_name(call, at, true);
     facts.target = {text, static_cast<size_t>(size)};  // told, not judged: whoever follows it is
-    if (!allowed(sandbox, call, facts, end)) return end;
-  }
-  return result_of(call, ::symlinkat(text, at.parent.get(), last_component(at).c_str()));
+    return true;
+  };
+  return on_name(sandbox, call, judge,
+                 [&](const Resolved& at) { return ::symlinkat(text, at.parent.get(), last_component(at).c_str()); });
 }
 
 Finish unlink_path(Sandbox& sandbox, Held& call) {
@@ -191,58 +293,56 @@ Finish unlink_path(Sandbox& sandbox, Held& call) {
   if ((flags & ~AT_REMOVEDIR) != 0) return Finish::error(EINVAL);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved at;
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, at) != 0) return failed(call, at.error);
-  if (at.last == Last::name) {
-    Finish end;
-    Facts facts = facts_of(call, at, at.missing ? 0 : kWrite);
+  const auto judge = [&](const Resolved& at, Facts& facts, Finish&) {
+    facts = at.missing ? facts_of(call, at, 0) : facts_of_part(call, at, Part::name);
     facts.directory = flags != 0 ? 1 : 0;
-    if (!allowed(sandbox, call, facts, end)) return end;
-    if (at.missing) return Finish::error(ENOENT);
-  }
-  const ChangesNames changes;
-  return result_of(call, ::unlinkat(at.parent.get(), last_component(at).c_str(), flags));
+    return true;
+  };
+  return on_name(sandbox, call, judge,
+                 [&](const Resolved& at) { return ::unlinkat(at.parent.get(), last_component(at).c_str(), flags); });
 }
 
 Finish mkdir_path(Sandbox& sandbox, Held& call) {
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode)) & 07777;
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved at;
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, at) != 0) return failed(call, at.error);
-  if (at.last == Last::name) {
-    if (is_visibly_there(sandbox, at)) return Finish::error(EEXIST);
-    Finish end;
-    Facts facts = facts_of_name(call, at);
+  const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
+    if (is_visibly_there(sandbox, at)) {
+      end = Finish::error(EEXIST);
+      return false;
+    }
+    facts = facts_of_new_name(call, at);
     facts.mode = mode;
-    if (!allowed(sandbox, call, facts, end)) return end;
-  }
-  const WithUmask with_umask(call);
-  if (with_umask.error != 0) return failed(call, with_umask.error);
-  return result_of(call, ::mkdirat(at.parent.get(), last_component(at).c_str(), mode));
+    return true;
+  };
+  return on_name(sandbox, call, judge, [&](const Resolved& at) {
+    return make(call, [&] { return ::mkdirat(at.parent.get(), last_component(at).c_str(), mode); });
+  });
 }
 
 Finish mknod_path(Sandbox& sandbox, Held& call) {
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode)) & 0xffff;  // umode_t
+  if (const int error = error_of_type(mode); error != 0) return Finish::error(error);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
-  Resolved at;
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kName, at) != 0) return failed(call, at.error);
-  if (at.last == Last::name) {
-    if (is_visibly_there(sandbox, at)) return Finish::error(EEXIST);
+  const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
+    if (is_visibly_there(sandbox, at)) end = Finish::error(EEXIST);
     // A device node of one's own is a way past every rule on paths; a socket or a FIFO is none.
-    if (S_ISCHR(mode) || S_ISBLK(mode))
-      return forbidden(sandbox, call, EPERM, "device nodes cannot be made by the tree", at.path);
-    if ((mode & kSetIds) != 0) return forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
-    Finish end;
-    Facts facts = facts_of_name(call, at);
-    facts.mode = mode;
-    facts.device = static_cast<uint32_t>(call.arg(Arg::device));
-    if (!allowed(sandbox, call, facts, end)) return end;
-  }
-  const WithUmask with_umask(call);
-  if (with_umask.error != 0) return failed(call, with_umask.error);
-  return result_of(call, ::mknodat(at.parent.get(), last_component(at).c_str(), mode, 0));
+    else if (S_ISCHR(mode) || S_ISBLK(mode))
+      end = forbidden(sandbox, call, EPERM, "device nodes cannot be made by the tree", at.path);
+    else if ((mode & kSetIds) != 0)
+      end = forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
+    else {
+      facts = facts_of_new_name(call, at);
+      facts.mode = mode;
+      facts.device = static_cast<uint32_t>(call.arg(Arg::device));
+      return true;
+    }
+    return false;
+  };
+  return on_name(sandbox, call, judge, [&](const Resolved& at) {
+    return make(call, [&] { return ::mknodat(at.parent.get(), last_component(at).c_str(), mode, 0); });
+  });
 }
 
 Finish readlink_path(Sandbox& sandbox, Held& call) {
@@ -292,7 +392,7 @@ Finish watch_path(Sandbox& sandbox, Held& call) {
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
   Resolved at;
-  const unsigned follow = (mask & IN_DONT_FOLLOW) != 0 ? 0u : kFollow;
+  const unsigned follow = kContents | ((mask & IN_DONT_FOLLOW) != 0 ? 0u : kFollow);
   if (resolve(sandbox, call, Arg::dirfd, Arg::path, follow | kMayMiss, at) != 0) return failed(call, at.error);
   Finish end;
   Facts facts = facts_of(call, at, kRead);

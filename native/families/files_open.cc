@@ -20,11 +20,11 @@
 #include "../view/fs_context.h"
 #include "../view/proc_view.h"
 #include "files.h"
+#include "files_held.h"
 
 namespace holdfast::families {
 namespace {
 
-constexpr int kMostTurns = 40;  // for a name that comes and goes while we look; then the call is refused
 constexpr uint64_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
                                  FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |
                                  O_PATH | O_TMPFILE | 0100000 /* O_LARGEFILE, which libc hides on 64 bit */;
@@ -38,71 +38,6 @@ struct Wanted {
   uint64_t how = 0;  // RESOLVE_*
   bool is(int flag) const { return (flags & flag) == flag; }
 };
-
-uint8_t access_of(int flags) {
-  if ((flags & O_PATH) != 0) return 0;
-  uint8_t access = 0;
-  switch (flags & O_ACCMODE) {
-    case O_RDONLY:
-      access = kRead;
-      break;
-    case O_WRONLY:
-      access = kWrite;
-      break;
-    default:
-      access = kRead | kWrite;  // 3 opens for device control alone and is checked as both (open(2))
-  }
-  return (flags & O_TRUNC) != 0 ? access | kWrite : access;
-}
-
-// One open file, as one read of its fdinfo shows it (proc_pid_fdinfo(5); `ino` since Linux 5.14).
-struct Shown {
-  unsigned long flags = 0, mount = 0, inode = 0;
-  bool complete = false;
-};
-
-Shown shown_by_proc(const char* process, int fd) {
-  char name[48], text[512];
-  std::snprintf(name, sizeof name, "%s/fdinfo/%d", process, fd);
-  AsSupervisor own;
-  UniqueFd info(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
-  const ssize_t n = info ? ::read(info.get(), text, sizeof text - 1) : -1;
-  Shown out;
-  if (n <= 0) return out;
-  text[n] = '\0';
-  out.complete = std::sscanf(text, "pos: %*d flags: %lo mnt_id: %lu ino: %lu", &out.flags, &out.mount, &out.inode) == 3;
-  return out;
-}
-
-// Where no copy can be had. Mount and inode name a file, but not on btrfs, where each subvolume counts from the start.
-uint8_t access_shown(const Held& call, const Resolved& at) {
-  char caller[16];
-  std::snprintf(caller, sizeof caller, "%d", call.tid);
-  const Shown theirs = shown_by_proc(caller, at.reached_by), pinned = shown_by_proc("self", at.object.get());
-  struct statfs system;
-  if (!call.still_held() || !theirs.complete || !pinned.complete) return 0;
-  if (theirs.mount != pinned.mount || theirs.inode != pinned.inode) return 0;
-  if (::fstatfs(at.object.get(), &system) != 0 || system.f_type == BTRFS_SUPER_MAGIC) return 0;
-  const int flags = static_cast<int>(theirs.flags);
-  return (flags & O_ACCMODE) == 3 ? 0 : access_of(flags & (O_ACCMODE | O_PATH));
-}
-
-// What the caller may do by its own descriptor, if that is the pinned object: between the pin and the look another
-// thread can put something else in its place.
-uint8_t access_held(const Held& call, const Resolved& at) {
-  UniqueFd copy;
-  struct stat theirs, pinned;
-  if (const int error = copy_descriptor(call, at.reached_by, copy); error != 0)
-    return error == EPERM ? access_shown(call, at) : 0;
-  if (::fstat(copy.get(), &theirs) != 0 || ::fstat(at.object.get(), &pinned) != 0) return 0;
-  if (theirs.st_dev != pinned.st_dev || theirs.st_ino != pinned.st_ino) return 0;
-  const int flags = ::fcntl(copy.get(), F_GETFL);
-  return flags < 0 || (flags & O_ACCMODE) == 3 ? 0 : access_of(flags & (O_ACCMODE | O_PATH));
-}
-
-bool caller_has_it_open(const Held& call, const Resolved& at, uint8_t wanted) {
-  return at.reached_by >= 0 && wanted != 0 && (wanted & ~access_held(call, at)) == 0;
-}
 
 // ---- The caller's terminal -----------------------------------------------------------------------------------------
 
@@ -236,6 +171,7 @@ unsigned walk_flags(const Wanted& wanted) {
   unsigned flags = kMayMiss;
   // O_EXCL with O_CREAT looks at the name itself (open(2)).
   if (!wanted.is(O_NOFOLLOW) && !wanted.is(O_CREAT | O_EXCL)) flags |= kFollow;
+  if ((access_of(wanted.flags) & kRead) != 0) flags |= kContents;
   return flags;
 }
 
@@ -284,15 +220,36 @@ bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& en
   return true;
 }
 
-// Where a hook has sent the call: chosen by the caller of the library, so no rule is asked.
-Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& path, const Wanted& wanted) {
-  Finish end = Finish::error(EAGAIN);
+// The path that a hook has answered: in a folder that it must not leave, with a NUL between, if it said so.
+int resolve_elsewhere(Sandbox& sandbox, const Held& call, std::string_view data, const Wanted& wanted, Resolved& at) {
+  const unsigned flags = walk_flags(wanted) | kOwnLinks;
+  const size_t end = data.find('\0');
+  if (end == data.npos) return resolve_text(sandbox, call, AT_FDCWD, data, flags, at);
+  Resolved folder;
+  if (const int error = resolve_text(sandbox, call, AT_FDCWD, data.substr(0, end), kFollow | kOwnLinks, folder))
+    return at.error = error;
+  return resolve_below(sandbox, call, folder.object.get(), data.substr(end + 1), flags, at,
+                       RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+// Where a hook has sent the call: chosen by the caller of the library, so no rule allows it, but a rule may deny it.
+Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& data, const Wanted& wanted) {
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;
-    if (resolve_text(sandbox, call, AT_FDCWD, path, walk_flags(wanted), at) != 0) return failed(call, at.error);
-    if (open_found(call, at, wanted, end)) break;
+    Finish end;
+    if (resolve_elsewhere(sandbox, call, data, wanted, at) != 0) return failed(call, at.error);
+    uint8_t access = access_of(wanted.flags);
+    const bool makes = wanted.is(O_CREAT) && at.missing;
+    if (makes) access |= kWrite;
+    if (makes && (wanted.mode & kSetIds) != 0) return forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
+    if (!at.by_descriptor) {
+      AsSupervisor own;
+      const Decision decision = decide_redirected(sandbox, call, facts_of(call, at, access));
+      if (!decision.allowed()) return refusal(decision);
+    }
+    if (open_found(call, at, wanted, end)) return end;
   }
-  return end;
+  return too_many_turns(sandbox, call, data.c_str());
 }
 
 // O_CREAT of a name with a slash after it makes nothing, whatever is there (fs/namei.c, open_last_lookups).
@@ -330,7 +287,10 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
       facts.paths[0].name = name;
     }
     // What is about to be made is refused as any other change is, not as something that is not there.
-    if (wanted.is(O_CREAT)) facts.paths[0].missing = false;
+    if (wanted.is(O_CREAT)) {
+      facts.paths[0].made = at.missing;
+      facts.paths[0].missing = false;
+    }
     facts.flags = wanted.flags;
     if (wanted.is(O_CREAT) || unnamed) facts.mode = wanted.mode;
     const Decision decision = ask(sandbox, call, facts);
@@ -363,6 +323,14 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, std:
   if (!allowed_unheard(sandbox, call, facts)) return false;
   MayBlock wait(call);
   const int fd = open_plain(path.data(), wanted.flags | O_NOCTTY);
+  if (fd >= 0 && sandbox.config.rules.look(path).movable) {
+    // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
+    std::string name;
+    if (canonical_name(fd, name) != 0 || name != path) {
+      ::close(fd);
+      return false;
+    }
+  }
   // Anything but a plain answer about the file is for the longer way to tell.
   if (fd < 0 && fd != -ENOENT && fd != -EINTR) return false;
   end = handed(call, fd, wanted.flags, wait);
@@ -386,7 +354,7 @@ Finish open_wanted(Sandbox& sandbox, const Held& call, const Wanted& wanted) {
       return failed(call, at.error);
     if (open_once(sandbox, call, wanted, at, end)) return end;
   }
-  return Finish::error(EAGAIN);
+  return too_many_turns(sandbox, call, path);
 }
 
 // Combinations of flags that are none: the kernel says so before it looks at the path, so it is asked with an empty

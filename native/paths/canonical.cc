@@ -35,12 +35,17 @@ bool is_followed(const std::string& parent, const std::string& place) {
   return statfs(parent.empty() ? "/" : parent.c_str(), &status) != 0 || status.f_type != PROC_SUPER_MAGIC;
 }
 
-// sysctls are no links: proc_sys(5). Most of the policy's defaults that lie deep are of these.
-bool is_sysctl(const std::string& place) {
-  if (!place.starts_with("/proc/sys/")) return false;
+bool is_of_type(const char* place, long type) {
   struct statfs status;
-  static const bool is_procfs = statfs("/proc", &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
-  return is_procfs;
+  return statfs(place, &status) == 0 && status.f_type == type;
+}
+
+// sysctls and the files of control groups are no links: proc_sys(5), cgroups(7). Most of the policy's defaults that lie
+// deep are of these.
+bool has_no_links(const std::string& place) {
+  static const bool is_procfs = is_of_type("/proc", PROC_SUPER_MAGIC),
+                    is_cgroup = is_of_type("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC);
+  return (is_procfs && place.starts_with("/proc/sys/")) || (is_cgroup && place.starts_with("/sys/fs/cgroup/"));
 }
 
 }  // namespace
@@ -54,7 +59,7 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
     return told == targets_.end() ? none : told->second;
   }
   const auto [at, is_new] = targets_.try_emplace(place);
-  if (!is_new || is_sysctl(place)) return at->second;
+  if (!is_new || has_no_links(place)) return at->second;
   // Nothing is in what is not there.
   if (missing_.contains(parent)) {
     missing_.insert(place);
@@ -80,7 +85,7 @@ bool Canonicaliser::is_canonical(std::string_view path) const {
   return true;
 }
 
-bool Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
+bool Canonicaliser::follow(std::string_view path, CanonicalPath& out, const Trusts& trusts) {
   out = {};
   if (path.empty() || path[0] != '/') return false;
   if (is_canonical(path)) {
@@ -104,6 +109,11 @@ bool Canonicaliser::follow(std::string_view path, CanonicalPath& out) {
     const std::string place = at + "/" + std::string(name);
     const std::string& target = target_of(at, place);
     if (target.empty() || links == kMostLinks) {
+      at = place;
+      continue;
+    }
+    if (trusts && !trusts(place)) {
+      out.planted.push_back({place, target});
       at = place;
       continue;
     }

@@ -1,6 +1,7 @@
 // Where the paths of a policy lead.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +18,7 @@ struct CanonicalPath {
   };
   std::string path;
   std::vector<Link> links;
+  std::vector<Link> planted;  // links that were not followed, because they are not trusted: `rest` is their text
 };
 
 // Follows absolute paths as realpath(3) does, but to where a missing name would be, and asks about each name once only.
@@ -30,8 +32,9 @@ class Canonicaliser {
   explicit Canonicaliser(Links links) : links_(links) {}
 
   void tell(std::string_view place, std::string_view target);
-  // False if the path is not absolute.
-  bool follow(std::string_view path, CanonicalPath& out);
+  // False if the path is not absolute. A link that is not trusted stands for itself.
+  using Trusts = std::function<bool(const std::string& place)>;
+  bool follow(std::string_view path, CanonicalPath& out, const Trusts& trusts = nullptr);
   // What has been asked about, and told, by canonical names. An empty target: not a link.
   const std::unordered_map<std::string, std::string>& targets() const { return targets_; }
 

@@ -65,7 +65,13 @@ void write_hooks(FieldWriter& writer, const Config& config, const Held& call, co
 
 // Whether the data is what the call can be redirected to.
 bool valid_redirect(Event event, const std::string& data) {
-  if (event == Event::open) return !data.empty() && data.size() < PATH_MAX && data.find('\0') == data.npos;
+  if (event == Event::open) {
+    // A path, or a folder that must not be left and a path below it.
+    const size_t folder = data.find('\0');
+    const std::string_view path = std::string_view(data).substr(folder == data.npos ? 0 : folder + 1);
+    return !path.empty() && path.size() < PATH_MAX && path.find('\0') == path.npos &&
+           (folder == data.npos || (folder != 0 && folder < PATH_MAX));
+  }
   if (event != Event::connect || data.size() != sizeof(protocol::RedirectAddress)) return false;
   protocol::RedirectAddress to;
   std::memcpy(&to, data.data(), sizeof to);

@@ -1,9 +1,15 @@
 #include "config.h"
 
 #include <limits.h>
+#include <linux/magic.h>
 #include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "../paths/canonical.h"
 #include "../protocol/tlv.h"
@@ -121,6 +127,22 @@ class RuleReader {
 
 Effect read_effect(RuleReader& rule) { return static_cast<Effect>(rule.number(Tag::effect_, 1, 2)); }
 
+// A rule on a path, as it was written. Views are into what is parsed.
+struct PathRule {
+  bool is_socket = false;
+  int64_t number = 0;
+  Effect effect = Effect::none;
+  uint8_t bits = 0;
+  std::string_view path, label;
+  int64_t device = -1;  // only if the path is this character device
+};
+
+bool is_device(const std::string& path, int64_t device, bool& missing) {
+  struct stat st;
+  missing = lstat(path.c_str(), &st) != 0;
+  return !missing && S_ISCHR(st.st_mode) && st.st_rdev == static_cast<dev_t>(device);
+}
+
 class Parser {
  public:
   Parser(Config& config, std::string& error) : config_(config), error_(error), paths_(Canonicaliser::Links::as_told) {}
@@ -147,13 +169,23 @@ class Parser {
     }
   }
 
+  // When all has been taken: where the rules' paths lead.
+  bool finish() {
+    distrust_planted_links();
+    for (const PathRule& rule : path_rules_)
+      if (!place(rule)) return false;
+    return true;
+  }
+
  private:
   bool options(const Field& field) {
-    RuleReader options(field, "options", -1, {Tag::waitForTree_, Tag::anyExec_, Tag::command_}, error_);
+    RuleReader options(field, "options", -1, {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_},
+                       error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
     config_.wait_for_tree = options.number(Tag::waitForTree_, 0, 1, 0) != 0;
     config_.any_exec = options.number(Tag::anyExec_, 0, 1, 1) != 0;
+    config_.ungranted = static_cast<int>(options.number(Tag::ungranted_, 1, 133, EACCES));
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();
@@ -181,29 +213,18 @@ class Parser {
 
   bool has_paths() const { return file_rules_ + unix_rules_ + hook_rules_ != 0; }
 
-  bool canonical(RuleReader& rule, std::string_view path, CanonicalPath& out) {
-    if (!paths_.follow(path, out)) rule.fail("path " + std::string(path) + " is not absolute");
-    return rule.ok();
-  }
-
+  // Its own path is looked up when all rules are known.
   bool file_rule(const Field& field) {
-    RuleReader rule(field, "fileRule", file_rules_++, {Tag::effect_, Tag::access_, Tag::path_, Tag::label_}, error_);
-    const Effect effect = read_effect(rule);
-    const auto access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess));
-    const std::string_view path = rule.text(Tag::path_);
-    const std::string_view label = rule.text(Tag::label_);
-    CanonicalPath where;
-    if (!rule.ok() || !canonical(rule, path, where)) return false;
-    bool added = config_.rules.add_path(where.path, access, effect, label);
-    for (const CanonicalPath::Link& link : where.links) {
-      // What is allowed by way of a link can be reached by it. What is denied by way of one stays denied if somebody
-      // who may write there replaces the link by something else.
-      added =
-          added && (effect == Effect::allow ? config_.rules.add_visible(link.place)
-                                            : config_.rules.add_path(link.place + link.rest, access, effect, label));
-    }
-    if (!added) rule.fail("path " + std::string(path) + " is no path for a rule");
-    return rule.ok();
+    RuleReader rule(field, "fileRule", file_rules_++,
+                    {Tag::effect_, Tag::access_, Tag::path_, Tag::label_, Tag::device_}, error_);
+    PathRule read;
+    read.number = file_rules_ - 1;
+    read.effect = read_effect(rule);
+    read.bits = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess));
+    read.path = rule.text(Tag::path_);
+    read.label = rule.text(Tag::label_);
+    read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
+    return keep(rule, read);
   }
 
   bool address_rule(const Field& field) {
@@ -231,21 +252,16 @@ class Parser {
   bool unix_rule(const Field& field) {
     RuleReader rule(field, "unixRule", unix_rules_++, {Tag::effect_, Tag::operations_, Tag::path_, Tag::label_},
                     error_);
-    const Effect effect = read_effect(rule);
-    const auto operations = static_cast<uint8_t>(rule.number(Tag::operations_, 1, kAllOperations));
-    const std::string_view label = rule.text(Tag::label_);
-    std::string_view path = rule.text(Tag::path_);
-    CanonicalPath where;
-    if (!rule.ok()) return false;
-    if (path[0] != '@') {
-      if (!canonical(rule, path, where)) return false;
-      path = where.path;
-    }
-    bool added = config_.rules.add_unix(path, operations, effect, label);
-    if (effect == Effect::deny)
-      for (const CanonicalPath::Link& link : where.links)
-        added = added && config_.rules.add_unix(link.place + link.rest, operations, effect, label);
-    if (!added) rule.fail("path " + std::string(path) + " is no name for a rule");
+    PathRule read;
+    read.is_socket = true;
+    read.number = unix_rules_ - 1;
+    read.effect = read_effect(rule);
+    read.bits = static_cast<uint8_t>(rule.number(Tag::operations_, 1, kAllOperations));
+    read.label = rule.text(Tag::label_);
+    read.path = rule.text(Tag::path_);
+    if (!rule.ok() || read.path[0] != '@') return keep(rule, read);
+    if (!config_.rules.add_unix(read.path, read.bits, read.effect, read.label))
+      rule.fail("path " + std::string(read.path) + " is no name for a rule");
     return rule.ok();
   }
 
@@ -278,9 +294,79 @@ class Parser {
     return rule.ok();
   }
 
+  bool keep(RuleReader& rule, const PathRule& read) {
+    if (rule.ok() && read.path[0] != '/') rule.fail("path " + std::string(read.path) + " is not absolute");
+    if (rule.ok()) path_rules_.push_back(read);
+    return rule.ok();
+  }
+
+  // What is allowed goes by trusted links alone; what is denied, by all of them.
+  bool follow(const PathRule& rule, CanonicalPath& out) {
+    if (planted_.empty() || rule.effect == Effect::deny) return paths_.follow(rule.path, out);
+    return paths_.follow(rule.path, out, [&](const std::string& place) { return !planted_.contains(place); });
+  }
+
+  // Finds the links on rules' ways whose names the tree may change: an earlier run of the same policy can have made
+  // them. Which those are depends on where the rules lead, so it begins with the rules on whose way there is no link,
+  // and goes on until nothing more is found: a link is never trusted again.
+  void distrust_planted_links() {
+    if (paths_.targets().empty()) return;
+    for (bool all = false, more = true; more || !all;) {
+      all = all || !more;
+      Rules rules;
+      for (const PathRule& rule : path_rules_) {
+        CanonicalPath where;
+        if (rule.is_socket || (rule.bits & protocol::kWrite) == 0 || !follow(rule, where)) continue;
+        if (!all && rule.effect == Effect::allow && !where.links.empty()) continue;
+        rules.add_path(where.path, protocol::kWrite, rule.effect, rule.label);
+      }
+      rules.finish();
+      more = false;
+      for (const auto& [place, target] : paths_.targets())
+        if (rules.look(place).name.effect == Effect::allow && planted_.insert(place).second) more = true;
+    }
+  }
+
+  bool place(const PathRule& rule) {
+    CanonicalPath where;
+    bool added = follow(rule, where);
+    for (const CanonicalPath::Link& link : where.planted)
+      config_.warnings.push_back({std::string(rule.label), link.place, link.rest,
+                                  "a symbolic link where the policy lets the tree write is not followed: the rule "
+                                  "stands for the path as it is written"});
+    if (rule.device >= 0) {
+      bool missing;
+      if (!is_device(where.path, rule.device, missing)) {
+        if (!missing)
+          config_.warnings.push_back({std::string(rule.label), where.path, "", "it is not the device of this name"});
+        return true;
+      }
+    }
+    added = added && add(rule, where.path);
+    for (const CanonicalPath::Link& link : where.links) {
+      // What is allowed by way of a link can be reached by it. What is denied by way of one stays denied if somebody
+      // who may write there replaces the link by something else.
+      if (rule.effect == Effect::deny)
+        added = added && add(rule, link.place + link.rest);
+      else if (!rule.is_socket)
+        added = added && config_.rules.add_visible(link.place);
+    }
+    if (!added)
+      error_ = (rule.is_socket ? "unixRule " : "fileRule ") + std::to_string(rule.number) + ": path " +
+               std::string(rule.path) + " is no path for a rule";
+    return added;
+  }
+
+  bool add(const PathRule& rule, const std::string& path) {
+    return rule.is_socket ? config_.rules.add_unix(path, rule.bits, rule.effect, rule.label)
+                          : config_.rules.add_path(path, rule.bits, rule.effect, rule.label);
+  }
+
   Config& config_;
   std::string& error_;
   Canonicaliser paths_;
+  std::vector<PathRule> path_rules_;
+  std::unordered_set<std::string> planted_;
   bool seen_options_ = false;
   int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
 };
@@ -297,7 +383,7 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
     if (!parser.take(field)) return false;
   }
   if (reader.bad()) error = "the configuration is cut off";
-  return !reader.bad();
+  return !reader.bad() && parser.finish();
 }
 
 }  // namespace
@@ -319,6 +405,33 @@ bool Config::parse(const uint8_t* data, size_t size, std::string& error) {
     return false;
   }
   return true;
+}
+
+void Config::set_command(const std::string& file) {
+  char buffer[PATH_MAX];
+  std::string path = file;
+  if (path[0] != '/' && getcwd(buffer, sizeof buffer) != nullptr) path = std::string(buffer) + "/" + file;
+  Canonicaliser paths(Canonicaliser::Links::in_file_system);
+  CanonicalPath where;
+  command = file;
+  if (!paths.follow(path, where,
+                    [&](const std::string& place) { return rules.look(place).name.effect != Effect::allow; }))
+    return;
+  command = where.path;
+  struct statfs system;
+  if (where.planted.empty() && statfs(command.c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
+      realpath(path.c_str(), buffer) != nullptr)
+    command = buffer;  // a process's own link, which has no text to follow
+  rules.add_command(command);
+  for (const CanonicalPath::Link& link : where.planted) {
+    const bool known = realpath(path.c_str(), buffer) != nullptr;
+    const PathMatch match = rules.look(known ? buffer : "");
+    if ((any_exec && match.execute.effect == Effect::none ? match.read : match.execute).effect == Effect::allow)
+      continue;
+    warnings.push_back({"command", link.place, link.rest,
+                        "a symbolic link where the policy lets the tree write is not followed: rules decide whether "
+                        "what it leads to may be executed"});
+  }
 }
 
 }  // namespace holdfast

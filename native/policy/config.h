@@ -1,6 +1,7 @@
 // What Node sent at the start: options, policy, the hooks' filters. Read once, checked, never changed.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,13 +24,23 @@ struct HookFilter {
   bool has_port = false;
 };
 
+// A rule, or the command, that stands for less than whoever wrote it may think.
+struct Warning {
+  std::string rule;    // the policy's field; `command`
+  std::string path;    // what it was found at
+  std::string target;  // of a symbolic link
+  std::string reason;
+};
+
 struct Config {
   static constexpr size_t kMaxBytes = 64u << 20;  // of a configuration
 
   bool wait_for_tree = false;  // descendants may outlive the command
   bool any_exec = true;        // whatever may be read may be executed
-  std::string command;         // as resolved by the supervisor, canonical; may be executed and read in any case
+  std::string command;         // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
+  int ungranted = EACCES;                                 // what is answered for what is there but not given
+  std::vector<Warning> warnings;                          // about rules that do not mean what they say
   std::vector<HookFilter> hooks;                          // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
@@ -38,9 +49,14 @@ struct Config {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
 
+  // The command as the supervisor has found it, to be read and executed in any case: by its canonical name, but no link
+  // is followed that lies where the tree may write. After parse().
+  void set_command(const std::string& file);
+
   // Reads a configuration blob. On failure false and the reason in `error` ("fileRule 3: no path").
   // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_places.h): a rule
-  // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names.
+  // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names. A
+  // link that lies where this policy lets the tree write may have been planted there: what it allows is not followed.
   bool parse(const uint8_t* data, size_t size, std::string& error);
   // The same for a blob that has hooks' filters only. Their paths are followed as rules' are; what is named by way of a
   // link is also meant by the link's name, in case somebody who may write there puts something else in its place.

@@ -9,7 +9,8 @@ namespace holdfast {
 
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   const Judgement judgement = judge(sandbox.config, call, facts);
-  if (judgement.denied) return refuse(sandbox, call, facts, EACCES, judgement.rule, "", judgement.missing);
+  const int error = judgement.hidden ? sandbox.config.ungranted : EACCES;
+  if (judgement.denied) return refuse(sandbox, call, facts, error, judgement.rule, "", judgement.missing);
   Decision decision;
   if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
   if (judgement.allowed) {
@@ -17,7 +18,16 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
     return decision;
   }
   if (judgement.only_missing) return Decision::refused(ENOENT);
-  return refuse(sandbox, call, facts, EACCES, "", "nothing allows it", judgement.missing);
+  return refuse(sandbox, call, facts, error, "", judgement.reason, judgement.missing);
+}
+
+Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  const Judgement judgement = judge(sandbox.config, call, facts);
+  if (judgement.denied)
+    return refuse(sandbox, call, facts, EACCES, judgement.rule, "a hook redirected the call there", judgement.missing);
+  Decision decision;
+  decision.kind = Decision::Kind::allow;
+  return decision;
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {

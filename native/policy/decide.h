@@ -13,6 +13,9 @@ namespace holdfast {
 // Rules on /proc/self and /proc/thread-self hold for the caller's own numbers. Without an event no hook is asked.
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts);
 
+// Where a hook has sent the call: it has said yes, and gives no more than a deny rule leaves.
+Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts);
+
 // Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
 

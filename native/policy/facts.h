@@ -19,9 +19,12 @@ struct Facts {
   const char* event_syscall = nullptr;  // the row's name if null
 
   struct Path {
-    std::string_view name;  // canonical
-    uint8_t access = 0;     // protocol::kRead | kWrite | kExecute; 0: only its metadata
-    bool missing = false;   // does not exist, and is not about to be made
+    std::string_view name;          // canonical
+    uint8_t access = 0;             // protocol::kRead | kWrite | kExecute; 0: only its metadata
+    bool missing = false;           // does not exist, and is not about to be made
+    Part part = Part::contents;     // what of it kWrite is about
+    Thing thing = Thing::ordinary;  // what is there, where `part` is not the contents
+    bool made = false;              // does not exist, and is about to be made
   };
   Path paths[2];
   int path_count = 0;

@@ -26,7 +26,7 @@ bool look_as_process_of_tree(const Config& config, const Held& call, std::string
   if (names.count == 1) return true;
   const PathMatch thread = config.rules.look(names[1]);
   out = {merge(out.read, thread.read), merge(out.write, thread.write), merge(out.execute, thread.execute),
-         merge(out.metadata, thread.metadata)};
+         merge(out.metadata, thread.metadata), merge(out.name, thread.name)};
   return true;
 }
 
@@ -34,9 +34,11 @@ bool is_proc_mount(const Config& config, std::string_view name) {
   return std::find(config.proc_mounts.begin(), config.proc_mounts.end(), name) != config.proc_mounts.end();
 }
 
-bool is_ancestor(std::string_view ancestor, std::string_view path) {
-  return ancestor == "/" || (path.size() > ancestor.size() && path.compare(0, ancestor.size(), ancestor) == 0 &&
-                             path[ancestor.size()] == '/');
+// What is refused could not even be looked at; of what was to be made, the folder.
+bool is_hidden(const Config& config, const Facts::Path& path, const PathMatch& match) {
+  if (!path.made) return match.metadata.effect != Effect::allow;
+  const size_t slash = path.name.rfind('/');
+  return config.rules.metadata(path.name.substr(0, std::max<size_t>(slash, 1))).effect != Effect::allow;
 }
 
 // For one path; `out` collects.
@@ -46,8 +48,10 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   // Where the processes are: who may read their entries may list their numbers.
   if (path.access == kRead && match.read.effect == Effect::none && is_proc_mount(config, path.name))
     match.read = config.rules.look(std::string(path.name) + "/self").read;
-  const bool is_command = !config.command.empty() && path.name == config.command;
-  const auto take = [&](const Match& bit, bool command_may, const char* right, const char* field) {
+  bool refused = false;
+  const auto take = [&](const Match& bit, const char* right, const char* field) {
+    if (bit.effect == Effect::allow) return;
+    refused = true;
     const Missing missing = {right, field, &path != facts.paths};
     if (bit.effect == Effect::deny) {
       if (!out.denied) {
@@ -55,21 +59,26 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
         out.missing = missing;
       }
       out.denied = true;
-    } else if (bit.effect == Effect::none && !command_may) {
+    } else {
       if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = false;
       if (!path.missing) out.only_missing = false;
     }
   };
-  if (path.access == 0) {
-    take(match.metadata, is_command || is_ancestor(path.name, config.command), "metadata", "files.read");
-    return;
+  if (path.access == 0) take(match.metadata, "metadata", "files.read");
+  if ((path.access & kRead) != 0) take(match.read, "read", "files.read");
+  if ((path.access & kWrite) != 0) {
+    const Match change = match.change(path.part, path.thing);
+    take(change, "write", "files.write");
+    if (change.effect == Effect::none && match.write.effect == Effect::allow)
+      out.reason = path.thing == Thing::device ? "rules on a device give its contents only"
+                   : path.part == Part::name   ? "a rule on a path does not give its name: that belongs to its folder"
+                                               : "a rule on a socket or FIFO gives its contents only";
   }
-  if ((path.access & kRead) != 0) take(match.read, is_command, "read", "files.read");
-  if ((path.access & kWrite) != 0) take(match.write, false, "write", "files.write");
   if ((path.access & kExecute) != 0)
-    take(config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute, is_command, "exec",
+    take(config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute, "exec",
          config.any_exec ? "files.read" : "exec");
+  if (refused && out.hidden) out.hidden = is_hidden(config, path, match);
 }
 
 }  // namespace
@@ -87,9 +96,10 @@ Judgement judge(const Config& config, const Held& call, const Facts& facts) {
         out.missing = missing;
       }
       out.denied = true;
+      out.hidden = false;
     } else if (match.effect == Effect::none) {
       if (!out.denied && out.allowed) out.missing = missing;
-      out.allowed = out.only_missing = false;
+      out.allowed = out.only_missing = out.hidden = false;
     }
   }
   return out;

@@ -10,8 +10,10 @@ struct Judgement {
   bool denied = false;       // by a deny rule
   bool allowed = true;       // all of it, by allow rules
   bool only_missing = true;  // what is not allowed is not there
+  bool hidden = true;        // nor could it be seen: what the policy says of such things is to be answered
   const char* rule = "";     // that denied
   Missing missing;           // the first right that was denied, or else that nothing gives
+  const char* reason = "nothing allows it";
 };
 
 // Rules on /proc/self hold for the numbers of all processes of the tree, on /proc/thread-self for the caller's own.

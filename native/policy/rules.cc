@@ -19,6 +19,7 @@ using protocol::kRead;
 using protocol::kWrite;
 
 constexpr int kBits = 3;
+constexpr int kWriteIndex = 1;
 
 // FNV-1a, one byte at a time: the hashes of all prefixes of a path come from one pass over it.
 constexpr uint64_t kHashSeed = 0xcbf29ce484222325;
@@ -55,6 +56,7 @@ class NameTable {
     bool leads_to_allowed = false;
     bool leads_to_rule = false;
     bool visible = false;
+    bool command = false;
   };
 
   // With room for so many names before anything has to move.
@@ -340,6 +342,20 @@ bool Rules::add_visible(std::string_view path) {
   return true;
 }
 
+bool Rules::add_command(std::string_view path) {
+  if (!impl_->finished || !is_canonical(path)) return false;
+  NameTable::Node& node = impl_->paths.obtain(path);
+  node.visible = node.command = true;
+  impl_->paths.for_ancestors(path, [](NameTable::Node& above) { above.visible = above.leads_to_rule = true; });
+  return true;
+}
+
+Match PathMatch::change(Part part, Thing thing) const {
+  if (part == Part::contents || write.effect == Effect::deny) return write;
+  if (thing == Thing::device) return {};
+  return part == Part::name || thing == Thing::pipe ? name : write;
+}
+
 bool Rules::add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
                         uint8_t operations, Effect effect, std::string_view label) {
   if (impl_->finished || effect == Effect::none || port_low > port_high) return false;
@@ -401,10 +417,16 @@ PathMatch Rules::look(std::string_view canonical) const {
   const NameTable::Node* deciding[kBits] = {};
   int depth_of[kBits] = {-1, -1, -1};
   const NameTable::Node* last = nullptr;
+  const NameTable::Node* above = nullptr;  // what decides on writing to the folder, if the path has a rule of its own
+  int writable_from = -1;
   int depth = 0;
   const auto walked = impl_->paths.walk(canonical, [&](const NameTable::Node& node) {
     for (int i = 0; i < kBits; i++) {
       if (node.effect[i] == Effect::none) continue;
+      if (i == kWriteIndex) {
+        above = deciding[i];
+        if (node.effect[i] == Effect::allow && writable_from < 0) writable_from = depth;
+      }
       deciding[i] = &node;
       depth_of[i] = depth;
     }
@@ -425,6 +447,14 @@ PathMatch Rules::look(std::string_view canonical) const {
       out.metadata = *matches[i];
     }
   }
+  const bool own_rule = exact != nullptr && deciding[kWriteIndex] == exact;
+  out.name = out.write;
+  if (own_rule && out.write.effect != Effect::deny)
+    out.name = above == nullptr ? Match() : Match{above->effect[kWriteIndex], above->label[kWriteIndex]};
+  if (writable_from >= 0) out.movable = std::count(canonical.begin(), canonical.end(), '/') - writable_from >= 2;
+  if (exact != nullptr && exact->command)
+    for (Match* match : {&out.read, &out.execute})
+      if (match->effect == Effect::none) *match = {Effect::allow, "command"};
   if (exact != nullptr && (exact->leads_to_allowed || exact->visible))
     out.metadata.effect = Effect::allow;
   else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)

@@ -43,13 +43,33 @@ struct Match {
   const char* label = "";  // the policy field: files.deny[2]
 };
 
+// What a change is made to. A rule on P is about what is at P and below it, and about making P where it is missing; the
+// name P itself is an entry of the folder that it stands in, and belongs to whoever may write there. docs/api.md has
+// the table.
+enum class Part : uint8_t {
+  contents,    // what is in it, or its being made
+  attributes,  // mode, owner, times, extended attributes
+  name,        // its being removed, moved, replaced, linked, or made as a symbolic link
+};
+
+// What stands there. Rules on what is no file and no directory give contents only.
+enum class Thing : uint8_t {
+  ordinary,  // files, directories, symbolic links; what is not there yet
+  pipe,      // FIFOs and sockets: the tree makes its own, so those in a folder are the folder's
+  device,    // is never the tree's own
+};
+
 // All that the rules say about one path, from one pass over it.
 struct PathMatch {
   Match read, write, execute, metadata;
+  Match name;            // the right to its name: that to write to the folder that it stands in
+  bool movable = false;  // a folder on the way to it may be moved by who has the right to do so
 
   const Match& of(uint8_t access_bit) const {
     return access_bit == protocol::kRead ? read : access_bit == protocol::kWrite ? write : execute;
   }
+  // The right to change a part of what stands there.
+  Match change(Part part, Thing thing) const;
 };
 
 class Rules {
@@ -64,6 +84,8 @@ class Rules {
   // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a
   // rule's path. Its ancestors become visible too.
   bool add_visible(std::string_view path);
+  // The command's own path: that very name may be read and executed, and nothing below it. After finish().
+  bool add_command(std::string_view path);
   bool add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
                    uint8_t operations, Effect effect, std::string_view label);
   // A path stands for itself and, if it is a directory, all sockets below; '@' + name for that abstract name.

@@ -123,6 +123,7 @@ enum class RecordKind : uint32_t {
   tree_empty = 5,  // nothing of the tree is left
   failed = 6,      // the launch failed after `spawned`: errno, stage
   forgotten = 7,   // an asked call is gone (its thread died or was interrupted): slot, generation
+  warning = 8,     // a rule stands for less than it seems: rule, path, reason, target of a link
 };
 
 enum class Event : uint8_t {

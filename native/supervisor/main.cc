@@ -144,8 +144,7 @@ int run(int argc, char** argv) {
   Config config;
   std::string problem;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
-  char canonical[PATH_MAX];
-  config.command = realpath(launch.file.c_str(), canonical) != nullptr ? canonical : launch.file;
+  if (valid) config.set_command(launch.file);
   umask(0);
   if (chdir("/") != 0) return 71;
   Tree tree;
@@ -154,6 +153,8 @@ int run(int argc, char** argv) {
   Sandbox sandbox{config, channel, tree, page};
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
+  for (const Warning& warning : config.warnings)
+    report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;

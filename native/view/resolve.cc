@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "../policy/config.h"
 #include "../policy/violation.h"
 #include "creds.h"
 #include "proc_view.h"
@@ -114,6 +115,7 @@ int Resolution::run(char* text, size_t size) {
   if (!absolute()) {
     if (const int error = open_base(); error != 0) return fail(error);
   }
+  if ((flags_ & kOwnLinks) != 0) return step_by_step(0);
   if (!have_openat2) return how_ != 0 ? fail(ENOSYS) : step_by_step(0);
   if (how_ == 0 && speaks_of_proc()) return step_by_step(0);
   return (flags_ & kParent) != 0 ? parent() : existing();
@@ -128,8 +130,12 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
     const int fd = open_plain(text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
     if (fd >= 0) {
       out.reset(fd);
-      out_.path = name;
-      return 0;
+      if ((flags_ & kContents) == 0 || !sandbox_.config.rules.look(name).movable) {
+        out_.path = name;
+        return 0;
+      }
+      const int error = canonical_name(fd, out_.path);
+      return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
     }
     if (fd != -ELOOP) return -fd;
   }
@@ -232,7 +238,13 @@ int Resolution::missing(size_t size) {
 
 // The caller's walk, not ours. `kernel_error` is what the kernel said to us, 0 if it had no say.
 int Resolution::step_by_step(int kernel_error) {
-  if (how_ != 0 && kernel_error != 0) return fail(kernel_error);
+  if (how_ != 0 && kernel_error != 0) {
+    // Of a walk with conditions the kernel's answer counts, but not that it tells what may not be looked at.
+    if (kernel_error != ENOTDIR && kernel_error != ELOOP) return fail(kernel_error);
+    Resolved found;
+    const int error = Walk(sandbox_, call_, flags_, 0, found).run(static_cast<UniqueFd&&>(base_), {text_, size_});
+    return fail(error == EACCES || error == sandbox_.config.ungranted ? error : kernel_error);
+  }
   if ((how_ & RESOLVE_IN_ROOT) != 0) return fail(EXDEV);  // a root of its own with a procfs in it
   out_.parent.reset();
   out_.object.reset();
@@ -342,6 +354,13 @@ int resolve_text(Sandbox& sandbox, const Held& call, int dirfd, std::string_view
   std::memcpy(text, given.data(), given.size());
   text[given.size()] = '\0';
   return Resolution(sandbox, call, dirfd, flags, how, out).run(text, std::strlen(text));
+}
+
+int resolve_below(Sandbox& sandbox, const Held& call, int base, std::string_view text, unsigned flags, Resolved& out,
+                  uint64_t how) {
+  UniqueFd start(::openat(base, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!start) return out.error = errno;
+  return out.error = Walk(sandbox, call, flags, how, out).run(static_cast<UniqueFd&&>(start), text);
 }
 
 int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out) {

@@ -19,6 +19,9 @@ enum ResolveFlags : unsigned {
                    // component is never followed
   kMayMiss = 8,    // the last component may be missing: not an error, `missing` is set and `parent`, `name` are filled
                    // (with kFollow a dangling link leads to the place where its target would be)
+  kContents = 32,  // what is read of it depends on its name: where the tree may move a folder on the way, the text is
+                   // not taken for the name, since something else may have come under it during the walk
+  kOwnLinks = 16,  // a path that is not the tree's: no link is followed whose name the tree may change
 };
 
 // What a path ends with. The kernel makes, removes and moves only names, and answers the others with an error.
@@ -50,6 +53,10 @@ int resolve(Sandbox& sandbox, const Held& call, Arg dirfd_kind, Arg path_kind, u
 // as in openat2(2).
 int resolve_text(Sandbox& sandbox, const Held& call, int dirfd, std::string_view text, unsigned flags, Resolved& out,
                  uint64_t how = 0);
+
+// The same, from a directory of ours.
+int resolve_below(Sandbox& sandbox, const Held& call, int base, std::string_view text, unsigned flags, Resolved& out,
+                  uint64_t how);
 
 // Pins a descriptor of the caller (not a path): O_PATH descriptor and what the kernel calls it.
 int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out);

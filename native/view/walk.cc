@@ -12,7 +12,7 @@
 #include <memory>
 
 #include "../policy/config.h"
-#include "../policy/violation.h"
+#include "../policy/decide.h"
 #include "creds.h"
 
 namespace holdfast {
@@ -59,10 +59,18 @@ int name_in(int directory, const struct stat& child, std::string& out) {
 }  // namespace
 
 int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int error) {
-  const Match match = sandbox.config.rules.metadata(place);
-  if (match.effect != Effect::deny) return error;
-  report(sandbox, call, EACCES, match.label, place);
-  return EACCES;
+  if (error == ENOENT) {
+    const Match match = sandbox.config.rules.metadata(place);
+    if (match.effect != Effect::deny) return error;
+    report(sandbox, call, sandbox.config.ungranted, match.label, place);
+    return sandbox.config.ungranted;
+  }
+  Facts facts;
+  facts.paths[0] = {place, 0, false};
+  facts.path_count = 1;
+  const AsSupervisor own;
+  const Decision decision = decide(sandbox, call, facts);
+  return decision.allowed() ? error : decision.error;
 }
 
 bool is_nameless(std::string_view shown) {
@@ -102,8 +110,14 @@ std::string Walk::name_of(const Component& component) const {
 }
 
 int Walk::fail_at(const Component& component, int error) {
-  if (error != ENOENT && error != ENOTDIR && error != ELOOP) return error;
+  if (error == ENOTDIR) return not_a_directory();
+  if (error != ENOENT && error != ELOOP) return error;
   return error_at(sandbox_, call_, name_of(component), error);
+}
+
+// Of what the walk has come to.
+int Walk::not_a_directory() {
+  return is_nameless(here_name_) ? ENOTDIR : error_at(sandbox_, call_, here_name_, ENOTDIR);
 }
 
 bool Walk::take(Component& out) {
@@ -148,7 +162,8 @@ int Walk::go_to_root() {
 
 int Walk::run(UniqueFd base, std::string_view text) {
   rest_ = text;
-  int error = text[0] == '/' ? go_to_root() : go_to(static_cast<UniqueFd&&>(base));
+  int error = text[0] == '/' && (how_ & RESOLVE_BENEATH) == 0 ? go_to_root() : go_to(static_cast<UniqueFd&&>(base));
+  if (error == 0 && (how_ & RESOLVE_BENEATH) != 0 && ::fstat(here_.get(), &base_) != 0) error = errno;
   if (text.find_first_not_of('/') == std::string_view::npos && (flags_ & kParent) != 0 && error == 0) {
     out_.last = Last::root;
     out_.name = "/";
@@ -167,8 +182,12 @@ int Walk::run(UniqueFd base, std::string_view text) {
 
 int Walk::step(const Component& component) {
   if (component.name == "." || component.name == "..") {
+    struct stat st;
+    if ((how_ & RESOLVE_BENEATH) != 0 && component.name == ".." &&
+        (::fstat(here_.get(), &st) != 0 || (st.st_dev == base_.st_dev && st.st_ino == base_.st_ino)))
+      return EXDEV;
     const int next = pin_name(here_.get(), component.name.c_str(), O_DIRECTORY);
-    return next < 0 ? -next : go_to(UniqueFd(next));
+    return next == -ENOTDIR ? not_a_directory() : next < 0 ? -next : go_to(UniqueFd(next));
   }
   int next;
   if (in_proc_ && place_.own) {
@@ -196,6 +215,10 @@ int Walk::step(const Component& component) {
 
 int Walk::follow(const Component& component, UniqueFd link) {
   if (++links_ > kMostLinks || (how_ & RESOLVE_NO_SYMLINKS) != 0) return fail_at(component, ELOOP);
+  if ((flags_ & kOwnLinks) != 0 && sandbox_.config.rules.look(name_of(component)).name.effect == Effect::allow) {
+    report(sandbox_, call_, EACCES, "a hook's redirect follows no link where the tree may write", name_of(component));
+    return EACCES;
+  }
   if (in_proc_ && place_.root && component.name == "self") return follow_text(std::to_string(call_.tgid()));
   if (in_proc_ && place_.root && component.name == "thread-self")
     return follow_text(std::to_string(call_.tgid()) + "/task/" + std::to_string(call_.tid));
@@ -216,6 +239,7 @@ int Walk::follow(const Component& component, UniqueFd link) {
 }
 
 int Walk::follow_text(std::string_view text) {
+  if (text[0] == '/' && (how_ & RESOLVE_BENEATH) != 0) return EXDEV;
   rest_.insert(0, text);
   return text[0] == '/' ? go_to_root() : 0;
 }
@@ -254,7 +278,7 @@ int Walk::end_at_parent(const Component& component) {
   out_.last = component.name == "." || component.name == ".." ? Last::dots : Last::name;
   struct stat st;
   if (::fstat(here_.get(), &st) != 0) return errno;
-  if (!S_ISDIR(st.st_mode)) return ENOTDIR;
+  if (!S_ISDIR(st.st_mode)) return not_a_directory();
   if (out_.last != Last::name) {
     out_.path = here_name_;
     out_.parent = static_cast<UniqueFd&&>(here_);
@@ -287,7 +311,7 @@ int Walk::end_here() {
   if (slash_after_ && !out_.by_descriptor) {
     struct stat st;
     if (::fstat(here_.get(), &st) != 0) return errno;
-    if (!S_ISDIR(st.st_mode)) return error_at(sandbox_, call_, here_name_, ENOTDIR);
+    if (!S_ISDIR(st.st_mode)) return not_a_directory();
     out_.must_be_directory = true;
   }
   out_.guarded = in_proc_ && place_.guarded;

@@ -2,6 +2,8 @@
 // links lead to objects, and where the kernel cannot say a name (longer than PATH_MAX).
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <string_view>
 
@@ -39,6 +41,7 @@ class Walk {
   int end_missing(const Component& component);
   int end_here();
   int fail_at(const Component& component, int error);
+  int not_a_directory();
   std::string name_of(const Component& component) const;
 
   Sandbox& sandbox_;
@@ -55,9 +58,11 @@ class Walk {
   bool slash_after_ = false;
   bool done_ = false;
   int links_ = 0;
+  struct stat base_ = {};  // where a walk that must stay beneath it began
 };
 
-// The errno for a path that fails at `place`: what a rule denies by name is not told from what is not there.
+// The errno for a path that fails at `place`. What a rule denies by name is not told from what is not there, and that
+// something is there but of another kind (ENOTDIR, ELOOP) is told of nothing that may not be looked at.
 int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int error);
 
 // True of what the kernel shows for an object that never had a name (pipe:[1], anon_inode:[eventfd], a memfd).

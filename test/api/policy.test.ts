@@ -116,8 +116,18 @@ describe('defaults', () => {
   });
 
   test('allow no write but to devices that keep nothing', () => {
-    const written = compilePolicy({}, '/').defaults.filter((rule) => (rule.access & 2) !== 0);
-    expect(written.map(({ path }) => path)).toEqual(['/dev/null', '/dev/zero', '/dev/full', '/dev/tty']);
+    const written = (terminal: boolean) =>
+      compilePolicy({}, '/', terminal)
+        .defaults.filter((rule) => (rule.access & 2) !== 0)
+        .map(({ path, device }) => [path, device]);
+    const devices = [
+      ['/dev/null', 0x103],
+      ['/dev/zero', 0x105],
+      ['/dev/full', 0x107],
+    ];
+    expect(written(false)).toEqual(devices);
+    // Its own terminal by name, only if it is given that terminal.
+    expect(written(true)).toEqual([...devices, ['/dev/tty', 0x500]]);
   });
 
   test.each<Policy | undefined>([undefined, {}, { files: { write: ['/x'] } }, { exec: [] }, { defaults: true }])(

@@ -351,8 +351,60 @@ static void canonical_paths() {
   CHECK(rules.address(address, kConnect).effect == Effect::deny);
 }
 
+// Links that the tree can have made: what they allow is not followed, what they deny is.
+static void planted_links() {
+  Blob blob;
+  blob.link("/p/dist", "/out").link("/p/a/b", "c").link("/bin", "usr/bin").link("/q", "/p/q2").link("/p/q2/l", "/out2");
+  blob.file(1, 3, "/p", "files.write[0]").file(1, 2, "/p/dist/x", "files.write[1]");
+  blob.file(1, 1, "/p/a/b", "files.read[2]")
+      .file(1, 1, "/bin", "files.read[3]")
+      .file(2, 7, "/p/dist/key", "files.deny[0]");
+  blob.file(1, 2, "/q", "files.write[4]").file(1, 1, "/q/l", "files.read[5]");
+  Config config;
+  std::string error;
+  CHECK(config.parse(blob.buffer, blob.writer.size(), error));
+  const Rules& rules = config.rules;
+  const auto reads = [&](const char* path) { return rules.path(path, kRead).effect; };
+  CHECK(rules.path("/out/x", kWrite).effect == Effect::none);
+  CHECK(rules.path("/p/dist/x", kWrite).effect == Effect::allow);
+  CHECK(reads("/p/a/c") == Effect::allow && reads("/p/a/b") == Effect::allow);
+  CHECK(reads("/out/key") == Effect::deny && reads("/p/dist/key") == Effect::deny);
+  CHECK(reads("/usr/bin/x") == Effect::allow && reads("/out2") == Effect::none);
+  CHECK(config.warnings.size() == 3);
+  for (const Warning& warning : config.warnings) CHECK(!warning.path.empty() && !warning.target.empty());
+  CHECK(config.warnings[0].rule == "files.write[1]" && config.warnings[0].path == "/p/dist" &&
+        config.warnings[0].target == "/out");
+}
+
+// A rule that is for a device only.
+static void devices() {
+  Blob blob;
+  const auto rule = [&](const char* path, int64_t device) {
+    const size_t mark = blob.writer.begin(Tag::fileRule_);
+    blob.writer.number(Tag::effect_, 1);
+    blob.writer.number(Tag::access_, 3);
+    blob.writer.text(Tag::path_, path);
+    blob.writer.text(Tag::label_, "defaults");
+    blob.writer.number(Tag::device_, device);
+    blob.writer.end(mark);
+  };
+  rule("/dev/full", 0x107);
+  rule("/dev/zero", 0x107);
+  rule("/etc/passwd", 0x103);
+  rule("/dev/no-such-device", 0x103);
+  Config config;
+  std::string error;
+  CHECK(config.parse(blob.buffer, blob.writer.size(), error));
+  CHECK(config.rules.path("/dev/full", kRead).effect == Effect::allow);
+  for (const char* path : {"/dev/zero", "/etc/passwd", "/dev/no-such-device"})
+    CHECK(config.rules.path(path, kRead).effect == Effect::none);
+  CHECK(config.warnings.size() == 2);  // nothing is said of what is not there
+}
+
 int main() {
   good();
+  planted_links();
+  devices();
   bad();
   mountinfo();
   canonical_paths();

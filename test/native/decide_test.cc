@@ -99,9 +99,9 @@ struct World {
     CHECK(config.rules.add_address(AF_INET, loopback, 32, 80, 80, kConnect, Effect::allow, "connect[0]"));
     CHECK(config.rules.add_address(AF_INET, loopback, 32, 22, 22, kConnect, Effect::deny, "deny[3]"));
     CHECK(config.rules.finish());
-    config.command = "/home/u/command";
     tree.add(4000, 4000);
     call.tree = &tree;
+    CHECK(config.rules.add_command("/home/u/command"));
     node.start();
   }
 
@@ -176,6 +176,7 @@ static void rules_alone() {
   allowed("/home/u", 0);
   allowed("/home/u/command", kRead | kExecute);
   allowed("/home/u/command", 0);
+  refused("/home/u/command/x", kRead, EACCES, "-");
   refused("/usr/bin/cc", kWrite, EACCES, "-");
   refused("/usr/bin/cc", kRead | kWrite, EACCES, "-");
   refused("/home/u/command", kWrite, EACCES, "-");
@@ -391,7 +392,8 @@ static void verdicts() {
   decision = world.path("/usr/x", 0, false, Event::stat);
   CHECK(decision.kind == Kind::error && decision.error == EACCES && violations("hook", EACCES) == 1);
   CHECK(world.connect("\x7f\0\0\1", 80).error == EACCES);
-  for (const std::string& wrong : {std::string(), std::string(4096, 'x'), std::string("/a\0b", 4)}) {
+  for (const std::string& wrong : {std::string(), std::string(4096, 'x'), std::string("/a\0b\0c", 6),
+                                   std::string("/a\0", 3), std::string("\0b", 2)}) {
     answer(VerdictKind::redirect, 0, wrong);
     CHECK(world.path("/usr/x", kRead).error == EACCES);
   }

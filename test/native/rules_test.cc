@@ -484,7 +484,59 @@ static double nanoseconds_per_look(size_t count) {
   return best;
 }
 
+// Right times part times thing: docs/api.md, "What a rule on a path means".
+static void parts() {
+  Rules rules;
+  CHECK(rules.add_path("/proj", kRead, Effect::allow, "read[0]"));
+  CHECK(rules.add_path("/proj/dist", kWrite, Effect::allow, "write[0]"));
+  CHECK(rules.add_path("/proj/dist/sub", kWrite, Effect::allow, "write[1]"));
+  CHECK(rules.add_path("/proj/dist/kept", kWrite, Effect::deny, "deny[0]"));
+  CHECK(rules.add_path("/dev/null", kWrite, Effect::allow, "defaults"));
+  CHECK(rules.finish());
+  const auto is = [&](const char* path, Part part, Thing thing, Effect effect, const char* label = "") {
+    expect(rules.look(path).change(part, thing), effect, label, path);
+  };
+  const auto all = {Thing::ordinary, Thing::pipe, Thing::device};
+  for (const Thing thing : all) {
+    // What it is on.
+    is("/proj/dist", Part::contents, thing, Effect::allow, "write[0]");
+    is("/proj/dist", Part::name, thing, Effect::none);
+    is("/dev/null", Part::contents, thing, Effect::allow, "defaults");
+    is("/dev/null", Part::name, thing, Effect::none);
+    is("/proj/dist/kept", Part::contents, thing, Effect::deny, "deny[0]");
+    is("/proj/dist/kept", Part::name, thing, Effect::deny, "deny[0]");
+    is("/proj/dist/kept/x", Part::name, thing, Effect::deny, "deny[0]");
+    is("/proj/x", Part::name, thing, Effect::none);
+  }
+  is("/proj/dist", Part::attributes, Thing::ordinary, Effect::allow, "write[0]");
+  is("/dev/null", Part::attributes, Thing::device, Effect::none);
+  is("/dev/null", Part::attributes, Thing::pipe, Effect::none);
+  // Below it, the names are its own; devices never are.
+  for (const Part part : {Part::attributes, Part::name}) {
+    is("/proj/dist/x", part, Thing::ordinary, Effect::allow, "write[0]");
+    is("/proj/dist/x", part, Thing::pipe, Effect::allow, "write[0]");
+    is("/proj/dist/x", part, Thing::device, Effect::none);
+  }
+  // A rule of its own takes nothing from what the rule above gives.
+  is("/proj/dist/sub", Part::name, Thing::ordinary, Effect::allow, "write[0]");
+  is("/proj/dist/sub/x", Part::name, Thing::ordinary, Effect::allow, "write[1]");
+
+  // Folders that may be moved, and so come to be called otherwise during a walk.
+  CHECK(!rules.look("/proj/dist").movable && !rules.look("/proj/dist/x").movable);
+  CHECK(rules.look("/proj/dist/x/y").movable && rules.look("/proj/dist/sub/x").movable);
+  CHECK(!rules.look("/proj/src/x/y").movable && !rules.look("/").movable);
+
+  // The command: that very name.
+  CHECK(rules.add_command("/home/u/run"));
+  CHECK(rules.path("/home/u/run", kRead).effect == Effect::allow);
+  CHECK(rules.path("/home/u/run", kExecute).effect == Effect::allow);
+  CHECK(rules.path("/home/u/run", kWrite).effect == Effect::none);
+  CHECK(rules.path("/home/u/run/x", kRead).effect == Effect::none);
+  CHECK(rules.metadata("/home/u").effect == Effect::allow && rules.has_rule_below("/home/u"));
+}
+
 int main() {
+  parts();
   paths();
   random_paths();
   addresses();
