@@ -105,9 +105,17 @@ Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address,
   const Decision decision = decide_address(sandbox, call, use, address);
   if (decision.kind == Decision::Kind::redirect) {
     const int error = redirect(decision.data, name);
-    return error != 0 ? Judged::over(Finish::error(error)) : Judged::bounce();
+    if (error != 0) return Judged::over(Finish::error(error));
+    if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+    Facts facts;
+    facts.event = call.row->event;
+    facts.address = &address;
+    facts.operation = operation_of(use);
+    const Decision there = decide_redirected(sandbox, call, facts);
+    if (!there.allowed()) return Judged::over(refusal(there));
+  } else if (!decision.allowed()) {
+    return Judged::over(refusal(decision));
   }
-  if (!decision.allowed()) return Judged::over(refusal(decision));
   // To 0.0.0.0 means to this machine, at the address that the socket is bound to, which nobody has judged: make it the
   // loopback address that the rules were asked about (ip_route_output_key_hash_rcu in net/ipv4/route.c).
   if (use != Use::bind && address.family == AF_INET && is_any(address.bytes)) {
