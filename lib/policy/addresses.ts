@@ -80,8 +80,8 @@ function internet(bytes: Uint8Array, prefixText: string | undefined, port: strin
   return { kind: 'internet', family: own.length === 4 ? 4 : 6, bytes: own, prefix, ...ports(port) };
 }
 
-/** Throws {@link AddressProblem}. `*` becomes one rule for each family. */
-export function parseAddress(text: string): AddressRule[] {
+/** Throws {@link AddressProblem}. `*` becomes one rule for each family. `mayBind`: port 0 means something. */
+export function parseAddress(text: string, mayBind = true): AddressRule[] {
   if (text.includes('\0')) throw new AddressProblem('it contains a NUL byte');
   if (notUtf8(text)) throw new AddressProblem('it cannot be written as UTF-8');
   if (text.startsWith('unix:')) {
@@ -90,12 +90,31 @@ export function parseAddress(text: string): AddressRule[] {
     if (Buffer.byteLength(name) > most) {
       throw new AddressProblem('it is longer than a path (4095 bytes) or an abstract name (107) may be');
     }
+    if (name === '*') {
+      throw new AddressProblem('unix:/ is every socket that has a path, unix:@* every abstract one: name both');
+    }
     if (!/^(\/|@.)/s.test(name)) {
       throw new AddressProblem('a unix socket is an absolute path (unix:/run/x.sock) or an abstract name (unix:@x)');
+    }
+    const stars = name.startsWith('@') ? name.slice(0, -1) : name;
+    if (stars.includes('*')) {
+      throw new AddressProblem(
+        'a * stands only at the end of an abstract name (unix:@x*); a directory (unix:/run) means all sockets below it',
+      );
     }
     return [{ kind: 'unix', name }];
   }
   const { host, prefix, port } = split(text);
+  // ::1:80 is an address, ::0001:0080, and hardly ever meant so.
+  const last = /^(.+):(\d+)$/.exec(text);
+  if (isIPv6(text) && last && isIPv6(last[1] ?? '')) {
+    throw new AddressProblem(
+      `it may be an address or an address and a port: write [${last[1]}]:${last[2]} or [${text}]`,
+    );
+  }
+  if (port !== undefined && /^0+$/.test(port) && !mayBind) {
+    throw new AddressProblem("nothing can be sent to port 0: only bind takes it, for a port of the kernel's choice");
+  }
   if (host === '*') {
     if (prefix !== undefined) throw new AddressProblem('* takes no prefix');
     return [internet(new Uint8Array(4), '0', port), internet(new Uint8Array(16), '0', port)];

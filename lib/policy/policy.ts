@@ -243,7 +243,8 @@ function networkRules(policy: Policy): NetworkRule[] {
   const rules: NetworkRule[] = [];
   const add = (effect: NetworkRule['effect'], operations: number, address: string, label: string, field = label) => {
     try {
-      for (const rule of parseAddress(address)) rules.push({ ...rule, effect, operations, label });
+      for (const rule of parseAddress(address, (operations & operationBits.bind) !== 0))
+        rules.push({ ...rule, effect, operations, label });
     } catch (error) {
       if (error instanceof AddressProblem) throw invalid(`policy.${field}`, address, `is refused: ${error.message}`);
       throw error;

@@ -6,8 +6,14 @@
 #include <string.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <deque>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
 
+#include "../policy/config.h"
 #include "../view/creds.h"
 #include "handlers.h"
 
@@ -27,8 +33,9 @@ Judged judge_own_address(Sandbox& sandbox, Held& call, Use use, Name& name, OwnS
   const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
   if (error != 0) return Judged::over(failed_read(error));
   Finish end;
-  if (!take_socket(call, name, own, end)) return Judged::over(static_cast<Finish&&>(end));
-  return judge(sandbox, call, use, name);
+  if (!take_socket(call, use, name, own, end)) return Judged::over(static_cast<Finish&&>(end));
+  return judge(sandbox, call, use, name,
+               use == Use::bind && own.error == 0 && own.copy && is_client_bind(own.copy.get(), name));
 }
 
 Finish connect_socket(Sandbox& sandbox, Held& call) {
@@ -44,6 +51,44 @@ Finish connect_socket(Sandbox& sandbox, Held& call) {
   return bounce_name(call, name);
 }
 
+namespace {
+
+// What sockets have been bound to with a rule's or a hook's leave, by the kernel's number for the socket, which no
+// other socket ever gets (SO_COOKIE): a port of the kernel's choice is in no rule. If one is forgotten, rules and hooks
+// are asked again when it is to listen.
+constexpr size_t kMaxBound = 4096;
+std::mutex bound_guard;
+std::unordered_map<uint64_t, std::string> bound;
+std::deque<uint64_t> bound_order;
+
+uint64_t cookie_of(int socket) {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+std::string bytes_of(const Name& name) { return std::string(reinterpret_cast<const char*>(&name.storage), name.size); }
+
+void remember_bound(int socket) {
+  const uint64_t cookie = cookie_of(socket);
+  const std::string name = bytes_of(name_of(socket));
+  if (cookie == 0) return;
+  const std::lock_guard<std::mutex> lock(bound_guard);
+  if (bound.insert_or_assign(cookie, name).second) bound_order.push_back(cookie);
+  if (bound_order.size() > kMaxBound) {
+    bound.erase(bound_order.front());
+    bound_order.pop_front();
+  }
+}
+
+bool was_bound(int socket, const Name& name) {
+  const std::lock_guard<std::mutex> lock(bound_guard);
+  const auto found = bound.find(cookie_of(socket));
+  return found != bound.end() && found->second == bytes_of(name);
+}
+
+}  // namespace
+
 Finish bind_socket(Sandbox& sandbox, Held& call) {
   Name name;
   OwnSocket own;
@@ -57,70 +102,88 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
     Finish finish = bounce_canonical(sandbox, call, judged.where, directory, name);
     if (finish.kind != Finish::Kind::proceed) return finish;
   }
+  if (judged.kind == Judged::Kind::bounce && own.copy) {
+    const AsPeer peer(call);
+    if (peer.error != 0) return Finish::error(peer.error);
+    if (bind(own.copy.get(), &name.any, static_cast<socklen_t>(name.size)) != 0) return Finish::error(errno);
+    remember_bound(own.copy.get());
+    return Finish::answer(0);
+  }
   return bounce_name(call, name);
 }
 
 namespace {
 
-uint16_t port_of(int socket) {
-  Name name;
-  socklen_t size = sizeof name.storage;
-  if (getsockname(socket, &name.any, &size) != 0) return 0;
+uint16_t port_of(const Name& name) {
   return name.any.sa_family == AF_INET ? name.in.sin_port : name.any.sa_family == AF_INET6 ? name.in6.sin6_port : 0;
 }
 
-// listen() on an internet socket that is not bound binds it to every address and a port of the kernel's choice.
-Decision decide_autobind(Sandbox& sandbox, const Held& call, sa_family_t family) {
-  Address everywhere;
-  everywhere.family = family;
-  return decide_address(sandbox, call, Use::bind, everywhere);
+bool is_unix_path(const Name& name) {
+  return name.any.sa_family == AF_UNIX && name.size > offsetof(sockaddr_un, sun_path) && name.un.sun_path[0] != '\0';
+}
+
+// Listening at this name is judged as binding to it, unless that was: how the socket came by its name does not matter.
+Decision decide_listening(Sandbox& sandbox, const Held& call, int socket, const Name& name) {
+  Address address;
+  Address::parse(&name.storage, name.size, address);
+  const bool denied = sandbox.config.rules.address(address, protocol::kBind).effect == Effect::deny;
+  if (!denied && (is_unix_path(name) || was_bound(socket, name))) {  // a path comes by no other way than bind()
+    Decision decision;
+    decision.kind = Decision::Kind::allow;
+    return decision;
+  }
+  return decide_address(sandbox, call, Use::bind, address);
 }
 
 }  // namespace
 
 Finish listen_socket(Sandbox& sandbox, Held& call) {
-  const int fd = call.fd(call.has(Arg::socket) ? Arg::socket : Arg::fd);
+  const int fd = call.fd(Arg::socket);
   const int backlog = static_cast<int>(call.args[1]);
   UniqueFd socket;
   const int error = copy_descriptor(call, fd, socket);
   if (can_borrow(call, error)) return borrow(fd);
-  if (error == EPERM) {
-    // No look at the socket, and the tree could exchange it anyway: only where any port may be bound.
-    const Decision decision = decide_autobind(sandbox, call, AF_INET);
-    return decision.allowed() ? Finish::proceed() : refusal(decision);
-  }
+  if (error == EPERM) report(sandbox, call, EPERM, "the socket cannot be looked at: it cannot be copied here");
   if (error != 0) return Finish::error(error);
   const int domain = domain_of(socket.get());
-  switch (domain) {
-    case AF_UNIX: {
-      // Its file or abstract name was judged by bind(). Who connects sees the ids of who called listen().
-      const AsPeer peer(call);
-      if (peer.error != 0) return Finish::error(peer.error);
-      return Finish::answer(listen(socket.get(), backlog) == 0 ? 0 : -errno);
-    }
-    case AF_INET:
-    case AF_INET6: {
-      const uint16_t port = port_of(socket.get());
-      if (port == 0) {
-        const Decision decision = decide_autobind(sandbox, call, static_cast<sa_family_t>(domain));
-        if (!decision.allowed()) return refusal(decision);
-      }
-      if (listen(socket.get(), backlog) != 0) return Finish::error(errno);
-      // Its port was the passing one of a connection that another thread dissolved just now: listening on another port
-      // is not what was approved.
-      if (port != 0 && port_of(socket.get()) != port) {
-        shutdown(socket.get(), SHUT_RDWR);
-        report(sandbox, call, EACCES, "the socket lost its address while it was to listen");
-        return Finish::error(EACCES);
-      }
+  if (domain < 0) return Finish::error(errno == EBADF ? EBADF : ENOTSOCK);
+  if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) {
+    report(sandbox, call, EOPNOTSUPP, "listening on a socket of a family that no rule can judge");
+    return Finish::error(EOPNOTSUPP);
+  }
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return Finish::error(errno);
+  if (type != SOCK_STREAM && type != SOCK_SEQPACKET) return Finish::error(EOPNOTSUPP);
+  const Name before = name_of(socket.get());
+  // The kernel refuses it, too (unix_listen in net/unix/af_unix.c), and no other thread can give it a name meanwhile.
+  if (domain == AF_UNIX && before.size <= offsetof(sockaddr_un, sun_path)) return Finish::error(EINVAL);
+  const Decision decision = decide_listening(sandbox, call, socket.get(), before);
+  if (!decision.allowed()) return refusal(decision);
+  {
+    // Who connects to a unix socket sees the ids of who called listen().
+    const AsPeer peer(call);
+    if (peer.error != 0) return Finish::error(peer.error);
+    if (listen(socket.get(), backlog) != 0) return Finish::error(errno);
+  }
+  // A socket without a port is given one by the kernel. Any other difference is not what was approved.
+  const Name after = name_of(socket.get());
+  if (bytes_of(after) == bytes_of(before)) return Finish::answer(0);
+  Name expected = before;
+  (domain == AF_INET6 ? expected.in6.sin6_port : expected.in.sin_port) = port_of(after);
+  if (port_of(before) == 0 && bytes_of(after) == bytes_of(expected)) {
+    Address address;
+    Address::parse(&after.storage, after.size, address);
+    if (sandbox.config.rules.address(address, protocol::kBind).effect != Effect::deny) {
+      remember_bound(socket.get());
       return Finish::answer(0);
     }
-    case -1:
-      return Finish::error(errno == EBADF ? EBADF : ENOTSOCK);
-    default:
-      report(sandbox, call, EOPNOTSUPP, "listening on a socket of a family that no rule can judge");
-      return Finish::error(EOPNOTSUPP);
+  } else if (decide_listening(sandbox, call, socket.get(), after).allowed()) {
+    return Finish::answer(0);
   }
+  shutdown(socket.get(), SHUT_RDWR);
+  report(sandbox, call, EACCES, "the socket has another address than was approved");
+  return Finish::error(EACCES);
 }
 
 }  // namespace holdfast::families

@@ -31,7 +31,8 @@ struct Name {
   size_t size = 0;
 };
 
-enum class Use : uint8_t { connect, bind, send };
+// `fast_open` sends and connects (MSG_FASTOPEN); `join` makes the kernel send to a group.
+enum class Use : uint8_t { connect, bind, send, fast_open, join };
 
 // What became of an address: the call is over (`finish`), goes on with the copied address, or means a pinned path.
 struct Judged {
@@ -60,8 +61,10 @@ int read_name(const Held& call, uint64_t from, int size, Name& out);
 Name name_of(int socket);
 
 // network_address.cc: asks rules and hooks. A redirected address is written to `name`.
-Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Address& address);
-Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name);
+Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Address& address, bool granted = false);
+Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name, bool granted = false);
+// Whether binding needs no rule: a datagram socket's own port of the kernel's choice, as its first sending takes one.
+bool is_client_bind(int socket, const Name& name);
 
 // network_unix.cc: calls on the path of a unix socket, made on a copy of the caller's socket.
 int domain_of(int socket);
@@ -73,7 +76,7 @@ struct OwnSocket {
 };
 
 // Before the address is judged, as the kernel looks at the descriptor first. False: the call ends with `finish`.
-bool take_socket(const Held& call, const Name& name, OwnSocket& out, Finish& finish);
+bool take_socket(const Held& call, Use use, const Name& name, OwnSocket& out, Finish& finish);
 // Where the caller's socket cannot be copied (Docker's default profile): its own call goes on with the canonical name,
 // if that is sure to lead to what was approved.
 Finish bounce_canonical(Sandbox& sandbox, const Held& call, const Resolved& where, std::string_view fixed, Name& name);

@@ -34,14 +34,17 @@ Name name_of(int socket) {
 
 namespace {
 
+Event event_of(Use use) { return use == Use::bind ? Event::bind : use == Use::send ? Event::send : Event::connect; }
+
 uint8_t operation_of(Use use) { return use == Use::bind ? kBind : kConnect; }
 
 }  // namespace
 
-Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Address& address) {
+Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Address& address, bool granted) {
   Facts facts;
-  facts.event = call.row->event;
+  facts.event = event_of(use);
   facts.address = &address;
+  facts.granted = granted;
   facts.operation = operation_of(use);
   return decide(sandbox, call, facts);
 }
@@ -55,7 +58,7 @@ Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const std::str
   address.family = AF_UNIX;
   address.unix_name = canonical;
   Facts facts;
-  facts.event = call.row->event;
+  facts.event = event_of(use == Use::fast_open ? Use::send : use);
   facts.operation = operation_of(use);
   if (sandbox.config.rules.address(address, facts.operation).effect != Effect::none) {
     facts.address = &address;
@@ -101,8 +104,12 @@ int redirect(const std::string& data, Name& name) {
   return 0;
 }
 
-Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name) {
-  const Decision decision = decide_address(sandbox, call, use, address);
+Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name, bool granted = false) {
+  if (use == Use::fast_open) {  // which it is depends on the socket, so both are asked
+    const Decision sending = decide_address(sandbox, call, Use::send, address);
+    if (!sending.allowed()) return Judged::over(refusal(sending));
+  }
+  const Decision decision = decide_address(sandbox, call, use, address, granted);
   if (decision.kind == Decision::Kind::redirect) {
     const int error = redirect(decision.data, name);
     if (error != 0) return Judged::over(Finish::error(error));
@@ -161,7 +168,17 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
 
 }  // namespace
 
-Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name) {
+bool is_client_bind(int socket, const Name& name) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_DGRAM) return false;
+  if (name.any.sa_family == AF_INET6)
+    return name.size >= sizeof(sockaddr_in6) && name.in6.sin6_port == 0 && IN6_IS_ADDR_UNSPECIFIED(&name.in6.sin6_addr);
+  return name.any.sa_family == AF_INET && name.size >= sizeof(sockaddr_in) && name.in.sin_port == 0 &&
+         name.in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name, bool granted) {
   if (name.size < sizeof(sa_family_t)) return Judged::bounce();  // no family, no address: EINVAL from the kernel
   Address address;
   switch (name.any.sa_family) {
@@ -175,7 +192,7 @@ Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name) {
     case AF_INET:
     case AF_INET6:
       if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
-      return judge_inet(sandbox, call, use, address, name);
+      return judge_inet(sandbox, call, use, address, name, granted);
     case AF_UNIX:
       if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
       return judge_unix(sandbox, call, use, address);

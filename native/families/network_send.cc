@@ -18,21 +18,27 @@ namespace {
 constexpr size_t kMaxControl = 3072;   // of sendmsg; 253 descriptors, the kernel's own limit, need 1032
 constexpr size_t kMaxSegments = 1024;  // UIO_MAXIOV
 
+// With MSG_FASTOPEN a TCP socket is connected by sending (tcp_sendmsg_fastopen in net/ipv4/tcp.c).
+Use use_of(const Held& call) { return (call.arg(Arg::flags) & MSG_FASTOPEN) != 0 ? Use::fast_open : Use::send; }
+
 struct Message {
   msghdr header = {};
   Name name;
   std::vector<uint8_t> control;
 };
 
-// Control data that sends a packet somewhere else than to its address: source routes (ip(7), RFC 3542).
+// Control data of the internet protocols that is more than how a packet is marked and where it leaves: source routes
+// and other options of the header (ip(7), RFC 3542) can send it somewhere else than to its address.
 bool names_a_route(const std::vector<uint8_t>& control) {
   for (size_t at = 0; control.size() - at >= sizeof(cmsghdr);) {
     cmsghdr head;
     memcpy(&head, control.data() + at, sizeof head);
     if (head.cmsg_len < sizeof head || head.cmsg_len > control.size() - at)
       return false;  // the kernel stops there: EINVAL
-    if (head.cmsg_level == IPPROTO_IP && head.cmsg_type == IP_RETOPTS) return true;
-    if (head.cmsg_level == IPPROTO_IPV6 && (head.cmsg_type == IPV6_RTHDR || head.cmsg_type == IPV6_2292RTHDR))
+    const int type = head.cmsg_type;
+    if (head.cmsg_level == IPPROTO_IP && type != IP_TOS && type != IP_TTL && type != IP_PKTINFO) return true;
+    if (head.cmsg_level == IPPROTO_IPV6 && type != IPV6_PKTINFO && type != IPV6_2292PKTINFO && type != IPV6_HOPLIMIT &&
+        type != IPV6_2292HOPLIMIT && type != IPV6_TCLASS && type != IPV6_DONTFRAG)
       return true;
     at += std::min(control.size() - at, CMSG_ALIGN(head.cmsg_len));
   }
@@ -82,14 +88,14 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
   const int error = read_message(call, call.arg(Arg::message), message);
   if (error != 0) return failed_read(error);
   if (names_a_route(message.control)) {
-    report(sandbox, call, EPERM, "a source route in control data");
+    report(sandbox, call, EPERM, "a source route or another option of the header in control data");
     return Finish::error(EPERM);
   }
   if (message.name.size != 0) {
     OwnSocket own;
     Finish end;
-    if (!take_socket(call, message.name, own, end)) return end;
-    Judged judged = judge(sandbox, call, Use::send, message.name);
+    if (!take_socket(call, Use::send, message.name, own, end)) return end;
+    Judged judged = judge(sandbox, call, use_of(call), message.name);
     if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
     if (judged.kind == Judged::Kind::path) {
       // Descriptors and credentials in control data are the caller's own and cannot be sent for it.
@@ -116,7 +122,7 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
 Finish send_to(Sandbox& sandbox, Held& call) {
   Name name;
   OwnSocket own;
-  Judged judged = judge_own_address(sandbox, call, Use::send, name, own);
+  Judged judged = judge_own_address(sandbox, call, use_of(call), name, own);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
     if (own.error == 0) {

@@ -41,8 +41,10 @@ bool is_path(const Name& name) {
 
 }  // namespace
 
-bool take_socket(const Held& call, const Name& name, OwnSocket& out, Finish& finish) {
-  if (!is_path(name)) return true;
+bool take_socket(const Held& call, Use use, const Name& name, OwnSocket& out, Finish& finish) {
+  // bind() is made on the copy, so that what was bound is known when it is to listen.
+  const bool binds = use == Use::bind && name.size >= sizeof(sa_family_t) && name.any.sa_family != AF_NETLINK;
+  if (!is_path(name) && !binds) return true;
   const int fd = call.fd(Arg::socket);
   out.error = copy_descriptor(call, fd, out.copy);
   if (can_borrow(call, out.error)) {
@@ -54,7 +56,7 @@ bool take_socket(const Held& call, const Name& name, OwnSocket& out, Finish& fin
     const int domain = domain_of(out.copy.get());
     if (domain < 0)
       out.error = errno == EBADF ? EBADF : ENOTSOCK;
-    else if (domain != AF_UNIX)
+    else if (is_path(name) && domain != AF_UNIX)
       out.error = EAFNOSUPPORT;
   }
   if (out.error == 0) return true;

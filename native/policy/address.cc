@@ -44,6 +44,7 @@ Address& Address::operator=(const Address& other) {
   std::memcpy(bytes, other.bytes, sizeof bytes);
   scope = other.scope;
   abstract = other.abstract;
+  any_port = other.any_port;
   unix_name = other.unix_name;
   if (other.unix_name.data() == other.name_) {
     std::memcpy(name_, other.name_, other.unix_name.size());
@@ -82,6 +83,9 @@ bool Address::parse(const void* from, size_t size, Address& out) {
       std::memcpy(out.name_, name, used);
       if (out.abstract) out.name_[0] = '@';
       out.unix_name = {out.name_, used};
+      // Some programs give the whole sun_path, NULs and all (libuv before 1.48): the same name to rules.
+      if (out.abstract)
+        while (out.unix_name.size() > 1 && out.unix_name.back() == '\0') out.unix_name.remove_suffix(1);
       return true;
     }
     default:

@@ -97,7 +97,7 @@ Judgement judge(const Config& config, const Held& call, const Facts& facts) {
       }
       out.denied = true;
       out.hidden = false;
-    } else if (match.effect == Effect::none) {
+    } else if (match.effect == Effect::none && !facts.granted) {
       if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = out.only_missing = out.hidden = false;
     }

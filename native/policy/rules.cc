@@ -239,6 +239,15 @@ class AddressTable {
     return nullptr;
   }
 
+  // Whatever the port.
+  const char* find(const Prefix& address) const {
+    for (const unsigned length : lengths_) {
+      const auto found = ports_.find(address.cut(length));
+      if (found != ports_.end()) return found->second.front().label;
+    }
+    return nullptr;
+  }
+
   bool empty() const { return ports_.empty(); }
 
  private:
@@ -291,9 +300,11 @@ class AddressTable {
 struct Rules::Impl {
   NameTable paths{128};             // the defaults, and a short policy
   NameTable sockets{16};            // bits are operations
+  NameTable abstract_prefixes{4};   // '@' + what such names begin with
   AddressTable addresses[2][2][2];  // [IPv6][bind][deny]
   std::deque<std::string> labels;   // never move: matches point at them
   bool unix_allowed[2] = {};
+  bool abstract_allowed[2] = {};
   bool finished = false;
 
   const char* keep(std::string_view label) {
@@ -301,10 +312,11 @@ struct Rules::Impl {
     return labels.back().c_str();
   }
 
-  Match inet(const Prefix& address, bool six, uint16_t port, int operation) const {
+  Match inet(const Prefix& address, bool six, uint16_t port, int operation, bool any_port = false) const {
     const auto& tables = addresses[six][operation];
     if (const char* label = tables[1].find(address, port)) return {Effect::deny, label};
-    if (const char* label = tables[0].find(address, port)) return {Effect::allow, label};
+    const char* label = any_port ? tables[0].find(address) : tables[0].find(address, port);
+    if (label != nullptr) return {Effect::allow, label};
     return {};
   }
 
@@ -315,8 +327,14 @@ struct Rules::Impl {
     };
     if (address.abstract) {
       const bool named = address.unix_name.starts_with('@');
-      const NameTable::Node* node = named ? sockets.find_whole(address.unix_name) : nullptr;
-      if (node != nullptr) take(*node);
+      const auto look = [&](const NameTable& table, std::string_view name) {
+        const NameTable::Node* node = table.find_whole(name);
+        if (node != nullptr && match.effect != Effect::deny) take(*node);
+      };
+      if (!named) return {};
+      for (size_t size = 1; size <= address.unix_name.size(); size++)
+        look(abstract_prefixes, address.unix_name.substr(0, size));
+      look(sockets, address.unix_name);
     } else if (sockets.walk(address.unix_name, take) == NameTable::Walk::not_canonical) {
       return {};
     }
@@ -381,8 +399,14 @@ bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, s
   if (operations == 0 || (operations & ~(kConnect | kBind)) != 0) return false;
   const bool abstract = name[0] == '@';
   if (!abstract && !is_canonical(name)) return false;
-  NameTable& table = impl_->sockets;
-  apply(abstract ? table.obtain_whole(name) : table.obtain(name), operations, effect, impl_->keep(label));
+  const char* kept = impl_->keep(label);
+  if (abstract && name.ends_with('*'))
+    apply(impl_->abstract_prefixes.obtain_whole(name.substr(0, name.size() - 1)), operations, effect, kept);
+  else
+    apply(abstract ? impl_->sockets.obtain_whole(name) : impl_->sockets.obtain(name), operations, effect, kept);
+  if (abstract && effect == Effect::allow)
+    for (int operation = 0; operation < 2; operation++)
+      if ((operations >> operation & 1) != 0) impl_->abstract_allowed[operation] = true;
   if (effect == Effect::allow)
     for (int operation = 0; operation < 2; operation++)
       if ((operations >> operation & 1) != 0) impl_->unix_allowed[operation] = true;
@@ -483,7 +507,7 @@ Match Rules::address(const Address& address, uint8_t operation) const {
     prefix = unmapped(prefix);
     six = false;
   }
-  const Match plain = rules.inet(prefix, six, address.port, index);
+  const Match plain = rules.inet(prefix, six, address.port, index, address.any_port);
   if (operation != kConnect || prefix.high != 0 || prefix.low != 0 || plain.effect == Effect::deny) return plain;
 
   // The kernel takes the unspecified address as loopback; :: as IPv4's, too, on a socket that is bound to an
@@ -501,6 +525,16 @@ bool Rules::any_address(uint8_t operation) const {
   const int index = bit_index(operation);
   if (index > 1) return false;
   return impl_->unix_allowed[index] || !impl_->addresses[0][index][0].empty() || !impl_->addresses[1][index][0].empty();
+}
+
+bool Rules::any_internet(uint8_t operation) const {
+  const int index = bit_index(operation);
+  return index <= 1 && (!impl_->addresses[0][index][0].empty() || !impl_->addresses[1][index][0].empty());
+}
+
+bool Rules::any_abstract(uint8_t operation) const {
+  const int index = bit_index(operation);
+  return index <= 1 && impl_->abstract_allowed[index];
 }
 
 }  // namespace holdfast

@@ -19,9 +19,10 @@ struct Address {
   uint16_t port = 0;       // host order
   uint8_t bytes[16] = {};  // 4 or 16 of them
   uint32_t scope = 0;
-  std::string_view
-      unix_name;          // path (canonical before rules see it), or '@' + abstract name (NULs kept); empty: unnamed
-  bool abstract = false;  // a path may begin with '@' too
+  std::string_view unix_name;  // path (canonical before rules see it), or '@' + abstract name without NULs that pad it;
+                               // empty: unnamed
+  bool abstract = false;       // a path may begin with '@' too
+  bool any_port = false;       // to join a group has no port: allowed where any port of the address is
 
   Address() = default;
   Address(const Address& other) { *this = other; }
@@ -88,7 +89,8 @@ class Rules {
   bool add_command(std::string_view path);
   bool add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, uint16_t port_low, uint16_t port_high,
                    uint8_t operations, Effect effect, std::string_view label);
-  // A path stands for itself and, if it is a directory, all sockets below; '@' + name for that abstract name.
+  // A path stands for itself and, if it is a directory, all sockets below; '@' + name for that abstract name, with a *
+  // at its end for all that begin so. Of abstract names deny wins, then the longest.
   bool add_unix(std::string_view name, uint8_t operations, Effect effect, std::string_view label);
   bool finish();
 
@@ -108,6 +110,9 @@ class Rules {
 
   // Whether any rule could allow this operation at all (listen is refused where nothing may be bound).
   bool any_address(uint8_t operation) const;
+  // Whether any rule could allow it for an address of the internet; for an abstract name.
+  bool any_internet(uint8_t operation) const;
+  bool any_abstract(uint8_t operation) const;
   // Whether any rule speaks of exec.
   bool exec_by_rule = false;
 

@@ -264,32 +264,67 @@ constexpr Alternative kSocketpairPlain[] = {kSocketUnix};
 constexpr Condition kNoAddress[] = {whole(4, Relation::one_of, kZero)};
 constexpr Alternative kSendtoWithoutAddress[] = {kNoAddress};
 
-// Socket level: all but SO_ATTACH_BPF (50) and SO_ATTACH_REUSEPORT_EBPF (52).
+// What common programs set, and nothing that makes the kernel send by itself (joins are judged by a handler), to or
+// from another place than the one that was judged, or that runs code in the kernel. Socket level
+// (asm-generic/socket.h): not SO_PASSCRED and SO_PASSPIDFD, which give a unix socket a name of its own (a handler looks
+// at it).
 constexpr uint32_t kLevelSocket[] = {1};
-constexpr uint32_t kAttachBpf[] = {50, 52};
+constexpr uint32_t kSocketOptions[] = {
+    1,  2,  5,  6,       // SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST
+    7,  8,  9,  10,      // SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE
+    11, 12, 13, 14, 15,  // SO_NO_CHECK, SO_PRIORITY, SO_LINGER, SO_BSDCOMPAT, SO_REUSEPORT
+    18, 19, 20, 21,      // SO_RCVLOWAT, SO_SNDLOWAT, SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD
+    29, 32, 33, 34, 35,  // SO_TIMESTAMP, SO_{SND,RCV}BUFFORCE, SO_PASSSEC, SO_TIMESTAMPNS
+    37, 40, 42, 45, 46,  // SO_TIMESTAMPING, SO_RXQ_OVFL, SO_PEEK_OFF, SO_SELECT_ERR_QUEUE, SO_BUSY_POLL
+    47, 49, 60,          // SO_MAX_PACING_RATE, SO_INCOMING_CPU, SO_ZEROCOPY
+    63, 64, 65, 66, 67,  // SO_TIMESTAMP{,NS,ING}_NEW, SO_{RCV,SND}TIMEO_NEW
+    69, 70, 72, 74,      // SO_PREFER_BUSY_POLL, SO_BUSY_POLL_BUDGET, SO_BUF_LOCK, SO_TXREHASH
+    82, 83,              // SO_RCVPRIORITY, SO_PASSRIGHTS
+};
 constexpr Condition kOptionSocket[] = {argument(1, Relation::one_of, kLevelSocket),
-                                       argument(2, Relation::none_of, kAttachBpf)};
-// TCP: all but TCP_REPAIR (19), which makes a connection without connecting.
+                                       argument(2, Relation::one_of, kSocketOptions)};
+// linux/tcp.h. TCP_FASTOPEN_CONNECT only defers a connect that is judged when it is made.
 constexpr uint32_t kLevelTcp[] = {6};
-constexpr uint32_t kTcpRepair[] = {19};
+constexpr uint32_t kTcpOptions[] = {
+    1,  2,  3,  4,  5,
+    6,                   // TCP_NODELAY, TCP_MAXSEG, TCP_CORK, TCP_KEEP{IDLE,INTVL,CNT}
+    7,  8,  9,  10, 12,  // TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_WINDOW_CLAMP, TCP_QUICKACK
+    13, 16, 17, 18,      // TCP_CONGESTION, TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_USER_TIMEOUT
+    23, 25, 27, 30, 36,
+    37,  // TCP_FASTOPEN, TCP_NOTSENT_LOWAT, TCP_SAVE_SYN, TCP_FASTOPEN_CONNECT, TCP_INQ, TCP_TX_DELAY
+};
 constexpr Condition kOptionTcp[] = {argument(1, Relation::one_of, kLevelTcp),
-                                    argument(2, Relation::none_of, kTcpRepair)};
-// IPv4: below the packet filter's own (64) and without IP_OPTIONS (4: a source route sends by way of another host than
-// the one that was judged), IP_IPSEC_POLICY (16) and IP_XFRM_POLICY (17).
-constexpr uint32_t kIpEnd[] = {64};
-constexpr uint32_t kIpDenied[] = {4, 16, 17};
-constexpr Condition kOptionIp[] = {argument(1, Relation::one_of, kZero), argument(2, Relation::below, kIpEnd),
-                                   argument(2, Relation::none_of, kIpDenied)};
-// IPv6: likewise without IPV6_2292RTHDR (5), IPV6_2292PKTOPTIONS (6), IPV6_NEXTHOP (9), IPV6_IPSEC_POLICY (34),
-// IPV6_XFRM_POLICY (35), IPV6_RTHDR (57), the packet filter's own (64, 65) and multicast routing (200).
+                                    argument(2, Relation::one_of, kTcpOptions)};
+// linux/in.h. Not IP_LOCAL_PORT_RANGE (51), source routes, foreign addresses and devices, nor joins.
+constexpr uint32_t kIpOptions[] = {
+    1,  2,  6,  7,  8,       // IP_TOS, IP_TTL, IP_RECVOPTS, IP_RETOPTS, IP_PKTINFO
+    10, 11, 12, 13, 18, 20,  // IP_MTU_DISCOVER, IP_RECVERR, IP_RECVTTL, IP_RECVTOS, IP_PASSSEC, IP_RECVORIGDSTADDR
+    21, 23, 24, 25, 26,      // IP_MINTTL, IP_CHECKSUM, IP_BIND_ADDRESS_NO_PORT, IP_RECVFRAGSIZE, IP_RECVERR_RFC4884
+    32, 33, 34, 36, 45, 49,  // IP_MULTICAST_{IF,TTL,LOOP}, IP_DROP_MEMBERSHIP, MCAST_LEAVE_GROUP, IP_MULTICAST_ALL
+};
+constexpr Condition kOptionIp[] = {argument(1, Relation::one_of, kZero), argument(2, Relation::one_of, kIpOptions)};
+// linux/in6.h. Not IPV6_FLOWLABEL_MGR (32) either: a label can carry a routing header.
 constexpr uint32_t kLevelIpv6[] = {41};
-constexpr uint32_t kIpv6End[] = {100};
-constexpr uint32_t kIpv6Denied[] = {5, 6, 9, 34, 35, 57, 64, 65};
-constexpr Condition kOptionIpv6[] = {argument(1, Relation::one_of, kLevelIpv6), argument(2, Relation::below, kIpv6End),
-                                     argument(2, Relation::none_of, kIpv6Denied)};
-constexpr uint32_t kLevelsOther[] = {17, 270, 282};  // SOL_UDP, SOL_NETLINK, SOL_TLS
-constexpr Condition kOptionOther[] = {argument(1, Relation::one_of, kLevelsOther)};
-constexpr Alternative kSetsockoptHarmless[] = {kOptionSocket, kOptionTcp, kOptionIp, kOptionIpv6, kOptionOther};
+constexpr uint32_t kIpv6Options[] = {
+    2,  8,  16, 17, 18, 19,  // IPV6_2292PKTINFO, IPV6_2292HOPLIMIT, IPV6_UNICAST_HOPS, IPV6_MULTICAST_{IF,HOPS,LOOP}
+    21, 23, 24, 25, 26,      // IPV6_DROP_MEMBERSHIP, IPV6_MTU_DISCOVER, IPV6_MTU, IPV6_RECVERR, IPV6_V6ONLY
+    29, 31, 45, 49, 51,      // IPV6_MULTICAST_ALL, IPV6_RECVERR_RFC4884, MCAST_LEAVE_GROUP, IPV6_RECV{PKTINFO,HOPLIMIT}
+    52, 53, 56, 58, 60, 62,  // IPV6_HOPLIMIT, IPV6_RECV{HOPOPTS,RTHDR,DSTOPTS,PATHMTU}, IPV6_DONTFRAG
+    66, 67, 70, 72, 73,  // IPV6_RECVTCLASS, IPV6_TCLASS, IPV6_AUTOFLOWLABEL, IPV6_ADDR_PREFERENCES, IPV6_MINHOPCOUNT
+    74, 77,              // IPV6_RECVORIGDSTADDR, IPV6_RECVFRAGSIZE
+};
+constexpr Condition kOptionIpv6[] = {argument(1, Relation::one_of, kLevelIpv6),
+                                     argument(2, Relation::one_of, kIpv6Options)};
+constexpr uint32_t kLevelUdp[] = {17};
+constexpr uint32_t kUdpOptions[] = {1, 101, 102, 103, 104};  // UDP_CORK, UDP_NO_CHECK6_{TX,RX}, UDP_SEGMENT, UDP_GRO
+constexpr Condition kOptionUdp[] = {argument(1, Relation::one_of, kLevelUdp),
+                                    argument(2, Relation::one_of, kUdpOptions)};
+constexpr uint32_t kLevelNetlink[] = {270};
+constexpr uint32_t kNetlinkOptions[] = {1, 2, 3, 4, 5, 10, 11, 12};  // without rings and LISTEN_ALL_NSID
+constexpr Condition kOptionNetlink[] = {argument(1, Relation::one_of, kLevelNetlink),
+                                        argument(2, Relation::one_of, kNetlinkOptions)};
+constexpr Alternative kSetsockoptHarmless[] = {kOptionSocket, kOptionTcp, kOptionIp,
+                                               kOptionIpv6,   kOptionUdp, kOptionNetlink};
 
 }  // namespace
 
