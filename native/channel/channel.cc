@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,6 +99,16 @@ bool Channel::send(RecordKind kind, const uint8_t* fields, size_t size) {
   if (!append(kind, fields, size, true)) return false;
   wake();
   return true;
+}
+
+void Channel::wait_until_taken() {
+  for (long nanoseconds = 50'000; !lost() && shared_->taken.load() != shared_->written.load();) {
+    wake();
+    pollfd end = {socket_, POLLRDHUP, 0};
+    const timespec tick = {0, nanoseconds};
+    if (ppoll(&end, 1, &tick, nullptr) > 0) return;
+    nanoseconds = std::min(2 * nanoseconds, 10'000'000L);
+  }
 }
 
 bool Channel::send_now(RecordKind kind, const uint8_t* fields, size_t size) {

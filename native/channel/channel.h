@@ -45,6 +45,9 @@ class Channel {
   // Wakes Node if it sleeps.
   void wake();
 
+  // Waits until Node has taken every record, or is gone.
+  void wait_until_taken();
+
   // Takes a verdict slot (waits for one), sends the ask record that `build` completes (slot and generation are written
   // already), and waits for the verdict.
   Answer ask(const Held& call, const std::function<void(protocol::FieldWriter&)>& build);

@@ -102,6 +102,9 @@ void report_end(Sandbox& sandbox) {
   queue(sandbox, RecordKind::tree_empty, {});
   std::unique_lock<std::mutex> lock(reporter.guard);
   while (!reporter.queue.empty() || reporter.busy) reporter.changed.wait(lock);
+  lock.unlock();
+  // Our own end is what Node takes for the command's: it closes stdin then. It shall know of the command's end by then.
+  sandbox.channel.wait_until_taken();
 }
 
 }  // namespace holdfast

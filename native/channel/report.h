@@ -17,7 +17,7 @@ void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view pa
 void report_launched(Sandbox& sandbox, pid_t command);
 void report_failed_launch(Sandbox& sandbox, const Launch& launch);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
-// Waits until every record before it, and itself, is in the ring.
+// Waits until Node has every record before it, and itself.
 void report_end(Sandbox& sandbox);
 
 }  // namespace holdfast
