@@ -244,8 +244,10 @@ static const int relocated = 1; const int *const pointer = &relocated;
 int main(void) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof a; int s = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
-  printf("bind %d listen %d\\n", bind(s, (struct sockaddr *)&a, size), listen(s, 1)); getsockname(s, (struct sockaddr *)&a, &size);
-  printf("connect %d chdir %d\\n", connect(c, (struct sockaddr *)&a, size), chdir("tmp")); fflush(stdout);
+  int bound = bind(s, (struct sockaddr *)&a, size), listens = listen(s, 1);
+  printf("bind %d listen %d\\n", bound, listens); getsockname(s, (struct sockaddr *)&a, &size);
+  int connected = connect(c, (struct sockaddr *)&a, size), moved = chdir("tmp");
+  printf("connect %d chdir %d\\n", connected, moved); fflush(stdout);
   return (unsigned long)main < 0x400000 ? system("echo started") : 1;
 }
 `;
