@@ -286,7 +286,7 @@ void process_guards() {
 void prctl_guard() {
   for (uint64_t option :
        Values{PR_SET_NAME, PR_GET_NAME, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_KEEPCAPS,
-              PR_SET_TIMERSLACK, PR_SET_SECCOMP, PR_SET_VMA, PR_GET_DUMPABLE, PR_SET_CHILD_SUBREAPER}) {
+              PR_SET_TIMERSLACK, PR_SET_VMA, PR_GET_DUMPABLE, PR_SET_CHILD_SUBREAPER}) {
     passes("prctl", {{option}});
     passes("prctl", {{option | kJunk}});
   }
