@@ -88,9 +88,9 @@ bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t
   for (;;) {
     if (receive(message, &fd, 1, packet.get()) != 1) return false;
     if (message.type == static_cast<uint32_t>(type)) break;
-    if (message.type == static_cast<uint32_t>(MessageType::kill))
-      kill(command, message.value);
-    else if (message.type == static_cast<uint32_t>(MessageType::kill_all))
+    // The command is all of the tree that there is yet.
+    if (message.type == static_cast<uint32_t>(MessageType::kill) ||
+        message.type == static_cast<uint32_t>(MessageType::kill_all))
       kill(command, message.value);
     else if (message.type != static_cast<uint32_t>(MessageType::spare))  // it has no descendants yet
       return false;
