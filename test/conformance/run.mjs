@@ -20,7 +20,7 @@ const policy = (folder) => ({
     read: ['/'],
     write: [folder, '/dev/null', '/dev/zero', '/dev/full', '/dev/tty', '/dev/ptmx', '/dev/pts', '/dev/shm'],
   },
-  network: { connect: ['*', 'unix:/'], bind: ['*', 'unix:/'] },
+  network: { connect: ['*', 'unix:/', 'unix:@*'], bind: ['*', 'unix:/', 'unix:@*'] },
 });
 
 function collect(child) {
