@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../arch/raw_syscall.h"
@@ -223,6 +225,17 @@ int Launch::fork_child(const std::vector<sock_filter>& filter) {
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   return child < 0 ? error : 0;
+}
+
+void Launch::wait_for_filter() const {
+  constexpr timespec kPause = {0, 100'000};
+  siginfo_t ended = {};
+  // Two seconds are enough for anybody but a child that somebody has stopped.
+  for (int rounds = 0;
+       rounds < 20'000 && area->listener.load() < 0 && area->stage.load() == 0 &&
+       waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+       rounds++)
+    nanosleep(&kPause, nullptr);
 }
 
 void ignore_terminal_signals() {

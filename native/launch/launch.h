@@ -48,6 +48,8 @@ struct Launch {
   // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It gives up its
   // rights, puts the filter on, and waits. 0 or errno (E2BIG: the filter is too long).
   int fork_child(const std::vector<sock_filter>& filter);
+  // Until the child has done its part or failed in it (area->stage), for a while at most.
+  void wait_for_filter() const;
   // Lets the child, now a tracee, call execve, where it stops for the tracer.
   void let_go();
   // Before anything of ours is opened but the channel: whether there is more than the stdio.

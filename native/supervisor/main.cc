@@ -90,9 +90,10 @@ Failure begin(Launch& launch) {
   if (!build_filter(FilterOptions{}, filter)) return {Stage::seccomp, E2BIG};
   if (const int error = launch.fork_child(filter)) return {Stage::fork, error};
   if (const int error = Tracer::seize(launch.child)) {
-    kill(launch.child, SIGKILL);
-    // Perhaps it is not there any more, because it could not do its part.
+    // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
+    launch.wait_for_filter();
     const int stage = launch.area->stage.load();
+    kill(launch.child, SIGKILL);
     return stage != 0 ? Failure{static_cast<Stage>(stage), launch.area->error.load()} : Failure{Stage::ptrace, error};
   }
   launch.let_go();
