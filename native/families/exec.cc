@@ -177,12 +177,11 @@ int read_elf_interpreter(int file, const char* head, size_t size, std::string& o
   return 0;
 }
 
-// One file of the chain may be executed by this caller: what the kernel asks of the object itself.
-int may_execute(const Held& call, const Resolved& file, struct stat& status) {
+// One file of the chain may be executed by the caller, whose rights are worn: what the kernel asks of the object
+// itself.
+int may_execute(const Resolved& file, struct stat& status) {
   if (fstat(file.object.get(), &status) != 0) return errno;
   if (!S_ISREG(status.st_mode)) return EACCES;
-  const AsCaller as_caller(call);
-  if (as_caller.error != 0) return as_caller.error;
   return faccessat(file.object.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0 ? 0 : errno;
 }
 
@@ -198,6 +197,9 @@ Finish execute(Sandbox& sandbox, Held& call) {
   }
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
   const unsigned follow = kContents | ((at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow);
+  // The whole chain: even whether a name is there is nobody's to know who may not search its folder.
+  const AsCaller as_caller(call);
+  if (as_caller.error != 0) return Finish::error(as_caller.error);
   Resolved file;
   int error =
       resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
@@ -240,13 +242,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
       const Decision decision = decide(sandbox, call, facts);
       if (!decision.allowed()) return from(decision);
     }
-    if ((error = may_execute(call, file, status)) != 0) return Finish::error(error);
-    UniqueFd content;
-    {
-      const AsCaller as_caller(call);
-      if (as_caller.error != 0) return Finish::error(as_caller.error);
-      content.reset(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
-    }
+    if ((error = may_execute(file, status)) != 0) return Finish::error(error);
+    UniqueFd content(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
     if (!content) {
       // A program that its user may not read becomes undumpable, which would hide it from the supervisor.
       report(sandbox, call, EACCES, "a program that may be executed but not read cannot be supervised", file.path);

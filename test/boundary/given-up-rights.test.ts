@@ -96,6 +96,21 @@ child(${become}${ids}, ${shell})`,
     );
   });
 
+  test('an exec asks as the caller: what lies in a closed folder is neither there nor missing', async () => {
+    await sameAsBare(
+      `
+for name, interpreter in (('to-missing', 'own/missing'), ('to-there', 'own/inner')):
+    with open(name, 'w') as script: script.write('#!' + os.path.abspath(interpreter) + '\\n')
+    os.chmod(name, 0o755)
+os.chmod('own/inner', 0o755)
+names = ['own/inner', 'own/missing', 'own/missing/deeper', 'to-missing', 'to-there', 'missing']
+execs = [lambda name=name: step(name, lambda: os.execv(name, [name])) for name in names]
+child(lambda: prctl(24, 1), lambda: prctl(24, 2), lambda: os.setresuid(65534, 65534, 65534), *execs)
+child(lambda: libc.setfsuid(65534), *execs)`,
+      /own\/missing Permission denied/,
+    );
+  });
+
   test('by changing ids, of the file system alone too, and back', async () => {
     const look = `lambda: step('look', lambda: open('secret').read())`;
     await sameAsBare(
