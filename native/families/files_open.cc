@@ -46,8 +46,8 @@ bool is_own_terminal(int fd) {
   return ::fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(5, 0);
 }
 
-// /dev/tty is a different terminal for each session. Descriptor or -errno.
-int open_terminal_of(const Held& call, int flags) {
+// The device of the caller's controlling terminal: 0 or -errno (-ENXIO: it has none).
+int terminal_of(const Held& call, unsigned& tty) {
   char name[40], text[1024];
   std::snprintf(name, sizeof name, "%d/stat", call.tid);
   UniqueFd stat(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
@@ -57,8 +57,14 @@ int open_terminal_of(const Held& call, int flags) {
   text[n] = '\0';
   // pid (comm) state ppid pgrp session tty_nr; the name may hold anything, so from its end on.
   const char* after = std::strrchr(text, ')');
-  unsigned tty = 0;
-  if (after == nullptr || std::sscanf(after + 1, " %*c %*d %*d %*d %u", &tty) != 1 || tty == 0) return -ENXIO;
+  tty = 0;
+  return after != nullptr && std::sscanf(after + 1, " %*c %*d %*d %*d %u", &tty) == 1 && tty != 0 ? 0 : -ENXIO;
+}
+
+// /dev/tty is a different terminal for each session. Descriptor or -errno.
+int open_terminal_of(const Held& call, int flags) {
+  unsigned tty;
+  if (const int error = terminal_of(call, tty); error != 0) return error;
   const unsigned number_of_kind = (tty >> 8) & 0xfff, number = (tty & 0xff) | ((tty >> 12) & 0xfff00);
   char path[40];
   if (number_of_kind >= 136 && number_of_kind <= 143)  // UNIX98_PTY_SLAVE_MAJOR, linux/major.h
@@ -293,6 +299,11 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
     }
     facts.flags = wanted.flags;
     if (wanted.is(O_CREAT) || unnamed) facts.mode = wanted.mode;
+    // Who has no terminal is refused none: shells and ps look for it wherever they run.
+    unsigned tty;
+    const bool no_terminal = at.path == "/dev/tty" && !wanted.is(O_PATH) && is_own_terminal(at.object.get()) &&
+                             terminal_of(call, tty) == -ENXIO;
+    if (no_terminal) facts.paths[0].missing = true;
     const Decision decision = ask(sandbox, call, facts);
     if (decision.kind == Decision::Kind::redirect) {
       end = open_elsewhere(sandbox, call, decision.data, wanted);
@@ -303,7 +314,7 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
       return true;
     }
     if (!decision.allowed()) {
-      end = refusal(decision);
+      end = no_terminal && decision.error == ENOENT ? Finish::error(ENXIO) : refusal(decision);
       return true;
     }
   }

@@ -4,4 +4,7 @@ export const expected = {
   'cpython/test_socket': {
     '.*UDPLITE.*': 'only sockets of protocols that an address rule can speak of: UDP-Lite is none',
   },
+  'stress-ng': {
+    sockdiag: 'netlink is no protocol that an address rule can speak of',
+  },
 };

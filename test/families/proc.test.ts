@@ -236,7 +236,7 @@ for pid in pids: os.kill(int(pid), signal.SIGKILL)`;
   test('ps shows the tree, and nobody else', async () => {
     const held = await runSandboxed('bash', ['-c', 'sleep 60 & ps -e -o pid=,comm= | sort -n; kill $!'], { env });
     expect(held).toMatchObject({ code: 0, stderr: '' });
-    // Without a terminal, a look at one is refused.
+    // Where there is a terminal, it is not the tree's.
     expect(held.violations.filter(({ path }) => path !== '/dev/tty')).toEqual([]);
     const names = held.stdout
       .trim()
