@@ -1,4 +1,6 @@
 // Builds the addon and the supervisor: `npm run build:native`, `build:debug`, `build:prebuilds`.
+//   --sanitize=address, --sanitize=thread
+//                 the supervisor only, into build/Address or build/Thread: test/sanitizers.mjs
 //   --if-needed   do nothing when what is built is newer than its sources (npm test, npm run demo)
 //   --arch=arm64  with --prebuilds: for another machine than this one, by Debian's cross compiler
 import { spawnSync } from 'node:child_process';
@@ -22,7 +24,8 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const args = new Set(process.argv.slice(2));
-const products = ['holdfast.node', 'holdfast-supervisor'];
+/** What is built, in build/<configuration>. */
+const allProducts = ['holdfast.node', 'holdfast-supervisor'];
 
 /** Debian's package for each tool that a build needs and `npm ci` cannot bring. */
 const tools = { 'g++': 'g++', make: 'make', python3: 'python3' };
@@ -84,7 +87,11 @@ function upToDate(configuration) {
   return built.every((path) => statSync(path).mtimeMs >= sources);
 }
 
-const configuration = args.has('--debug') ? 'Debug' : 'Release';
+const sanitizer = [...args].find((arg) => arg.startsWith('--sanitize='))?.slice('--sanitize='.length);
+const sanitized = sanitizer && { address: 'Address', thread: 'Thread' }[sanitizer];
+if (sanitizer !== undefined && !sanitized) fail(`--sanitize=${sanitizer}: known are address, thread`);
+const configuration = sanitized ?? (args.has('--debug') ? 'Debug' : 'Release');
+const products = sanitized ? allProducts.slice(1) : allProducts;
 if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) {
   fail(`holdfast runs on Linux on x64 and arm64 only, not on ${process.platform} ${process.arch}`);
 }
@@ -141,9 +148,15 @@ if (args.has('--prebuilds')) {
   if (crossed) rmSync(join(root, 'build/Release'), { recursive: true });
 } else {
   const gyp = require.resolve('node-gyp/bin/node-gyp.js');
-  const flags = [`--${configuration.toLowerCase()}`, '--jobs', String(availableParallelism()), '--loglevel', 'warn'];
-  if (nodedir) flags.push(`--nodedir=${nodedir}`);
-  locked(process.execPath, gyp, 'configure', 'build', ...flags);
+  const jobs = String(availableParallelism());
+  const flags = ['--loglevel', 'warn', ...(nodedir ? [`--nodedir=${nodedir}`] : [])];
+  if (sanitized) {
+    // node-gyp builds Release and Debug only, and has written a makefile for each configuration.
+    locked(process.execPath, gyp, 'configure', ...flags);
+    locked('make', '-s', '-C', 'build', '-j', jobs, `BUILDTYPE=${configuration}`, 'holdfast-supervisor');
+  } else {
+    locked(process.execPath, gyp, 'configure', 'build', `--${configuration.toLowerCase()}`, '--jobs', jobs, ...flags);
+  }
   // make leaves a product alone that none of the changed files goes into; its new time says that it was checked.
   const now = new Date();
   for (const name of products) utimesSync(join(root, 'build', configuration, name), now, now);

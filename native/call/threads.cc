@@ -11,6 +11,13 @@
 namespace holdfast {
 namespace {
 
+// A sanitizer puts room between a function's variables, and checks take room too.
+#ifdef HOLDFAST_SANITIZERS
+constexpr size_t kStackBytes = 4 << 20;
+#else
+constexpr size_t kStackBytes = 512 << 10;
+#endif
+
 struct Work {
   void* (*run)(void*);
   void* argument;
@@ -58,7 +65,7 @@ bool make_thread(void* (*run)(void*), void* argument) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 512 << 10);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
   pthread_t thread;
   const int error = pthread_create(&thread, &attributes, run, argument);
   pthread_attr_destroy(&attributes);

@@ -148,6 +148,14 @@ struct KernelAction {
   uint64_t mask;
 };
 
+// The child is in our memory until its exec: to copy even a small one, and to give the copy up again, takes longer than
+// all that it does. Sanitizers know of no second process in theirs, so under them it has a copy, but for the area.
+#ifdef HOLDFAST_SANITIZERS
+constexpr int kSharedByChild = CLONE_FILES, kPagesOfChild = MAP_SHARED;
+#else
+constexpr int kSharedByChild = CLONE_VM | CLONE_FILES, kPagesOfChild = MAP_PRIVATE;
+#endif
+
 // Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
 // uses, libc's errno included, so it makes raw system calls only.
 int become_command(void* argument) {
@@ -194,18 +202,21 @@ int become_command(void* argument) {
   fail(area, Stage::command, -result);
 }
 
-constexpr size_t kStackBytes = 64 << 10;
+struct ChildMemory {
+  LaunchArea area;  // of pages that nobody touches before they are used
+  alignas(4096) char stack[64 << 10];
+};
 
 }  // namespace
 
 int Launch::fork_child(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
-  static LaunchArea zeros;  // of pages that nobody touches before they are used
-  area = &zeros;
   // Never given back: who has it last is not worth finding out.
-  void* const stack =
-      mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  if (stack == MAP_FAILED) return errno;
+  void* const pages =
+      mmap(nullptr, sizeof(ChildMemory), PROT_READ | PROT_WRITE, kPagesOfChild | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (pages == MAP_FAILED) return errno;
+  ChildMemory& memory = *static_cast<ChildMemory*>(pages);
+  area = &memory.area;
   area->listener.store(-1);
   std::copy(filter.begin(), filter.end(), area->filter);
   area->filter_length = static_cast<unsigned short>(filter.size());
@@ -219,9 +230,7 @@ int Launch::fork_child(const std::vector<sock_filter>& filter) {
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  // In our memory until its exec: to copy even a small one, and to give the copy up again, takes longer than all that
-  // the child does.
-  child = clone(become_command, static_cast<char*>(stack) + kStackBytes, CLONE_VM | CLONE_FILES | SIGCHLD, this);
+  child = clone(become_command, memory.stack + sizeof memory.stack, kSharedByChild | SIGCHLD, this);
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   return child < 0 ? error : 0;

@@ -1,0 +1,98 @@
+// Runs the test suite over a supervisor that is built with sanitizers; any finding of theirs is a failure.
+//   npm run test:sanitizers [-- address|thread] [vitest's own arguments]     without a name, both
+// The addon, and Node, are plain. What is run is a copy of the tree, so that nothing can run with such a supervisor by
+// mistake.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const builds = { address: 'Address', thread: 'Thread' };
+
+/** Test files that do not ask about what a sanitizer looks at, or cannot under it; each with its reason. */
+const leftOut = {
+  'test/demo/**': 'asks how the demo prints',
+  'test/packaging/**': 'asks about the binaries that are published',
+};
+
+const args = process.argv.slice(2);
+const named = args.filter((arg) => arg in builds);
+const rest = args.filter((arg) => !(arg in builds));
+
+function run(command, commandArgs, options = {}) {
+  const { status, error } = spawnSync(command, commandArgs, { cwd: root, stdio: 'inherit', ...options });
+  if (error) throw error;
+  return status;
+}
+
+function must(...command) {
+  if (run(...command) !== 0) process.exit(1);
+}
+
+must(process.execPath, ['native/build.mjs', '--if-needed']);
+must('npx', ['tsc', '-p', 'tsconfig.json']);
+
+let failed = false;
+for (const sanitizer of named.length > 0 ? named : Object.keys(builds)) {
+  must(process.execPath, ['native/build.mjs', '--if-needed', `--sanitize=${sanitizer}`]);
+  // Where native/supervisor/sanitizers.cc says; a sandbox of any user writes there.
+  const findings = join(root, 'build', builds[sanitizer], 'findings');
+  rmSync(findings, { recursive: true, force: true });
+  mkdirSync(findings);
+  chmodSync(findings, 0o1777);
+
+  const folder = mkdtempSync(join(tmpdir(), `holdfast-${sanitizer}-`));
+  chmodSync(folder, 0o755);
+  const copy = join(folder, 'tree');
+  cpSync(root, copy, {
+    recursive: true,
+    filter: (path) =>
+      !/^(\.git|node_modules|build\/(?!Release$|Release\/|test-programs).*)$/.test(relative(root, path)),
+  });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  copyFileSync(
+    join(root, 'build', builds[sanitizer], 'holdfast-supervisor'),
+    join(copy, 'build/Release/holdfast-supervisor'),
+  );
+  const status = run(
+    'npx',
+    [
+      'vitest',
+      'run',
+      '--config',
+      'test/vitest.config.ts',
+      ...Object.keys(leftOut).map((pattern) => `--exclude=${pattern}`),
+      ...rest,
+    ],
+    // A start takes 20 to 50 times as long.
+    { cwd: copy, env: { ...process.env, HOLDFAST_TEST_PATIENCE: '6' } },
+  );
+  rmSync(folder, { recursive: true, force: true });
+
+  const found = readdirSync(findings);
+  const seen = new Set();
+  for (const name of found) {
+    const text = readFileSync(join(findings, name), 'utf8');
+    const summary = /^SUMMARY: .*$/m.exec(text)?.[0] ?? text.slice(0, 200);
+    if (seen.size < 20 && !seen.has(summary)) console.error(`\n${name}:\n${text}`);
+    seen.add(summary);
+  }
+  console.log(
+    `${sanitizer}: ${found.length} findings, of ${seen.size} kinds, in ${findings}; vitest: exit code ${status}`,
+  );
+  for (const summary of seen) console.log(`  ${summary}`);
+  failed ||= status !== 0 || found.length > 0;
+}
+process.exitCode = failed ? 1 : 0;
