@@ -1,44 +1,34 @@
-// System V IPC and POSIX message queues, private to the tree. The kernel keeps both in name spaces of the whole
-// machine, where a key, a name or a guessed id reaches the objects of others. So each tree has keys and names of its
-// own: what it makes by a key is made without one (IPC_PRIVATE) and remembered here, a queue's name gets a prefix that
-// nobody guesses, and an id passes only if the tree has made it. Everything else about a call stays the caller's own:
-// the id is in a register, so a checked call goes on as it is, and waits, is interrupted and fails as ever.
+// System V IPC, private to the tree. The kernel keeps it in name spaces of the whole machine, where a key, a place in
+// its tables or a guessed id reaches the objects of others. So each tree has keys and places of its own: what it makes
+// by a key is made without one (IPC_PRIVATE) and remembered here, and an id passes only if the tree has made it.
+// Everything else about a call stays the caller's own: the id is in a register, so a checked call goes on as it is, and
+// waits, is interrupted and fails as ever.
 #include "ipc.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <mqueue.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/random.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <map>
 #include <mutex>
-#include <optional>
-#include <set>
-#include <string>
 #include <vector>
 
 #include "../policy/decide.h"
 #include "../syscalls/sealed_range.h"
 #include "../view/creds.h"
-#include "../view/fs_context.h"
 #include "caller.h"
 #include "handlers.h"
 
 namespace holdfast {
 namespace {
 
-// The machine has room for 4096 segments, 32000 of the others and 256 queues (proc_sys_kernel(5)); a tree must not fill
-// it.
+// The machine has room for 4096 segments and 32000 of the others (proc_sys_kernel(5)); a tree must not fill it.
 constexpr size_t kMostObjects = 256;
-constexpr size_t kMostQueues = 64;
 
 enum Kind : uint8_t { memory, semaphores, messages, kinds };
 
@@ -51,8 +41,6 @@ struct Objects {
   std::mutex guard;
   std::map<int, Object> by_id[kinds];
   std::map<key_t, int> by_key[kinds];
-  std::string prefix;  // of queues' names; made with the first
-  std::set<std::string> queues;
 } objects;
 
 long control(Kind kind, int id, int command, void* argument) {
@@ -72,9 +60,28 @@ union Status {
   msqid_ds messages;
 };
 
-// What the kernel knows of an object: its owner and mode stand first in each of the three. 0 or a positive errno. As
-// the supervisor: the caller need not be able to read it.
-int look(Kind kind, int id, Status& status) { return control(kind, id, IPC_STAT, &status) == 0 ? 0 : errno; }
+// What each kind has beside the three commands that all have: *ctl(2).
+struct Commands {
+  int first, last;            // about one object by its id
+  int stat, stat_any, usage;  // about a place, and about all
+};
+constexpr int kAny[] = {15, 20, 13};  // SHM_STAT_ANY, SEM_STAT_ANY, MSG_STAT_ANY: since Linux 4.17
+constexpr Commands kCommands[kinds] = {{SHM_LOCK, SHM_UNLOCK, SHM_STAT, kAny[memory], SHM_INFO},
+                                       {GETPID, SETALL, SEM_STAT, kAny[semaphores], SEM_INFO},
+                                       {IPC_RMID, IPC_RMID, MSG_STAT, kAny[messages], MSG_INFO}};
+
+// What the kernel knows of an object: its owner and mode stand first in each of the three. 0 or a positive errno.
+int look_as_worn(Kind kind, int id, Status& status) { return control(kind, id, IPC_STAT, &status) == 0 ? 0 : errno; }
+
+// The same whoever may read it. By its place in the machine's table, which is the lower part of its id: 15 bits, or 24
+// with ipcmni_extend (ipc/util.h).
+int look(Kind kind, int id, Status& status) {
+  const int error = look_as_worn(kind, id, status);
+  if (error != EACCES) return error;
+  for (const int mask : {0x7fff, 0xffffff})
+    if (control(kind, id & mask, kCommands[kind].stat_any, &status) == id) return 0;
+  return EACCES;
+}
 
 void forget(Kind kind, int id) {
   const auto at = objects.by_id[kind].find(id);
@@ -175,21 +182,94 @@ Finish on_id(Sandbox& sandbox, Held& call, Kind kind) {
   return Finish::error(EINVAL);
 }
 
-// *ctl(2). `last` is the last command that is about one object by its id.
-Finish on_command(Sandbox& sandbox, Held& call, Kind kind, int command, int first, int last) {
-  if (command == IPC_INFO) return Finish::proceed();  // the machine's limits
-  if (command != IPC_RMID && command != IPC_SET && command != IPC_STAT && (command < first || command > last)) {
-    report(sandbox, call, EINVAL,
-           "only commands on one object by its id: places in the machine's tables are not the tree's");
-    return Finish::error(EINVAL);
+Finish written(const Held& call, uint64_t to, const void* from, size_t size, long answer) {
+  const int error = call.write(to, from, size);
+  return error != 0 ? families::memory_failed(error) : Finish::answer(answer);
+}
+
+size_t size_of_status(Kind kind) {
+  return kind == memory ? sizeof(shmid_ds) : kind == semaphores ? sizeof(semid_ds) : sizeof(msqid_ds);
+}
+
+// Places are in the order of the ids.
+Finish on_place(const Held& call, Kind kind, int place, bool any, uint64_t to) {
+  int id;
+  {
+    const std::lock_guard<std::mutex> lock(objects.guard);
+    const auto& all = objects.by_id[kind];
+    if (place < 0 || static_cast<size_t>(place) >= all.size()) return Finish::error(EINVAL);
+    id = std::next(all.begin(), place)->first;
   }
+  if (!is_own(kind, id)) return Finish::error(EINVAL);
+  Status status = {};
+  if (any) {
+    if (const int error = look(kind, id, status)) return Finish::error(error);
+  } else {
+    const AsPeer caller(call);
+    if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(caller.error);
+    if (const int error = look_as_worn(kind, id, status)) return Finish::error(error);
+  }
+  return written(call, to, &status, size_of_status(kind), id);
+}
+
+// The machine's limits, which are the tree's too, and how much the tree has. What of it is in memory or swapped out the
+// kernel tells for all segments together only, so it is not said.
+Finish on_info(const Held& call, Kind kind, bool usage, uint64_t to) {
+  union {
+    shminfo memory;
+    seminfo semaphores;
+    msginfo messages;
+  } limits = {};
+  if (control(kind, 0, IPC_INFO, &limits) < 0) return Finish::error(errno);
+  shm_info segments = {};
+  int used = 0;
+  unsigned long pages = 0, members = 0, messages_there = 0, bytes = 0;
+  {
+    const std::lock_guard<std::mutex> lock(objects.guard);
+    Status status;
+    for (const auto& [id, object] : objects.by_id[kind]) {
+      if (look(kind, id, status) != 0 || (object.removed && (status.memory.shm_perm.mode & SHM_DEST) == 0)) continue;
+      used++;
+      if (kind == memory) pages += (status.memory.shm_segsz + 4095) / 4096;
+      if (kind == semaphores) members += status.semaphores.sem_nsems;
+      if (kind == messages) messages_there += status.messages.msg_qnum, bytes += status.messages.__msg_cbytes;
+    }
+  }
+  const long highest = used == 0 ? 0 : used - 1;
+  if (!usage || kind != memory) {
+    if (usage && kind == semaphores) {
+      limits.semaphores.semusz = used;
+      limits.semaphores.semaem = static_cast<int>(members);
+    }
+    if (usage && kind == messages) {
+      limits.messages.msgpool = used;
+      limits.messages.msgmap = static_cast<int>(messages_there);
+      limits.messages.msgtql = static_cast<int>(bytes);
+    }
+    const size_t size = kind == memory ? sizeof(shminfo) : kind == semaphores ? sizeof(seminfo) : sizeof(msginfo);
+    return written(call, to, &limits, size, highest);
+  }
+  segments.used_ids = used;
+  segments.shm_tot = pages;
+  return written(call, to, &segments, sizeof segments, highest);
+}
+
+// *ctl(2), its argument at `to`.
+Finish on_command(Sandbox& sandbox, Held& call, Kind kind, int command, uint64_t to) {
+  const Commands& known = kCommands[kind];
+  const int id = static_cast<int>(call.args[0]);
+  if (command == IPC_INFO || command == known.usage) return on_info(call, kind, command == known.usage, to);
+  if (command == known.stat || command == known.stat_any)
+    return on_place(call, kind, id, command == known.stat_any, to);
+  if (command != IPC_RMID && command != IPC_SET && command != IPC_STAT &&
+      (command < known.first || command > known.last))
+    return Finish::error(EINVAL);
   Finish finish = on_id(sandbox, call, kind);
   if (finish.kind != Finish::Kind::proceed || command != IPC_RMID) return finish;
   // Done here, so that what is remembered and what is there stay the same.
   const AsPeer caller(call);
   if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(caller.error);
   const std::lock_guard<std::mutex> lock(objects.guard);
-  const int id = static_cast<int>(call.args[0]);
   if (control(kind, id, IPC_RMID, nullptr) != 0) return Finish::error(errno);
   const auto at = objects.by_id[kind].find(id);
   if (kind == memory && at != objects.by_id[kind].end()) {
@@ -199,29 +279,6 @@ Finish on_command(Sandbox& sandbox, Held& call, Kind kind, int command, int firs
     forget(kind, id);
   }
   return Finish::answer(0);
-}
-
-// A queue's name as the kernel shall know it: the caller's behind the tree's prefix. 0 or a positive errno.
-int private_name(const Held& call, std::string& out) {
-  char name[NAME_MAX + 2];
-  const ssize_t length = call.read_string(call.arg(Arg::text), name, sizeof name);
-  if (length < 0) return static_cast<int>(-length);
-  const std::string_view text(name, static_cast<size_t>(length));
-  if (text.empty()) return EINVAL;
-  // lookup_one_len() in fs/namei.c.
-  if (text.find('/') != text.npos || text == "." || text == "..") return EACCES;
-  const std::lock_guard<std::mutex> lock(objects.guard);
-  if (objects.prefix.empty()) {
-    uint64_t random[2];
-    if (getrandom(random, sizeof random, 0) != sizeof random) return EAGAIN;
-    char prefix[48];
-    snprintf(prefix, sizeof prefix, "holdfast-%016llx%016llx-", static_cast<unsigned long long>(random[0]),
-             static_cast<unsigned long long>(random[1]));
-    objects.prefix = prefix;
-  }
-  out = objects.prefix;
-  out += text;
-  return out.size() > NAME_MAX ? ENAMETOOLONG : 0;
 }
 
 }  // namespace
@@ -234,8 +291,7 @@ void remove_ipc_objects() {
     objects.by_id[kind].clear();
     objects.by_key[kind].clear();
   }
-  for (const std::string& name : objects.queues) syscall(SYS_mq_unlink, name.c_str());
-  objects.queues.clear();
+  remove_message_queues();
 }
 
 namespace families {
@@ -281,52 +337,15 @@ Finish use_semaphores(Sandbox& sandbox, Held& call) { return on_id(sandbox, call
 Finish use_messages(Sandbox& sandbox, Held& call) { return on_id(sandbox, call, messages); }
 
 Finish control_memory(Sandbox& sandbox, Held& call) {
-  return on_command(sandbox, call, memory, static_cast<int>(call.args[1]), SHM_LOCK, SHM_UNLOCK);
+  return on_command(sandbox, call, memory, static_cast<int>(call.args[1]), call.args[2]);
 }
 
 Finish control_semaphores(Sandbox& sandbox, Held& call) {
-  return on_command(sandbox, call, semaphores, static_cast<int>(call.args[2]), GETPID, SETALL);
+  return on_command(sandbox, call, semaphores, static_cast<int>(call.args[2]), call.args[3]);
 }
 
 Finish control_messages(Sandbox& sandbox, Held& call) {
-  return on_command(sandbox, call, messages, static_cast<int>(call.args[1]), IPC_RMID, IPC_RMID);
-}
-
-Finish open_queue(Sandbox& sandbox, Held& call) {
-  std::string name;
-  if (const int error = private_name(call, name)) return memory_failed(-error);
-  const int flags = static_cast<int>(call.arg(Arg::flags));
-  mq_attr attributes = {};
-  const uint64_t at = call.arg(Arg::pointer);
-  if (at != 0 && (flags & O_CREAT) != 0)
-    if (const int error = call.read(at, &attributes, sizeof attributes)) return memory_failed(error);
-  const AsCaller caller(call);
-  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(caller.error);
-  std::optional<WithUmask> with_umask;
-  if ((flags & O_CREAT) != 0) with_umask.emplace(call);
-  if (with_umask && with_umask->error != 0) return Finish::error(with_umask->error);
-  const std::lock_guard<std::mutex> lock(objects.guard);
-  if ((flags & O_CREAT) != 0 && objects.queues.count(name) == 0 && objects.queues.size() >= kMostQueues) {
-    report(sandbox, call, ENOSPC, "a tree may have 64 message queues");
-    return Finish::error(ENOSPC);
-  }
-  const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode));
-  UniqueFd queue(
-      static_cast<int>(syscall(SYS_mq_open, name.c_str(), flags | O_CLOEXEC, mode, at != 0 ? &attributes : nullptr)));
-  if (!queue) return Finish::error(errno);
-  if ((flags & O_CREAT) != 0) objects.queues.insert(name);
-  return Finish::hand_over(std::move(queue), (flags & O_CLOEXEC) != 0);
-}
-
-Finish unlink_queue(Sandbox&, Held& call) {
-  std::string name;
-  if (const int error = private_name(call, name)) return memory_failed(-error);
-  const AsCaller caller(call);
-  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(caller.error);
-  const std::lock_guard<std::mutex> lock(objects.guard);
-  if (syscall(SYS_mq_unlink, name.c_str()) != 0) return Finish::error(errno);
-  objects.queues.erase(name);
-  return Finish::answer(0);
+  return on_command(sandbox, call, messages, static_cast<int>(call.args[1]), call.args[2]);
 }
 
 }  // namespace families

@@ -138,15 +138,10 @@ Decision decide_listening(Sandbox& sandbox, const Held& call, int socket, const 
 }  // namespace
 
 Finish listen_socket(Sandbox& sandbox, Held& call) {
-  const int fd = call.fd(Arg::socket);
   const int backlog = static_cast<int>(call.args[1]);
   UniqueFd socket;
-  const int error = copy_descriptor(call, fd, socket);
-  if (can_borrow(call, error)) return borrow(fd);
-  if (error == EPERM) report(sandbox, call, EPERM, "the socket cannot be looked at: it cannot be copied here");
-  if (error != 0) return Finish::error(error);
-  const int domain = domain_of(socket.get());
-  if (domain < 0) return Finish::error(errno == EBADF ? EBADF : ENOTSOCK);
+  int domain;
+  if (Finish end; !copy_socket(sandbox, call, socket, domain, end)) return end;
   if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6) {
     report(sandbox, call, EOPNOTSUPP, "listening on a socket of a family that no rule can judge");
     return Finish::error(EOPNOTSUPP);

@@ -67,7 +67,11 @@ Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name, bool grant
 bool is_client_bind(int socket, const Name& name);
 
 // network_unix.cc: calls on the path of a unix socket, made on a copy of the caller's socket.
-int domain_of(int socket);
+
+// A copy of the caller's socket, and its family. False: the call ends with `finish`. With `error`, copies that cannot
+// be had here (EPERM) are for the caller of this to deal with; without, they are refused with an event.
+bool copy_socket(const Held& call, UniqueFd& out, int& domain, int& error, Finish& finish);
+bool copy_socket(Sandbox& sandbox, const Held& call, UniqueFd& out, int& domain, Finish& finish);
 
 // The caller's socket, for a call on a path.
 struct OwnSocket {

@@ -74,7 +74,7 @@ Finish join(Sandbox& sandbox, const Held& call, int socket, int level, int optio
 
 // An unnamed unix socket that asks for credentials is given an abstract name when it connects or sends (unix(7)). Where
 // nobody listens on it that is harmless, but a datagram socket receives by it.
-Finish pass_credentials(Sandbox& sandbox, const Held& call, int socket, int option) {
+Finish pass_credentials(Sandbox& sandbox, const Held& call, int socket, int domain, int option) {
   int type = 0;
   socklen_t type_size = sizeof type;
   if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0) return Finish::error(errno);
@@ -82,7 +82,7 @@ Finish pass_credentials(Sandbox& sandbox, const Held& call, int socket, int opti
   int value = 0;
   const int error = call.read(call.arg(Arg::pointer), &value, sizeof value);
   if (error != 0) return failed_read(error);
-  if (value != 0 && type == SOCK_DGRAM && domain_of(socket) == AF_UNIX &&
+  if (value != 0 && type == SOCK_DGRAM && domain == AF_UNIX &&
       name_of(socket).size <= offsetof(sockaddr_un, sun_path)) {
     Address chosen;
     chosen.family = AF_UNIX;
@@ -99,15 +99,10 @@ Finish pass_credentials(Sandbox& sandbox, const Held& call, int socket, int opti
 Finish set_option(Sandbox& sandbox, Held& call) {
   const int level = static_cast<int>(call.args[1]), option = static_cast<int>(call.args[2]);
   if (!is_join(level, option) && !names_itself(level, option)) return refuse_option(sandbox, call, level, option);
-  const int fd = call.fd(Arg::socket);
   UniqueFd socket;
-  const int error = copy_descriptor(call, fd, socket);
-  if (can_borrow(call, error)) return borrow(fd);
-  if (error == EPERM) report(sandbox, call, EPERM, "the socket cannot be looked at: it cannot be copied here");
-  if (error != 0) return Finish::error(error);
-  const int domain = domain_of(socket.get());
-  if (domain < 0) return Finish::error(ENOTSOCK);
-  if (names_itself(level, option)) return pass_credentials(sandbox, call, socket.get(), option);
+  int domain;
+  if (Finish end; !copy_socket(sandbox, call, socket, domain, end)) return end;
+  if (names_itself(level, option)) return pass_credentials(sandbox, call, socket.get(), domain, option);
   return join(sandbox, call, socket.get(), level, option);
 }
 

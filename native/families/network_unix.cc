@@ -27,13 +27,13 @@ using protocol::kWrite;
 
 constexpr size_t kMaxDatagram = size_t{4} << 20;  // to a unix path; the kernel's default limit is 208 KiB
 
+namespace {
+
 int domain_of(int socket) {
   int domain;
   socklen_t size = sizeof domain;
   return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 ? domain : -1;
 }
-
-namespace {
 
 bool is_path(const Name& name) {
   return name.size > offsetof(sockaddr_un, sun_path) && name.any.sa_family == AF_UNIX && name.un.sun_path[0] != '\0';
@@ -41,26 +41,37 @@ bool is_path(const Name& name) {
 
 }  // namespace
 
+bool copy_socket(const Held& call, UniqueFd& out, int& domain, int& error, Finish& finish) {
+  const int fd = call.fd(Arg::socket);
+  error = copy_descriptor(call, fd, out);
+  if (can_borrow(call, error)) {
+    finish = borrow(fd);
+    return false;
+  }
+  if (error == EPERM) return true;
+  if (error == 0 && (domain = domain_of(out.get())) < 0) error = errno == EBADF ? EBADF : ENOTSOCK;
+  if (error == 0) return true;
+  finish = Finish::error(error);
+  return false;
+}
+
+bool copy_socket(Sandbox& sandbox, const Held& call, UniqueFd& out, int& domain, Finish& finish) {
+  int error;
+  if (!copy_socket(call, out, domain, error, finish)) return false;
+  if (error == 0) return true;
+  report(sandbox, call, error, "the socket cannot be looked at: it cannot be copied here");
+  finish = Finish::error(error);
+  return false;
+}
+
 bool take_socket(const Held& call, Use use, const Name& name, OwnSocket& out, Finish& finish) {
   // bind() is made on the copy, so that what was bound is known when it is to listen.
   const bool binds = use == Use::bind && name.size >= sizeof(sa_family_t) && name.any.sa_family != AF_NETLINK;
   if (!is_path(name) && !binds) return true;
-  const int fd = call.fd(Arg::socket);
-  out.error = copy_descriptor(call, fd, out.copy);
-  if (can_borrow(call, out.error)) {
-    finish = borrow(fd);
-    return false;
-  }
-  if (out.error == EPERM) return true;
-  if (out.error == 0) {
-    const int domain = domain_of(out.copy.get());
-    if (domain < 0)
-      out.error = errno == EBADF ? EBADF : ENOTSOCK;
-    else if (is_path(name) && domain != AF_UNIX)
-      out.error = EAFNOSUPPORT;
-  }
-  if (out.error == 0) return true;
-  finish = Finish::error(out.error);
+  int domain = -1;
+  if (!copy_socket(call, out.copy, domain, out.error, finish)) return false;
+  if (out.error == EPERM || !is_path(name) || domain == AF_UNIX) return true;
+  finish = Finish::error(EAFNOSUPPORT);
   return false;
 }
 

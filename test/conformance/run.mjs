@@ -70,16 +70,9 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 const scene = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-conformance-')));
 chmodSync(scene, 0o755);
 
-for (const suite of suites) {
-  if (wanted.length > 0 && !wanted.some((name) => suite.name.startsWith(name))) continue;
-  const missing = suite.missing();
-  if (missing !== undefined) {
-    console.log(`${process.env.CI ? '✗' : '↓'} ${suite.name}: ${missing}`);
-    counts[process.env.CI ? 'failed' : 'skipped'] += 1;
-    continue;
-  }
-  const began = Date.now();
-  const results = {};
+/** Both runs of a suite, or of those of its parts that have one of `only` among their results. */
+async function bareAndHeld(suite, only) {
+  const results = { bare: {}, held: {} };
   for (const how of ['bare', 'held']) {
     // The same path both times: programs print it.
     const folder = join(scene, 'run');
@@ -87,8 +80,8 @@ for (const suite of suites) {
     mkdirSync(folder);
     if (suite.asNobody && isRoot) chownSync(folder, 65534, 65534);
     const as = suite.asNobody && isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-    results[how] = {};
     for (const part of await suite.parts(folder)) {
+      if (only !== undefined && part.name !== undefined && !only.includes(part.name)) continue;
       const env = {
         PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
         HOME: folder,
@@ -101,11 +94,35 @@ for (const suite of suites) {
       if (args.includes('--keep')) console.log(`${how}: ${part.line.join(' ')}\n${outcome.output}`);
     }
   }
+  return results;
+}
+
+for (const suite of suites) {
+  if (wanted.length > 0 && !wanted.some((name) => suite.name.startsWith(name))) continue;
+  const missing = suite.missing();
+  if (missing !== undefined) {
+    const fails = process.env.CI && !suite.optional;
+    console.log(`${fails ? '✗' : '↓'} ${suite.name}: ${missing}`);
+    counts[fails ? 'failed' : 'skipped'] += 1;
+    continue;
+  }
+  const began = Date.now();
   const known = expected[suite.name] ?? {};
-  const names = new Set([...Object.keys(results.bare), ...Object.keys(results.held)]);
-  const differ = [...names].filter((name) => results.bare[name] !== results.held[name]);
   const reasonFor = (name) => Object.entries(known).find(([pattern]) => new RegExp(`^(?:${pattern})$`).test(name))?.[1];
-  const surprises = differ.filter((name) => reasonFor(name) === undefined);
+  const differences = ({ bare, held }) =>
+    [...new Set([...Object.keys(bare), ...Object.keys(held)])].filter((name) => bare[name] !== held[name]);
+  const results = await bareAndHeld(suite);
+  let surprises = differences(results).filter((name) => reasonFor(name) === undefined);
+  if (surprises.length > 0) {
+    // Some of them go by time, on machines that are busy: what differs once and not again is no difference.
+    const first = surprises;
+    const again = await bareAndHeld(suite, first);
+    for (const how of ['bare', 'held']) Object.assign(results[how], again[how]);
+    surprises = differences(results).filter((name) => first.includes(name));
+    for (const name of first.filter((each) => !surprises.includes(each))) console.log(`    ${name}: differed once`);
+  }
+  const names = new Set(Object.values(results).flatMap(Object.keys));
+  const differ = differences(results);
   const seconds = Math.round((Date.now() - began) / 1000);
   const explained = differ.length - surprises.length;
   console.log(

@@ -58,6 +58,7 @@ const stress = {
   missing: () => (existsSync('/usr/bin/stress-ng') ? undefined : 'stress-ng is missing'),
   parts: () =>
     stressors.map((name) => ({
+      name,
       line: ['stress-ng', `--${name}`, '1', `--${name}-ops`, '20', ...bounds],
       limit: 30,
       read: ({ output, code, signal }) => {
@@ -114,6 +115,7 @@ function nodeSource() {
 // Ended by a signal of its own group, or by what Node 18 did and a newer one does not: the same bare.
 const node = {
   name: 'node/child_process',
+  optional: true, // not every mirror has source packages
   asNobody: true,
   missing: () =>
     nodeSource() === undefined ? "Debian's source package of nodejs cannot be had (needs root and apt)" : undefined,
@@ -126,6 +128,7 @@ const node = {
         const path = join(folder, 'test/parallel', name);
         const flags = /^\/\/ Flags: (.*)$/m.exec(readFileSync(path, 'utf8'))?.[1]?.split(' ') ?? [];
         return {
+          name,
           line: [process.execPath, ...flags, path],
           limit: 60,
           env: { PATH: process.env.PATH, NODE_TEST_DIR: folder },

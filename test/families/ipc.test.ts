@@ -41,6 +41,36 @@ test('two trees have keys and names of their own, and what they leave is removed
   expect(ids('msg')).not.toContain(all[2]);
 });
 
+test('places and counts are of the tree’s own objects', async () => {
+  const outside = spawn(program('ipc_calls'), ['outside'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(createInterface({ input: outside.stdout }), 'line');
+  // What is there with nobody else's about: in a name space of its own where one can be made.
+  const alone = await runBare('unshare', ['--ipc', program('ipc_calls'), 'places']);
+  const held = await runSandboxed(program('ipc_calls'), ['places']);
+  outside.stdin.end();
+  await once(outside, 'close');
+  expect(held).toMatchObject({ code: 0, stderr: '', violations: [] });
+  const root = process.getuid?.() === 0;
+  expect(held.stdout).toBe(`segment 1 of 5000
+unreadable: EACCES
+1
+behind the last: EINVAL
+negative: EINVAL
+set 1 of 3
+queue 1 of 1
+highest 1, 2 segments of 3 pages
+highest 0, 1 sets of 3
+highest 0, 1 queues, 1 messages of 8 bytes
+highest 0, limits 1
+nowhere: EFAULT
+unknown command: EINVAL
+remove: ok
+highest 0
+`);
+  // CAP_IPC_OWNER, which no tree has, reads everything.
+  if (root && alone.code === 0) expect(held.stdout).toBe(alone.stdout.replace('unreadable: ok', 'unreadable: EACCES'));
+});
+
 test('what others have made cannot be used, changed or removed, by id, key, place or name', async () => {
   const outside = spawn(program('ipc_calls'), ['outside'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: outside.stdout });

@@ -116,6 +116,41 @@ int main(int argc, char **argv) {
            msgget(0x48464951, IPC_CREAT | 0666));
     printf("%d\n", mq_open("/ipc-leave", O_RDWR | O_CREAT, 0666, NULL) < 0 ? errno : 0);
   }
+  if (strcmp(argv[1], "places") == 0) {  // nobody else's objects are in the way
+    int m = shmget(IPC_PRIVATE, 5000, 0600), n = shmget(IPC_PRIVATE, 4096, 0), s = semget(IPC_PRIVATE, 3, 0600),
+        q = msgget(IPC_PRIVATE, 0600);
+    long message[2] = {1, 0};
+    msgsnd(q, message, 8, 0);
+    struct shmid_ds segment;
+    struct semid_ds set;
+    struct msqid_ds queue;
+    struct shm_info segments;
+    struct seminfo sets;
+    struct msginfo queues;
+    int first = shmctl(0, SHM_STAT, &segment);
+    printf("segment %d of %zu\n", first == m || first == n, segment.shm_segsz);
+    say("unreadable", shmctl(m < n, SHM_STAT, &segment));
+    printf("%d\n", shmctl(m < n, 15 /* SHM_STAT_ANY */, &segment) == n);
+    say("behind the last", shmctl(2, SHM_STAT, &segment));
+    say("negative", shmctl(-1, SHM_STAT, &segment));
+    printf("set %d ", semctl(0, 0, SEM_STAT, &set) == s);
+    printf("of %ld\n", set.sem_nsems);
+    printf("queue %d ", msgctl(0, MSG_STAT, &queue) == q);
+    printf("of %ld\n", queue.msg_qnum);
+    printf("highest %d, ", shmctl(0, SHM_INFO, (void *)&segments));
+    printf("%d segments of %ld pages\n", segments.used_ids, segments.shm_tot);
+    printf("highest %d, ", semctl(0, 0, SEM_INFO, &sets));
+    printf("%d sets of %d\n", sets.semusz, sets.semaem);
+    printf("highest %d, ", msgctl(0, MSG_INFO, (void *)&queues));
+    printf("%d queues, %d messages of %d bytes\n", queues.msgpool, queues.msgmap, queues.msgtql);
+    printf("highest %d, ", semctl(0, 0, IPC_INFO, &sets));
+    printf("limits %d\n", sets.semmsl > 0 && sets.semusz > 3);
+    say("nowhere", semctl(0, 0, SEM_INFO, (void *)8));
+    say("unknown command", shmctl(m, 77, &segment));
+    say("remove", shmctl(m, IPC_RMID, NULL) | shmctl(n, IPC_RMID, NULL) | semctl(s, 0, IPC_RMID) |
+                      msgctl(q, IPC_RMID, NULL));
+    printf("highest %d\n", msgctl(0, MSG_INFO, (void *)&queues));
+  }
   if (strcmp(argv[1], "use") == 0) {  // ids that somebody outside has made
     int m = atoi(argv[2]), s = atoi(argv[3]), q = atoi(argv[4]);
     struct shmid_ds about;
