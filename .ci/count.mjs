@@ -3,8 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const [folder, failedSteps] = process.argv.slice(2);
-// What each run may skip: an ordinary user cannot become another, give up what only root has, or make a /dev (16 tests). A skip more than these is a test that was lost.
-const knownSkips = { native: 0, root: 0, user: 16 };
+// What each run may skip: an ordinary user cannot become another, give up what only root has, or make a /dev (17 tests);
+// Debian's source package of nodejs cannot be had everywhere. A skip more than these is a test that was lost.
+const knownSkips = { native: 0, root: 0, user: 17, conformance: 1 };
 const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const name of readdirSync(folder)) {
   const report = JSON.parse(readFileSync(join(folder, name), 'utf8'));
