@@ -38,6 +38,8 @@ struct Bounce {
   // After the call: on success write one u32 with the result (or, for `result_is_one`, answer 1) as sendmmsg does.
   uint64_t store_result_at = 0;
   bool result_is_one = false;
+  // The call changes the caller's ids, which closes its process to who has others: afterwards it is opened again.
+  bool reopens_process = false;
   // Not the call goes on, but sendmsg with the slot's contents, on a socket of ours: what it sends is lent to the
   // handler, which is then asked again (families/caller.h).
   bool lends = false;

@@ -14,7 +14,7 @@
 #include <unordered_map>
 
 #include "../protocol/unique_fd.h"
-#include "proc_stat.h"
+#include "as_itself.h"
 #include "tree.h"
 
 namespace holdfast {
@@ -34,27 +34,13 @@ int open_by_number(pid_t tid) {
   return ::open(name, O_RDWR | O_CLOEXEC);
 }
 
-// The kernel compares the file system ids of who opens with all ids of the process (ptrace(2), "Ptrace access mode
-// checking"; PTRACE_MODE_FSCREDS). After an exec a process that has changed its ids has only the new ones.
-int open_as_itself(pid_t tid) {
-  uid_t uid;
-  gid_t gid;
-  if (!real_ids_of(tid, uid, gid)) return -1;
-  const long own_gid = ::syscall(SYS_setfsgid, gid), own_uid = ::syscall(SYS_setfsuid, uid);
-  const int fd = open_by_number(tid);
-  ::syscall(SYS_setfsuid, own_uid);
-  ::syscall(SYS_setfsgid, own_gid);
-  return fd;
-}
-
 std::shared_ptr<UniqueFd> memory_of(pid_t tid, pid_t group) {
   {
     std::lock_guard<std::mutex> lock(guard);
     const auto at = opened().find(group);
     if (at != opened().end()) return at->second;
   }
-  UniqueFd fd(open_by_number(tid));
-  if (!fd && (errno == EACCES || errno == EPERM)) fd.reset(open_as_itself(tid));
+  UniqueFd fd(look_by_ids(tid, [tid] { return open_by_number(tid); }));
   if (!fd || group == 0) return nullptr;
   auto found = std::make_shared<UniqueFd>(std::move(fd));
   std::lock_guard<std::mutex> lock(guard);

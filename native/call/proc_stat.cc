@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "as_itself.h"
+
 namespace holdfast {
 namespace {
 
@@ -37,9 +39,7 @@ const char* after_key(const std::string& text, const char* key) {
   return nullptr;
 }
 
-pid_t pid_in_fdinfo(const char* name) {
-  std::string text;
-  if (!read_file(name, text)) return -1;
+pid_t pid_in_fdinfo(const std::string& text) {
   const char* value = after_key(text, "Pid:");
   if (value == nullptr) return -1;
   const long pid = strtol(value, nullptr, 10);
@@ -92,13 +92,16 @@ UniqueFd pin_ended(const Tree& tree, pid_t pid) {
 pid_t pid_of_pidfd(int fd) {
   char name[64];
   snprintf(name, sizeof name, "/proc/thread-self/fdinfo/%d", fd);
-  return pid_in_fdinfo(name);
+  std::string text;
+  return read_file(name, text) ? pid_in_fdinfo(text) : -1;
 }
 
 pid_t pid_of_pidfd(pid_t tid, int fd) {
   char name[64];
   snprintf(name, sizeof name, "/proc/%d/fdinfo/%d", tid, fd);
-  return pid_in_fdinfo(name);
+  std::string text;
+  const int read = look_by_ids(tid, [&] { return read_file(name, text) ? 0 : -1; });
+  return read == 0 ? pid_in_fdinfo(text) : -1;
 }
 
 }  // namespace holdfast

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "../call/as_itself.h"
+
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010  // linux/fcntl.h, since Linux 5.1
 #endif
@@ -65,7 +67,7 @@ bool BouncePage::mapped_in(pid_t tid) const {
   if (!read_only_) return false;
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/maps", tid);
-  UniqueFd maps(open(name, O_RDONLY | O_CLOEXEC));
+  UniqueFd maps(look_by_ids(tid, [&] { return open(name, O_RDONLY | O_CLOEXEC); }));
   if (!maps) return false;
   // The page is the lowest thing that can be mapped, so it is the first line (proc_pid_maps(5)).
   char text[512];

@@ -76,8 +76,13 @@ void Tracer::leave_call(Tracee& tracee) {
   tracee.slot = -1;
   const int64_t result = arch::result(now);
   const uint64_t store_at = bounce.store_result_at;
-  const bool result_is_one = bounce.result_is_one;
+  const bool result_is_one = bounce.result_is_one, reopens = bounce.reopens_process;
   tracee.pending.reset();
+  if (reopens && result >= 0) {
+    tracee.registers = now;
+    begin_reopening(tracee);
+    return;
+  }
   if (store_at == 0 || result < 0) {
     tracee.phase = Phase::running;
     resume(tracee);

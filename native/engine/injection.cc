@@ -2,6 +2,7 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "../arch/arch.h"
+#include "../call/tree.h"
 #include "../policy/violation.h"
 #include "injected.h"
 #include "request.h"
@@ -90,6 +92,33 @@ void Tracer::take_lent(Tracee& tracee) {
   tracee.pending.reset();
 }
 
+// At the exit stop of a call that has changed the caller's ids. The kernel makes its process undumpable by that, and
+// then nobody without CAP_SYS_PTRACE sees its memory and directories, not even who has its ids (prctl(2),
+// PR_SET_DUMPABLE). For the tree it is hidden as if it had stayed so.
+void Tracer::begin_reopening(Tracee& tracee) {
+  uint64_t all = ~uint64_t{0};
+  if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
+      request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
+    return;  // it died
+  constexpr uint64_t kAsk[6] = {PR_GET_DUMPABLE, 0, 0, 0, 0, 0};
+  inject(tracee, Phase::ask_open, __NR_prctl, kAsk);
+}
+
+void Tracer::on_reopening(Tracee& tracee, int64_t result) {
+  const bool asked = tracee.phase == Phase::ask_open;
+  // Not 1: it has become so. Or SIGSTOP came before a worker received the second call.
+  if (asked ? result != 1 : result == arch::kRestartIfAsked) {
+    sandbox_.tree.hide(tracee.group, true);
+    constexpr uint64_t kOpen[6] = {PR_SET_DUMPABLE, 1, 0, 0, 0, 0};
+    inject(tracee, Phase::reopen, __NR_prctl, kOpen);
+    return;
+  }
+  request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+  expect_nothing(tracee.tid);
+  tracee.phase = Phase::running;
+  if (arch::set(tracee.tid, tracee.registers) == 0) resume(tracee);
+}
+
 // At an exit stop of ours: the thread makes its held call once more.
 void Tracer::call_held_again(Tracee& tracee) {
   expect_nothing(tracee.tid);
@@ -101,6 +130,10 @@ void Tracer::call_held_again(Tracee& tracee) {
 
 // At the exit stop of a call of ours: the next one, or the held call again.
 void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
+  if (tracee.phase == Phase::ask_open || tracee.phase == Phase::reopen) {
+    on_reopening(tracee, result);
+    return;
+  }
   if (result == arch::kRestartIfAsked) {
     // SIGSTOP, which nothing blocks, came before a worker received it: only the fetching waits for one.
     arch::Registers again;

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../call/as_itself.h"
 #include "../protocol/unique_fd.h"
 
 namespace holdfast {
@@ -84,7 +85,7 @@ bool read_mapping(int maps, uint64_t address, Mapping& out) {
 bool find_mapping(pid_t tid, uint64_t address, Mapping& out) {
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/maps", tid);
-  const UniqueFd maps(open(name, O_RDONLY | O_CLOEXEC));
+  const UniqueFd maps(look_by_ids(tid, [&] { return open(name, O_RDONLY | O_CLOEXEC); }));
   if (!maps) return false;
   const int error = query_mapping(maps.get(), address, out);
   return error == 0 || (error == ENOTTY && read_mapping(maps.get(), address, out));

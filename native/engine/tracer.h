@@ -49,6 +49,8 @@ class Tracer {
     fetch_page,    // injected calls: the page's descriptor is handed over,
     map_page,      // mapped,
     close_page,    // and closed
+    ask_open,      // or the process, whose ids have changed, is asked whether it has become undumpable,
+    reopen,        // and is made dumpable again
     fetch_socket,  // or a socket of ours is handed over,
     lend,          // the thread sends one of its descriptors to us,
     close_socket,  // and closes the socket
@@ -100,6 +102,8 @@ class Tracer {
   void take_lent(Tracee&);
   void stop_lending(Tracee&);
   void call_held_again(Tracee&);
+  void begin_reopening(Tracee&);
+  void on_reopening(Tracee&, int64_t result);
   void leave_call(Tracee&);
   void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);

@@ -68,7 +68,7 @@ inline Facts facts_of_part(const Held& call, const Resolved& at, Part part) {
 
 // decide(), which looks at the caller's own /proc entry, without the caller's credentials.
 inline Decision ask(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  AsSupervisor own;
+  AsSupervisor own(call);
   return decide(sandbox, call, facts);
 }
 
@@ -86,7 +86,7 @@ inline constexpr int kMostTurns = 40;
 
 // Never allowed, whatever the rules say.
 inline Finish forbidden(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
-  AsSupervisor own;
+  AsSupervisor own(call);
   report(sandbox, call, error, reason, path);
   return Finish::error(error);
 }

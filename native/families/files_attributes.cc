@@ -87,7 +87,7 @@ template <typename Look>
 int look_at_descriptor(const Held& call, Look look) {
   const int fd = call.fd(Arg::dirfd);
   if (fd < 0 && fd != AT_FDCWD) return EBADF;
-  AsSupervisor own;  // whose descriptor it is has been asked already
+  AsSupervisor own(call);  // whose descriptor it is has been asked already
   const int error = look(proc_directory(), CallerEntry(call, fd).text) == 0 ? 0 : errno;
   if (!call.still_held()) return ESRCH;
   return error == ENOENT && fd != AT_FDCWD ? EBADF : error;
@@ -201,7 +201,7 @@ bool found_by_fd(Sandbox& sandbox, const Held& call, OnPath& on) {
 bool is_path_only(const Held& call, int fd) {
   char name[48], text[512];
   std::snprintf(name, sizeof name, "%d/fdinfo/%d", call.tid, fd);
-  AsSupervisor own;
+  AsSupervisor own(call);
   UniqueFd info(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
   const ssize_t n = info ? ::read(info.get(), text, sizeof text - 1) : -1;
   if (n <= 0) return false;

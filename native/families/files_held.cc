@@ -32,10 +32,10 @@ struct Shown {
   bool complete = false;
 };
 
-Shown shown_by_proc(const char* process, int fd) {
+Shown shown_by_proc(const Held& call, const char* process, int fd) {
   char name[48], text[512];
   std::snprintf(name, sizeof name, "%s/fdinfo/%d", process, fd);
-  AsSupervisor own;
+  AsSupervisor own(call);
   UniqueFd info(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
   const ssize_t n = info ? ::read(info.get(), text, sizeof text - 1) : -1;
   Shown out;
@@ -49,7 +49,8 @@ Shown shown_by_proc(const char* process, int fd) {
 uint8_t access_shown(const Held& call, const Resolved& at) {
   char caller[16];
   std::snprintf(caller, sizeof caller, "%d", call.tid);
-  const Shown theirs = shown_by_proc(caller, at.reached_by), pinned = shown_by_proc("self", at.object.get());
+  const Shown theirs = shown_by_proc(call, caller, at.reached_by),
+              pinned = shown_by_proc(call, "self", at.object.get());
   struct statfs system;
   if (!call.still_held() || !theirs.complete || !pinned.complete) return 0;
   if (theirs.mount != pinned.mount || theirs.inode != pinned.inode) return 0;

@@ -66,7 +66,7 @@ bool escapes_hooks(const Sandbox& sandbox, const Resolved& from, const Resolved&
 }
 
 Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  AsSupervisor own;
+  AsSupervisor own(call);
   report_refused(sandbox, call, facts, EACCES, "hook", "a hook's filter covers it here, and not by its new name");
   return Finish::error(EACCES);
 }

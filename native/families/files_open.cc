@@ -130,7 +130,7 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
     return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
   if (at.own_descriptors) {
-    AsSupervisor own;
+    AsSupervisor own(call);
     return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
   }
   AsOnlooker look(at.guarded);
@@ -249,7 +249,7 @@ Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& dat
     if (makes) access |= kWrite;
     if (makes && (wanted.mode & kSetIds) != 0) return forbidden(sandbox, call, EPERM, kSetIdReason, at.path);
     if (!at.by_descriptor) {
-      AsSupervisor own;
+      AsSupervisor own(call);
       const Decision decision = decide_redirected(sandbox, call, facts_of(call, at, access));
       if (!decision.allowed()) return refusal(decision);
     }
@@ -380,7 +380,7 @@ bool is_valid(const Wanted& wanted) {
 int file_size_limit(const Held& call, uint64_t& out) {
   char name[40], text[4096];
   std::snprintf(name, sizeof name, "%d/limits", call.tid);
-  AsSupervisor own;
+  AsSupervisor own(call);
   UniqueFd limits(::openat(proc_directory(), name, O_RDONLY | O_CLOEXEC));
   const ssize_t n = limits ? ::read(limits.get(), text, sizeof text - 1) : -1;
   if (!call.still_held()) return ESRCH;
@@ -449,7 +449,7 @@ Finish truncate_path(Sandbox& sandbox, Held& call) {
     uint64_t limit;
     if (const int error = file_size_limit(call, limit); error != 0) return failed(call, error);
     if (static_cast<uint64_t>(length) > limit) {
-      AsSupervisor own;
+      AsSupervisor own(call);
       ::syscall(SYS_tgkill, call.tgid(), call.tid, SIGXFSZ);
       return Finish::error(EFBIG);
     }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <string>
 
+#include "../call/as_itself.h"
 #include "../call/blocking.h"
 #include "../policy/config.h"
 #include "../view/creds.h"
@@ -160,7 +161,8 @@ Finish bind_path(const Held& call, int socket, const Resolved& where, const Name
   const OwnWorkingDirectory own;
   {
     const CallerEntry entry(call, AT_FDCWD);
-    const UniqueFd directory(openat(proc_directory(), entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd directory(
+        look_by_ids(call.tid, [&] { return openat(proc_directory(), entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC); }));
     if (!call.still_held()) return Finish::gone();
     const bool in_place = directory && fchdir(directory.get()) == 0;
     const AsCaller caller(call);

@@ -69,11 +69,13 @@ constexpr uint64_t kUnshareFlags = kNoNamespace | CLONE_NEWNS | CLONE_NEWUTS | C
 // Only registers, or what the kernel copies once for the caller alone: the change itself needs no check, but from now
 // on whoever performs something for this thread must put on what it has then.
 Finish change_credentials(Sandbox&, Held& call) {
-  if (!changes_nothing(call)) {
-    keep_memory(call.tid, call.tgid());
-    note_rights_may_change(call.tid);
-  }
-  return Finish::proceed();
+  if (changes_nothing(call)) return Finish::proceed();
+  keep_memory(call.tid, call.tgid());
+  note_rights_may_change(call.tid);
+  if (call.engine != Held::Engine::trace) return Finish::proceed();
+  auto unchanged = std::make_unique<Bounce>();
+  unchanged->reopens_process = true;
+  return Finish::bounce(std::move(unchanged));
 }
 
 namespace {

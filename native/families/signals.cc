@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../call/as_itself.h"
 #include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../policy/config.h"
@@ -144,7 +145,9 @@ pid_t pid_of_proc_directory(const Sandbox& sandbox, const Held& call, const Uniq
       return -1;
   } else {
     char text[PATH_MAX];
-    const ssize_t size = readlinkat(proc_directory(), CallerEntry(call, fd).text, text, sizeof text);
+    const CallerEntry entry(call, fd);
+    const ssize_t size =
+        look_by_ids(call.tid, [&] { return readlinkat(proc_directory(), entry.text, text, sizeof text); });
     if (size <= 0) return -1;
     name.assign(text, static_cast<size_t>(size));
   }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "../call/as_itself.h"
 #include "../call/tree.h"
 
 namespace holdfast {
@@ -23,7 +24,7 @@ std::string executable_of(Sandbox& sandbox, const Held& call) {
   if (sandbox.tree.program_of(group, program, look)) return program;
   char link[40], target[PATH_MAX];
   snprintf(link, sizeof link, "/proc/%d/exe", static_cast<int>(call.tid));
-  const ssize_t length = readlink(link, target, sizeof target);
+  const ssize_t length = look_by_ids(call.tid, [&] { return readlink(link, target, sizeof target); });
   if (length <= 0 || !call.still_held()) return {};
   program.assign(target, static_cast<size_t>(length));
   sandbox.tree.remember_program(group, program, look);

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "../call/as_itself.h"
 #include "../call/sandbox.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
@@ -27,6 +28,7 @@
 #include "../launch/filter.h"
 #include "../launch/launch.h"
 #include "../policy/config.h"
+#include "../syscalls/guards.h"
 #include "../view/resolve.h"
 #include "control.h"
 
@@ -86,6 +88,7 @@ struct Failure {
 Failure begin(Launch& launch) {
   if (const int error = launch.find_command()) return {Stage::command, error};
   prepare_signals();
+  if (must_look_by_ids()) stop_changes_of_rights();
   std::vector<sock_filter> filter;
   if (!build_filter(FilterOptions{}, filter)) return {Stage::seccomp, E2BIG};
   if (const int error = launch.fork_child(filter)) return {Stage::fork, error};

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/personality.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 
@@ -392,6 +393,18 @@ bool holds(const Condition& condition, uint64_t argument) {
 
 }  // namespace
 
+namespace {
+
+bool changes_of_rights_stop = false;
+
+bool changes_rights(const Row& row) {
+  static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
+                                     SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_setgroups, SYS_capset};
+  return std::find(std::begin(kNumbers), std::end(kNumbers), row.number()) != std::end(kNumbers);
+}
+
+}  // namespace
+
 bool lets_by(Guard guard, const uint64_t (&args)[6]) {
   const std::span<const Alternative> all = alternatives(guard);
   return std::any_of(all.begin(), all.end(), [&](const Alternative& alternative) {
@@ -400,7 +413,11 @@ bool lets_by(Guard guard, const uint64_t (&args)[6]) {
   });
 }
 
+void stop_changes_of_rights() { changes_of_rights_stop = true; }
+
 std::optional<Condition> stopped_if(const Row& row) {
+  if (changes_of_rights_stop && changes_rights(row))
+    return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
   if (row.way != Way::perform) return std::nullopt;
   if (row.guard == Guard::prctl_harmless) return Condition{0, Relation::one_of, kInt, kSetSeccomp};
   const int flags = row.index(Arg::open_flags);

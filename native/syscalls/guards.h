@@ -29,6 +29,10 @@ std::span<const Alternative> alternatives(Guard guard);
 // The same, asked of registers.
 bool lets_by(Guard guard, const uint64_t (&args)[6]);
 
+// Where the supervisor cannot look into a process that has changed its ids, the calls that change them are stopped, so
+// that the caller can be opened to it at their end. Said once, before the filter is made.
+void stop_changes_of_rights();
+
 // Whether a stop holds the call, if it is held at all. Two kinds of performed calls are stopped when a register says
 // so: opens with O_PATH, since no kernel hands over such a descriptor by SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it)
 // and the caller opens the approved name itself (openat2 has its flags in memory and cannot be told apart here); and

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../call/as_itself.h"
 #include "../call/threads.h"
 
 namespace holdfast {
@@ -112,12 +113,19 @@ AsCaller::~AsCaller() {
   worn = {};
 }
 
-AsSupervisor::AsSupervisor() : changed_(worn.on) {
-  if (changed_) take_off();
+AsSupervisor::AsSupervisor(const Held& call) : took_off_(worn.on) {
+  if (took_off_) take_off();
+  if (!must_look_by_ids() || ids_of(call, caller_) != 0 || !caller_) return;
+  // Nor may the caller have a capability that the onlooker does not use (cap_ptrace_access_check() in
+  // security/commoncap.c).
+  by_ids_ = set_file_ids(caller_->real_uid, caller_->real_gid) == 0 && set_effective(~uint64_t{0}) == 0;
 }
 
 AsSupervisor::~AsSupervisor() {
-  if (changed_ && put_on() != 0) fatal("a worker cannot put on the rights of its caller again");
+  const Ids& own = own_ids().ids;
+  if (by_ids_ && (set_file_ids(own.file_uid, own.file_gid) != 0 || set_effective(own.effective) != 0))
+    fatal("a worker cannot take its own ids back after a look");
+  if (took_off_ && put_on() != 0) fatal("a worker cannot put on the rights of its caller again");
 }
 
 AsOnlooker::AsOnlooker(bool needed) {

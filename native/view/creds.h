@@ -26,15 +26,18 @@ class AsCaller {
 };
 
 // Takes off what AsCaller put on, for a look at the caller's own /proc entry: once its ids have changed that is root's.
+// Where the supervisor has no right to look into processes with other ids, its file system ids are the caller's real
+// ones meanwhile, by which the kernel lets it look.
 class AsSupervisor {
  public:
-  AsSupervisor();
+  explicit AsSupervisor(const Held& call);
   ~AsSupervisor();
   AsSupervisor(const AsSupervisor&) = delete;
   AsSupervisor& operator=(const AsSupervisor&) = delete;
 
  private:
-  bool changed_;
+  bool took_off_ = false, by_ids_ = false;
+  std::shared_ptr<const Ids> caller_;  // whom this thread wears otherwise
 };
 
 // Without the right to look into any process, which the supervisor keeps beside what the caller has: for a look into

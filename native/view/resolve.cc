@@ -84,10 +84,14 @@ int Resolution::fail(int error) {
 int Resolution::open_base() {
   if (dirfd_ < 0 && dirfd_ != AT_FDCWD) return EBADF;
   const CallerEntry entry(call_, dirfd_);
-  AsSupervisor own;
+  AsSupervisor own(call_);
   base_.reset(::openat(proc_fd, entry.text, O_PATH | O_CLOEXEC));
   const int error = base_ ? 0 : errno;
   if (!call_.still_held()) return ESRCH;
+  if (error == EACCES || error == EPERM)
+    report(
+        sandbox_, call_, error,
+        "the caller's folder cannot be seen by the supervisor, which has no CAP_SYS_PTRACE: its ids are not all alike");
   return error == ENOENT && dirfd_ != AT_FDCWD ? EBADF : error;
 }
 

@@ -68,7 +68,7 @@ int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int e
   Facts facts;
   facts.paths[0] = {place, 0, false};
   facts.path_count = 1;
-  const AsSupervisor own;
+  const AsSupervisor own(call);
   const Decision decision = decide(sandbox, call, facts);
   return decision.allowed() ? error : decision.error;
 }
@@ -191,7 +191,8 @@ int Walk::step(const Component& component) {
   }
   int next;
   if (in_proc_ && place_.own) {
-    AsSupervisor own;  // a process that has changed its ids is root's in /proc, and yet reads its own (fs/proc/fd.c)
+    AsSupervisor own(
+        call_);  // a process that has changed its ids is root's in /proc, and yet reads its own (fs/proc/fd.c)
     next = pin_name(here_.get(), component.name.c_str(), O_NOFOLLOW);
   } else {
     // Not only what lies below "fd" and its like: some of these names themselves are only there for who may look.
@@ -250,7 +251,7 @@ int Walk::jump(const Component& component, const ProcPlace& link) {
   if ((how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV)) != 0) return EXDEV;
   int next;
   if (link.own) {
-    AsSupervisor own;
+    AsSupervisor own(call_);
     next = pin_name(here_.get(), component.name.c_str(), 0);
   } else {
     AsOnlooker look;

@@ -8,7 +8,7 @@ import { runInContainer, testInContainer } from '../helpers/container.ts';
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
 const selection = [
-  ...['families/network', 'families/signals'],
+  ...['families/files', 'families/network', 'families/signals', 'boundary/given-up-rights'],
   ...['boundary/toctou-unix', 'boundary/fd-swap', 'lifecycle/ending', 'transparency/shell'],
 ];
 
@@ -17,20 +17,31 @@ interface Report {
 }
 
 testInContainer.each([
-  ['root', 0],
-  ['an ordinary user', 1000],
-])('in a container with the rules of Docker the suite passes as %s', { timeout: 300_000 }, async (_, uid) => {
-  const line = [process.execPath, vitest, 'run', '--config', 'test/vitest.config.ts', '--maxWorkers', '1'];
-  // The twins look at the tree by calls of their own, which are refused there.
-  const chosen = ['-t', '^(?!.*twin)', '--reporter', 'json', ...selection.map((name) => `test/${name}.test.ts`)];
-  const outcome = await runInContainer(uid, [...line, ...chosen]);
-  const report = JSON.parse(outcome.stdout) as Report;
-  const tests = report.testResults.flatMap((file) => file.assertionResults);
-  const failed = tests.filter(({ status }) => status === 'failed');
-  expect(failed.map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join()}`)).toEqual([]);
-  const passed = report.testResults.map(({ assertionResults }) =>
-    assertionResults.some((one) => one.status === 'passed'),
-  );
-  expect(passed).toEqual(selection.map(() => true));
-  expect(outcome.code).toBe(0);
-});
+  ['root', 0, [...selection, 'families/changed-ids']],
+  ['an ordinary user', 1000, selection],
+] as const)(
+  'in a container with the rules of Docker the suite passes as %s',
+  { timeout: 300_000 },
+  async (_, uid, files) => {
+    const line = [process.execPath, vitest, 'run', '--config', 'test/vitest.config.ts', '--maxWorkers', '1'];
+    // The twins look at the tree by calls of their own, which are refused there; so is a network of one's own. Whose ids are not all
+    // alike the kernel shows to nobody without CAP_SYS_PTRACE (docs/security.md).
+    const chosen = [
+      '-t',
+      '^(?!.*(twin|network interface|effective ids only))',
+      '--reporter',
+      'json',
+      ...files.map((name) => `test/${name}.test.ts`),
+    ];
+    const outcome = await runInContainer(uid, [...line, ...chosen]);
+    const report = JSON.parse(outcome.stdout) as Report;
+    const tests = report.testResults.flatMap((file) => file.assertionResults);
+    const failed = tests.filter(({ status }) => status === 'failed');
+    expect(failed.map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join()}`)).toEqual([]);
+    const passed = report.testResults.map(({ assertionResults }) =>
+      assertionResults.some((one) => one.status === 'passed'),
+    );
+    expect(passed).toEqual(files.map(() => true));
+    expect(outcome.code).toBe(0);
+  },
+);

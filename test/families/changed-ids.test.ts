@@ -1,0 +1,120 @@
+// Programs that start as root and go on as somebody else: entrypoints (su, gosu, setpriv), servers, installers. Bare and held they do the
+// same; in a container, without CAP_SYS_PTRACE, the supervisor can look at them only by their own ids (boundary/container-rules runs this).
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runBare, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { policyFor, python } from '../lifecycle/tree.ts';
+
+const isRoot = process.getuid?.() === 0;
+const user = 1234;
+
+/** A folder of that user's, and in it a file of root's. */
+function playground(): string {
+  const folder = temporaryFolder('ids');
+  mkdirSync(join(folder, 'own'));
+  writeFileSync(join(folder, 'own/file'), 'FILE');
+  writeFileSync(join(folder, 'secret'), 'SECRET', { mode: 0o600 });
+  for (const name of ['', 'own', 'own/file']) chownSync(join(folder, name), user, user);
+  chmodSync(folder, 0o755);
+  return folder;
+}
+
+async function sameAsBare(command: string, args: readonly string[], wanted: RegExp): Promise<void> {
+  const one = async (run: typeof runBare | typeof runSandboxed) => {
+    const folder = playground();
+    const policy = {
+      files: { read: [...(policyFor().files?.read ?? []), folder, '/proc/self'], write: [folder, '/dev/null'] },
+      network: { connect: [`unix:${folder}`], bind: [`unix:${folder}`] },
+    };
+    const outcome = await run(command, args, { cwd: folder, policy });
+    return { code: outcome.code, stdout: outcome.stdout, stderr: outcome.stderr };
+  };
+  const bare = await one(runBare);
+  expect(bare).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(wanted) });
+  expect(await one(runSandboxed)).toEqual(bare);
+}
+
+const prelude = `
+import array, ctypes, os, socket, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS, as in every tree
+def step(name, act):
+    try: print(name, act(), flush=True)
+    except OSError as error: print(name, os.strerror(error.errno), flush=True)
+def child(*acts):
+    if os.fork() == 0:
+        for act in acts: act()
+        os._exit(0)
+    os.wait()
+def opened(*args):
+    fd = os.open(*args); os.close(fd); return 'opened'
+def meet():
+    server = socket.socket(socket.AF_UNIX); server.bind('own/socket'); server.listen()
+    client = socket.socket(socket.AF_UNIX); client.connect('own/socket')
+    other = server.accept()[0]; client.sendall(b'hello'); os.unlink('own/socket')
+    return other.recv(5)
+def look():
+    step('secret', lambda: open('secret').read()); step('relative', lambda: open('own/file').read())
+    step('absolute', lambda: open(os.getcwd() + '/own/file').read()); step('list', lambda: sorted(os.listdir('.')))
+    folder = os.open('own', os.O_RDONLY)
+    step('below', lambda: os.stat('file', dir_fd=folder).st_size)
+    step('again', lambda: os.readlink(f'/proc/self/fd/{folder}').split('/')[-1]); step('exe', lambda: os.readlink('/proc/self/exe') != '')
+    step('path', lambda: opened('own', os.O_PATH)); step('make', lambda: opened('own/made', os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
+    step('mode', lambda: oct(os.stat('own/made').st_mode)); step('owner', lambda: os.stat('own/made').st_uid); step('remove', lambda: os.unlink('own/made'))
+    step('socket', meet); step('go', lambda: os.chdir('own')); step('there', lambda: open('file').read()); step('back', lambda: os.chdir('..'))
+    step('run', lambda: subprocess.run(['cat', 'own/file'], capture_output=True, text=True).stdout); os.close(folder)
+`;
+
+describe.runIf(isRoot)('as root (an ordinary user cannot become another)', () => {
+  const setpriv = ['--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
+
+  test('setpriv and what it executes', () =>
+    sameAsBare(
+      'setpriv',
+      [
+        ...setpriv,
+        'sh',
+        '-c',
+        'id -u; cat own/file; cd own; cat file; echo x > new; cat new; (cat file); ls /proc/self/fd > /dev/null && echo over',
+      ],
+      /^1234\nFILEFILEx\nFILEover\n$/,
+    ));
+
+  test('a script, and what it starts in the background', () =>
+    sameAsBare(
+      'setpriv',
+      [...setpriv, 'sh', '-c', 'for i in 1 2 3; do (cat own/file > own/$i) & done; wait; cat own/1 own/2 own/3'],
+      /^FILEFILEFILE$/,
+    ));
+
+  test.each([
+    ['all ids', `os.setgroups([]); os.setresgid(${user}, ${user}, ${user}); os.setresuid(${user}, ${user}, ${user})`],
+    ['the user only', `os.setuid(${user})`],
+  ])('%s, without an exec', (_, become) =>
+    sameAsBare(
+      python,
+      ['-S', '-c', `${prelude}\n${become}\nlook()\nchild(look)\nchild(lambda: child(look))`],
+      /relative FILE/,
+    ),
+  );
+
+  test('root again', () =>
+    sameAsBare(
+      python,
+      [
+        '-S',
+        '-c',
+        `${prelude}\nos.seteuid(${user})\nos.seteuid(0)\nlook()\nchild(look)\nos.setuid(${user})\nchild(look)`,
+      ],
+      /secret SECRET/,
+    ));
+
+  test('the effective ids only', () =>
+    sameAsBare(
+      python,
+      ['-S', '-c', `${prelude}\nos.setegid(${user}); os.seteuid(${user})\nlook()\nchild(look)`],
+      /relative FILE/,
+    ));
+});
