@@ -137,12 +137,11 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
 }
 
-// A new file under a name that nobody has. EEXIST: somebody has it now.
+// A new file under a name that nobody has. EEXIST: somebody has it now, if only as a link (open(2), O_EXCL).
 int create(const Held& call, const Resolved& at, const Wanted& wanted) {
   const WithUmask with_umask(call);
   if (with_umask.error != 0) return -with_umask.error;
-  const int fd =
-      ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY, wanted.mode);
+  const int fd = ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOCTTY, wanted.mode);
   return fd < 0 ? -errno : fd;
 }
 

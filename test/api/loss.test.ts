@@ -1,9 +1,12 @@
 // Bad luck: whoever dies, the tree dies with it, and the API says so.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
+import { allow, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { textOf } from '../lifecycle/tree.ts';
 
 const library = new URL('../../dist/index.js', import.meta.url).href;
 
@@ -57,6 +60,56 @@ describe('a supervisor that is killed', () => {
       return new Promise(() => {});
     });
     expect(await told(child)).toEqual(lost);
+  });
+});
+
+// native/protocol/protocol.h: what stands at the head of the shared memory, and after it.
+function withChannels(change: (put: (at: number, word: number) => void, word: (at: number) => number) => void): void {
+  const memory = openSync('/proc/self/mem', 'r+');
+  for (const [, at] of readFileSync('/proc/self/maps', 'utf8').matchAll(/^(\w+)-.* \/memfd:holdfast-channel/gm)) {
+    const start = Number.parseInt(at ?? '', 16);
+    const word = Buffer.alloc(4);
+    change(
+      (place, value) => {
+        word.writeUInt32LE(value);
+        writeSync(memory, word, 0, 4, start + place);
+      },
+      (place) => {
+        readSync(memory, word, 0, 4, start + place);
+        return word.readUInt32LE();
+      },
+    );
+  }
+  closeSync(memory);
+}
+
+describe('a channel whose memory goes wrong', () => {
+  // The call is refused and the tree ends; what a hook says afterwards counts for nothing.
+  test('where verdicts stand', async () => {
+    const folder = temporaryFolder('loss');
+    const secret = join(folder, 'secret');
+    writeFileSync(secret, 'secret\n');
+    const child = spawnSandboxed('sh', ['-c', 'cat secret; cat secret'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      policy: { files: { read: [folder] } },
+    });
+    const output = textOf(child.stdout);
+    const asked: string[] = [];
+    child.onOpen({ path: secret }, async () => {
+      asked.push('secret');
+      withChannels((put, word) => {
+        const [count, size, total] = [word(12), word(16), word(20)];
+        for (let slot = 0; slot < count; slot++) put(total - (count - slot) * size, 77);
+      });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return allow();
+    });
+    const pid = child.pid ?? 0;
+    expect(await told(child)).toEqual(lost);
+    expect(await output).toBe('');
+    expect(asked).toHaveLength(1);
+    expect(alive(pid)).toBe(false);
   });
 });
 

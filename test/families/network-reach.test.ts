@@ -239,3 +239,44 @@ step(lambda: pair(10, 2, 17))
   ];
   expect(lines(outcome)).toEqual([...wrong, ...wrong, 'ENOTSUP', 'ENOTSUP']);
 });
+
+describe('the length of a prefix', () => {
+  // A datagram socket's connect sends nothing: an address that is allowed needs nobody there.
+  const probe = `
+import errno, socket, sys
+for address in sys.argv[1:]:
+    with socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try: one.connect((address, 9)); print('reaches')
+        except OSError as error: print('refused' if error.errno in (errno.EACCES, errno.EPERM) else 'reaches')
+`;
+
+  test.each<[string, string[], string[]]>([
+    ['127.0.0.0/8', ['127.0.0.0', '127.255.255.254'], ['126.255.255.255', '128.0.0.0', '255.0.0.1']],
+    ['127.16.0.0/12', ['127.16.0.0', '127.31.255.255'], ['127.15.255.255', '127.32.0.0', '126.16.0.0']],
+    ['127.0.0.4/30', ['127.0.0.4', '127.0.0.7'], ['127.0.0.3', '127.0.0.8', '127.1.0.4']],
+    ['127.0.0.8/31', ['127.0.0.8', '127.0.0.9'], ['127.0.0.7', '127.0.0.10']],
+    ['127.0.0.9/32', ['127.0.0.9'], ['127.0.0.8', '127.0.0.10']],
+    ['0.0.0.0/0', ['0.0.0.1', '127.0.0.1', '192.0.2.1'], ['::1', 'fd00::1']],
+    ['::/0', ['::1', 'fd00::1'], ['127.0.0.1', '::ffff:127.0.0.1']],
+    ['fd00::/8', ['fd00::', 'fdff:ffff::1'], ['fc00::1', 'fe00::1', '::1']],
+    ['fd00:0:0:8000::/49', ['fd00:0:0:8000::1', 'fd00:0:0:ffff::1'], ['fd00:0:0:7fff::1', 'fd00:0:1::1']],
+    ['fd00::4/126', ['fd00::4', 'fd00::7'], ['fd00::3', 'fd00::8', 'fd00:0:0:1::4']],
+    ['::1/128', ['::1'], ['::2', '127.0.0.1']],
+  ])('%s', async (prefix, reached, refused) => {
+    for (const [policy, ends] of [
+      [{ connect: [prefix] }, ['reaches', 'refused']],
+      [{ connect: ['*'], deny: [prefix] }, ['refused', 'reaches']],
+    ] as const) {
+      const addresses = [...reached, ...refused];
+      const { stdout, stderr } = await runSandboxed('/usr/bin/python3', ['-S', '-c', probe, ...addresses], {
+        policy: { network: policy as never },
+      });
+      expect(stderr).toBe('');
+      const got = stdout.trimEnd().split('\n');
+      expect(addresses.map((address, i) => [address, got[i]])).toEqual([
+        ...reached.map((address) => [address, ends[0]]),
+        ...refused.map((address) => [address, ends[1]]),
+      ]);
+    }
+  });
+});

@@ -1,0 +1,90 @@
+// What a file asks for as its ELF interpreter is looked at when the exec is judged; the kernel looks again when it makes it.
+// A hook that thinks between the two looks gives the file's writer all the time that it needs.
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runBare, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+const ptNull = 0;
+const ptInterp = 3;
+
+/** Where the program header of the interpreter is in a 64-bit ELF file (elf(5)), and the name that it leads to. */
+function interpreterOf(file: Buffer): { at: number; name: string } {
+  const [start, size, count] = [Number(file.readBigUInt64LE(32)), file.readUInt16LE(54), file.readUInt16LE(56)];
+  for (let at = start; at < start + size * count; at += size) {
+    if (file.readUInt32LE(at) !== ptInterp) continue;
+    const from = Number(file.readBigUInt64LE(at + 8));
+    return { at, name: file.toString('latin1', from, from + Number(file.readBigUInt64LE(at + 32)) - 1) };
+  }
+  throw new Error('the program has no interpreter');
+}
+
+/** A program and its three forms: with its own interpreter, with a copy of that, and with none. */
+function scene() {
+  const folder = temporaryFolder('interpreter');
+  mkdirSync(join(folder, 'lib'));
+  const path = join(folder, 'program');
+  const usual = readFileSync(realpathSync('/bin/echo'));
+  const { at, name } = interpreterOf(usual);
+  const loader = join(folder, 'lib/loader');
+  copyFileSync(realpathSync(name), loader);
+  const other = Buffer.concat([usual, Buffer.from(`${loader}\0`)]);
+  other.writeBigUInt64LE(BigInt(usual.length), at + 8);
+  other.writeBigUInt64LE(BigInt(loader.length + 1), at + 32);
+  const none = Buffer.from(usual);
+  none.writeUInt32LE(ptNull, at);
+  return { folder, path, forms: { usual, other, none } };
+}
+
+/** In place: it stays the same file. */
+function write(path: string, content: Buffer): void {
+  const fd = openSync(path, 'r+');
+  writeSync(fd, content, 0, content.length, 0);
+  closeSync(fd);
+}
+
+type Form = keyof ReturnType<typeof scene>['forms'];
+
+async function attack(approved: Form, executed: Form) {
+  const { folder, path, forms } = scene();
+  writeFileSync(path, forms[approved], { mode: 0o755 });
+  const outcome = await runSandboxed('sh', ['-c', `${path} it has run; echo status $?`], {
+    cwd: folder,
+    policy: { files: { read: [folder] } },
+    hooks: (child) => child.onExec({ path }, async () => write(path, forms[executed])),
+  });
+  return { path, outcome };
+}
+
+describe('an ELF interpreter that changes while a hook thinks about the exec', () => {
+  test.each<[Form, Form]>([
+    ['usual', 'other'],
+    ['other', 'usual'],
+    ['usual', 'none'],
+    ['none', 'usual'],
+    ['none', 'other'],
+  ])('from %s to %s does not run', async (approved, executed) => {
+    const { path, outcome } = await attack(approved, executed);
+    expect(outcome.stdout).toBe('status 137\n');
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ path, reason: 'another ELF interpreter was loaded than the one approved' }),
+    );
+  });
+
+  // The same writes, of what is there already: it is not they that end it.
+  test.each<Form>(['usual', 'other'])('and stays %s runs, as it does bare', async (form) => {
+    const { path, outcome } = await attack(form, form);
+    expect(outcome.stdout).toBe('it has run\nstatus 0\n');
+    expect(await runBare(path, ['it', 'has', 'run'])).toMatchObject({ stdout: 'it has run\n' });
+  });
+});

@@ -1,0 +1,60 @@
+// The page that bounced calls take their arguments from: the tree can read it, and change nothing about any part of it.
+
+import { expect, test } from 'vitest';
+import { runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { policyFor, python } from '../lifecycle/tree.ts';
+
+// A bounced call maps it. Each attack is made on its first and last page and on a range that only reaches into it; then on
+// the page after its end, which is the program's own.
+const script = `
+import ctypes, errno, os, re
+libc = ctypes.CDLL(None, use_errno=True)
+os.chdir('.')
+at, end = [(int(a, 16), int(b, 16)) for a, b in re.findall(r'^(\\w+)-(\\w+) r--s .*holdfast-arguments', open('/proc/self/maps').read(), re.M)][0]
+size = 4096
+READ, WRITE, PRIVATE, SHARED, FIXED, ANONYMOUS, NOREPLACE = 1, 2, 2, 1, 0x10, 0x20, 0x100000
+for name in ('mmap', 'mremap', 'shmat'): getattr(libc, name).restype = ctypes.c_long
+def long(*numbers): return [ctypes.c_long(number) for number in numbers]
+attacks = {
+  'munmap': lambda place, size: libc.munmap(*long(place, size)),
+  'mprotect': lambda place, size: libc.mprotect(*long(place, size, READ | WRITE)),
+  'pkey_mprotect': lambda place, size: libc.syscall(*long(${process.arch === 'x64' ? 329 : 288}, place, size, READ | WRITE, -1)),
+  'madvise': lambda place, size: libc.madvise(*long(place, size, 4)),
+  'mremap': lambda place, size: libc.mremap(*long(place, size, size, 3, 0x7000000000)),
+  'mmap': lambda place, size: libc.mmap(*long(place, size, READ | WRITE, PRIVATE | ANONYMOUS | FIXED, -1, 0)),
+}
+def step(name, place, length):
+  ctypes.set_errno(0)
+  result = attacks[name](place, length)
+  return 'done' if result not in (-1, 0xffffffff) else errno.errorcode[ctypes.get_errno()]
+before = ctypes.string_at(at, end - at)
+for name in attacks:
+  print(name, step(name, at, size), step(name, end - size, size), step(name, end - size, 2 * size), step(name, at - size, 2 * size))
+maps = open('/proc/self/maps').read()
+print('there', '%08x-%08x r--s' % (at, end) in maps)
+os.chdir('/proc')
+print('works', os.getcwd())
+# The next page is nobody's: the program may have it.
+own = libc.mmap(*long(end, size, READ | WRITE, PRIVATE | ANONYMOUS | FIXED | NOREPLACE, -1, 0))
+print('own', own == end)
+for name in ('mprotect', 'mmap', 'munmap'): print('own', name, step(name, end, size))
+`;
+
+test('cannot be unmapped, moved, covered or made writable, up to its very end', async () => {
+  const folder = temporaryFolder('page');
+  const { stdout, stderr } = await runSandboxed(python, ['-S', '-c', script], {
+    cwd: folder,
+    policy: policyFor(folder),
+  });
+  expect(stderr).toBe('');
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    ...['munmap', 'mprotect', 'pkey_mprotect', 'madvise', 'mremap', 'mmap'].map(
+      (name) => `${name} EPERM EPERM EPERM EPERM`,
+    ),
+    'there True',
+    'works /proc',
+    'own True',
+    ...['mprotect', 'mmap', 'munmap'].map((name) => `own ${name} done`),
+  ]);
+});
