@@ -72,6 +72,7 @@ export function encodeConfiguration(native: Native, configuration: Configuration
     fields
       .number('anyExec', Number(rules.anyExec))
       .number('waitForTree', Number(waitForTree))
+      .number('ownTerminals', Number(rules.scratch))
       .number('ungranted', errnos[rules.ungranted])
       .text('command', command),
   );

@@ -57,6 +57,11 @@ export interface Policy {
     /** Refused before any hook is asked, however exact an allow rule is. */
     deny?: readonly (string | NetworkDenial)[];
   };
+  /**
+   * Places of the sandbox's own that many programs need: an empty folder for temporary files, which `TMPDIR` names to the
+   * command and which is removed when the tree is gone, and the pseudoterminals that the tree makes. Default: false.
+   */
+  scratch?: boolean;
   /** What may be executed. Without it, whatever may be read may be executed. */
   exec?: readonly (string | URL)[];
   /**
@@ -88,6 +93,8 @@ export interface Rules {
   network: NetworkRule[];
   /** Whatever may be read may be executed. */
   anyExec: boolean;
+  /** A temporary folder is to be made, and terminals that the tree makes are its own. */
+  scratch: boolean;
   /** What is answered for what is there but not granted. */
   ungranted: 'EACCES' | 'ENOENT';
 }
@@ -145,14 +152,15 @@ const schema = record(
       ),
     ),
     exec: paths,
+    scratch: v.optional(v.boolean('must be true or false')),
     defaults: v.optional(v.boolean('must be true or false')),
   },
-  'must be an object with files, network, exec, defaults',
+  'must be an object with files, network, exec, scratch, defaults',
 );
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
-  '': ['files', 'network', 'exec', 'defaults'],
+  '': ['files', 'network', 'exec', 'scratch', 'defaults'],
   files: ['read', 'write', 'deny', 'ungranted'],
   network: ['connect', 'bind', 'deny'],
   'files.deny.*': ['path', 'access'],
@@ -200,6 +208,15 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
   if (Buffer.byteLength(absolute) > 4095) throw invalid(field, text, 'is longer than a path may be (4095 bytes)');
   return absolute;
 }
+
+/** The maker of pseudoterminals, if it is that: 5, 2 (pts(4)). */
+const scratchTerminals: FileRule = {
+  effect: 'allow',
+  access: accessBits.read | accessBits.write,
+  path: '/dev/ptmx',
+  label: 'scratch',
+  device: 0x502,
+};
 
 /** Has no fields, not even inherited ones. */
 const nothing: Readonly<Record<string, never>> = Object.freeze(Object.create(null));
@@ -319,11 +336,13 @@ export function compilePolicy(policy: unknown, cwd: string, terminal = false): R
   const files = fileRules(checked, cwd);
   // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
   if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
+  if (checked.scratch === true) files.push(scratchTerminals);
   const rules: Rules = {
     defaults: defaults ? defaultRules(terminal) : noRules,
     files,
     network: networkRules(checked),
     anyExec: checked.exec === undefined,
+    scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? 'EACCES',
   };
   if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {

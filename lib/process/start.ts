@@ -1,11 +1,13 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, spawnError } from '../errors.ts';
 import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { Spawn } from './plan.ts';
+import { makeScratch, removeScratch } from './scratch.ts';
 import { launchError } from './stages.ts';
 
 /** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
@@ -24,12 +26,36 @@ export interface Start {
   channel?: NativeChannel;
   /** Of the command. */
   pid?: number;
+  /** The folder of policy.scratch, which is to be removed at the end. */
+  scratch?: string;
   /** Without one, and without a pid, the inner child's own `error` event tells why. */
   failure?: StartFailure;
 }
 
 /** Throws what Node's own spawn throws. */
 export function start(addon: Native, path: string, given: Spawn): Start {
+  if (!given.rules.scratch) return startWithout(addon, path, given);
+  let scratch: string;
+  try {
+    scratch = makeScratch(given);
+  } catch (error) {
+    return { failure: noScratch(error as NodeJS.ErrnoException, given.file) };
+  }
+  try {
+    return { ...startWithout(addon, path, given), scratch };
+  } catch (error) {
+    void removeScratch(scratch);
+    throw error;
+  }
+}
+
+function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
+  const message = `${file} was not started: policy.scratch: no folder can be made in ${tmpdir()} (${cause.code ?? cause.message}). Set TMPDIR to one that can be written`;
+  const errno = Math.abs(cause.errno ?? 0);
+  return { error: new HoldfastError('ERR_HOLDFAST_LAUNCH', message, { errno: -errno, cause }), errno };
+}
+
+function startWithout(addon: Native, path: string, given: Spawn): Start {
   let channel: NativeChannel;
   try {
     channel = addon.createChannel();

@@ -10,6 +10,7 @@ import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
+import { removeScratch } from './scratch.ts';
 import { launchError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
@@ -64,7 +65,7 @@ export class Supervision {
     this.#hooks = hooks;
     this.#listener = listener;
     this.#native = native();
-    const { inner, channel, pid, failure } = start(this.#native, supervisorPath(), spawn);
+    const { inner, channel, pid, failure, scratch } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;
     this.#channel = channel;
     this.pid = pid;
@@ -75,7 +76,7 @@ export class Supervision {
     });
     if (inner !== undefined) this.#watchInner(inner);
     const ready = () => this.#state === 'exited' && !this.#corrupt;
-    this.#ending = new Ending(inner, ready, () => listener.over());
+    this.#ending = new Ending(inner, ready, () => this.#over(scratch));
     if (channel !== undefined && pid !== undefined) {
       channel.listen(
         (record) => this.#record(record),
@@ -90,6 +91,21 @@ export class Supervision {
       });
       if (failure !== undefined) this.#failSoon(failure);
     }
+  }
+
+  /** `close` means that nothing is left: of the scratch folder neither. */
+  #over(scratch: string | undefined): void {
+    if (scratch === undefined) return this.#listener.over();
+    void removeScratch(scratch).then((error) =>
+      // What a listener throws is nobody's rejection.
+      process.nextTick(() => {
+        if (error !== undefined) {
+          const message = `policy.scratch: '${scratch}' could not be removed: ${error.message}`;
+          this.#listener.warning({ rule: 'scratch', path: scratch, message });
+        }
+        this.#listener.over();
+      }),
+    );
   }
 
   /** False if there is nothing left to be killed. Signal 0 asks only that. */

@@ -13,6 +13,7 @@
 #include "../policy/decide.h"
 #include "../view/creds.h"
 #include "../view/resolve.h"
+#include "../view/terminals.h"
 #include "caller.h"
 #include "handlers.h"
 
@@ -47,6 +48,7 @@ inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
   Facts facts;
   facts.event = call.row->event;
   facts.paths[0] = {at.path, access, at.missing};
+  if (at.object && at.path.starts_with("/dev/pts/")) facts.paths[0].own_terminal = is_terminal_of_tree(at.object.get());
   facts.path_count = 1;
   return facts;
 }

@@ -134,7 +134,9 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
     return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
   }
   AsOnlooker look(at.guarded);
-  return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
+  const int fd = reopen(at.object.get(), flags);
+  if (fd >= 0 && at.path.ends_with("/ptmx")) remember_terminal(fd, at.path);
+  return handed(call, fd, wanted.flags, wait);
 }
 
 // A new file under a name that nobody has. EEXIST: somebody has it now, if only as a link (open(2), O_EXCL).

@@ -179,13 +179,14 @@ class Parser {
 
  private:
   bool options(const Field& field) {
-    RuleReader options(field, "options", -1, {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_},
-                       error_);
+    RuleReader options(field, "options", -1,
+                       {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_}, error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
     config_.wait_for_tree = options.number(Tag::waitForTree_, 0, 1, 0) != 0;
     config_.any_exec = options.number(Tag::anyExec_, 0, 1, 1) != 0;
     config_.ungranted = static_cast<int>(options.number(Tag::ungranted_, 1, 133, EACCES));
+    config_.own_terminals = options.number(Tag::ownTerminals_, 0, 1, 0) != 0;
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();

@@ -39,9 +39,10 @@ struct Config {
   bool any_exec = true;        // whatever may be read may be executed
   std::string command;         // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
-  int ungranted = EACCES;                                 // what is answered for what is there but not given
-  std::vector<Warning> warnings;                          // about rules that do not mean what they say
-  std::vector<HookFilter> hooks;                          // in order of registration
+  bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names
+  int ungranted = EACCES;         // what is answered for what is there but not given
+  std::vector<Warning> warnings;  // about rules that do not mean what they say
+  std::vector<HookFilter> hooks;  // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 

@@ -25,6 +25,7 @@ struct Facts {
     Part part = Part::contents;     // what of it kWrite is about
     Thing thing = Thing::ordinary;  // what is there, where `part` is not the contents
     bool made = false;              // does not exist, and is about to be made
+    bool own_terminal = false;      // one that the tree has made
   };
   Path paths[2];
   int path_count = 0;

@@ -48,6 +48,9 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   // Where the processes are: who may read their entries may list their numbers.
   if (path.access == kRead && match.read.effect == Effect::none && is_proc_mount(config, path.name))
     match.read = config.rules.look(std::string(path.name) + "/self").read;
+  if (path.own_terminal && config.own_terminals)
+    for (Match* right : {&match.read, &match.write, &match.metadata})
+      if (right->effect == Effect::none) *right = {Effect::allow, "scratch"};
   bool refused = false;
   const auto take = [&](const Match& bit, const char* right, const char* field) {
     if (bit.effect == Effect::allow) return;

@@ -1,0 +1,13 @@
+// Terminals that the tree has made: the pseudoterminals (pts(4)) whose master it has opened.
+#pragma once
+
+#include <string_view>
+
+namespace holdfast {
+
+// What was opened by this canonical name, if it is a master.
+void remember_terminal(int master, std::string_view name);
+// Whether this pinned object is the other end of one that is still open: numbers are given again, and then to others.
+bool is_terminal_of_tree(int object);
+
+}  // namespace holdfast
