@@ -10,6 +10,7 @@ const run = (...args) => execFileSync(process.execPath, args, { cwd: root, stdio
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');
+run('node_modules/rolldown/bin/cli.mjs', '-c', '.config/rolldown.mjs');
 run('native/build.mjs', '--prebuilds');
 
 const problems = [];

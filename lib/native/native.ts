@@ -1,7 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../errors.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
@@ -98,7 +97,8 @@ function load(): { native: Native; path: string } {
   const problem = platformProblem();
   if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
   const require = createRequire(import.meta.url);
-  const root = fileURLToPath(new URL('../..', import.meta.url));
+  // By the package's own name: this stands in lib/native/, and when it is built, in dist/.
+  const root = dirname(require.resolve('holdfast/package.json'));
   try {
     const loader = require('node-gyp-build') as Loader;
     const path = loader.resolve(root);

@@ -28,8 +28,8 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const require = createRequire(import.meta.url);
 const { spawnSandboxed } = require(join(root, 'dist/index.js'));
-const { supervisorPath } = require(join(root, 'dist/native/native.js'));
-const table = execFileSync(supervisorPath(), ['--table'], { encoding: 'utf8' })
+const supervisor = join(dirname(require('node-gyp-build').resolve(root)), 'holdfast-supervisor');
+const table = execFileSync(supervisor, ['--table'], { encoding: 'utf8' })
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line));

@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, w
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { buildLibrary } from '../helpers/build-library.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -49,13 +50,7 @@ beforeAll(() => {
   ]) {
     cpSync(join(root, name), join(source, name), { recursive: true });
   }
-  execFileSync(process.execPath, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    root,
-    '--outDir',
-    join(source, 'dist'),
-  ]);
+  buildLibrary(join(source, 'dist'));
   // CI tests what it would publish; elsewhere the products of the last build stand for it.
   if (process.env.HOLDFAST_TEST_PREBUILDS) {
     cpSync(join(root, 'prebuilds'), join(source, 'prebuilds'), { recursive: true });
@@ -130,6 +125,25 @@ describe('installed from the tarball', () => {
   test('npm has nothing to say about scripts', () => {
     expect(installed).not.toMatch(/script|gyp/i);
     expect(existsSync(join(project, 'node_modules/holdfast/build'))).toBe(false);
+  });
+
+  test('an install takes less than 5 MB, with the binaries of one architecture', () => {
+    const sizes = execFileSync('find', [join(project, 'node_modules'), '-type', 'f', '-printf', '%s %p\n'], {
+      encoding: 'utf8',
+    });
+    const counted = sizes
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ') as [string, string]);
+    const others = counted.filter(([, path]) => path.includes('/prebuilds/') && !path.includes(`/${platform}/`));
+    const total = [counted, others].map((list) => list.reduce((sum, [size]) => sum + Number(size), 0));
+    expect(total[0]! - total[1]!).toBeLessThan(5_000_000);
+  });
+
+  test('an import opens a handful of files', () => {
+    const line = ['-c', 'ulimit -n 32; exec "$0" --input-type=module -e "import \'holdfast\'"', process.execPath];
+    const { status, stderr } = spawnSync('sh', line, { cwd: project, encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
   const program = `spawnSandboxed('echo', ['from the package'], { stdio: 'inherit' }).on('close', (code) => process.exit(code ?? 99));`;

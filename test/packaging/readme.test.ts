@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { buildLibrary } from '../helpers/build-library.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -16,8 +17,7 @@ const beside = temporaryFolder('beside');
 beforeAll(() => {
   const library = join(beside, 'node_modules/holdfast');
   mkdirSync(library, { recursive: true });
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', root, '--outDir', join(library, 'dist')]);
+  buildLibrary(join(library, 'dist'));
   for (const name of ['package.json', 'build', 'prebuilds', 'node_modules']) {
     symlinkSync(join(root, name), join(library, name));
   }
