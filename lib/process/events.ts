@@ -16,6 +16,8 @@ export interface SandboxedProcessEvents {
   /** From the command's `process.send()`, with `'ipc'` in `stdio`. */
   message: (message: Serializable, handle: SendHandle) => void;
   disconnect: () => void;
+  /** @internal Messages of Node's own (their `cmd` begins with `NODE_`), which node:cluster and its like listen to. */
+  internalMessage: (message: Serializable, handle: SendHandle) => void;
   /** A call was refused by a rule, a hook, or because it is never allowed. */
   violation: (violation: Violation) => void;
   /** A hook threw, rejected, answered nonsense, or was late; the call was denied. `cause`, `event` and `call` tell more. */

@@ -84,6 +84,7 @@ export class SandboxedProcess<
     if (inner?.send !== undefined) {
       this.send = inner.send.bind(inner) as NonNullable<SandboxedProcess['send']>;
       inner.on('disconnect', () => this.emit('disconnect'));
+      inner.on('internalMessage' as 'message', (...message) => this.emit('internalMessage', ...message));
     }
     // Looking costs time: for those only who want to hear.
     process.nextTick(() => {
@@ -106,6 +107,11 @@ export class SandboxedProcess<
   /** The IPC channel, to be ref'ed and unref'ed, or undefined without one. */
   get channel(): ChildProcess['channel'] {
     return this.#inner?.channel;
+  }
+
+  /** @internal The channel's old name, which programs that know Node well still read. */
+  get _channel(): ChildProcess['channel'] {
+    return this.channel;
   }
 
   /** Closes the IPC channel. */

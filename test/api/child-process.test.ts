@@ -199,6 +199,18 @@ describe('as child_process', () => {
     expect(events).toContainEqual(['message', { got: 5n }]);
   });
 
+  test('a worker of node:cluster is heard, and its channel is found by its old name', async () => {
+    const script = join(temporaryFolder('worker'), 'worker.cjs');
+    writeFileSync(script, "require('node:cluster').isWorker && process.send('ready', () => process.disconnect())");
+    const options = { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...process.env, NODE_UNIQUE_ID: '1' } } as const;
+    const heard: unknown[] = [];
+    await both(process.execPath, [script], { ...options, stdio: [...options.stdio] }, (child) => {
+      expect((child as ChildProcess & { _channel: unknown })._channel).toBe((child as ChildProcess).channel);
+      (child as ChildProcess).on('internalMessage' as 'message', ({ act }: { act: string }) => heard.push(act));
+    });
+    expect(heard).toEqual(['online', 'online']);
+  });
+
   test('messages wait for their first listener', async () => {
     const child = spawnSandboxed(...node("process.send('early'); setTimeout(() => {}, 500)"), {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
