@@ -29,6 +29,7 @@ const guards = {
   pid_zero: 'the pid is 0, the caller itself',
   prctl_harmless: 'the option is a listed one',
   priority_own: 'it is about the caller itself',
+  ruleset_own: 'the command puts on the ruleset that the supervisor has made, before its exec',
   seccomp_query: 'a query',
   sendto_without_address: 'there is no address',
   setsockopt_harmless: 'the level and option are listed ones',

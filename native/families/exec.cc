@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "../arch/arch.h"
+#include "../launch/program_file.h"
 #include "../policy/config.h"
 #include "../policy/decide.h"
 #include "../view/creds.h"
@@ -27,10 +27,6 @@ constexpr int kExecveCheck = 0x10000;  // AT_EXECVE_CHECK, linux/fcntl.h: since 
 // fs/exec.c, bprm_stack_limits(): a quarter of the stack's limit, at most three quarters of _STK_LIM, at least ARG_MAX.
 constexpr size_t kMostArgumentBytes = 6 << 20;
 constexpr size_t kLeastArgumentBytes = 128 << 10;
-
-#ifndef EM_AARCH64
-#define EM_AARCH64 183
-#endif
 
 Finish from(const Decision& decision) {
   switch (decision.kind) {
@@ -150,39 +146,24 @@ bool parse_script(const char (&head)[kHeadBytes], std::string& interpreter, std:
   return true;
 }
 
-// PT_INTERP of an ELF file for this architecture. 0 (empty: none), or ENOEXEC.
-int read_elf_interpreter(int file, const char* head, size_t size, std::string& out) {
-  Elf64_Ehdr header;
-  if (size < sizeof header) return ENOEXEC;
-  memcpy(&header, head, sizeof header);
-  const uint16_t machine = strcmp(arch::kName, "x86_64") == 0 ? EM_X86_64 : EM_AARCH64;
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != machine) return ENOEXEC;
-  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phnum > 65536 / sizeof(Elf64_Phdr))
-    return ENOEXEC;
-  std::vector<Elf64_Phdr> segments(header.e_phnum);
-  const ssize_t bytes = static_cast<ssize_t>(segments.size() * sizeof(Elf64_Phdr));
-  if (pread(file, segments.data(), static_cast<size_t>(bytes), static_cast<off_t>(header.e_phoff)) != bytes)
-    return ENOEXEC;
-  for (const Elf64_Phdr& segment : segments) {
-    if (segment.p_type != PT_INTERP) continue;
-    if (segment.p_filesz < 2 || segment.p_filesz > 4096) return ENOEXEC;
-    std::string text(segment.p_filesz, '\0');
-    if (pread(file, text.data(), text.size(), static_cast<off_t>(segment.p_offset)) !=
-            static_cast<ssize_t>(text.size()) ||
-        text.back() != '\0')
-      return ENOEXEC;
-    out = text.c_str();
-    return 0;
-  }
-  return 0;
-}
-
 // One file of the chain may be executed by the caller, whose rights are worn: what the kernel asks of the object
 // itself.
 int may_execute(const Resolved& file, struct stat& status) {
   if (fstat(file.object.get(), &status) != 0) return errno;
   if (!S_ISREG(status.st_mode)) return EACCES;
   return faccessat(file.object.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) == 0 ? 0 : errno;
+}
+
+// What rules and hooks allow, the second wall allows too, but for a name that stands for something else than at the
+// start: the kernel would refuse it without a word.
+bool beyond_second_wall(Sandbox& sandbox, const Held& call, const std::string& path, const struct stat& status) {
+  if (sandbox.config.second_wall.may_execute(path, status.st_dev, status.st_ino)) return false;
+  report(
+      sandbox, call, EACCES,
+      "Landlock was told at the start what may be executed, and this file was not there then; name it, or the folder "
+      "it lies in, in `exec`",
+      path);
+  return true;
 }
 
 }  // namespace
@@ -221,6 +202,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     name = "/dev/fd/" + std::to_string(call.fd(Arg::dirfd)) + (name.empty() ? "" : "/" + name);
 
   const std::string first_path = file.path;
+  struct stat first_status = {};
   std::vector<std::string> prefix;  // what interpreters add to the argument list
   std::string shown_interpreter;
   char head[kHeadBytes];
@@ -243,6 +225,10 @@ Finish execute(Sandbox& sandbox, Held& call) {
       if (!decision.allowed()) return from(decision);
     }
     if ((error = may_execute(file, status)) != 0) return Finish::error(error);
+    if (depth == 0)
+      first_status = status;
+    else if (beyond_second_wall(sandbox, call, file.path, status))
+      return Finish::error(EACCES);
     UniqueFd content(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
     if (!content) {
       // A program that its user may not read becomes undumpable, which would hide it from the supervisor.
@@ -287,6 +273,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
         facts.path_count = 1;
         const Decision decision = decide(sandbox, call, facts);
         if (!decision.allowed()) return from(decision);
+        if (beyond_second_wall(sandbox, call, loader.path, status)) return Finish::error(EACCES);
         approved->interpreter = loader.path;
         approved->interpreter_device = status.st_dev;
         approved->interpreter_inode = status.st_ino;
@@ -304,6 +291,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
   facts.argv_count = arguments.size();
   const Decision decision = decide(sandbox, call, facts);
   if (!decision.allowed()) return from(decision);
+  if (beyond_second_wall(sandbox, call, first_path, first_status)) return Finish::error(EACCES);
 
   approved->arguments = std::move(prefix);
   approved->check_arguments = hooked;

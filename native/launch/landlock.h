@@ -1,12 +1,44 @@
-// The second wall: whatever slips past the filter still cannot write, make, move or remove a file by itself.
+// The second wall: whatever slips past the filter and the supervisor still meets Landlock (landlock(7)).
 #pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../protocol/unique_fd.h"
 
 namespace holdfast {
 
-// Confines the calling thread and its future children (landlock(7)). Every path call of the tree is made by the
-// supervisor, so the tree itself needs no right but to execute files (for which the kernel reads them); and, from ABI 6
-// on, no signal leaves the tree. By raw system calls (launch.cc says why). 0, also where the kernel has no Landlock
-// (`confined` tells); or a positive errno.
-int confine_by_landlock(bool& confined);
+// What the tree may do by itself. Every path call is made by the supervisor, so the tree needs no right to files but to
+// execute them, for which the kernel reads them in the caller's name. No signal leaves the tree in any case.
+struct Confinement {
+  // A file, or a folder and what lies below it.
+  struct Place {
+    std::string path;  // canonical
+    UniqueFd fd;       // O_PATH, until the rule is made
+    bool folder = false;
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+  bool execute_anywhere = true;
+  std::vector<Place> executable;
+  // TCP ports that may be connected to or bound. None: not confined.
+  std::optional<std::vector<uint16_t>> connect_ports, bind_ports;
+  bool abstract_sockets = true;  // unix sockets without a path that were made outside may be reached
+
+  // Whether the kernel would let this file be executed.
+  bool may_execute(std::string_view path, dev_t device, ino_t inode) const;
+};
+
+// For the child to put on. `out` is empty where the kernel has no Landlock. The places' descriptors are closed.
+// 0 or a positive errno.
+int make_ruleset(Confinement& confinement, UniqueFd& out);
+
+// Confines the calling thread and its future children. By raw system calls (launch.cc says why). 0 or a positive errno.
+int put_on_ruleset(int ruleset);
 
 }  // namespace holdfast

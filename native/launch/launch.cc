@@ -177,14 +177,6 @@ int become_command(void* argument) {
   if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
   if (const int error = drop_capabilities(0)) fail(area, Stage::capabilities, error);
 
-  bool confined;
-  if (const int error = confine_by_landlock(confined)) fail(area, Stage::landlock, error);
-  if (!confined) {
-    // The kernel itself writes core files, in any directory that the process is in: core(5). Landlock would not let it.
-    const rlimit none = {0, 0};
-    raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
-  }
-
   const sock_fprog program = {area->filter_length, area->filter};
   const auto put_on = [&](uint64_t flags) {
     return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
@@ -195,6 +187,13 @@ int become_command(void* argument) {
   area->listener.store(static_cast<int32_t>(listener));
 
   while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
+  if (area->ruleset >= 0) {
+    if (const int error = put_on_ruleset(area->ruleset)) fail(area, Stage::landlock, error);
+  } else {
+    // The kernel itself writes core files, in any directory that the process is in: core(5). Landlock would not let it.
+    const rlimit none = {0, 0};
+    raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
+  }
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   long result = raw_syscall(SYS_execve, raw(launch.file.c_str()), raw(launch.line.arguments), raw(environ));
   // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
@@ -251,7 +250,8 @@ void ignore_terminal_signals() {
   for (const int signal : kIgnored) ::signal(signal, SIG_IGN);
 }
 
-void Launch::let_go() {
+void Launch::let_go(int ruleset) {
+  area->ruleset = ruleset;
   area->go.store(1);
   raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAKE, 1);
 }

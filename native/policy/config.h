@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../launch/landlock.h"
 #include "../protocol/protocol.h"
 #include "name_filter.h"
 #include "rules.h"
@@ -45,6 +46,8 @@ struct Config {
   std::vector<HookFilter> hooks;  // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
+
+  Confinement second_wall;  // what of all this the kernel knows by itself (policy/second_wall.h)
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();

@@ -89,7 +89,7 @@ class NameTable {
   }
 
   template <typename Act>
-  void for_all(Act act) {
+  void for_all(Act act) const {
     for (size_t i = 0; i < nodes_.size(); i++) act(nodes_[i], std::string(key(nodes_[i])));
   }
 
@@ -249,6 +249,12 @@ class AddressTable {
   }
 
   bool empty() const { return ports_.empty(); }
+
+  template <typename Act>
+  void for_ports(Act act) const {
+    for (const auto& [prefix, ports] : ports_)
+      for (const Ports& range : ports) act(range.low, range.high);
+  }
 
  private:
   struct Ports {
@@ -519,6 +525,31 @@ Match Rules::address(const Address& address, uint8_t operation) const {
   if (loopback.effect == Effect::deny) return loopback;
   if (four.effect != Effect::allow) return {};
   return plain.effect == Effect::allow ? plain : loopback;
+}
+
+std::vector<Rules::Allowed> Rules::allowed_paths(uint8_t access_bit) const {
+  const int index = bit_index(access_bit);
+  std::vector<Allowed> out;
+  impl_->paths.for_all([&](const NameTable::Node& node, const std::string& path) {
+    if (node.effect[index] == Effect::allow) out.push_back({path.empty() ? "/" : path, node.label[index]});
+  });
+  return out;
+}
+
+std::vector<std::pair<uint16_t, uint16_t>> Rules::allowed_ports(uint8_t operation) const {
+  const int index = bit_index(operation);
+  std::vector<std::pair<uint16_t, uint16_t>> all, out;
+  if (index > 1) return out;
+  for (const auto& family : impl_->addresses)
+    family[index][0].for_ports([&](uint16_t low, uint16_t high) { all.emplace_back(low, high); });
+  std::sort(all.begin(), all.end());
+  for (const auto& [low, high] : all) {
+    if (!out.empty() && low <= uint32_t{out.back().second} + 1)
+      out.back().second = std::max(out.back().second, high);
+    else
+      out.emplace_back(low, high);
+  }
+  return out;
 }
 
 bool Rules::any_address(uint8_t operation) const {

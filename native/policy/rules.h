@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "../protocol/protocol.h"
@@ -113,6 +114,14 @@ class Rules {
   // Whether any rule could allow it for an address of the internet; for an abstract name.
   bool any_internet(uint8_t operation) const;
   bool any_abstract(uint8_t operation) const;
+  // What rules allow by name for one access bit, whatever they deny below it.
+  struct Allowed {
+    std::string path;
+    const char* label;
+  };
+  std::vector<Allowed> allowed_paths(uint8_t access_bit) const;
+  // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
+  std::vector<std::pair<uint16_t, uint16_t>> allowed_ports(uint8_t operation) const;
   // Whether any rule speaks of exec.
   bool exec_by_rule = false;
 

@@ -28,6 +28,7 @@
 #include "../launch/filter.h"
 #include "../launch/launch.h"
 #include "../policy/config.h"
+#include "../policy/second_wall.h"
 #include "../syscalls/guards.h"
 #include "../view/resolve.h"
 #include "control.h"
@@ -99,7 +100,6 @@ Failure begin(Launch& launch) {
     kill(launch.child, SIGKILL);
     return stage != 0 ? Failure{static_cast<Stage>(stage), launch.area->error.load()} : Failure{Stage::ptrace, error};
   }
-  launch.let_go();
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   setsid();
@@ -155,10 +155,22 @@ int run(int argc, char** argv) {
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
+  // While Node's tick goes on: as if no hook came.
+  UniqueFd ruleset;
+  const auto build_second_wall = [&] {
+    config.second_wall = second_wall(config);
+    const int problem = make_ruleset(config.second_wall, ruleset);
+    if (!ruleset) config.second_wall = {};
+    return problem;
+  };
+  int wall_problem = valid ? build_second_wall() : 0;
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
+  if (!config.hooks.empty()) wall_problem = build_second_wall();
+  if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
+  launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
   std::unique_ptr<Notifier> notifier;

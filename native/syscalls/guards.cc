@@ -90,6 +90,10 @@ constexpr Alternative kClonePlain[] = {kClone};
 constexpr Condition kUnshare[] = {whole(0, Relation::one_of, kZero, ~uint64_t{CLONE_FILES | CLONE_FS | CLONE_SYSVSEM})};
 constexpr Alternative kUnsharePlain[] = {kUnshare};
 
+constexpr uint32_t kRulesetMark[] = {kOwnRuleset};
+constexpr Condition kRuleset[] = {whole(2, Relation::one_of, kRulesetMark)};
+constexpr Alternative kRulesetOwn[] = {kRuleset};
+
 // A query, or nothing but the 32-bit name of the machine and bits that take no protection from anybody else.
 constexpr uint32_t kPersonalityQuery[] = {0xffffffff};
 constexpr uint32_t kPersonalityBits = 8 /* PER_LINUX32 */ | UNAME26 | ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC;
@@ -357,6 +361,8 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kPrctlHarmless;
     case Guard::priority_own:
       return kPriorityOwn;
+    case Guard::ruleset_own:
+      return kRulesetOwn;
     case Guard::seccomp_query:
       return kSeccompQuery;
     case Guard::sendto_without_address:
