@@ -4,8 +4,11 @@ import { readFileSync } from 'node:fs';
 import { controlGroupFiles } from './cgroups.ts';
 import type { FileRule } from './policy.ts';
 
-/** Read (and so executed, where the policy has no `exec`). */
-const readable: readonly string[] = [
+/**
+ * Read (and so executed, where the policy has no `exec`). Each costs a look at the file system at the start, since the
+ * second wall is told of it.
+ */
+const programs: readonly string[] = [
   // Programs, libraries, locales, time zones. /usr/local is in it; /opt, /snap and homes are not.
   '/usr',
   '/bin',
@@ -16,12 +19,16 @@ const readable: readonly string[] = [
   '/libx32',
   '/nix/store',
   '/run/current-system',
+  '/etc/alternatives',
+];
+
+/** Read. What is executed there all the same is refused by the second wall, unless the policy names it. */
+const data: readonly string[] = [
   // The dynamic loader.
   '/etc/ld.so.cache',
   '/etc/ld.so.conf',
   '/etc/ld.so.conf.d',
   '/etc/ld.so.preload',
-  '/etc/alternatives',
   // Names of users, hosts and services; the time zone.
   '/etc/passwd',
   '/etc/group',
@@ -172,9 +179,10 @@ const terminalDevice = ['/dev/tty', READ | WRITE, device(5, 0)] as const;
 const rule = (access: number, path: string): FileRule => ({ effect: 'allow', access, path, label: 'defaults' });
 
 function make(groups: string, terminal: boolean): readonly FileRule[] {
-  const rules = [...readable, ...controlGroupFiles(groups)].map((path) => rule(READ, path));
+  const rules = programs.map((path) => rule(READ, path));
+  for (const path of [...data, ...controlGroupFiles(groups)]) rules.push({ ...rule(READ, path), data: true });
   for (const [path, access, number] of terminal ? [...devices, terminalDevice] : devices) {
-    rules.push({ ...rule(access, path), device: number });
+    rules.push({ ...rule(access, path), device: number, data: true });
   }
   return rules;
 }

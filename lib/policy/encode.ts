@@ -46,6 +46,7 @@ function fileRule(writer: FieldWriter, rule: FileRule): void {
       .text('path', rule.path)
       .text('label', rule.label);
     if (rule.device !== undefined) fields.number('device', rule.device);
+    if (rule.data) fields.number('data', 1);
   });
 }
 

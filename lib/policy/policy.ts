@@ -82,6 +82,8 @@ export interface FileRule {
   label: string;
   /** Only if the path is this character device (st_rdev). */
   device?: number;
+  /** Nothing in it is executed, so the second wall need not know of it. */
+  data?: true;
 }
 export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
 

@@ -158,11 +158,10 @@ int may_execute(const Resolved& file, struct stat& status) {
 // start: the kernel would refuse it without a word.
 bool beyond_second_wall(Sandbox& sandbox, const Held& call, const std::string& path, const struct stat& status) {
   if (sandbox.config.second_wall.may_execute(path, status.st_dev, status.st_ino)) return false;
-  report(
-      sandbox, call, EACCES,
-      "Landlock was told at the start what may be executed, and this file was not there then; name it, or the folder "
-      "it lies in, in `exec`",
-      path);
+  report(sandbox, call, EACCES,
+         "Landlock was told at the start where programs are, and does not know of this file; name it, or the folder it "
+         "lies in, in `files.read` or `exec`",
+         path);
   return true;
 }
 

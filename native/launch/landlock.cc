@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+
 #include "../arch/raw_syscall.h"
 #include "../syscalls/guards.h"
 
@@ -13,12 +15,6 @@ namespace {
 
 using arch::raw, arch::raw_syscall;
 
-// linux/landlock.h, in the form of Linux 6.12; older kernels take a shorter structure, so its size goes along.
-struct RulesetAttributes {
-  uint64_t handled_access_fs;
-  uint64_t handled_access_net;
-  uint64_t scoped;
-};
 struct __attribute__((packed)) PathBeneath {
   uint64_t allowed_access;
   int32_t parent_fd;
@@ -35,7 +31,8 @@ constexpr uint64_t kScopeAbstract = 1 << 0, kScopeSignal = 1 << 1;
 // An exec opens its file for reading too.
 constexpr uint64_t kToExecute = kExecute | kReadFile;
 
-// Every right to files that an ABI knows: 13 in the first, then REFER (2), TRUNCATE (3), IOCTL_DEV (5).
+// Every right to files that an ABI knows, so that none is left to the tree that it was not given: 13 in the first, then
+// REFER (2), TRUNCATE (3), IOCTL_DEV (5).
 uint64_t all_rights(long abi) {
   if (abi >= 5) return (uint64_t{1} << 16) - 1;
   if (abi >= 3) return (uint64_t{1} << 15) - 1;
@@ -71,18 +68,26 @@ bool Confinement::may_execute(std::string_view path, dev_t device, ino_t inode) 
   return false;
 }
 
-int make_ruleset(Confinement& confinement, UniqueFd& out) {
+long landlock_abi() { return std::max(0L, raw_syscall(kCreateRuleset, 0, 0, kVersionFlag)); }
+
+Handled handled(long abi, const Confinement& confinement) {
+  Handled out;
+  if (abi < 1) return out;
+  out.attributes.files = all_rights(abi);
+  out.size = sizeof out.attributes.files;
+  if (abi < 4) return out;
+  out.attributes.network = (confinement.bind_ports ? kBindTcp : 0) | (confinement.connect_ports ? kConnectTcp : 0);
+  out.size += sizeof out.attributes.network;
+  if (abi < 6) return out;
+  out.attributes.scoped = kScopeSignal | (confinement.abstract_sockets ? 0 : kScopeAbstract);
+  out.size += sizeof out.attributes.scoped;
+  return out;
+}
+
+int make_ruleset(long abi, Confinement& confinement, UniqueFd& out) {
   out.reset();
-  const long abi = raw_syscall(kCreateRuleset, 0, 0, kVersionFlag);
-  if (abi < 1) return 0;  // not built in, or switched off
-  RulesetAttributes attributes = {all_rights(abi), 0, 0};
-  if (abi >= 4)
-    attributes.handled_access_net =
-        (confinement.bind_ports ? kBindTcp : 0) | (confinement.connect_ports ? kConnectTcp : 0);
-  if (abi >= 6) attributes.scoped = kScopeSignal | (confinement.abstract_sockets ? 0 : kScopeAbstract);
-  // landlock_create_ruleset(2): a kernel takes what is longer than it knows if the rest is zero, from its first size
-  // on.
-  const size_t size = abi >= 6 ? sizeof attributes : abi >= 4 ? sizeof(uint64_t) * 2 : sizeof(uint64_t);
+  if (abi < 1) return 0;
+  const auto& [attributes, size] = handled(abi, confinement);
   const long made = raw_syscall(kCreateRuleset, raw(&attributes), size);
   if (made < 0) return static_cast<int>(-made);
   UniqueFd ruleset(static_cast<int>(made));

@@ -34,9 +34,22 @@ struct Confinement {
   bool may_execute(std::string_view path, dev_t device, ino_t inode) const;
 };
 
-// For the child to put on. `out` is empty where the kernel has no Landlock. The places' descriptors are closed.
-// 0 or a positive errno.
-int make_ruleset(Confinement& confinement, UniqueFd& out);
+// The running kernel's; 0: Landlock is not built in, or switched off.
+long landlock_abi();
+
+// What a ruleset of this ABI takes from the tree, as landlock_create_ruleset(2) is told. A kernel refuses bits that it
+// does not know.
+struct Handled {
+  struct {
+    uint64_t files = 0, network = 0, scoped = 0;
+  } attributes;
+  size_t size = 0;  // what this ABI knows of it; 0: nothing
+};
+Handled handled(long abi, const Confinement& confinement);
+
+// For the child to put on. `out` is empty where the ABI is 0. The places' descriptors are closed. 0 or a positive
+// errno.
+int make_ruleset(long abi, Confinement& confinement, UniqueFd& out);
 
 // Confines the calling thread and its future children. By raw system calls (launch.cc says why). 0 or a positive errno.
 int put_on_ruleset(int ruleset);

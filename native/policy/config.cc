@@ -135,6 +135,7 @@ struct PathRule {
   uint8_t bits = 0;
   std::string_view path, label;
   int64_t device = -1;  // only if the path is this character device
+  bool data = false;    // nothing in it is executed
 };
 
 bool is_device(const std::string& path, int64_t device, bool& missing) {
@@ -217,7 +218,7 @@ class Parser {
   // Its own path is looked up when all rules are known.
   bool file_rule(const Field& field) {
     RuleReader rule(field, "fileRule", file_rules_++,
-                    {Tag::effect_, Tag::access_, Tag::path_, Tag::label_, Tag::device_}, error_);
+                    {Tag::effect_, Tag::access_, Tag::path_, Tag::label_, Tag::device_, Tag::data_}, error_);
     PathRule read;
     read.number = file_rules_ - 1;
     read.effect = read_effect(rule);
@@ -225,6 +226,7 @@ class Parser {
     read.path = rule.text(Tag::path_);
     read.label = rule.text(Tag::label_);
     read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
+    read.data = rule.number(Tag::data_, 0, 1, 0) != 0;
     return keep(rule, read);
   }
 
@@ -360,7 +362,7 @@ class Parser {
 
   bool add(const PathRule& rule, const std::string& path) {
     return rule.is_socket ? config_.rules.add_unix(path, rule.bits, rule.effect, rule.label)
-                          : config_.rules.add_path(path, rule.bits, rule.effect, rule.label);
+                          : config_.rules.add_path(path, rule.bits, rule.effect, rule.label, rule.data);
   }
 
   Config& config_;

@@ -57,6 +57,7 @@ class NameTable {
     bool leads_to_rule = false;
     bool visible = false;
     bool command = false;
+    bool programs = false;  // some rule on it is not for data alone
   };
 
   // With room for so many names before anything has to move.
@@ -90,7 +91,7 @@ class NameTable {
 
   template <typename Act>
   void for_all(Act act) const {
-    for (size_t i = 0; i < nodes_.size(); i++) act(nodes_[i], std::string(key(nodes_[i])));
+    for (size_t i = 0; i < nodes_.size(); i++) act(nodes_[i], key(nodes_[i]));
   }
 
   enum class Walk : uint8_t { not_canonical, below, exact };
@@ -351,10 +352,12 @@ struct Rules::Impl {
 Rules::Rules() : impl_(std::make_unique<Impl>()) {}
 Rules::~Rules() = default;
 
-bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label) {
+bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label, bool data) {
   if (impl_->finished || !is_canonical(path) || effect == Effect::none) return false;
   if (access == 0 || (access & ~(kRead | kWrite | kExecute)) != 0) return false;
-  apply(impl_->paths.obtain(path), access, effect, impl_->keep(label));
+  NameTable::Node& node = impl_->paths.obtain(path);
+  apply(node, access, effect, impl_->keep(label));
+  if (!data) node.programs = true;
   if ((access & kExecute) != 0) exec_by_rule = true;
   return true;
 }
@@ -422,12 +425,12 @@ bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, s
 bool Rules::finish() {
   if (impl_->finished) return false;
   std::vector<std::string> allowed, ruled;
-  impl_->paths.for_all([&](const NameTable::Node& node, const std::string& path) {
+  impl_->paths.for_all([&](const NameTable::Node& node, std::string_view path) {
     if (std::any_of(node.effect, node.effect + kBits, [](Effect effect) { return effect != Effect::none; }))
-      ruled.push_back(path);
+      ruled.emplace_back(path);
     for (const Effect effect : node.effect)
       if (effect == Effect::allow) {
-        allowed.push_back(path);
+        allowed.emplace_back(path);
         break;
       }
   });
@@ -530,8 +533,9 @@ Match Rules::address(const Address& address, uint8_t operation) const {
 std::vector<Rules::Allowed> Rules::allowed_paths(uint8_t access_bit) const {
   const int index = bit_index(access_bit);
   std::vector<Allowed> out;
-  impl_->paths.for_all([&](const NameTable::Node& node, const std::string& path) {
-    if (node.effect[index] == Effect::allow) out.push_back({path.empty() ? "/" : path, node.label[index]});
+  impl_->paths.for_all([&](const NameTable::Node& node, std::string_view path) {
+    if (node.effect[index] == Effect::allow && node.programs)
+      out.push_back({std::string(path.empty() ? "/" : path), node.label[index]});
   });
   return out;
 }

@@ -82,7 +82,8 @@ class Rules {
   Rules& operator=(const Rules&) = delete;
 
   // Building, before the first call. Paths must be canonical (config.cc sees to it). False: the rule is not valid.
-  bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label);
+  // `data`: nothing in it is executed, as far as allowed_paths() is asked.
+  bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label, bool data = false);
   // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a
   // rule's path. Its ancestors become visible too.
   bool add_visible(std::string_view path);
@@ -114,7 +115,7 @@ class Rules {
   // Whether any rule could allow it for an address of the internet; for an abstract name.
   bool any_internet(uint8_t operation) const;
   bool any_abstract(uint8_t operation) const;
-  // What rules allow by name for one access bit, whatever they deny below it.
+  // What rules allow by name for one access bit, whatever they deny below it; without what is data.
   struct Allowed {
     std::string path;
     const char* label;

@@ -216,4 +216,10 @@ class Wall {
 
 Confinement second_wall(const Config& config) { return Wall(config).build(); }
 
+bool widened_by_hooks(const Config& config) {
+  using Event = protocol::Event;
+  const Event events[] = {Event::exec, Event::connect, Event::send, Event::bind, Event::chmod};
+  return std::any_of(std::begin(events), std::end(events), [&](Event event) { return config.hooked(event); });
+}
+
 }  // namespace holdfast

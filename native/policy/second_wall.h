@@ -11,4 +11,7 @@ namespace holdfast {
 // the tree runs.
 Confinement second_wall(const Config& config);
 
+// Whether hooks that `config` has learned of since can have made it wider.
+bool widened_by_hooks(const Config& config);
+
 }  // namespace holdfast

@@ -159,7 +159,7 @@ int run(int argc, char** argv) {
   UniqueFd ruleset;
   const auto build_second_wall = [&] {
     config.second_wall = second_wall(config);
-    const int problem = make_ruleset(config.second_wall, ruleset);
+    const int problem = make_ruleset(landlock_abi(), config.second_wall, ruleset);
     if (!ruleset) config.second_wall = {};
     return problem;
   };
@@ -168,7 +168,7 @@ int run(int argc, char** argv) {
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
-  if (!config.hooks.empty()) wall_problem = build_second_wall();
+  if (widened_by_hooks(config)) wall_problem = build_second_wall();
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
   launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.

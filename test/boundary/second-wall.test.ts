@@ -82,6 +82,13 @@ describe.skipIf(abi < 1 /* no second wall without Landlock */)('files, where the
     expect(await act(['exec', outside], policy, { cwd: allowed })).toBe('EACCES');
   });
 
+  test('of the defaults, those that hold programs are told; others if the policy names them', async () => {
+    expect(await act(['exec', '/usr/bin/true'])).toBe('');
+    expect(await act(['exec', '/etc/profile'])).toBe('EACCES');
+    expect(await act(['read', '/etc/passwd'])).toBe('EACCES');
+    expect(await act(['read', '/etc/passwd'], { files: { read: ['/etc'] } })).toBe('done'); // what may be executed is read
+  });
+
   test('a program that the tree may replace, or make, is executed; nothing beside its folder is', async () => {
     const outside = copy('elsewhere', 'program');
     const inside = copy('allowed', 'program');
