@@ -7,7 +7,7 @@ import { type Native, type NativeChannel, type SpawnReport, supervisorPath } fro
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { Spawn } from './plan.ts';
-import { makeScratch, removeScratch } from './scratch.ts';
+import { makeScratch, removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
 
 /** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
@@ -27,7 +27,7 @@ export interface Start {
   /** Of the command. */
   pid?: number;
   /** The folder of policy.scratch, which is to be removed at the end. */
-  scratch?: string;
+  scratch?: Scratch;
   /** Without one, and without a pid, the inner child's own `error` event tells why. */
   failure?: StartFailure;
 }
@@ -35,7 +35,7 @@ export interface Start {
 /** Throws what Node's own spawn throws. */
 export function start(addon: Native, path: string, given: Spawn): Start {
   if (!given.rules.scratch) return startWithout(addon, path, given);
-  let scratch: string;
+  let scratch: Scratch;
   try {
     scratch = makeScratch(given);
   } catch (error) {

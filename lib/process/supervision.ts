@@ -10,7 +10,7 @@ import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
-import { removeScratch } from './scratch.ts';
+import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
@@ -94,14 +94,14 @@ export class Supervision {
   }
 
   /** `close` means that nothing is left: of the scratch folder neither. */
-  #over(scratch: string | undefined): void {
+  #over(scratch: Scratch | undefined): void {
     if (scratch === undefined) return this.#listener.over();
     void removeScratch(scratch).then((error) =>
       // What a listener throws is nobody's rejection.
       process.nextTick(() => {
         if (error !== undefined) {
-          const message = `policy.scratch: '${scratch}' could not be removed: ${error.message}`;
-          this.#listener.warning({ rule: 'scratch', path: scratch, message });
+          const message = `policy.scratch: '${scratch.path}' could not be removed: ${error.message}`;
+          this.#listener.warning({ rule: 'scratch', path: scratch.path, message });
         }
         this.#listener.over();
       }),

@@ -65,6 +65,22 @@ describe('a temporary folder', () => {
     expect(statSync(join(kept, 'inner')).mode & 0o777).toBe(0o755);
   });
 
+  test('whose name was given to something else stays, and a warning says so', async () => {
+    const place = temporaryFolder('scratch');
+    process.env.TMPDIR = place;
+    mkdirSync(join(place, 'victim'));
+    const policy = { scratch: true, files: { read: [place], write: [place] } };
+    const child = spawnSandboxed('sh', ['-c', 'mv "$TMPDIR" "$TMPDIR.away" && mv -T victim "$TMPDIR"'], {
+      policy,
+      cwd: place,
+    });
+    const warnings: unknown[] = [];
+    child.on('warning', ({ rule, message }) => warnings.push([rule, message]));
+    await new Promise((resolve) => child.on('close', resolve));
+    expect(warnings).toEqual([['scratch', expect.stringMatching(/could not be removed: it was moved away/)]]);
+    expect(readdirSync(place)).toHaveLength(2);
+  });
+
   test('is there for descendants as long as they are', async () => {
     const child = spawnSandboxed('sh', ['-c', '(sleep 0.2; echo late > "$TMPDIR/late" && cat "$TMPDIR/late") & '], {
       descendants: 'wait',
