@@ -37,7 +37,7 @@ int private_name(const Held& call, std::string& out) {
   const ssize_t length = call.read_string(call.arg(Arg::text), name, sizeof name);
   if (length < 0) return static_cast<int>(-length);
   const std::string_view text(name, static_cast<size_t>(length));
-  if (text.empty()) return EINVAL;
+  if (text.empty()) return ENOENT;  // as for any name: getname() in fs/namei.c
   // lookup_one_len() in fs/namei.c.
   if (text.find('/') != text.npos || text == "." || text == "..") return EACCES;
   const std::lock_guard<std::mutex> lock(queues.guard);

@@ -77,6 +77,7 @@ class OnOther {
   Finish writing(int index, size_t size, void* copy) const {
     uint64_t args[6];
     std::copy(std::begin(call_.args), std::end(call_.args), args);
+    if (args[index] == 0) return Finish::answer(make(args));
     args[index] = reinterpret_cast<uint64_t>(copy);
     const int64_t result = make(args);
     if (result < 0) return Finish::answer(result);
@@ -99,6 +100,7 @@ class OnOther {
   }
 
   Finish set_attributes() const {
+    if (call_.args[1] == 0) return plain();
     alignas(8) uint8_t copy[kMaxAttributes] = {};
     uint32_t size;
     int error = call_.read(call_.args[1], &size, sizeof size);
@@ -113,6 +115,7 @@ class OnOther {
   }
 
   Finish get_attributes() const {
+    if (call_.args[1] == 0) return plain();
     alignas(8) uint8_t copy[kMaxAttributes] = {};
     const uint32_t room = static_cast<uint32_t>(call_.args[2]);
     if (room < kFirstAttributes || room > sizeof copy) return Finish::error(EINVAL);

@@ -1,0 +1,420 @@
+// Held calls with arguments that are none: pointers to nowhere, flags that nobody knows, sizes that do not fit,
+// descriptors of other kinds. Prints what each answered: bare and held the same.
+//   bad_arguments DIR      DIR is empty and becomes the working directory
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <mqueue.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+static void* nowhere;  // a whole page that is not mapped
+static char* edge;     // the last bytes before it
+
+static void say(const char* what, long result) {
+  printf("%s: %s\n", what, result < 0 ? strerrorname_np(errno) : "ok");
+  fflush(stdout);
+}
+#define CALL(name, ...) say(#name "(" #__VA_ARGS__ ")", syscall(SYS_##name, ##__VA_ARGS__))
+
+// The same with each kind of bad address in the place of `at`.
+#define BAD(name, ...)       \
+  do {                       \
+    void* at = nowhere;      \
+    CALL(name, __VA_ARGS__); \
+    at = (void*)1;           \
+    CALL(name, __VA_ARGS__); \
+    at = edge - 1;           \
+    CALL(name, __VA_ARGS__); \
+  } while (0)
+
+static void files(void) {
+  const int file = open("file", O_CREAT | O_RDWR, 0644), path = open("file", O_PATH);
+  symlink("file", "link");
+  mkdir("folder", 0755);
+  const int folder = open("folder", O_DIRECTORY);
+  memset(edge - 1, 'x', 1);  // a path that has no end before the page does
+  BAD(chdir, at);
+  BAD(openat, AT_FDCWD, at, O_RDONLY);
+  BAD(openat, AT_FDCWD, at, O_CREAT | O_WRONLY, 0600);
+  BAD(openat2, AT_FDCWD, "file", at, 24);
+  BAD(openat2, AT_FDCWD, at, edge - 24, 24);
+  BAD(truncate, at, 0);
+  BAD(execve, at, NULL, NULL);
+  BAD(execve, "file", at, NULL);
+  BAD(execveat, AT_FDCWD, at, NULL, NULL, 0);
+  CALL(execveat, AT_FDCWD, "link", NULL, NULL, AT_SYMLINK_NOFOLLOW);
+  CALL(execveat, AT_FDCWD, "file", NULL, NULL, 0x4000);
+  CALL(execveat, path, "", NULL, NULL, AT_EMPTY_PATH);
+  CALL(execveat, folder, "", NULL, NULL, AT_EMPTY_PATH);
+  struct stat st;
+  BAD(newfstatat, AT_FDCWD, at, &st, 0);
+  BAD(newfstatat, AT_FDCWD, "file", at, 0);
+  BAD(newfstatat, file, at, &st, AT_EMPTY_PATH);
+  CALL(newfstatat, 999, "", &st, AT_EMPTY_PATH);
+  CALL(newfstatat, -5, "", &st, AT_EMPTY_PATH);
+  CALL(newfstatat, AT_FDCWD, "", &st, AT_EMPTY_PATH);
+  CALL(newfstatat, 999, "file", &st, 0);
+  CALL(newfstatat, AT_FDCWD, "file", &st, 0x8000000);
+  char statx_buffer[256];
+  BAD(statx, AT_FDCWD, at, 0, 0x7ff, statx_buffer);
+  BAD(statx, AT_FDCWD, "file", 0, 0x7ff, at);
+  CALL(statx, 999, "", AT_EMPTY_PATH, 0x7ff, statx_buffer);
+  CALL(statx, -5, "", AT_EMPTY_PATH, 0x7ff, statx_buffer);
+  CALL(statx, -5, NULL, AT_EMPTY_PATH, 0x7ff, statx_buffer);
+  CALL(statx, AT_FDCWD, "file", 0x8000000, 0x7ff, statx_buffer);
+  CALL(statx, AT_FDCWD, "file", 0, 0x80000000, statx_buffer);
+  BAD(faccessat, AT_FDCWD, at, R_OK);
+  CALL(faccessat, AT_FDCWD, "file", 8);
+  CALL(faccessat2, AT_FDCWD, "file", R_OK, 0x8000000);
+  BAD(utimensat, AT_FDCWD, at, NULL, 0);
+  BAD(utimensat, AT_FDCWD, "file", at, 0);
+  BAD(utimensat, AT_FDCWD, at, NULL, AT_EMPTY_PATH);
+  CALL(utimensat, file, NULL, NULL, 0);
+  CALL(utimensat, file, NULL, NULL, AT_SYMLINK_NOFOLLOW);
+  CALL(utimensat, 999, NULL, NULL, 0);
+  CALL(utimensat, path, NULL, NULL, 0);
+  CALL(utimensat, AT_FDCWD, NULL, NULL, 0);
+  CALL(utimensat, AT_FDCWD, "file", NULL, 0x8000000);
+#ifdef SYS_utime
+  BAD(utime, "file", at);
+  BAD(utimes, "file", at);
+  BAD(futimesat, AT_FDCWD, "file", at);
+#endif
+  BAD(fchmodat, AT_FDCWD, at, 0644);
+  CALL(fchmod, path, 0644);
+  CALL(fchmod, 999, 0644);
+  CALL(fchmodat, AT_FDCWD, "link", 0644);
+  CALL(fchmodat2, AT_FDCWD, "link", 0644, AT_SYMLINK_NOFOLLOW);
+  CALL(fchmodat2, AT_FDCWD, "file", 0644, 0x8000000);
+  CALL(fchown, path, -1, -1);
+  CALL(fchown, 999, -1, -1);
+  BAD(fchownat, AT_FDCWD, at, -1, -1, 0);
+  CALL(fchownat, AT_FDCWD, "file", -1, -1, 0x8000000);
+  char value[64];
+  BAD(getxattr, at, "user.a", value, sizeof value);
+  BAD(getxattr, "file", at, value, sizeof value);
+  BAD(fgetxattr, file, at, value, sizeof value);
+  BAD(fsetxattr, file, "user.a", at, 2, 0);
+  BAD(fsetxattr, file, at, "v", 1, 0);
+  BAD(setxattr, "file", "user.a", at, 2, 0);
+  BAD(setxattr, "file", at, "v", 1, 0);
+  BAD(removexattr, "file", at);
+  BAD(fremovexattr, file, at);
+  CALL(setxattr, "file", "user.a", "v", 1, 77);
+  CALL(fsetxattr, file, "user.a", "v", 1, 77);
+  CALL(fsetxattr, file, "user.a", "v", 1 << 20, 0);
+  CALL(fsetxattr, path, "user.a", "v", 1, 0);
+  CALL(fgetxattr, path, "user.a", value, sizeof value);
+  CALL(fremovexattr, path, "user.a");
+  CALL(flistxattr, path, value, sizeof value);
+  CALL(fsetxattr, 999, "user.a", "v", 1, 0);
+  CALL(fgetxattr, 999, "user.a", value, sizeof value);
+  CALL(fremovexattr, 999, "user.a");
+  CALL(flistxattr, 999, value, sizeof value);
+  CALL(fsetxattr, file, "", "v", 1, 0);
+  CALL(fsetxattr, file, "user.a", "value", 5, 0);
+  BAD(fgetxattr, file, "user.a", at, 60);
+  BAD(flistxattr, file, at, 60);
+  CALL(fgetxattr, file, "user.a", value, 2);
+  BAD(readlinkat, AT_FDCWD, at, value, sizeof value);
+  BAD(readlinkat, AT_FDCWD, "link", at, 60);
+  CALL(readlinkat, AT_FDCWD, "link", value, 0);
+  CALL(readlinkat, AT_FDCWD, "link", value, -1);
+  BAD(mkdirat, AT_FDCWD, at, 0755);
+  BAD(mknodat, AT_FDCWD, at, S_IFREG | 0644, 0);
+  CALL(mknodat, AT_FDCWD, "odd", 0150000, 0);
+  CALL(mknodat, AT_FDCWD, "directory", S_IFDIR | 0755, 0);
+  BAD(unlinkat, AT_FDCWD, at, 0);
+  CALL(unlinkat, AT_FDCWD, "file", 1);
+  BAD(symlinkat, at, AT_FDCWD, "new");
+  BAD(symlinkat, "to", AT_FDCWD, at);
+  CALL(symlinkat, "", AT_FDCWD, "new");
+  BAD(linkat, AT_FDCWD, at, AT_FDCWD, "new", 0);
+  BAD(linkat, AT_FDCWD, "file", AT_FDCWD, at, 0);
+  CALL(linkat, AT_FDCWD, "file", AT_FDCWD, "new", 0x8000000);
+  BAD(renameat2, AT_FDCWD, at, AT_FDCWD, "new", 0);
+  BAD(renameat2, AT_FDCWD, "file", AT_FDCWD, at, 0);
+  CALL(renameat2, AT_FDCWD, "file", AT_FDCWD, "new", 8);
+  CALL(renameat2, AT_FDCWD, "file", AT_FDCWD, "new", 3);
+  CALL(renameat2, AT_FDCWD, "file", AT_FDCWD, "new", 2);
+  const int instance = inotify_init();
+  BAD(inotify_add_watch, instance, at, IN_MODIFY);
+  CALL(inotify_add_watch, file, "file", IN_MODIFY);
+  CALL(inotify_add_watch, 999, "file", IN_MODIFY);
+  CALL(inotify_add_watch, instance, "file", 0);
+  CALL(inotify_add_watch, instance, "missing", IN_MODIFY);
+  CALL(fcntl, file, 15 /* F_SETOWN_EX */, nowhere);
+  CALL(fcntl, 999, F_SETOWN, 0);
+  CALL(fcntl, path, F_SETOWN, 0);
+  CALL(fcntl, file, F_SETOWN, INT_MIN);
+  const int kinds[2] = {7, 0};
+  CALL(fcntl, file, 15, kinds);
+}
+
+static void sockets(void) {
+  const int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
+  const int six = socket(AF_INET6, SOCK_DGRAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
+  const int datagrams = socket(AF_UNIX, SOCK_DGRAM, 0), file = open("file", O_CREAT | O_RDWR, 0644);
+  struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000001)};
+  struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "socket"};
+  BAD(connect, tcp, at, 16);
+  BAD(bind, tcp, at, 16);
+  BAD(connect, local, at, 20);
+  BAD(bind, local, at, 20);
+  BAD(sendto, udp, "x", 1, 0, at, 16);
+  BAD(sendto, datagrams, "x", 1, 0, at, 20);
+  const unsigned lengths[] = {0, 1, 2, 3, 8, 15, 16, 27, 28, 109, 110, 111, 128, 129, 4096, 0x80000000u, 0xffffffffu};
+  for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    static char space[8192];
+    memset(space, 0, sizeof space);
+    memcpy(space, &there, sizeof there);
+    const int one = socket(AF_INET, SOCK_DGRAM, 0), other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    const long length = (int)lengths[i];
+    printf("length %ld\n", length);
+    CALL(connect, one, space, length);
+    CALL(sendto, one, "x", 1, 0, space, length);
+    CALL(bind, one, space, length);
+    memset(space, 'n', sizeof space);
+    space[0] = AF_UNIX, space[1] = 0;
+    CALL(connect, other, space, length);
+    CALL(sendto, other, "x", 1, 0, space, length);
+    close(one), close(other);
+  }
+  CALL(connect, 999, &there, sizeof there);
+  CALL(connect, file, &there, sizeof there);
+  CALL(bind, 999, &there, sizeof there);
+  CALL(bind, file, &there, sizeof there);
+  CALL(sendto, 999, "x", 1, 0, &there, sizeof there);
+  CALL(sendto, file, "x", 1, 0, &there, sizeof there);
+  CALL(connect, tcp, &un, sizeof un);
+  CALL(bind, tcp, &un, sizeof un);
+  CALL(connect, file, &un, sizeof un);
+  CALL(bind, file, &un, sizeof un);
+  CALL(sendto, file, "x", 1, 0, &un, sizeof un);
+  CALL(sendto, udp, "x", 1, 0, &un, sizeof un);
+  CALL(bind, local, &un, sizeof un);
+  CALL(bind, local, &un, sizeof un);
+  CALL(bind, datagrams, &un, sizeof un);
+  CALL(listen, 999, 1);
+  CALL(listen, file, 1);
+  CALL(listen, datagrams, 1);
+  CALL(listen, udp, 1);
+  CALL(listen, socket(AF_UNIX, SOCK_STREAM, 0), 1);
+  CALL(listen, socket(AF_NETLINK, SOCK_RAW, 0), 1);
+  CALL(listen, local, 1);
+  CALL(listen, local, -1);
+  BAD(setsockopt, udp, SOL_SOCKET, SO_BROADCAST, at, 4);
+  BAD(setsockopt, local, SOL_SOCKET, SO_PASSCRED, at, 4);
+  BAD(setsockopt, udp, IPPROTO_IP, IP_ADD_MEMBERSHIP, at, 8);
+  BAD(setsockopt, six, IPPROTO_IPV6, IPV6_JOIN_GROUP, at, 20);
+  BAD(setsockopt, udp, IPPROTO_IP, MCAST_JOIN_GROUP, at, 136);
+  CALL(setsockopt, local, SOL_SOCKET, SO_PASSCRED, &there, 3);
+  CALL(setsockopt, 999, SOL_SOCKET, SO_PASSCRED, &there, 4);
+  CALL(setsockopt, file, SOL_SOCKET, SO_PASSCRED, &there, 4);
+  CALL(setsockopt, 999, SOL_SOCKET, SO_BROADCAST, &there, 4);
+  CALL(setsockopt, file, IPPROTO_IP, IP_ADD_MEMBERSHIP, &there, 8);
+  CALL(setsockopt, udp, IPPROTO_IP, IP_ADD_MEMBERSHIP, &there, 3);
+  BAD(sendmsg, udp, at, 0);
+  BAD(sendmsg, datagrams, at, 0);
+  BAD(sendmmsg, udp, at, 1, 0);
+  struct iovec part = {"x", 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  message.msg_name = nowhere, message.msg_namelen = 16;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_namelen = 5000;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_namelen = -1;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_name = &un, message.msg_namelen = sizeof un;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_name = &there, message.msg_namelen = sizeof there;
+  message.msg_iov = nowhere;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_iov = &part, message.msg_iovlen = 5000;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_iovlen = 1, message.msg_control = nowhere, message.msg_controllen = 32;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_control = NULL, message.msg_controllen = 0;
+  CALL(sendmsg, 999, &message, 0);
+  CALL(sendmsg, file, &message, 0);
+}
+
+static void processes(void) {
+  int ready[2];
+  if (pipe(ready) != 0) abort();
+  const pid_t child = fork();
+  if (child == 0) {
+    if (write(ready[1], "x", 1) != 1) abort();
+    for (;;) pause();
+  }
+  char byte;
+  if (read(ready[0], &byte, 1) != 1) abort();
+  siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+  signal(SIGUSR1, SIG_IGN);
+  const pid_t own = getpid();
+  BAD(rt_sigqueueinfo, child, SIGUSR1, at);
+  BAD(rt_tgsigqueueinfo, child, child, SIGUSR1, at);
+  const int codes[] = {SI_QUEUE, SI_USER, SI_TKILL, SI_KERNEL, 1, SI_TIMER, SI_MESGQ};
+  for (unsigned i = 0; i < sizeof codes / sizeof *codes; i++) {
+    printf("code %d\n", codes[i]);
+    info.si_code = codes[i];
+    CALL(rt_sigqueueinfo, child, 0, &info);
+    CALL(rt_tgsigqueueinfo, child, child, 0, &info);
+    CALL(rt_sigqueueinfo, own, SIGUSR1, &info);
+    CALL(rt_tgsigqueueinfo, own, own, SIGUSR1, &info);
+  }
+  info.si_code = SI_QUEUE;
+  CALL(rt_sigqueueinfo, 0, 0, &info);
+  CALL(rt_sigqueueinfo, -own, 0, &info);
+  CALL(rt_sigqueueinfo, INT_MIN, 0, &info);
+  CALL(rt_sigqueueinfo, child, 99, &info);
+  CALL(rt_tgsigqueueinfo, 0, child, 0, &info);
+  CALL(rt_tgsigqueueinfo, own, child, 0, &info);
+  CALL(rt_tgsigqueueinfo, child, 0, 0, &info);
+  CALL(kill, child, 99);
+  CALL(kill, child, -1);
+  CALL(kill, INT_MIN, 0);
+  CALL(tkill, 0, 0);
+  CALL(tkill, -1, 0);
+  CALL(tgkill, 0, child, 0);
+  CALL(tgkill, child, 0, 0);
+  CALL(tgkill, own, child, 0);
+  CALL(tgkill, child, child, 99);
+  const int fd = (int)syscall(SYS_pidfd_open, child, 0), file = open("file", O_CREAT | O_RDWR, 0644);
+  CALL(pidfd_open, child, 0x8000000);
+  CALL(pidfd_open, -1, 0);
+  CALL(pidfd_open, 0, 0);
+  const int itself = (int)syscall(SYS_pidfd_open, own, 0);
+  BAD(pidfd_send_signal, fd, SIGUSR1, at, 0);
+  info.si_signo = SIGUSR2;
+  CALL(pidfd_send_signal, fd, SIGUSR1, &info, 0);
+  for (unsigned i = 0; i < sizeof codes / sizeof *codes; i++) {
+    printf("code %d\n", codes[i]);
+    info.si_code = codes[i];
+    info.si_signo = 0;
+    CALL(pidfd_send_signal, fd, 0, &info, 0);
+    info.si_signo = SIGUSR1;
+    // By a descriptor the supervisor sends it, who may not say that the kernel did.
+    if (codes[i] < 0 && codes[i] != SI_TKILL) CALL(pidfd_send_signal, itself, SIGUSR1, &info, 0);
+  }
+  CALL(pidfd_send_signal, fd, 0, NULL, 0);
+  CALL(pidfd_send_signal, fd, 0, NULL, 0x8000000);
+  CALL(pidfd_send_signal, fd, 99, NULL, 0);
+  CALL(pidfd_send_signal, file, 0, NULL, 0);
+  CALL(pidfd_send_signal, 999, 0, NULL, 0);
+  struct sched_param parameter = {0};
+  BAD(sched_setparam, child, at);
+  BAD(sched_getparam, child, at);
+  CALL(sched_getparam, child, NULL);
+  CALL(sched_setparam, child, NULL);
+  BAD(sched_setscheduler, child, SCHED_OTHER, at);
+  CALL(sched_setscheduler, child, 77, &parameter);
+  parameter.sched_priority = 5;
+  CALL(sched_setscheduler, child, SCHED_OTHER, &parameter);
+  unsigned attributes[64] = {48};
+  BAD(sched_setattr, child, at, 0);
+  BAD(sched_getattr, child, at, 48, 0);
+  CALL(sched_getattr, child, attributes, 47, 0);
+  CALL(sched_getattr, child, attributes, 5000, 0);
+  CALL(sched_getattr, child, attributes, 48, 1);
+  CALL(sched_getattr, child, NULL, 48, 0);
+  CALL(sched_setattr, child, NULL, 0);
+  attributes[0] = 0;
+  CALL(sched_setattr, child, attributes, 0);
+  attributes[0] = 47;
+  CALL(sched_setattr, child, attributes, 0);
+  attributes[0] = 5000;
+  CALL(sched_setattr, child, attributes, 0);
+  BAD(sched_setaffinity, child, 8, at);
+  BAD(sched_getaffinity, child, 128, at);
+  CALL(sched_getaffinity, child, 3, attributes);
+  struct rlimit limit = {1, 0};
+  BAD(prlimit64, child, RLIMIT_CORE, at, NULL);
+  BAD(prlimit64, child, RLIMIT_CORE, NULL, at);
+  CALL(prlimit64, child, 99, NULL, &limit);
+  CALL(prlimit64, child, RLIMIT_CORE, &limit, NULL);
+  CALL(getpriority, 7, 0);
+  CALL(setpriority, 7, 0, 0);
+  CALL(ioprio_get, 9, 0);
+  CALL(ioprio_set, 9, 0, 0);
+  CALL(ioprio_set, 1, child, 5 << 13);
+  CALL(prctl, PR_SET_PDEATHSIG, 99, 0, 0, 0);
+  CALL(prctl, PR_SET_CHILD_SUBREAPER, 7, 0, 0, 0);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+}
+
+static void queues(void) {
+  struct mq_attr attributes = {.mq_maxmsg = 2, .mq_msgsize = 8};
+  BAD(mq_open, at, O_CREAT | O_RDWR, 0600, &attributes);
+  BAD(mq_open, "bad", O_CREAT | O_RDWR, 0600, at);
+  BAD(mq_unlink, at);
+  CALL(mq_open, "", O_CREAT | O_RDWR, 0600, &attributes);
+  CALL(mq_open, "a/b", O_CREAT | O_RDWR, 0600, &attributes);
+  CALL(mq_open, ".", O_CREAT | O_RDWR, 0600, &attributes);
+  CALL(mq_open, "..", O_RDWR, 0600, NULL);
+  attributes.mq_maxmsg = -1;
+  CALL(mq_open, "bad", O_CREAT | O_RDWR, 0600, &attributes);
+  CALL(mq_unlink, "");
+  CALL(mq_unlink, "a/b");
+  CALL(mq_unlink, "missing");
+  CALL(semget, IPC_PRIVATE, -1, 0600);
+  CALL(semget, IPC_PRIVATE, 0, 0600);
+  CALL(semget, IPC_PRIVATE, 1 << 30, 0600);
+  CALL(semget, 4711, 1, 0600);
+  CALL(shmget, IPC_PRIVATE, 0, 0600);
+  CALL(shmget, IPC_PRIVATE, -1, 0600);
+  CALL(msgget, 4711, 0600);
+  CALL(shmctl, -1, IPC_STAT, nowhere);
+  CALL(shmctl, 1 << 30, IPC_RMID, NULL);
+  CALL(shmctl, 0, 99, NULL);
+  const int id = (int)syscall(SYS_semget, 4711, 3, IPC_CREAT | IPC_EXCL | 0400);
+  say("semget", id);
+  CALL(semget, 4711, 4, 0);
+  CALL(semget, 4711, 3, IPC_CREAT | IPC_EXCL | 0600);
+  BAD(semctl, id, 0, IPC_STAT, at);
+  BAD(semctl, id, 0, IPC_SET, at);
+  CALL(semctl, id, 0, IPC_RMID, 0);
+  CALL(semctl, id, 0, IPC_RMID, 0);
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2 || chdir(argv[1]) != 0) return 2;
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  umask(022);
+  char* const pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  munmap(pages + 4096, 4096);
+  nowhere = pages + 4096;
+  edge = pages + 4096;
+  files();
+  sockets();
+  processes();
+  queues();
+  return 0;
+}
