@@ -1,8 +1,11 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { python } from '../lifecycle/tree.ts';
 import { attack, attackTwin, expectBitten, expectHeld, type Scene, scene } from './race.ts';
 
 const timeout = 120_000;
@@ -51,5 +54,53 @@ describe('an argument that changes during execve', () => {
     const { inside, outside } = programs();
     const options = { hold: 'execve', denyArgument: 'goof' };
     expectBitten(await attackTwin('race_exec', [mode, 'argument', 5_000, inside, outside], options));
+  });
+});
+
+// The hook's thinking is held until another thread of the caller has written: what the kernel reads is what it wrote.
+describe('an argument list that changes while a hook thinks about it', () => {
+  const script = (write: string) => `
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+texts = [ctypes.create_string_buffer(text) for text in (b'echo', b'first', b'second', b'third')]
+at = lambda i: ctypes.cast(texts[i], ctypes.c_void_p).value
+arguments = (ctypes.c_void_p * 5)(at(0), at(1), at(2), None, None)
+def change():
+    while not os.path.exists('go'): time.sleep(0.01)
+    ${write}
+    print('changed', flush=True)
+threading.Thread(target=change).start()
+libc.execv(b'/bin/echo', arguments)
+`;
+
+  test.each([
+    ['grows', 'arguments[3] = at(3)'],
+    ['shrinks', 'arguments[2] = None'],
+    ['has another text', "texts[2].value = b'other'"],
+    ['has its texts in another order', 'arguments[1], arguments[2] = arguments[2], arguments[1]'],
+    ['begins otherwise', "texts[0].value = b'oche'"],
+  ])('and %s runs nothing', async (_, write) => {
+    const folder = temporaryFolder('argv');
+    const outcome = await runSandboxed(python, ['-S', '-c', script(write)], {
+      cwd: folder,
+      hooks: (child) => {
+        const changed = new Promise((resolve) => child.stdout?.once('data', resolve));
+        child.onExec({ path: '/bin/echo' }, async () => {
+          writeFileSync(join(folder, 'go'), '');
+          await changed;
+        });
+      },
+    });
+    expect(outcome).toMatchObject({ signal: 'SIGKILL', stdout: 'changed\n' });
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ reason: 'the argument list changed after it was approved' }),
+    );
+  });
+
+  test('and is as it was runs', async () => {
+    const outcome = await runSandboxed(python, ['-S', '-c', script('pass')], {
+      hooks: (child) => child.onExec(() => {}),
+    });
+    expect(outcome.stdout).toMatch(/first second\n$/);
   });
 });

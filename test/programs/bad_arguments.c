@@ -345,7 +345,8 @@ static void processes(void) {
   CALL(sched_getattr, child, attributes, 48, 1);
   CALL(sched_getattr, child, NULL, 48, 0);
   CALL(sched_setattr, child, NULL, 0);
-  attributes[0] = 0;
+  memset(attributes, 0, sizeof attributes);
+  attributes[4] = (unsigned)getpriority(PRIO_PROCESS, 0);  // nicer than it is nobody becomes
   CALL(sched_setattr, child, attributes, 0);
   attributes[0] = 47;
   CALL(sched_setattr, child, attributes, 0);

@@ -1,0 +1,246 @@
+// What a hook or a rule refuses, or answers, it does for every call that does the same thing.
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { allow, deny, redirect, respond, spawnSandboxed } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { listen } from '../helpers/ports.ts';
+import { type Outcome, type RunOptions, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { policyFor, python } from '../lifecycle/tree.ts';
+
+const prelude = `
+import ctypes, errno, os, signal, socket, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *args):
+    result = libc.syscall(number, *args)
+    if result < 0: raise OSError(ctypes.get_errno(), '')
+    return 'done'
+def libc_call(name, *args):
+    if getattr(libc, name)(*args) < 0: raise OSError(ctypes.get_errno(), '')
+    return 'done'
+def step(name, act):
+    try: print(name, act(), flush=True)
+    except OSError as error: print(name, errno.errorcode[error.errno], flush=True)
+`;
+
+async function steps(script: string, options: RunOptions): Promise<{ said: string[]; outcome: Outcome }> {
+  const outcome = await runSandboxed(python, ['-S', '-c', prelude + script], options);
+  expect(outcome.stderr).toBe('');
+  return { said: outcome.stdout.trimEnd().split('\n'), outcome };
+}
+
+describe('a signal', () => {
+  test('that a hook refuses is refused by pid, group, thread, queue and descriptor', async () => {
+    const asked: number[] = [];
+    const queue = process.arch === 'x64' ? [129, 297] : [138, 240];
+    const { said } = await steps(
+      `
+read, write = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0); os.write(write, b'x'); time.sleep(60); os._exit(0)
+os.read(read, 1)
+info = (ctypes.c_int * 32)(signal.SIGTERM, 0, -1)
+fd = os.pidfd_open(pid)
+def all(number):
+    info[0] = number
+    step('kill', lambda: os.kill(pid, number))
+    step('group', lambda: os.killpg(pid, number))
+    step('thread', lambda: libc_call('tgkill', pid, pid, number))
+    step('queue', lambda: call(${queue[0]}, pid, number, info))
+    step('thread queue', lambda: call(${queue[1]}, pid, pid, number, info))
+    step('pidfd', lambda: signal.pidfd_send_signal(fd, number))
+    step('pidfd with', lambda: call(424, fd, number, info, 0))
+all(signal.SIGTERM)
+signal.signal(signal.SIGTERM, lambda *_: print('handled', flush=True))
+step('own', lambda: os.kill(os.getpid(), signal.SIGTERM))
+step('raise', lambda: signal.raise_signal(signal.SIGTERM))
+step('there', lambda: os.waitpid(pid, os.WNOHANG))
+all(signal.SIGCONT)
+os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+`,
+      {
+        hooks: (child) =>
+          child.onSignal((call) => {
+            asked.push(call.pid);
+            return call.signal === 'SIGTERM' ? deny('EPERM') : allow();
+          }),
+      },
+    );
+    const ways = ['kill', 'group', 'thread', 'queue', 'thread queue', 'pidfd', 'pidfd with'];
+    expect(said).toEqual([
+      ...ways.map((way) => `${way} EPERM`),
+      'own EPERM',
+      'raise EPERM',
+      'there (0, 0)',
+      ...ways.map((way) => `${way} ${/^(kill|group|pidfd)$/.test(way) ? 'None' : 'done'}`),
+    ]);
+    expect(asked).toHaveLength(2 * ways.length + 3);
+  });
+
+  test('with its sender’s own words is not taken for one of the kernel’s', async () => {
+    const { said } = await steps(
+      `
+pid = os.fork()
+if pid == 0: time.sleep(60); os._exit(0)
+fd, own = os.pidfd_open(pid), os.pidfd_open(os.getpid())
+for code in (0, 128, -6):
+    info = (ctypes.c_int * 32)(signal.SIGCONT, 0, code)
+    step('other', lambda: call(${process.arch === 'x64' ? 129 : 138}, pid, signal.SIGCONT, info))
+    step('other by fd', lambda: call(424, fd, signal.SIGCONT, info, 0))
+    # Bare it may say so to itself; here the supervisor sends it, of whom the kernel would not believe it.
+    step('own by fd', lambda: call(424, own, signal.SIGCONT, info, 0))
+os.kill(pid, signal.SIGKILL)
+`,
+      {},
+    );
+    expect(said).toEqual([0, 1, 2].flatMap(() => ['other EPERM', 'other by fd EPERM', 'own by fd EPERM']));
+  });
+});
+
+describe('a folder', () => {
+  test('that nothing allows is neither entered nor watched, by any name', async () => {
+    const folder = temporaryFolder('same');
+    const outside = temporaryFolder('outside');
+    mkdirSync(join(folder, 'hooked'));
+    writeFileSync(join(outside, 'file'), '');
+    symlinkSync(outside, join(folder, 'link'));
+    const { said, outcome } = await steps(
+      `
+fd = libc.inotify_init()
+for name in ('${outside}', 'link', 'link/.', '${outside}/file', 'hooked', 'hooked/../hooked', '.'):
+    step('enter', lambda: os.chdir(name))
+    step('watch', lambda: libc_call('inotify_add_watch', fd, name.encode(), 2))
+    os.chdir('${folder}')
+`,
+      {
+        cwd: folder,
+        policy: policyFor(folder),
+        hooks: (child) => {
+          child.onChdir({ path: join(folder, 'hooked') }, () => deny('EPERM'));
+          child.onWatch({ path: join(folder, 'hooked') }, () => deny('EPERM'));
+        },
+      },
+    );
+    expect(said).toEqual([
+      ...['enter EACCES', 'watch EACCES', 'enter EACCES', 'watch EACCES', 'enter EACCES', 'watch EACCES'],
+      ...['enter EACCES', 'watch EACCES', 'enter EPERM', 'watch EPERM', 'enter EPERM', 'watch EPERM'],
+      ...['enter None', 'watch done'],
+    ]);
+    const refused = outcome.violations.filter(({ syscall }) => /^(chdir|inotify_add_watch)$/.test(syscall));
+    expect(refused).toHaveLength(12);
+  });
+});
+
+describe('what a hook answers an open with', () => {
+  test('is for reading: nothing can be written to it, nor does it have a place', async () => {
+    const folder = temporaryFolder('answer');
+    const { said } = await steps(
+      `
+for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_CREAT, os.O_RDONLY | os.O_TRUNC, os.O_PATH):
+    step(flags, lambda: os.read(os.open('made-up', flags, 0o600), 9))
+fd = os.open('made-up', os.O_RDONLY)
+step('again', lambda: os.write(os.open('/proc/self/fd/%d' % fd, os.O_RDWR), b'x'))
+`,
+      {
+        cwd: folder,
+        policy: policyFor(folder),
+        hooks: (child) => child.onOpen({ path: join(folder, 'made-up') }, () => respond('made up')),
+      },
+    );
+    expect(said.map((line) => line.replace(/^\S+ /, ''))).toEqual([
+      "b'made up'",
+      ...['EROFS', 'EROFS', 'EROFS', 'EROFS', 'EACCES', 'EPERM'],
+    ]);
+    expect(existsSync(join(folder, 'made-up'))).toBe(false);
+  });
+
+  test('makes a file elsewhere as it would have been made here, but for set-ID bits', async () => {
+    const folder = temporaryFolder('answer');
+    const outside = temporaryFolder('elsewhere');
+    const { said } = await steps(
+      `
+step('set', lambda: os.open('name', os.O_WRONLY | os.O_CREAT, 0o4700))
+step('make', lambda: os.write(os.open('name', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), b'text'))
+step('exclusive', lambda: os.open('name', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+step('gone', lambda: os.open('lost', os.O_WRONLY | os.O_CREAT, 0o600))
+`,
+      {
+        cwd: folder,
+        policy: policyFor(folder),
+        hooks: (child) => {
+          child.onOpen({ path: join(folder, 'name') }, () => redirect(join(outside, 'there')));
+          child.onOpen({ path: join(folder, 'lost') }, () => redirect(join(outside, 'nothing/there')));
+        },
+      },
+    );
+    expect(said).toEqual(['set EPERM', 'make 4', 'exclusive EEXIST', 'gone ENOENT']);
+    expect(readFileSync(join(outside, 'there'), 'utf8')).toBe('text');
+    expect(existsSync(join(folder, 'name'))).toBe(false);
+  });
+});
+
+test('a redirect to an address of another family is none', async () => {
+  const listener = await listen({ greeting: 'here\n' });
+  const { said } = await steps(
+    `
+def meet(family, host):
+    with socket.socket(family) as one: one.settimeout(5); one.connect((host, 9)); return one.recv(9)
+step('four', lambda: meet(socket.AF_INET, '127.0.0.1'))
+step('six', lambda: meet(socket.AF_INET6, '::1'))
+step('mapped', lambda: meet(socket.AF_INET6, '::ffff:127.0.0.1'))
+step('six to four', lambda: meet(socket.AF_INET6, '::2'))
+`,
+    {
+      hooks: (child) =>
+        child.onConnect((call) =>
+          redirect({ address: call.address === '127.0.0.1' ? '::1' : '127.0.0.1', port: listener.port }),
+        ),
+    },
+  );
+  expect(said).toEqual([
+    'four EAFNOSUPPORT',
+    "six b'here\\n'",
+    expect.stringMatching(/^mapped E/),
+    "six to four b'here\\n'",
+  ]);
+});
+
+test('in /proc a thread is found below its own process only', async () => {
+  const { said } = await steps(
+    `
+pid = os.fork()
+if pid == 0: time.sleep(60); os._exit(0)
+for of, thread in ((pid, pid), (pid, os.getpid()), ('self', pid), ('self', os.getpid()), (pid, 4194303)):
+    step('task', lambda: os.path.exists('/proc/%s/task/%s/status' % (of, thread)))
+    step('open', lambda: open('/proc/%s/task/%s/comm' % (of, thread)).read().strip() != '')
+os.kill(pid, signal.SIGKILL)
+`,
+    { policy: policyFor() },
+  );
+  expect(said).toEqual([
+    ...['task True', 'open True', 'task False', 'open ENOENT', 'task False', 'open ENOENT'],
+    ...['task True', 'open True', 'task False', 'open ENOENT'],
+  ]);
+});
+
+describe('the command is looked for', () => {
+  const where = temporaryFolder('path');
+  writeFileSync(join(where, 'plain'), '#!/bin/sh\necho ran\n', { mode: 0o644 });
+
+  async function start(command: string, env: NodeJS.ProcessEnv): Promise<unknown> {
+    const child = spawnSandboxed(command, [], { env, stdio: 'ignore', policy: policyFor(where) });
+    return new Promise((resolve) => {
+      child.on('error', (error) => resolve((error as NodeJS.ErrnoException).code));
+      child.on('close', (code) => resolve(code));
+    });
+  }
+
+  test('in /bin and /usr/bin where there is no PATH, and a file that is none is said to be', async () => {
+    expect(await start('true', {})).toBe(0);
+    expect(await start('plain', { PATH: where })).toBe('EACCES');
+    expect(await start('plain', { PATH: `/nowhere:${where}:/usr` })).toBe('EACCES');
+    expect(await start('missing', { PATH: `/nowhere:${where}` })).toBe('ENOENT');
+    expect(await start('true', { PATH: `${where}:/bin` })).toBe(0);
+  });
+});
