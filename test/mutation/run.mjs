@@ -122,7 +122,7 @@ function vitest(files, { names, seconds, learn }) {
         ...process.env,
         HOLDFAST_MUTATION_ORDER: files.join(','),
         HOLDFAST_MUTATION_LEARN: learn ?? '',
-        HOLDFAST_MUTATION_TIMEOUT: learn ? '60000' : '20000',
+        HOLDFAST_MUTATION_TIMEOUT: learn ? '60000' : '12000',
       },
     },
   );
@@ -185,7 +185,7 @@ const counts = { seen: 0, explained: 0, gaps: 0 };
 const deadline = Date.now() + Number(option('--minutes') ?? Infinity) * 60_000;
 
 /** What the tests of one check may take, in milliseconds; `--thorough` asks all that reach it. */
-const most = args.includes('--thorough') ? Infinity : 60_000;
+const most = args.includes('--thorough') ? Infinity : 20_000;
 
 /** The tests to ask about a check, the nearest and fastest first; without any, the files that reach it outside of a test. */
 function candidatesOf(check) {
@@ -208,7 +208,7 @@ function missedBy(candidates) {
     const part = candidates.slice(from, from + count);
     const names = part.some(({ name }) => name === undefined) ? undefined : [...new Set(part.map(({ name }) => name))];
     const inFiles = [...new Set(part.map(({ test }) => test))];
-    const seconds = 60 + part.reduce((sum, { milliseconds }) => sum + milliseconds / 250, 0);
+    const seconds = 45 + part.reduce((sum, { milliseconds }) => sum + milliseconds / 250, 0);
     if (!vitest(inFiles, { names, seconds })) return inFiles;
   }
 }
