@@ -53,7 +53,8 @@ Finish join(Sandbox& sandbox, const Held& call, int socket, int level, int optio
   if (option == MCAST_JOIN_GROUP) {
     memcpy(&group.storage, &membership.group.gr_group, sizeof group.storage);
     group.size = group.any.sa_family == AF_INET6 ? sizeof group.in6 : sizeof group.in;
-    if (group.any.sa_family != (level == IPPROTO_IPV6 ? AF_INET6 : AF_INET)) return Finish::error(EADDRNOTAVAIL);
+    const bool six = level == IPPROTO_IPV6;
+    if (group.any.sa_family != (six ? AF_INET6 : AF_INET)) return Finish::error(six ? EADDRNOTAVAIL : EINVAL);
   } else if (level == IPPROTO_IPV6) {
     group.in6.sin6_family = AF_INET6;
     group.in6.sin6_addr = membership.six.ipv6mr_multiaddr;

@@ -154,7 +154,7 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 }  // namespace
 
 Finish bind_path(const Held& call, int socket, const Resolved& where, const Name& name) {
-  if (where.must_be_directory || where.name.empty()) return Finish::error(ENOENT);
+  if (where.must_be_directory || where.name.empty()) return Finish::error(where.missing ? ENOENT : EADDRINUSE);
   if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
   const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
   int result = -EAGAIN;

@@ -151,6 +151,24 @@ child(lambda: os.setgroups([]), ${user}, ${look})`,
     );
   });
 
+  test('supplementary groups at a unix socket and at shared memory', async () => {
+    await sameAsBare(
+      `server = socket.socket(socket.AF_UNIX); server.bind('own/socket'); server.listen()
+os.chmod('own', 0o755); os.chown('own/socket', 0, 4321); os.chmod('own/socket', 0o660)
+shmget, shmat, shmctl = ${process.arch === 'x64' ? '29, 30, 31' : '194, 196, 195'}
+segment = libc.syscall(shmget, 0x48460, 4096, 0o1660)
+status = (ctypes.c_int * 40)(); libc.syscall(shmctl, segment, 2, status)
+status[2] = 4321; libc.syscall(shmctl, segment, 1, status)
+def look(groups):
+    os.setgroups(groups); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+    step('socket', lambda: socket.socket(socket.AF_UNIX).connect('own/socket'))
+    step('shared', lambda: call(shmget, 0x48460, 4096, 0o600) and 'found')
+for groups in ([4321], [], [1, 2, 4321], [1]): child(lambda: look(groups))
+libc.syscall(shmctl, segment, 0, 0)`,
+      /socket None\nshared found\nsocket Permission denied/,
+    );
+  });
+
   test('over other processes of the tree', async () => {
     const seen = await sameAsBare(
       `

@@ -158,12 +158,14 @@ step('again', lambda: os.write(os.open('/proc/self/fd/%d' % fd, os.O_RDWR), b'x'
   test('makes a file elsewhere as it would have been made here, but for set-ID bits', async () => {
     const folder = temporaryFolder('answer');
     const outside = temporaryFolder('elsewhere');
+    writeFileSync(join(folder, 'here'), '');
     const { said } = await steps(
       `
 step('set', lambda: os.open('name', os.O_WRONLY | os.O_CREAT, 0o4700))
 step('make', lambda: os.write(os.open('name', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), b'text'))
 step('exclusive', lambda: os.open('name', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 step('gone', lambda: os.open('lost', os.O_WRONLY | os.O_CREAT, 0o600))
+step('set elsewhere', lambda: os.open('here', os.O_WRONLY | os.O_CREAT, 0o2700))
 `,
       {
         cwd: folder,
@@ -171,10 +173,12 @@ step('gone', lambda: os.open('lost', os.O_WRONLY | os.O_CREAT, 0o600))
         hooks: (child) => {
           child.onOpen({ path: join(folder, 'name') }, () => redirect(join(outside, 'there')));
           child.onOpen({ path: join(folder, 'lost') }, () => redirect(join(outside, 'nothing/there')));
+          child.onOpen({ path: join(folder, 'here') }, () => redirect(join(outside, 'new')));
         },
       },
     );
-    expect(said).toEqual(['set EPERM', 'make 4', 'exclusive EEXIST', 'gone ENOENT']);
+    expect(said).toEqual(['set EPERM', 'make 4', 'exclusive EEXIST', 'gone ENOENT', 'set elsewhere EPERM']);
+    expect(existsSync(join(outside, 'new'))).toBe(false);
     expect(readFileSync(join(outside, 'there'), 'utf8')).toBe('text');
     expect(existsSync(join(folder, 'name'))).toBe(false);
   });

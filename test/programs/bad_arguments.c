@@ -177,6 +177,41 @@ static void files(void) {
   CALL(fcntl, file, 15, kinds);
 }
 
+// The longer walk, by way of /proc: the same limits on where it may lead.
+static void walks(void) {
+  symlink("/", "to_root");
+  symlink("folder", "to_folder");
+  const int here = open(".", O_PATH), proc = open("/proc", O_PATH), own = open("/proc/self", O_PATH);
+  const struct {
+    int from;
+    const char* path;
+  } ways[] = {{AT_FDCWD, "/proc/self/cwd/file"},
+              {AT_FDCWD, "/proc/self/fd"},
+              {proc, "self/cwd/file"},
+              {proc, "self/status"},
+              {proc, "self/../self/status"},
+              {proc, "../etc"},
+              {proc, "/proc/self/status"},
+              {own, "cwd/to_folder"},
+              {own, "cwd/to_root"},
+              {own, "root/etc"},
+              {own, "cwd/../../.."},
+              {own, "status/"},
+              {own, "../self"},
+              {here, "to_root/proc/self/status"}};
+  // Not IN_ROOT, which is refused below /proc, nor NO_XDEV, which is told by another errno there.
+  const unsigned long long limits[] = {0, 2 /* NO_MAGICLINKS */, 4 /* NO_SYMLINKS */, 8 /* BENEATH */, 10, 64, 24};
+  for (unsigned i = 0; i < sizeof ways / sizeof *ways; i++)
+    for (unsigned k = 0; k < sizeof limits / sizeof *limits; k++) {
+      const unsigned long long how[3] = {O_RDONLY, 0, limits[k]};
+      printf("%s with %llu ", ways[i].path, limits[k]);
+      say("openat2", syscall(SYS_openat2, ways[i].from, ways[i].path, how, sizeof how));
+    }
+  CALL(openat, AT_FDCWD, "missing/new/", O_CREAT | O_WRONLY, 0600);
+  CALL(openat, AT_FDCWD, "file/new/", O_CREAT | O_WRONLY, 0600);
+  CALL(truncate, "file", -1L);
+}
+
 static void sockets(void) {
   const int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
   const int six = socket(AF_INET6, SOCK_DGRAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -221,6 +256,19 @@ static void sockets(void) {
   CALL(bind, local, &un, sizeof un);
   CALL(bind, local, &un, sizeof un);
   CALL(bind, datagrams, &un, sizeof un);
+  const char* const names[] = {".", "..", "folder/", "new/", "folder/new/", "missing/new", "file"};
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    const int one = socket(AF_UNIX, SOCK_DGRAM, 0);
+    strcpy(un.sun_path, names[i]);
+    printf("name %s\n", names[i]);
+    CALL(connect, one, &un, sizeof un);
+    CALL(sendto, one, "x", 1, 0, &un, sizeof un);
+    CALL(bind, one, &un, sizeof un);
+    close(one);
+  }
+  const unsigned group[34] = {0, 0, AF_INET6}, other[34] = {0, 0, AF_INET};
+  CALL(setsockopt, udp, IPPROTO_IP, MCAST_JOIN_GROUP, group, 136);
+  CALL(setsockopt, six, IPPROTO_IPV6, MCAST_JOIN_GROUP, other, 136);
   CALL(listen, 999, 1);
   CALL(listen, file, 1);
   CALL(listen, datagrams, 1);
@@ -414,6 +462,7 @@ int main(int argc, char** argv) {
   nowhere = pages + 4096;
   edge = pages + 4096;
   files();
+  walks();
   sockets();
   processes();
   queues();
