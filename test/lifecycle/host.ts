@@ -13,7 +13,8 @@ function compiledLibrary(): string {
   const folder = temporaryFolder('library');
   execFileSync(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
-    ...['-p', root, '--outDir', join(folder, 'dist'), '--declaration', 'false', '--declarationMap', 'false'],
+    ...['-p', root, '--outDir', join(folder, 'dist'), '--emitDeclarationOnly', 'false'],
+    ...['--declaration', 'false', '--declarationMap', 'false'],
   ]);
   for (const name of ['build', 'node_modules', 'prebuilds']) symlinkSync(join(root, name), join(folder, name));
   copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
