@@ -35,6 +35,8 @@ export interface NativeChannel {
   drain(): void;
   /** Why the supervisor gave up; empty if it did not say so. */
   lastWord(): string;
+  /** Of what there was too little then: one of `stages`; 0 if it did not say so. */
+  lastStage(): number;
   /** False if the call no longer waits for this answer. */
   answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): boolean;
   ref(): void;
@@ -107,10 +109,15 @@ function load(): { native: Native; path: string } {
     const tried = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`].map((folder) =>
       join(root, folder),
     );
+    const text = String((cause as Error | null)?.message ?? cause);
+    // What the dynamic loader says of a file that may not be mapped for execution.
+    const noexec = text.includes('failed to map segment');
     throw new HoldfastError(
       'ERR_HOLDFAST_NATIVE_MISSING',
-      `the native part of holdfast cannot be loaded (linux ${process.arch}, Node ${process.versions.node}). Tried ${tried.join(', ')}. ` +
-        `It is built for glibc; in a clone, run \`npm run build:native\`: ${(cause as Error | null)?.message ?? cause}`,
+      noexec
+        ? `the native part of holdfast lies on a file system that is mounted noexec. Install holdfast elsewhere, or mount it without noexec: ${text}`
+        : `the native part of holdfast cannot be loaded (linux ${process.arch}, Node ${process.versions.node}). Tried ${tried.join(', ')}. ` +
+            `It is built for glibc; in a clone, run \`npm run build:native\`: ${text}`,
       { cause },
     );
   }

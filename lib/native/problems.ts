@@ -33,8 +33,11 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
   const problems: SupportProblem[] = [];
   const proc = procProblem();
   if (proc !== undefined) problems.push({ code: 'ERR_HOLDFAST_PROC', message: proc });
-  if (olderThan(kernel, 5, 10)) {
-    const message = `Linux 5.10 or newer is needed, and this is ${kernel}${gvisor() ? ' (gVisor): run the container by runc or crun' : ''}`;
+  if (gvisor()) {
+    const message = 'this is gVisor, which has no seccomp notification: run the container by runc or crun';
+    problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message });
+  } else if (olderThan(kernel, 5, 10)) {
+    const message = `Linux 5.10 or newer is needed, and this is ${kernel}`;
     problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message });
   }
   if (!seccompActions.userNotification || !seccompActions.trace) {
@@ -71,9 +74,10 @@ function status(): string {
   }
 }
 
+/** It calls itself so since 2024; before, it was always 4.4.0 with this date. */
 function gvisor(): boolean {
   try {
-    return readFileSync('/proc/version', 'utf8').includes('gVisor');
+    return /-gvisor\b|\b4\.4\.0 #1 SMP Sun Jan 10 15:06:54 PST 2016/.test(readFileSync('/proc/version', 'utf8'));
   } catch {
     return false;
   }

@@ -29,7 +29,10 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
     'a seccomp notification listener is there already, and a process can have one only. This happens inside another sandbox of this kind, and under mirrored networking in WSL2',
   ],
   landlock: ['ERR_HOLDFAST_LANDLOCK', 'the kernel refused the Landlock rules that stand behind the policy'],
-  fork: ['ERR_HOLDFAST_LAUNCH', 'no process could be made: too many processes, or too little memory'],
+  fork: [
+    'ERR_HOLDFAST_LIMIT',
+    'no process could be made: raise RLIMIT_NPROC (ulimit -u) or pids.max, or there is too little memory',
+  ],
   session: ['ERR_HOLDFAST_LAUNCH', 'the command could not get a session of its own (detached)'],
   capabilities: [
     'ERR_HOLDFAST_CAPABILITIES',
@@ -39,12 +42,31 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
     'ERR_HOLDFAST_LIMIT',
     'a limit of processes leaves too few threads for the supervisor: raise RLIMIT_NPROC (ulimit -u) or pids.max',
   ],
+  proc: [
+    'ERR_HOLDFAST_PROC',
+    '/proc is missing or belongs to another pid namespace: mount one for this (mount -t proc proc /proc, unshare --mount-proc)',
+  ],
+  access: [
+    'ERR_HOLDFAST_SECCOMP',
+    'the container refuses faccessat2, which it does not know, as Docker does before 20.10.6: update it, or use a seccomp profile that has faccessat2',
+  ],
+  memory: ['ERR_HOLDFAST_LIMIT', 'there is no memory left for the supervisor: raise the limit (ulimit -v, memory.max)'],
   policy: [
     'ERR_HOLDFAST_POLICY',
     'the policy or a hook does not allow the command itself. Allow its file, and the interpreter of a script, in policy.files.read or policy.exec',
   ],
   internal: ['ERR_HOLDFAST_LAUNCH', 'the supervisor failed while it started the command'],
 };
+
+const nameOf = (native: Native, stage: number) =>
+  Object.keys(native.stages).find((key) => native.stages[key] === stage) ?? 'internal';
+
+/** The error for a supervisor that gave up while the command ran. */
+export function lossError(native: Native, stage: number, text: string): HoldfastError {
+  const name = nameOf(native, stage);
+  const code = name === 'internal' ? undefined : explanations[name]?.[0];
+  return new HoldfastError(code ?? 'ERR_HOLDFAST_SUPERVISOR_LOST', text);
+}
 
 /** The error for a launch that failed at a stage, with a positive errno or 0. */
 export function launchError(
@@ -55,7 +77,7 @@ export function launchError(
   args: readonly string[],
 ): Error {
   if (stage === native.stages.command) return spawnError(errno, file, args);
-  const name = Object.keys(native.stages).find((key) => native.stages[key] === stage) ?? 'internal';
+  const name = nameOf(native, stage);
   const [code, text] = explanations[name] ?? (['ERR_HOLDFAST_LAUNCH', `the launch failed at stage ${stage}`] as const);
   const number = errno === 0 ? '' : ` (${errnoName(errno)})`;
   return new HoldfastError(code, `${file} was not started: ${text}${number}`, errno === 0 ? {} : { errno: -errno });

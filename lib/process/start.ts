@@ -146,6 +146,11 @@ function thrown(error: unknown, { file, args }: Spawn): StartFailure {
   const { errno: negative = 0, syscall = '' } = error as NodeJS.ErrnoException;
   const errno = Math.abs(negative);
   const name = errnoName(errno);
+  const known = ownFailures.has(name) ? undefined : findProblems()[0];
+  if (known !== undefined) {
+    const message = `${file} was not started: ${known.message}`;
+    return { error: new HoldfastError(known.code, message, { errno: -errno, cause: error }), errno };
+  }
   const text = missing[`${syscall} ${name}`] ?? (ownFailures.has(name) ? undefined : refused(syscall));
   if (text === undefined) return { error: spawnError(errno, file, args.slice(1)), errno };
   const code = name === 'EFBIG' ? 'ERR_HOLDFAST_LIMIT' : 'ERR_HOLDFAST_LAUNCH';

@@ -11,7 +11,7 @@ import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
 import type { Spawn } from './plan.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
-import { launchError } from './stages.ts';
+import { launchError, lossError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type Violation, violationOf } from './violation.ts';
 import { warningOf } from './warning.ts';
@@ -250,6 +250,7 @@ export class Supervision {
     clearTimeout(this.#grace);
     this.#channel?.drain();
     const lastWord = this.#channel?.lastWord() ?? '';
+    const lastStage = this.#channel?.lastStage() ?? 0;
     this.#channel?.close();
     this.#dispatcher.close();
     if (this.#finished() && !this.#corrupt) return;
@@ -260,8 +261,9 @@ export class Supervision {
           'ERR_HOLDFAST_CHANNEL',
           'the supervisor sent a message that is not valid; the whole tree was killed',
         )
-      : new HoldfastError(
-          'ERR_HOLDFAST_SUPERVISOR_LOST',
+      : lossError(
+          this.#native,
+          lastStage,
           `the supervisor ${how} before the command did; the kernel killed the whole tree`,
         );
     const ended = this.#state === 'exited';

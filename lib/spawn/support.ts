@@ -1,4 +1,5 @@
 import { HoldfastError } from '../errors.ts';
+import { supervisorPath } from '../native/native.ts';
 import { findProblems, type SupportProblem } from '../native/problems.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn } from './options.ts';
@@ -31,7 +32,7 @@ export function checkSupport(options: { start?: boolean } = {}): Support | Promi
   return support.supported ? tryStart(support) : Promise.resolve(support);
 }
 
-/** Node itself is a program that is there; what it is asked for it answers at once. */
+/** The supervisor itself is a program that is there and needs no other file; by itself it only prints a list. */
 function tryStart(support: Support): Promise<Support> {
   return new Promise((resolve) => {
     const failed = (error: unknown) => {
@@ -40,9 +41,9 @@ function tryStart(support: Support): Promise<Support> {
       resolve({ ...support, supported: false, problems: [{ code, message }] });
     };
     try {
-      const policy = { files: { read: [process.execPath] } };
-      const options = { cwd: '/', env: {}, stdio: 'ignore', policy };
-      const child = new SandboxedProcess(normalizeSpawn(process.execPath, ['--version'], options));
+      const program = supervisorPath();
+      const options = { cwd: '/', env: {}, stdio: 'ignore', policy: { files: { read: [program] } } };
+      const child = new SandboxedProcess(normalizeSpawn(program, ['--table'], options));
       child.on('error', failed);
       child.on('close', (code, signal) => {
         if (code === 0) resolve(support);

@@ -83,6 +83,9 @@ Napi::Object stages(Napi::Env env) {
   set("policy", Stage::policy);
   set("internal", Stage::internal);
   set("threads", Stage::threads);
+  set("proc", Stage::proc);
+  set("access", Stage::access);
+  set("memory", Stage::memory);
   return result;
 }
 

@@ -85,6 +85,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::listen>("listen"),
                          InstanceMethod<&Channel::drain>("drain"),
                          InstanceMethod<&Channel::last_word>("lastWord"),
+                         InstanceMethod<&Channel::last_stage>("lastStage"),
                          InstanceMethod<&Channel::answer>("answer"),
                          InstanceMethod<&Channel::ref>("ref"),
                          InstanceMethod<&Channel::unref>("unref"),
@@ -208,6 +209,10 @@ Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
   uv_poll_start(&watch->wake, UV_READABLE, on_wake);
   uv_poll_start(&watch->socket, UV_READABLE | UV_DISCONNECT, on_socket);
   return env.Undefined();
+}
+
+Napi::Value Channel::last_stage(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), link_.last_stage());
 }
 
 Napi::Value Channel::last_word(const Napi::CallbackInfo& info) {

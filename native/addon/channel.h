@@ -32,6 +32,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value kill_all(const Napi::CallbackInfo& info);
   Napi::Value spare(const Napi::CallbackInfo& info);
   Napi::Value listen(const Napi::CallbackInfo& info);
+  Napi::Value last_stage(const Napi::CallbackInfo& info);
   Napi::Value last_word(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value answer(const Napi::CallbackInfo& info);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <climits>
 #include <cstring>
 #include <new>
+#include <optional>
 
 namespace holdfast {
 namespace {
@@ -39,6 +41,25 @@ int sealed_memory(const char* name) {
   return fd < 0 && errno == EINVAL ? memfd_create(name, flags) : fd;
 }
 
+// What is shared is memory, but counts as a file: RLIMIT_FSIZE is lifted while it is made, where that may be done.
+class Enlarged {
+ public:
+  explicit Enlarged(rlim_t size) {
+    if (getrlimit(RLIMIT_FSIZE, &before_) != 0 || before_.rlim_cur >= size) return;
+    const rlimit wanted = {size, before_.rlim_max < size ? size : before_.rlim_max};
+    changed_ = setrlimit(RLIMIT_FSIZE, &wanted) == 0;
+  }
+  ~Enlarged() {
+    if (changed_) setrlimit(RLIMIT_FSIZE, &before_);
+  }
+  Enlarged(const Enlarged&) = delete;
+  Enlarged& operator=(const Enlarged&) = delete;
+
+ private:
+  rlimit before_ = {};
+  bool changed_ = false;
+};
+
 int64_t now_ms() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -60,7 +81,11 @@ int Link::share_memory(const char** step) {
   UniqueFd memory(sealed_memory("holdfast-channel"));
   if (!memory) return errno;
   *step = "ftruncate";
-  if (ftruncate(memory.get(), sizeof(Shared)) != 0) return errno;
+  if (ftruncate(memory.get(), sizeof(Shared)) != 0) {
+    if (errno != EFBIG) return errno;
+    const Enlarged enlarged(sizeof(Shared));
+    if (ftruncate(memory.get(), sizeof(Shared)) != 0) return errno;
+  }
   // Without these seals the other end could shrink the file and turn our reads into SIGBUS.
   *step = "fcntl";
   if (fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return errno;
@@ -90,7 +115,10 @@ int Link::share_memory(const char** step) {
 }
 
 void Link::close() {
-  if (shared_ != nullptr) munmap(shared_, sizeof(Shared));
+  if (shared_ != nullptr) {
+    last_word_ = shared_->last_word;
+    munmap(shared_, sizeof(Shared));
+  }
   shared_ = nullptr;
   socket_.reset();
   remote_.reset();
@@ -128,9 +156,14 @@ int Link::send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t si
   if (size <= protocol::kMaxInline) return send(type, static_cast<int32_t>(size), nullptr, 0, bytes, size);
   UniqueFd memory(sealed_memory("holdfast-config"));
   if (!memory) return errno;
+  std::optional<Enlarged> enlarged;
   for (size_t done = 0; done < size;) {
     const ssize_t wrote = ::write(memory.get(), bytes + done, size - done);
     if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0 && errno == EFBIG && !enlarged) {
+      enlarged.emplace(size);
+      continue;
+    }
     if (wrote < 0) return errno;
     done += static_cast<size_t>(wrote);
   }

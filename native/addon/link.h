@@ -54,10 +54,12 @@ class Link {
 
   // Takes one record out of the ring, copied, because the other end could still write to it.
   Next take(protocol::RecordKind& kind, std::vector<uint8_t>& fields);
-  // Why the supervisor gave up; empty if it did not say so.
+  // Why the supervisor gave up; empty if it did not say so. Also after the end, which may be known before its exit is.
   std::string last_word() const {
-    return is_open() ? std::string(shared_->last_word, strnlen(shared_->last_word, sizeof shared_->last_word)) : "";
+    const auto& text = (is_open() ? shared_->last_word : last_word_).text;
+    return std::string(text, strnlen(text, sizeof text));
   }
+  int last_stage() const { return (is_open() ? shared_->last_word : last_word_).stage; }
   // Announces that the eventfd must be used from now on. False if a record came meanwhile: drain again.
   bool sleep();
   void awake();
@@ -69,6 +71,7 @@ class Link {
               size_t size);
 
  private:
+  protocol::LastWord last_word_ = {};
   int send_bytes(protocol::MessageType type, const uint8_t* bytes, size_t size);
   void advance(uint32_t bytes);
 

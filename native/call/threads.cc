@@ -74,8 +74,7 @@ bool make_thread(void* (*run)(void*), void* argument) {
 
 thread_local Crew* own_crew = nullptr;
 
-char* last_word = nullptr;
-size_t last_word_size = 0;
+protocol::LastWord* last_word = nullptr;
 
 }  // namespace
 
@@ -107,14 +106,14 @@ WaitInCrew::~WaitInCrew() {
   if (crew_ != nullptr) crew_->waiting.fetch_sub(1);
 }
 
-void set_last_word(char* to, size_t size) {
-  last_word = to;
-  last_word_size = size;
-}
+void set_last_word(protocol::LastWord* to) { last_word = to; }
 
-void fatal(const char* reason) {
+void fatal(const char* reason, protocol::Stage why) {
   // The stdio is the command's and is closed here: there is no one else to tell.
-  if (last_word != nullptr) strncpy(last_word, reason, last_word_size - 1);
+  if (last_word != nullptr) {
+    last_word->stage = static_cast<int32_t>(why);
+    strncpy(last_word->text, reason, sizeof last_word->text - 1);
+  }
   _exit(70);  // EX_SOFTWARE, sysexits.h
 }
 

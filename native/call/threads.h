@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 
+#include "../protocol/protocol.h"
+
 namespace holdfast {
 
 // Before the command runs: makes threads that wait for their work, so that a tree that has used up a limit of processes
@@ -36,11 +38,11 @@ class WaitInCrew {
   Crew* crew_;
 };
 
-// Where fatal() leaves its reason: `size` bytes that Node reads when the supervisor has ended.
-void set_last_word(char* to, size_t size);
+// Where fatal() leaves its reason, which Node reads when the supervisor has ended.
+void set_last_word(protocol::LastWord* to);
 
-// Something that cannot be, whatever the tree does: says why by the channel's last word and ends the supervisor, and
-// with it the tree (PTRACE_O_EXITKILL).
-[[noreturn]] void fatal(const char* reason);
+// Something that cannot be, whatever the tree does, or of which the machine has none left: says so by the channel's
+// last word and ends the supervisor, and with it the tree (PTRACE_O_EXITKILL).
+[[noreturn]] void fatal(const char* reason, protocol::Stage why = protocol::Stage::internal);
 
 }  // namespace holdfast

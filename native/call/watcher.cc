@@ -53,7 +53,7 @@ void* run(void*) {
 void watch(Pace pace, bool (*at)()) {
   looks[static_cast<int>(pace)].store(at);
   std::call_once(started, [] {
-    if (!start_thread(run, nullptr, true)) fatal("the watching thread cannot be started");
+    if (!start_thread(run, nullptr, true)) fatal("the watching thread cannot be started", protocol::Stage::threads);
   });
   wake_watcher();
 }

@@ -53,7 +53,7 @@ class Channel {
   Answer ask(const Held& call, const std::function<void(protocol::FieldWriter&)>& build);
 
   // fatal() leaves its reason where Node finds it.
-  void keep_last_word() { set_last_word(shared_->last_word, sizeof shared_->last_word); }
+  void keep_last_word() { set_last_word(&shared_->last_word); }
   void lose() { lost_.store(true); }
   bool lost() const { return lost_.load(std::memory_order_relaxed); }
   int socket() const { return socket_; }

@@ -62,7 +62,7 @@ void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Ta
   reporter.queue.push_back({kind, {buffer, buffer + writer.size()}});
   if (!reporter.started) {
     reporter.started = true;
-    if (!start_thread(run, nullptr, true)) fatal("the reporting thread cannot be started");
+    if (!start_thread(run, nullptr, true)) fatal("the reporting thread cannot be started", protocol::Stage::threads);
   }
   reporter.changed.notify_all();
 }

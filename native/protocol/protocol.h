@@ -52,6 +52,9 @@ enum class Stage : int32_t {
   policy = 12,  // the policy does not allow the command itself
   internal = 13,
   threads = 14,  // too few of them: a limit of processes
+  proc = 15,     // /proc is not that of our pid namespace
+  access = 16,   // faccessat2 is refused by what does not know it
+  memory = 17,   // there is none left
 };
 
 // ---- The shared memory -------------------------------------------------------------------------------------------
@@ -89,6 +92,12 @@ struct RedirectAddress {
   uint8_t bytes[16];
 };
 
+// Why the supervisor gave up while the tree ran, if it did.
+struct LastWord {
+  int32_t stage;  // Stage: of what there was too little; `internal` for what cannot be
+  char text[124];
+};
+
 struct alignas(64) Shared {
   uint32_t magic;
   uint32_t version;
@@ -96,7 +105,7 @@ struct alignas(64) Shared {
   uint32_t slot_count;
   uint32_t slot_bytes;
   uint32_t total_bytes;
-  char last_word[128];                         // why the supervisor gave up, if it did; text
+  LastWord last_word;
   alignas(64) std::atomic<uint32_t> written;   // bytes ever put into the ring, modulo 2^32; the supervisor writes
   alignas(64) std::atomic<uint32_t> taken;     // bytes ever taken; Node writes; futex word for a full ring
   alignas(64) std::atomic<uint32_t> sleeping;  // 1: Node has drained the ring and must be woken by the eventfd

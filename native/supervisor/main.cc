@@ -7,13 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 #include "../call/as_itself.h"
 #include "../call/sandbox.h"
@@ -68,6 +71,9 @@ int move_up(int fd, int above) {
 
 // The command's limits are for the command, which has them by now. Every call in flight pins a few descriptors.
 void raise_limits() {
+  // What is shared with Node and with the tree is memory, and yet counts as a file.
+  const rlimit endless = {RLIM_INFINITY, RLIM_INFINITY};
+  setrlimit(RLIMIT_FSIZE, &endless);
   for (const auto which :
        {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_NPROC}) {
     rlimit limit;
@@ -80,6 +86,15 @@ void raise_limits() {
 // Watcher, control, reporter, and two each of workers and task threads.
 constexpr size_t kReadyThreads = 7;
 
+// Whether the numbers in /proc are those of our pid namespace.
+bool proc_is_ours() {
+  char text[16];
+  const ssize_t size = readlink("/proc/self", text, sizeof text - 1);
+  if (size <= 0) return false;
+  text[size] = '\0';
+  return atoi(text) == getpid();
+}
+
 struct Failure {
   Stage stage;
   int error;  // 0: none
@@ -87,7 +102,7 @@ struct Failure {
 
 // Makes the child, and ourselves its tracer.
 Failure begin(Launch& launch) {
-  if (const int error = launch.find_command()) return {Stage::command, error};
+  if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
   prepare_signals();
   if (must_look_by_ids()) stop_changes_of_rights();
   std::vector<sock_filter> filter;
@@ -105,6 +120,7 @@ Failure begin(Launch& launch) {
   setsid();
   // Node is still busy with its part, so this is nobody's time. Before any thread: rights belong to threads.
   raise_limits();
+  if (!proc_is_ours()) return {Stage::proc, ENOENT};
   if (const int error = give_up_capabilities()) return {Stage::capabilities, error};
   if (!keep_threads_ready(kReadyThreads)) return {Stage::threads, EAGAIN};
   return {};
@@ -114,6 +130,7 @@ int run(int argc, char** argv) {
   // Threads come and go with the calls, and small allocations have a cache in each: an arena for each would cost more
   // than it saves (mallopt(3)).
   mallopt(M_ARENA_MAX, 1);
+  std::set_new_handler([] { fatal("there is no memory left for it", Stage::memory); });
   Launch launch;
   if (!launch.line.parse(argc, argv)) {
     static const char kUsage[] = "holdfast-supervisor is started by the holdfast library, not by hand.\n";
@@ -178,9 +195,10 @@ int run(int argc, char** argv) {
   tracer.start_others = [&](int listener) {
     if (listener >= 0 && !notifier) {
       notifier = std::make_unique<Notifier>(sandbox, listener);
-      if (!notifier->start()) fatal("no worker can be started");
+      if (!notifier->start()) fatal("no worker can be started", Stage::threads);
     }
-    if (!controlled && !control.serve(sandbox, launch.child)) fatal("the control thread cannot be started");
+    if (!controlled && !control.serve(sandbox, launch.child))
+      fatal("the control thread cannot be started", Stage::threads);
     controlled = true;
     return notifier != nullptr;
   };
@@ -191,6 +209,30 @@ int run(int argc, char** argv) {
   _exit(0);
 }
 
+// A small RLIMIT_STACK is for the command, and bounds our first thread too until it is raised, if it may be.
+constexpr rlim_t kLeastStack = 256 << 10;
+constexpr size_t kOwnStack = 1 << 20;
+
+struct {
+  ucontext_t before, after;
+  int argc = 0;
+  char** argv = nullptr;
+} on_own_stack;
+
+int run_on_own_stack(int argc, char** argv) {
+  void* const stack = mmap(nullptr, kOwnStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED || getcontext(&on_own_stack.after) != 0) return run(argc, argv);
+  on_own_stack.argc = argc;
+  on_own_stack.argv = argv;
+  on_own_stack.after.uc_stack.ss_sp = stack;
+  on_own_stack.after.uc_stack.ss_size = kOwnStack;
+  on_own_stack.after.uc_link = nullptr;
+  makecontext(
+      &on_own_stack.after, [] { _exit(run(on_own_stack.argc, on_own_stack.argv)); }, 0);
+  swapcontext(&on_own_stack.before, &on_own_stack.after);
+  return run(argc, argv);  // it could not be changed
+}
+
 }  // namespace
 }  // namespace holdfast
 
@@ -199,5 +241,7 @@ int main(int argc, char** argv) {
     holdfast::print_table(STDOUT_FILENO);
     return 0;
   }
-  _exit(holdfast::run(argc, argv));
+  rlimit stack;
+  const bool small = getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < holdfast::kLeastStack;
+  _exit(small ? holdfast::run_on_own_stack(argc, argv) : holdfast::run(argc, argv));
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
@@ -45,6 +46,23 @@ describe('the supervisor is killed', () => {
     expect(child).toMatchObject({ exitCode: null, signalCode: 'SIGKILL' });
     expect(child.kill()).toBe(false);
     await allGone(tree.values());
+  });
+
+  test('for want of memory: it says so by a code', async () => {
+    const child = spawnSandboxed('sh', ['-c', 'read line; set -- $(seq 100000); /bin/echo "$@"'], {
+      policy: policyFor(),
+    });
+    child.onExec({ path: '/bin/echo' }, () => undefined);
+    const { events, errors } = told(child);
+    await event(child, 'spawn');
+    const closed = event(child, 'close');
+    // No more than it has by now, and the hook is told all arguments.
+    execFileSync('prlimit', ['--pid', String(parentOf(child.pid ?? 0)), '--as=1:']);
+    child.stdin?.end('go\n');
+    await closed;
+    expect(events).toEqual(['spawn', ...lost]);
+    expect(errors[0]).toMatchObject({ name: 'HoldfastError', code: 'ERR_HOLDFAST_LIMIT' });
+    expect(errors[0]?.message).toContain('memory');
   });
 
   test('while a call is held in a hook: the hook may still answer, to nobody', async () => {
