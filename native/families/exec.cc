@@ -82,7 +82,6 @@ int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& ou
   for (uint64_t at = list; list != 0; at += sizeof(uint64_t)) {
     uint64_t pointer;
     const std::string_view here = pages.from(at, error);
-    if (here.empty()) return -error;
     if (here.size() >= sizeof pointer)
       memcpy(&pointer, here.data(), sizeof pointer);
     else if ((error = call.read(at, &pointer, sizeof pointer)) != 0)

@@ -86,7 +86,6 @@ int asks_about_descriptor(const Held& call, int flags, bool& it_does) {
 template <typename Look>
 int look_at_descriptor(const Held& call, Look look) {
   const int fd = call.fd(Arg::dirfd);
-  if (fd < 0 && fd != AT_FDCWD) return EBADF;
   AsSupervisor own(call);  // whose descriptor it is has been asked already
   const int error = look(proc_directory(), CallerEntry(call, fd).text) == 0 ? 0 : errno;
   if (!call.still_held()) return ESRCH;

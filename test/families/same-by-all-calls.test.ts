@@ -228,6 +228,33 @@ os.kill(pid, signal.SIGKILL)
   ]);
 });
 
+describe('what cannot be executed', () => {
+  test('is a script that is its own interpreter: ELOOP, as bare', async () => {
+    const folder = temporaryFolder('loop');
+    writeFileSync(join(folder, 'loop'), `#!${folder}/loop\n`, { mode: 0o755 });
+    const { said } = await steps(`step('loop', lambda: os.execv('loop', ['loop']))`, {
+      cwd: folder,
+      policy: policyFor(folder),
+    });
+    expect(said).toEqual(['loop ELOOP']);
+  });
+
+  test('is a program of another ABI, and it is said', async () => {
+    const folder = temporaryFolder('foreign');
+    const foreign = readFileSync('/bin/echo');
+    foreign[4] = 1; // ELFCLASS32, elf(5)
+    writeFileSync(join(folder, 'foreign'), foreign, { mode: 0o755 });
+    const { said, outcome } = await steps(`step('foreign', lambda: os.execv('foreign', ['foreign']))`, {
+      cwd: folder,
+      policy: policyFor(folder),
+    });
+    expect(said).toEqual(['foreign ENOEXEC']);
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ reason: "not a program of this architecture's own ABI" }),
+    );
+  });
+});
+
 describe('the command is looked for', () => {
   const where = temporaryFolder('path');
   writeFileSync(join(where, 'plain'), '#!/bin/sh\necho ran\n', { mode: 0o644 });
