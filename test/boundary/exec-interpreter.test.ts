@@ -3,6 +3,7 @@
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -10,7 +11,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -30,14 +31,14 @@ function interpreterOf(file: Buffer): { at: number; name: string } {
 }
 
 /** A program and its three forms: with its own interpreter, with a copy of that, and with none. */
-function scene() {
+function scene(place?: string) {
   const folder = temporaryFolder('interpreter');
   mkdirSync(join(folder, 'lib'));
   const path = join(folder, 'program');
   const usual = readFileSync(realpathSync('/bin/echo'));
   const { at, name } = interpreterOf(usual);
-  const loader = join(folder, 'lib/loader');
-  copyFileSync(realpathSync(name), loader);
+  const loader = join(place ?? folder, place === undefined ? 'lib/loader' : 'loader');
+  if (existsSync(dirname(loader))) copyFileSync(realpathSync(name), loader);
   const other = Buffer.concat([usual, Buffer.from(`${loader}\0`)]);
   other.writeBigUInt64LE(BigInt(usual.length), at + 8);
   other.writeBigUInt64LE(BigInt(loader.length + 1), at + 32);
@@ -87,4 +88,21 @@ describe('an ELF interpreter that changes while a hook thinks about the exec', (
     expect(outcome.stdout).toBe('it has run\nstatus 0\n');
     expect(await runBare(path, ['it', 'has', 'run'])).toMatchObject({ stdout: 'it has run\n' });
   });
+});
+
+test.each([
+  ['that nothing allows', () => temporaryFolder('outside'), 'EACCES', 126],
+  ['that is not there', () => '/nowhere', 'ENOENT', 127],
+])('an ELF interpreter %s is not loaded', async (_, place, errno, status) => {
+  const { folder, path, forms } = scene(place());
+  writeFileSync(path, forms.other, { mode: 0o755 });
+  const outcome = await runSandboxed('sh', ['-c', `${path} it has run; echo status $?`], {
+    cwd: folder,
+    policy: { files: { read: [folder] } },
+  });
+  expect(outcome.stdout).toBe(`status ${status}\n`);
+  if (errno === 'EACCES')
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ syscall: 'execve', path: expect.stringMatching(/outside.*\/loader$/), errno }),
+    );
 });

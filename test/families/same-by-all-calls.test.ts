@@ -255,6 +255,37 @@ describe('what cannot be executed', () => {
   });
 });
 
+test.skipIf(process.getuid?.() !== 0)(
+  'a program that its user may execute but not read is not (root reads everything, so it becomes another first)',
+  async () => {
+    const folder = temporaryFolder('unreadable');
+    writeFileSync(join(folder, 'program'), readFileSync('/bin/echo'), { mode: 0o711 });
+    const { said, outcome } = await steps(
+      `os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+step('run', lambda: os.execv('program', ['program']))`,
+      { cwd: folder, policy: policyFor(folder) },
+    );
+    expect(said).toEqual(['run EACCES']);
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ reason: 'a program that may be executed but not read cannot be supervised' }),
+    );
+  },
+);
+
+test('openat2 is asked again, or answered as on an older kernel, where it cannot be performed', async () => {
+  const folder = temporaryFolder('openat2');
+  writeFileSync(join(folder, 'file'), '');
+  const { said } = await steps(
+    `
+for flags, resolve in ((os.O_PATH, 0), (os.O_RDONLY, 0x20), (os.O_RDONLY, 0)):
+    how = (ctypes.c_uint64 * 3)(flags, 0, resolve)
+    step('openat2', lambda: call(437, -100, b'file', how, 24))
+`,
+    { cwd: folder, policy: policyFor(folder) },
+  );
+  expect(said).toEqual(['openat2 ENOSYS', 'openat2 EAGAIN', 'openat2 done']);
+});
+
 describe('the command is looked for', () => {
   const where = temporaryFolder('path');
   writeFileSync(join(where, 'plain'), '#!/bin/sh\necho ran\n', { mode: 0o644 });

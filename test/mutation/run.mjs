@@ -179,7 +179,8 @@ if (args.includes('--learn')) {
 
 // ---- One after the other ------------------------------------------------------------------------------------------------
 
-const reasonOf = ({ name }) => survivors.find(({ check }) => name === check)?.reason;
+const isMeant = (name, check) => (typeof check === 'string' ? name === check : check.test(name));
+const reasonOf = ({ name }) => survivors.find(({ checks }) => checks.some((check) => isMeant(name, check)))?.reason;
 const seen = kept('seen.json') ?? {};
 const counts = { seen: 0, explained: 0, gaps: 0 };
 const deadline = Date.now() + Number(option('--minutes') ?? Infinity) * 60_000;
@@ -243,8 +244,8 @@ for (const check of chosen) {
   console.log(`${reason === undefined ? 'SURVIVES' : 'equivalent'} (${reason ?? how})\t${where(check)}`);
 }
 off(0);
-for (const { check } of survivors)
-  if (!named.some(({ name }) => name === check)) console.log(`survivors.mjs names what is not there: ${check}`);
+for (const check of survivors.flatMap(({ checks }) => checks))
+  if (!named.some(({ name }) => isMeant(name, check))) console.log(`survivors.mjs names what is not there: ${check}`);
 console.log(
   `mutation: ${counts.seen} seen, ${counts.explained} equivalent for a written reason, ${counts.gaps} survive`,
 );

@@ -415,6 +415,8 @@ static void processes(void) {
   CALL(ioprio_set, 1, child, 5 << 13);
   CALL(prctl, PR_SET_PDEATHSIG, 99, 0, 0, 0);
   CALL(prctl, PR_SET_CHILD_SUBREAPER, 7, 0, 0, 0);
+  CALL(prctl, PR_SET_DUMPABLE, 2, 0, 0, 0);
+  CALL(prctl, PR_SET_DUMPABLE, -1L, 0, 0, 0);
   kill(child, SIGKILL);
   waitpid(child, NULL, 0);
 }
