@@ -101,6 +101,13 @@ inline Finish too_many_turns(Sandbox& sandbox, const Held& call, std::string_vie
 inline constexpr mode_t kSetIds = S_ISUID | S_ISGID;
 inline constexpr std::string_view kSetIdReason = "set-user-ID and set-group-ID files cannot be made by the tree";
 
+// Of the folder that a name stands in: for ChangesNames (view/names.h).
+dev_t device_of(const Resolved& at);
+
+// Whether the name is what it was when it was judged: its folder is called so, and this is what stands in it. Under
+// ChangesNames it stays so.
+bool is_as_judged(const Resolved& at);
+
 // The last component as the kernel wants it in calls that make, remove or move a name: it alone knows what a trailing
 // slash means for each.
 inline std::string last_component(const Resolved& at) {

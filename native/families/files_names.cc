@@ -17,6 +17,24 @@
 #include "files.h"
 
 namespace holdfast::families {
+
+dev_t device_of(const Resolved& at) {
+  struct stat st;
+  return ::fstat(at.parent.get(), &st) == 0 ? st.st_dev : 0;
+}
+
+bool is_as_judged(const Resolved& at) {
+  std::string folder;
+  int error = canonical_name(at.parent.get(), folder);
+  if (error == ENAMETOOLONG) error = long_name(at.parent.get(), folder);
+  if (error != 0) return false;
+  const size_t slash = at.path.size() - at.name.size() - 1;
+  if (std::string_view(at.path).substr(0, std::max<size_t>(slash, 1)) != folder) return false;
+  struct stat now, then;
+  if (::fstatat(at.parent.get(), at.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return at.missing && errno == ENOENT;
+  return !at.missing && ::fstat(at.object.get(), &then) == 0 && now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+}
+
 namespace {
 
 constexpr unsigned kName = kParent | kMayMiss;
@@ -69,25 +87,6 @@ Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
   AsSupervisor own(call);
   report_refused(sandbox, call, facts, EACCES, "hook", "a hook's filter covers it here, and not by its new name");
   return Finish::error(EACCES);
-}
-
-dev_t device_of(const Resolved& at) {
-  struct stat st;
-  return ::fstat(at.parent.get(), &st) == 0 ? st.st_dev : 0;
-}
-
-// Whether the name is what it was when it was judged: its folder is called so, and this is what stands in it. Under
-// ChangesNames it stays so.
-bool is_as_judged(const Resolved& at) {
-  std::string folder;
-  int error = canonical_name(at.parent.get(), folder);
-  if (error == ENAMETOOLONG) error = long_name(at.parent.get(), folder);
-  if (error != 0) return false;
-  const size_t slash = at.path.size() - at.name.size() - 1;
-  if (std::string_view(at.path).substr(0, std::max<size_t>(slash, 1)) != folder) return false;
-  struct stat now, then;
-  if (::fstatat(at.parent.get(), at.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return at.missing && errno == ENOENT;
-  return !at.missing && ::fstat(at.object.get(), &then) == 0 && now.st_dev == then.st_dev && now.st_ino == then.st_ino;
 }
 
 // The same where nobody but a hook can have taken so long that it matters: a folder that the tree may move takes its

@@ -14,10 +14,12 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "../view/fs_context.h"
+#include "../view/names.h"
 #include "../view/proc_view.h"
 #include "files.h"
 #include "files_held.h"
@@ -207,7 +209,7 @@ Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted
 }
 
 // Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
-bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& end) {
+bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted, Finish& end) {
   if (wanted.is(O_TMPFILE)) {
     end = at.missing ? Finish::error(ENOENT) : open_unnamed(call, at, wanted);
     return true;
@@ -219,6 +221,16 @@ bool open_found(const Held& call, Resolved& at, const Wanted& wanted, Finish& en
   if (!wanted.is(O_CREAT) || wanted.is(O_PATH)) {
     end = Finish::error(ENOENT);
     return true;
+  }
+  // A hook takes its time, and what it has said of a name is said of that name alone.
+  std::optional<ChangesNames> changes;
+  if (sandbox.config.hooked(call.row->event)) {
+    changes.emplace(call, device_of(at));
+    if (!changes->held()) {
+      end = Finish::gone();
+      return true;
+    }
+    if (!is_as_judged(at)) return false;
   }
   MayBlock wait(call);
   const int fd = create(call, at, wanted);
@@ -254,7 +266,7 @@ Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& dat
       const Decision decision = decide_redirected(sandbox, call, facts_of(call, at, access));
       if (!decision.allowed()) return refusal(decision);
     }
-    if (open_found(call, at, wanted, end)) return end;
+    if (open_found(sandbox, call, at, wanted, end)) return end;
   }
   return too_many_turns(sandbox, call, data.c_str());
 }
@@ -319,7 +331,7 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
       return true;
     }
   }
-  return open_found(call, at, wanted, end);
+  return open_found(sandbox, call, at, wanted, end);
 }
 
 // A plain name that is only read, by rules alone: opened by that very name, which holds or there is nothing to open.

@@ -1,0 +1,51 @@
+// What an async hook has said of a new file is said of its name: the folder is moved while the hook thinks.
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { allow, deny } from 'holdfast';
+import { expect, test } from 'vitest';
+import { runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+test('a file is made where the hook has approved it, or nowhere', async () => {
+  const folder = temporaryFolder('moved');
+  const [here, there] = [join(folder, 'here'), join(folder, 'there')];
+  mkdirSync(here);
+  const asked: string[] = [];
+  const outcome = await runSandboxed('sh', ['-c', `cd ${folder}; cd here; echo text > new; echo $?`], {
+    policy: { files: { write: [folder] } },
+    hooks: (child) =>
+      child.onOpen({ path: `${folder}/**` }, async (call) => {
+        if (!call.path.endsWith('/new')) return undefined;
+        asked.push(call.path);
+        await setImmediate();
+        if (call.path !== join(here, 'new')) return deny('EPERM');
+        renameSync(here, there);
+        return allow();
+      }),
+  });
+  expect(asked).toEqual([join(here, 'new'), join(there, 'new')]);
+  expect(outcome.stdout).not.toBe('0\n');
+  expect(existsSync(join(there, 'new'))).toBe(false);
+
+  // By a path that leads to the new folder of that name, it is made there.
+  renameSync(there, here);
+  const turns: string[] = [];
+  const again = await runSandboxed('sh', ['-c', `echo text > ${here}/new`], {
+    policy: { files: { write: [folder] } },
+    hooks: (child) =>
+      child.onOpen({ path: `${here}/new` }, async (call) => {
+        turns.push(call.path);
+        await setImmediate();
+        if (turns.length === 1) {
+          renameSync(here, there);
+          mkdirSync(here);
+        }
+        return allow();
+      }),
+  });
+  expect(again.code).toBe(0);
+  expect(turns).toHaveLength(2);
+  expect(existsSync(join(there, 'new'))).toBe(false);
+  expect(readFileSync(join(here, 'new'), 'utf8')).toBe('text\n');
+});
