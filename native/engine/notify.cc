@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <string>
 #include <vector>
 
 #include "../arch/arch.h"
@@ -22,6 +23,7 @@
 #include "../call/tree.h"
 #include "../call/turn.h"
 #include "../call/workers.h"
+#include "../policy/violation.h"
 #include "bounce.h"
 #include "dispatch.h"
 #include "injected.h"
@@ -52,7 +54,9 @@ void answer(int listener, uint64_t id, int64_t value) {
 
 // In two steps, not by SECCOMP_ADDFD_FLAG_SEND: when the caller goes on, its descriptor is the only one. Else what it
 // writes, closes and executes would still be open for writing here, and locks, leases and a pty's hang-up would wait.
-void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec) {
+// `refused` hears of an error that is not the caller's own.
+template <typename Refused>
+void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec, Refused refused) {
   seccomp_notif_addfd request = {};
   request.id = id;
   request.srcfd = static_cast<uint32_t>(fd.get());
@@ -61,10 +65,13 @@ void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec) {
   while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
   const int error = errno;
   fd.reset();
-  if (result >= 0)
+  const bool own = error == EMFILE || error == ENFILE || error == ENOMEM;
+  if (result >= 0) {
     answer(listener, id, result);
-  else if (error != ENOENT)
-    answer(listener, id, error == EMFILE || error == ENFILE || error == ENOMEM ? -error : -EPERM);
+  } else if (error != ENOENT) {  // else it is gone
+    if (!own) refused(error);
+    answer(listener, id, own ? -error : -EPERM);
+  }
 }
 
 // What the listener has: POLLIN, a call that nobody has received yet; POLLHUP, no task any more that could make one.
@@ -149,7 +156,8 @@ void Notifier::work() {
           // A copy: the original is asked for again if SIGSTOP interrupts this.
           const int fd = to_hand_over(call.tid);
           UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
-          hand_over(listener_, id, std::move(copy), true);
+          // Without it the held call is refused in turn, and that is reported.
+          hand_over(listener_, id, std::move(copy), true, [](int) {});
         } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
         }
@@ -164,7 +172,10 @@ void Notifier::work() {
             answer(listener_, id, finish.value);
             break;
           case Finish::Kind::hand_over:
-            hand_over(listener_, id, std::move(finish.fd), finish.close_on_exec);
+            hand_over(listener_, id, std::move(finish.fd), finish.close_on_exec, [&](int error) {
+              report(sandbox_, call, EPERM,
+                     std::string("what was opened could not be handed over: ") + strerrorname_np(error));
+            });
             break;
           case Finish::Kind::proceed:
             proceed(listener_, id);
@@ -178,6 +189,7 @@ void Notifier::work() {
             break;
           }
           case Finish::Kind::bounce:  // a notification cannot change registers
+            report(sandbox_, call, EPERM, "a call that was received cannot be given other arguments");
             answer(listener_, id, -EPERM);
             break;
           case Finish::Kind::gone:

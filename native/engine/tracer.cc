@@ -354,8 +354,8 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       arch::skip(tracee.tid, tracee.registers, finish.value == -kRestart ? -EINTR : finish.value);
       break;
     case Finish::Kind::hand_over:  // a stop has no way to install a descriptor
-      arch::skip(tracee.tid, tracee.registers, -EPERM);
-      break;
+      refuse(tracee, EPERM, "a call that was stopped cannot be given a descriptor");
+      return;
   }
   resume(tracee);
 }

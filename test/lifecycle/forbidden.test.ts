@@ -50,3 +50,18 @@ if (args[1] === 'inner') {
   expect(events).toEqual(['ERR_HOLDFAST_LISTENER', expect.stringContaining('listener is there already')]);
   expect(ran).toBe(false);
 });
+
+test('a descriptor that cannot be handed over is a refusal that is told', async () => {
+  const host = startHost(
+    `
+const child = spawnSandboxed(args[0], ['read', args[0]], { policy: { files: { read: ['/'] } }, stdio: 'pipe' });
+child.on('violation', ({ syscall, path, errno, reason }) => say(syscall, errno, reason));
+child.stdout.on('data', (data) => say('' + data));`,
+    [program('second_wall')],
+    {},
+    [program('life_forbid'), 'handing'],
+  );
+  const [said] = await Promise.all([text(host.stdout as NodeJS.ReadableStream), once(host, 'close')]);
+  expect(said).toContain('EPERM\n');
+  expect(said).toMatch(/open(at)? EPERM what was opened could not be handed over: EPERM/);
+});

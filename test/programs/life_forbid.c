@@ -1,11 +1,13 @@
-// Runs a program where something that holdfast needs is forbidden: life_forbid ptrace|seccomp|listener PROGRAM
-// ARGUMENT... `listener`: there is a seccomp notification listener already.
+// Runs a program where something that holdfast needs is forbidden: life_forbid ptrace|seccomp|listener|handing
+// PROGRAM ARGUMENT... `listener`: there is a seccomp notification listener already. `handing`: a listener adds no
+// descriptor.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,10 +15,16 @@
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const int listener = strcmp(argv[1], "listener") == 0;
-  const unsigned number = listener ? ~0u : strcmp(argv[1], "ptrace") == 0 ? SYS_ptrace : SYS_seccomp;
+  const int handing = strcmp(argv[1], "handing") == 0;
+  const unsigned number = listener                         ? ~0u
+                          : handing                        ? SYS_ioctl
+                          : strcmp(argv[1], "ptrace") == 0 ? SYS_ptrace
+                                                           : SYS_seccomp;
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, handing ? offsetof(struct seccomp_data, args[1]) : 0 /* the number again */),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, handing ? (unsigned)SECCOMP_IOCTL_NOTIF_ADDFD : number, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
