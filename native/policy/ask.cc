@@ -63,6 +63,21 @@ void write_hooks(FieldWriter& writer, const Config& config, const Held& call, co
   }
 }
 
+// Whether a hook is asked only because of where a planted link led: what is allowed then is not what its author meant.
+// Which of several hooks has allowed it is not known, so one is enough.
+bool found_by_planted_link(const Config& config, const Held& call, const Facts& facts) {
+  const auto& indices = config.hooks_of[static_cast<unsigned>(facts.event)];
+  for (size_t i = 0; i < indices.size();) {
+    const uint32_t hook = config.hooks[indices[i]].hook;
+    bool planted = false, named = false;
+    for (; i < indices.size() && config.hooks[indices[i]].hook == hook; i++)
+      if (const HookFilter& filter = config.hooks[indices[i]]; wants(config, call, filter, facts))
+        (filter.planted ? planted : named) = true;
+    if (planted && !named) return true;
+  }
+  return false;
+}
+
 // Whether the data is what the call can be redirected to.
 bool valid_redirect(Event event, const std::string& data) {
   if (event == Event::open) {
@@ -131,6 +146,7 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
     case VerdictKind::none:
       return false;
     case VerdictKind::allow:
+      if (found_by_planted_link(sandbox.config, call, facts)) return false;
       out.kind = Decision::Kind::allow;
       out.by_hook = true;
       return true;

@@ -291,7 +291,17 @@ class Parser {
       config_.hooks.push_back(filter);
       return true;
     };
+    for (const CanonicalPath::Link& link : where.links) {
+      if (config_.rules.look(link.place).name.effect != Effect::allow) continue;
+      if (!filter.planted)
+        config_.warnings.push_back(
+            {"hook " + std::to_string(filter.hook), link.place, paths_.targets().at(link.place),
+             "a symbolic link where the policy lets the tree write: a hook is asked about what it "
+             "leads to, but allows no more there than rules do"});
+      filter.planted = true;
+    }
     if (!add(where.path)) rule.fail("pattern " + std::string(pattern) + " is not valid");
+    filter.planted = false;
     for (const CanonicalPath::Link& link : where.links)
       if (rule.ok()) add(link.place + link.rest);
     return rule.ok();

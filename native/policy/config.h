@@ -23,6 +23,8 @@ struct HookFilter {
   uint16_t port_low = 0;
   uint16_t port_high = 65535;
   bool has_port = false;
+  // Its name was found by a link that the tree may have planted: it is asked, but gives no more there than rules do.
+  bool planted = false;
 };
 
 // A rule, or the command, that stands for less than whoever wrote it may think.

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { type Policy, type PolicyWarning, redirect, type SandboxedProcess } from 'holdfast';
+import { allow, deny, type Policy, type PolicyWarning, redirect, type SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -105,6 +105,41 @@ describe('a link that the tree can have planted', () => {
     const trusted = await sandboxed(`cat ${folder}/proj/link/key`, { files: { read: [`${folder}/proj/link`] } });
     expect(trusted.stdout).toBe('outside\n');
     expect(trusted.warnings).toEqual([]);
+  });
+
+  test('takes a hook along to be asked, but not to allow more than rules do', async () => {
+    const folder = project();
+    symlinkSync('../outside', `${folder}/proj/link`);
+    const run = (files: Policy['files'], script: string, verdict: typeof allow | typeof deny) => {
+      const asked: string[] = [];
+      const outcome = sandboxed(script, { files }, (child) =>
+        child.onOpen({ path: `${folder}/proj/link/**` }, (call) => {
+          asked.push(call.path);
+          return verdict();
+        }),
+      );
+      return outcome.then((held) => ({ ...held, asked }));
+    };
+    const script = `cat ${folder}/proj/link/key`;
+    const planted = await run({ read: [`${folder}/proj`], write: [`${folder}/proj`] }, script, allow);
+    expect(planted).toMatchObject({ stdout: '', asked: [`${folder}/outside/key`] });
+    expect(planted.violations).toContainEqual(
+      expect.objectContaining({ path: `${folder}/outside/key`, right: 'read' }),
+    );
+    expect(planted.warnings).toMatchObject([{ rule: 'hook 0', path: `${folder}/proj/link`, target: '../outside' }]);
+    // It may still refuse; and allow what bears the name itself.
+    const read = { read: [folder], write: [`${folder}/proj`] };
+    expect((await run(read, script, deny)).stdout).toBe('');
+    expect((await run(read, script, allow)).stdout).toBe('outside\n');
+    const replaced = `rm ${folder}/proj/link; mkdir ${folder}/proj/link; echo mine > ${folder}/proj/link/key; ${script}`;
+    expect(await run({ write: [`${folder}/proj`] }, replaced, allow)).toMatchObject({ stdout: 'mine\n' });
+    // Where the tree may not write, the link is its author's.
+    const own = project();
+    symlinkSync('../outside', `${own}/proj/link`);
+    const trusted = await sandboxed(`cat ${own}/proj/link/key`, {}, (child) =>
+      child.onOpen({ path: `${own}/proj/link/**` }, () => allow()),
+    );
+    expect(trusted).toMatchObject({ stdout: 'outside\n', warnings: [] });
   });
 
   test('is not followed by a redirect, nor out of the folder it is to stay in', async () => {
