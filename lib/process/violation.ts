@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { errnoName } from '../errors.ts';
 import { bytes, number, optionalNumber, optionalText, own, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
@@ -63,6 +64,7 @@ function rule(record: NativeRecord, violation: Violation): string | undefined {
   } else {
     const second = number(record, 'second') === 1;
     if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? violation.to : violation.path;
+    if (value !== undefined && number(record, 'ofFolder') === 1) value = dirname(value);
   }
   return value === undefined ? undefined : `${field}: ${visible(JSON.stringify(value))}`;
 }

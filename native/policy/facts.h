@@ -45,12 +45,14 @@ struct Facts {
   size_t argv_count = 0;
 };
 
-// A right that a call wanted and has not: its name, the field of a policy that would give it, and whether it is about
-// the second of two paths.
+// A right that a call wanted and has not: its name, the field of a policy that would give it (none: no rule does),
+// whether it is about the second of two paths, and whether a rule on the folder would give it, since one on the path
+// does not.
 struct Missing {
   const char* right = nullptr;
   const char* field = nullptr;
   bool second = false;
+  bool of_folder = false;
 };
 
 // The call's name in records.

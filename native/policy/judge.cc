@@ -52,10 +52,10 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     for (Match* right : {&match.read, &match.write, &match.metadata})
       if (right->effect == Effect::none) *right = {Effect::allow, "scratch"};
   bool refused = false;
-  const auto take = [&](const Match& bit, const char* right, const char* field) {
+  const auto take = [&](const Match& bit, const char* right, const char* field, bool of_folder = false) {
     if (bit.effect == Effect::allow) return;
     refused = true;
-    const Missing missing = {right, field, &path != facts.paths};
+    const Missing missing = {right, field, &path != facts.paths, of_folder};
     if (bit.effect == Effect::deny) {
       if (!out.denied) {
         out.rule = bit.label;
@@ -72,7 +72,10 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   if ((path.access & kRead) != 0) take(match.read, "read", "files.read");
   if ((path.access & kWrite) != 0) {
     const Match change = match.change(path.part, path.thing);
-    take(change, "write", "files.write");
+    const bool contents = path.part == Part::contents;
+    const bool never = !contents && path.thing == Thing::device;
+    take(change, "write", never ? nullptr : "files.write",
+         !contents && (path.part == Part::name || path.thing == Thing::pipe));
     if (change.effect == Effect::none && match.write.effect == Effect::allow)
       out.reason = path.thing == Thing::device ? "rules on a device give its contents only"
                    : path.part == Part::name   ? "a rule on a path does not give its name: that belongs to its folder"

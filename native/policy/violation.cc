@@ -37,7 +37,8 @@ void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) 
     if (refusal.missing.right != nullptr) {
       writer.text(Tag::right_, refusal.missing.right);
       // Against a deny rule no other helps.
-      if (refusal.rule.empty()) writer.text(Tag::field_, refusal.missing.field);
+      if (refusal.rule.empty() && refusal.missing.field != nullptr) writer.text(Tag::field_, refusal.missing.field);
+      if (refusal.missing.of_folder) writer.number(Tag::ofFolder_, 1);
       if (refusal.missing.second) writer.number(Tag::second_, 1);
     }
     // What was asked for, of a call that is known by its registers: Node has the names of commands and options.

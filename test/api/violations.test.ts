@@ -30,6 +30,32 @@ describe('a violation says', () => {
     );
   });
 
+  test('of a name, the folder that it stands in; of a device, none', async () => {
+    const folder = temporaryFolder('right');
+    mkdirSync(join(folder, 'in'));
+    writeFileSync(join(folder, 'in/file'), '');
+    const run = (write: string[]) =>
+      runSandboxed('sh', ['-c', `rm -f in/file; chmod 600 /dev/null; mv in/other in/file`], {
+        cwd: folder,
+        policy: { files: { write } },
+      });
+    writeFileSync(join(folder, 'in/other'), '');
+    const { violations } = await run([join(folder, 'in/file')]);
+    expect(violations).toContainEqual(
+      expect.objectContaining({
+        path: join(folder, 'in/file'),
+        right: 'write',
+        allowedBy: `files.write: "${folder}/in"`,
+      }),
+    );
+    const device = violations.find(({ path }) => path === '/dev/null');
+    expect(device).toMatchObject({ right: 'write', reason: expect.stringContaining('device') });
+    expect(device).not.toHaveProperty('allowedBy');
+    // What it says is so.
+    const given = await run([join(folder, 'in')]);
+    expect(given.violations.filter(({ right }) => right === 'write').map(({ path }) => path)).toEqual(['/dev/null']);
+  });
+
   test('an address, and nothing that would help against a deny rule', async () => {
     const { violations } = await python(
       `

@@ -1,6 +1,6 @@
-import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { allow, deny, type ExecCall, spawnSandboxed } from 'holdfast';
+import { allow, deny, type ExecCall, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
@@ -348,5 +348,42 @@ describe('a hook on exec', () => {
       './show $(seq 400000) > /dev/null; echo $?; ./show "$(head -c 140000 /dev/zero | tr "\\0" x)"; echo $?',
     ]);
     expect(tooLong.stdout).toContain('126');
+  });
+});
+
+// docs/security.md, "What it does not promise": a program can be loaded by another instead of being executed.
+describe('the dynamic loader as the program', () => {
+  const loader = process.arch === 'x64' ? '/lib64/ld-linux-x86-64.so.2' : '/lib/ld-linux-aarch64.so.1';
+  const python = realpathSync('/usr/bin/python3');
+  const line = [python, '-c', 'print("ran")'];
+
+  test('is what an exec hook hears of; what it loads, a hook on open does', async () => {
+    const heard: string[] = [];
+    const outcome = await runSandboxed('sh', ['-c', `exec ${loader} "$@"`, 'sh', ...line], {
+      policy: policyFor('/'),
+      hooks: (child) => {
+        child.onExec((call) => void heard.push(`exec ${call.path} ${call.argv.includes(python)}`));
+        child.onExec({ path: python }, () => deny());
+        child.onOpen({ path: python }, (call) => void heard.push(`open ${call.path}`));
+      },
+    });
+    expect(outcome.stdout).toBe('ran\n');
+    expect(heard).toContain(`exec ${realpathSync(loader)} true`);
+    expect(heard).toContain(`open ${python}`);
+  });
+
+  test.each([
+    ['a hook on open', {}, (child: SandboxedProcess) => child.onOpen({ path: python }, () => deny())],
+    ['a deny rule', { files: { deny: [python] } }, undefined],
+    ['an exec list', { exec: ['/bin/sh', python] }, undefined],
+  ] as const)('does not load what %s refuses', async (_, policy, hooks) => {
+    const outcome = await runSandboxed('sh', ['-c', `${loader} "$@"; echo $?`, 'sh', ...line], {
+      policy: policy as Policy,
+      ...(hooks === undefined ? {} : { hooks }),
+    });
+    expect(outcome.stdout).not.toContain('ran');
+    expect(outcome.violations).toContainEqual(
+      expect.objectContaining({ path: expect.stringMatching(/python|ld-/), errno: 'EACCES' }),
+    );
   });
 });
