@@ -1,15 +1,16 @@
 // What holds when the supervisor does not: the tests run under one that lets every held call go on as the tree made it
 // (helpers/open-supervisor.ts), so every refusal here is Landlock's. docs/security.md, "The second wall".
 import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { checkSupport, type Policy } from 'holdfast';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { openSupervisor } from '../helpers/open-supervisor.ts';
-import { type RunOptions, runSandboxed } from '../helpers/run.ts';
+import { type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { expectUntouched, movingScene, type Scene, scene } from './race.ts';
 
 const supervisor = vi.hoisted(() => ({ path: '' }));
 vi.mock('../../lib/native/native.ts', async (original) => {
@@ -175,5 +176,62 @@ s=socket.socket(socket.AF_UNIX); s.bind(chr(0)+${JSON.stringify(`${name}`)}); s.
 
   test('no signal leaves the tree', async () => {
     expect(await act(['signal', String(process.pid)])).toBe('EPERM');
+  });
+});
+
+// The attacks of the boundary tests, when nobody decides. This is the list of what must hold all the same; what is not on it (looking
+// at a file's metadata, datagrams, listening without bind()) is the first wall's alone.
+describe.skipIf(abi < 1)('the attacks of the other boundary tests', () => {
+  const both = ({ inside }: Scene): Policy => ({ files: { read: [inside], write: [inside] } });
+  const path =
+    (mode: string, call: string) =>
+    ({ inside, outside }: Scene) => [mode, call, 100, inside, outside];
+  const exchange =
+    (what: string, call: string) =>
+    ({ inside }: Scene) => [what, call, 100, inside];
+  const held: [attack: string, program: string, args: (made: Scene) => (string | number)[]][] = [
+    ...['thread', 'vm', 'shared', 'procmem', 'processvm'].flatMap((mode) =>
+      ['open', 'rename', 'unlink'].map((call): (typeof held)[number] => [
+        `toctou-path: ${call} by ${mode}`,
+        'race_path',
+        path(mode, call),
+      ]),
+    ),
+    ...['open', 'create', 'mkdir', 'rename'].map((call): (typeof held)[number] => [
+      `symlink-swap: ${call}`,
+      'race_exchange',
+      exchange('symlink', call),
+    ]),
+    ...['open', 'create'].map((call): (typeof held)[number] => [
+      `rename-parent: ${call}`,
+      'race_exchange',
+      exchange('dotdot', call),
+    ]),
+    ['toctou-argv: path', 'race_exec', path('thread', 'path')],
+    ['fd-swap: open', 'race_fd', ({ inside }) => ['open', 100, inside, 3]],
+  ];
+  const escapes = (stdout: string) => (/"escapes": ?(\d+)/.exec(stdout) ?? [])[1] ?? '0';
+
+  test.each(held)('%s: nothing outside is read, executed or changed', { timeout: 60_000 }, async (_, name, args) => {
+    const made = name === 'race_exchange' ? movingScene() : scene();
+    if (name === 'race_exec')
+      for (const to of [made.inside, made.outside]) copyFileSync(program(name), join(to, 'program'));
+    const given = name === 'race_fd' ? [openSync(made.outside, 'r')] : [];
+    const outcome = await runSandboxed(program(name), args(made).map(String), {
+      policy: both(made),
+      cwd: made.inside,
+      stdio: ['ignore', 'pipe', 'pipe', ...given],
+    });
+    for (const fd of given) closeSync(fd);
+    // Most end at once, as they cannot make what they attack with; none gets through.
+    expect(escapes(outcome.stdout)).toBe('0');
+    if (name === 'race_exec') expect(JSON.parse(outcome.stdout).approvals).toBeGreaterThan(0);
+    else expectUntouched(made);
+  });
+
+  test('they do get through where there is no second wall either', { timeout: 60_000 }, async () => {
+    const { inside, outside } = scene();
+    const outcome = await runBare(program('race_path'), ['thread', 'open', '2000', inside, outside]);
+    expect(Number(escapes(outcome.stdout))).toBeGreaterThan(0);
   });
 });
