@@ -92,7 +92,15 @@ bool start_thread(void* (*run)(void*), void* argument, bool kept) {
   return (kept && take_ready({run, argument})) || make_thread(run, argument);
 }
 
-void join_crew(Crew& crew) { own_crew = &crew; }
+void join_crew(Crew& crew) {
+  own_crew = &crew;
+  crew.members++;
+}
+
+void leave_crew() {
+  own_crew->members--;
+  own_crew = nullptr;
+}
 
 WaitInCrew::WaitInCrew() : crew_(own_crew) {
   if (crew_ == nullptr) return;

@@ -17,12 +17,13 @@ bool start_thread(void* (*run)(void*), void* argument, bool kept = false);
 
 // Threads that do the same work. One of them at least never waits for what the tree decides, whatever the others do.
 struct Crew {
-  std::atomic<int> members{0};  // counted by who starts them
+  bool (*const more)();         // starts another member, if it can
+  std::atomic<int> members{0};  // that run: one that could not be started must never have counted
   std::atomic<int> waiting{0};
-  bool (*more)() = nullptr;  // starts another member, if it can
 };
-// The calling thread is a member from now on.
+// The calling thread is a member from now on, or no more.
 void join_crew(Crew& crew);
+void leave_crew();
 
 // While it lives, this thread may wait for as long as the tree likes. `refused`: it must not, as nobody else would be
 // left and no other thread can be had.

@@ -89,13 +89,12 @@ void proceed(int listener, uint64_t id) {
 
 }  // namespace
 
-static Crew crew;
 static Notifier* notifier = nullptr;
+Crew Notifier::crew_{[] { return notifier->add_worker(); }};
 constexpr int kKeptReady = 2;
 
 bool Notifier::start() {
   notifier = this;
-  crew.more = [] { return notifier->add_worker(); };
   seccomp_notif_sizes sizes = {};
   if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) return false;
   if (sizes.seccomp_notif < sizeof(seccomp_notif) || sizes.seccomp_notif_resp < sizeof(seccomp_notif_resp))
@@ -111,10 +110,7 @@ bool Notifier::start() {
 bool Notifier::add_worker() {
   // There are never more of them at work than the tree has threads.
   static std::atomic<int> started{0};
-  crew.members++;
-  if (start_thread(run, this, started.fetch_add(1) < kKeptReady)) return true;
-  crew.members--;
-  return false;
+  return start_thread(run, this, started.fetch_add(1) < kKeptReady);
 }
 
 void* Notifier::run(void* self) {
@@ -123,7 +119,7 @@ void* Notifier::run(void* self) {
 }
 
 void Notifier::work() {
-  join_crew(crew);
+  join_crew(crew_);
   std::vector<uint64_t> memory((std::max(request_size_, sizeof(seccomp_notif)) + 7) / 8);
   seccomp_notif& request = *reinterpret_cast<seccomp_notif*>(memory.data());
   bool has_turn = take_turn();
@@ -202,7 +198,7 @@ void Notifier::work() {
     has_turn = keep_turn() || take_turn();
   }
   release_this_worker();
-  crew.members--;
+  leave_crew();
 }
 
 }  // namespace holdfast

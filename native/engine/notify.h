@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "../call/sandbox.h"
+#include "../call/threads.h"
 
 namespace holdfast {
 
@@ -20,6 +21,7 @@ class Notifier {
   void work();
   bool add_worker();
 
+  static Crew crew_;
   Sandbox& sandbox_;
   const int listener_;
   size_t request_size_ = 0, response_size_ = 0;

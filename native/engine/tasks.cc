@@ -17,7 +17,8 @@ std::mutex guard;
 std::condition_variable arrived;
 std::deque<std::function<void()>> queue;
 size_t idle = 0, threads = 0;
-Crew crew;
+bool add_thread();
+Crew crew{add_thread};
 
 void* work(void*) {
   join_crew(crew);
@@ -26,7 +27,7 @@ void* work(void*) {
     while (queue.empty()) {
       if (idle >= kIdleThreads) {
         threads--;
-        crew.members--;
+        leave_crew();
         release_this_worker();
         return nullptr;
       }
@@ -47,12 +48,10 @@ bool add_thread() {
   {
     std::lock_guard<std::mutex> lock(guard);
     number = threads++;
-    crew.members++;
   }
   if (start_thread(work, nullptr, number < kKeptReady)) return true;
   std::lock_guard<std::mutex> lock(guard);
   threads--;
-  crew.members--;
   return false;
 }
 
@@ -68,7 +67,6 @@ void run_task(std::function<void()> task) {
     }
   }
   // Without another thread the task waits for one that is there: they never all wait for the tree.
-  crew.more = add_thread;
   add_thread();
 }
 

@@ -115,10 +115,27 @@ int error_of_creating(const Resolved& at) {
   return sticky && directory.st_uid != st.st_uid ? EACCES : 0;
 }
 
-// An open of anything but files and directories may wait for somebody else's.
-bool waits_for_others(int fd) {
+// Whether an open with O_NONBLOCK, if it succeeds, did what one without would have done at once.
+bool is_told_by_nonblock(const struct stat& st, int flags) {
+  if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) return true;  // it waits for leases only: fcntl(2), F_SETLEASE
+  // A reader that does not wait would meet a writer that does, and leave it again: fifo(7).
+  if (S_ISFIFO(st.st_mode)) return (flags & O_ACCMODE) != O_RDONLY;
+  // Memory and pseudoterminals have no carrier to wait for. Majors: linux/major.h.
+  const unsigned kind = major(st.st_rdev);
+  return S_ISCHR(st.st_mode) && (kind == 1 || kind == 5 || (kind >= 136 && kind <= 143));
+}
+
+// Where no thread can be spared: opens what does not wait. Descriptor or -errno, EAGAIN if it would.
+int reopen_at_once(int object, int flags) {
+  if ((flags & O_NONBLOCK) != 0) return reopen(object, flags);
   struct stat st;
-  return ::fstat(fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+  if (::fstat(object, &st) != 0) return -errno;
+  if (!is_told_by_nonblock(st, flags)) return -EAGAIN;
+  const int got = reopen(object, flags | O_NONBLOCK);
+  if (got < 0) return got == -ENXIO && S_ISFIFO(st.st_mode) ? -EAGAIN : got;
+  UniqueFd fd(got);
+  const int now = ::fcntl(fd.get(), F_GETFL);
+  return now < 0 || ::fcntl(fd.get(), F_SETFL, now & ~O_NONBLOCK) != 0 ? -errno : fd.release();
 }
 
 Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
@@ -128,15 +145,17 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   }
   const int flags = wanted.flags & ~kNotForReopen;
   MayBlock wait(call);
-  if (wait.refused() && waits_for_others(at.object.get())) return Finish::error(EAGAIN);
+  const auto open = [&] {
+    return wait.refused() ? reopen_at_once(at.object.get(), flags) : reopen(at.object.get(), flags);
+  };
   if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
     return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
   if (at.own_descriptors) {
     AsSupervisor own(call);
-    return handed(call, reopen(at.object.get(), flags), wanted.flags, wait);
+    return handed(call, open(), wanted.flags, wait);
   }
   AsOnlooker look(at.guarded);
-  const int fd = reopen(at.object.get(), flags);
+  const int fd = open();
   if (fd >= 0 && at.path.ends_with("/ptmx")) remember_terminal(fd, at.path);
   return handed(call, fd, wanted.flags, wait);
 }

@@ -127,7 +127,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     const AsPeer peer(call);
     if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
     const MayBlock may_block(call);
-    if (may_block.refused()) return Finish::error(EAGAIN);
+    if (may_block.refused() && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0) return Finish::error(EAGAIN);
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
     if (result == -EINTR) result = -interruption(may_block);
   }

@@ -1,7 +1,10 @@
 // Small resource limits: what Node cannot have is an error of the spawn, and what the command has is not the supervisor's.
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
-import { event, textOf } from './tree.ts';
+import { event, python, textOf } from './tree.ts';
 
 /** Lines of a host that lowers a limit of its own, with prlimit(1), and then starts a command. */
 async function under(limit: string, script: string): Promise<string[]> {
@@ -46,3 +49,92 @@ say(await once(child, 'close'));`,
   );
   expect(lines).toEqual([expected, '0,']);
 });
+
+/** A program that runs another one with no more than `room` processes and threads beyond those that its user has. */
+function withRoomFor(room: number, uid: number): string[] {
+  const threads = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/status`, 'utf8');
+      } catch {
+        return '';
+      }
+    })
+    .filter((status) => new RegExp(`^Uid:\\t${uid}\\s`, 'm').test(status))
+    .reduce((sum, status) => sum + Number(/^Threads:\t(\d+)/m.exec(status)?.[1] ?? 0), 0);
+  const limit = ['prlimit', `--nproc=${threads + room}`];
+  // The limit does not hold for root (setrlimit(2), RLIMIT_NPROC).
+  return process.getuid?.() === 0
+    ? ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', ...limit]
+    : limit;
+}
+
+// Each child asks for one end of a FIFO that nobody opens, so each would need a thread of the supervisor that waits for it.
+const fills = `
+import errno, os, select, socket, subprocess, sys
+def held():
+    answers = []
+    for i in range(20):
+        os.stat('/etc'); open('/etc/passwd').close(); os.mkdir(f'd{i}'); os.rename(f'd{i}', f'e{i}'); os.rmdir(f'e{i}')
+        os.kill(os.getpid(), 0); open('/dev/null', 'w').close(); open('file', 'w').close()
+        with socket.socket(socket.AF_UNIX) as s:
+            try: s.connect('nobody')
+            except FileNotFoundError: answers.append(i)
+    return len(answers)
+begin, go = os.pipe(); ends, ended = os.pipe()
+children = []
+while len(children) < 1000:
+    os.mkfifo(f'fifo{len(children)}')
+    try: child = os.fork()
+    except BlockingIOError: break
+    if child == 0:
+        os.close(go); os.read(begin, 1)
+        try: os.open(f'fifo{len(children)}', os.O_RDONLY); os.write(ended, b'o')
+        except OSError as error: os.write(ended, b'a' if error.errno == errno.EAGAIN else b'?')
+        os._exit(0)
+    children.append(child)
+print('full', len(children) > 3, held())
+os.close(go)
+refused = os.read(ends, 1)            # one at least finds no thread left; the others wait, or are refused too
+print('refused', refused, held())
+answers, released = [refused], set()
+while len(answers) < len(children):
+    # A reader that has come can be met; one that has been refused or is to come cannot: ENXIO.
+    for i in range(len(children)):
+        if i in released: continue
+        try: os.close(os.open(f'fifo{i}', os.O_WRONLY | os.O_NONBLOCK)); released.add(i)
+        except OSError as error:
+            if error.errno != errno.ENXIO: print(error)
+    if select.select([ends], [], [], 0.01)[0]: answers.append(os.read(ends, 1))
+for child in children: os.waitpid(child, 0)
+print(sorted(set(answers)), held(), len(answers) == len(children))
+print(subprocess.run(['/bin/echo', 'again'], capture_output=True, text=True).stdout.strip())
+`;
+
+test('a tree that has used up the processes of its user: each held call answers, and none waits for ever', async () => {
+  const ordinary = process.getuid?.() ?? 0;
+  const uid = ordinary === 0 ? 61_000 + (process.pid % 1000) : ordinary;
+  const folder = temporaryFolder('full');
+  const work = join(folder, 'work');
+  mkdirSync(work, { mode: 0o777 });
+  chmodSync(work, 0o777);
+  const host = startHost(
+    `policy.files.write.push(args[0]);
+const child = spawnSandboxed(args[2], ['-u', '-c', args[1]], { policy, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('error', (error) => say(error.code));
+child.on('close', (...end) => say(...end));`,
+    [work, fills, python],
+    {},
+    withRoomFor(60, uid),
+  );
+  const output = textOf(host.stdout);
+  expect(await event(host, 'exit', 60_000)).toEqual([0, null]);
+  expect((await output).trim().split('\n')).toEqual([
+    'full True 20',
+    "refused b'a' 20",
+    "[b'a', b'o'] 20 True",
+    'again',
+    '0',
+  ]);
+}, 90_000);
