@@ -169,6 +169,22 @@ libc.syscall(shmctl, segment, 0, 0)`,
     );
   });
 
+  test('capabilities over processes of others, by a root that keeps its ids', async () => {
+    await sameAsBare(
+      `read, write = os.pipe()
+other = os.fork()
+if other == 0: os.setgroups([]); os.setresgid(1234, 1234, 1234); os.setresuid(1234, 1234, 1234); os.write(write, b'x'); signal.pause()
+os.read(read, 1)
+def attack():
+    step('kill', lambda: os.kill(other, 0)); step('pidfd', lambda: signal.pidfd_send_signal(os.pidfd_open(other), 0))
+    step('nice', lambda: os.setpriority(os.PRIO_PROCESS, other, os.getpriority(os.PRIO_PROCESS, 0)))
+child(lambda: capset(0), attack)
+child(lambda: capset(1 << 5), lambda: step('with CAP_KILL', lambda: os.kill(other, 0)))
+os.kill(other, signal.SIGKILL); os.waitpid(other, 0)`,
+      /^kill Operation not permitted\npidfd Operation not permitted\n/,
+    );
+  });
+
   test('over other processes of the tree', async () => {
     const seen = await sameAsBare(
       `
