@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
+import { python } from './tree.ts';
 
 const tries = `
 const child = spawnSandboxed('sh', ['-c', 'echo ran > ' + args[0]], { policy });
@@ -32,6 +33,52 @@ test.each([
   const { events, ran } = await attempt([program('life_forbid'), what]);
   expect(events).toEqual([code, expect.stringMatching(message)]);
   expect(ran).toBe(false);
+});
+
+test('capset is forbidden: root is refused rather than started with its rights, others have none to give up', async () => {
+  const { events, ran } = await attempt([program('life_forbid'), 'capset']);
+  if (process.getuid?.() === 0)
+    expect(events).toEqual(['ERR_HOLDFAST_CAPABILITIES', expect.stringContaining('capset is refused here')]);
+  else expect(events).toEqual(['spawn', 'exit']);
+  expect(ran).toBe(process.getuid?.() !== 0);
+});
+
+// Names, contents, attributes, descriptors by bounce and exec all read the caller's memory, readlink and stat write it. Root's
+// tree changes its ids half-way: what is read then is a process of somebody else.
+test('process_vm_readv is forbidden: memory is read and written in another way, also of who has changed its ids', {
+  timeout: 120_000,
+}, async () => {
+  const folder = temporaryFolder('forbidden');
+  const script = `
+import os, socket, subprocess
+def show():
+    print(os.stat('here').st_size, os.readlink('link'), open('link').read(), os.path.exists('missing'))
+    print(subprocess.run(['/bin/echo', 'from', 'a', 'child'], capture_output=True, text=True).stdout.strip())
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        try: s.connect(('127.0.0.1', 9))
+        except OSError as error: print(error.strerror)
+open('here', 'w').write('contents'); os.symlink('here', 'link'); os.chmod('.', 0o755)
+show()
+if os.getuid() == 0:
+    if os.fork() == 0:
+        os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        show(); os._exit(0)
+    os.wait()
+    show()
+`;
+  const host = startHost(
+    `policy.files.write.push(args[0]);
+const child = spawnSandboxed(args[2], ['-u', '-c', args[1]], { policy, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('violation', ({ syscall, path }) => { if (syscall !== 'connect') say(syscall, path); });
+child.on('close', (...end) => say(...end));`,
+    [folder, script, python],
+    {},
+    [program('life_forbid'), 'memory'],
+  );
+  const [said] = await Promise.all([text(host.stdout as NodeJS.ReadableStream), once(host, 'close')]);
+  const shown = ['8 here contents False', 'from a child', 'Permission denied'];
+  const times = process.getuid?.() === 0 ? 3 : 1;
+  expect(said.trim().split('\n')).toEqual([...Array.from({ length: times }, () => shown).flat(), '0']);
 });
 
 test('a sandbox inside a sandbox: ERR_HOLDFAST_LISTENER, whoever of the two processes is refused first', async () => {

@@ -1,6 +1,6 @@
-// Runs a program where something that holdfast needs is forbidden: life_forbid ptrace|seccomp|listener|handing
-// PROGRAM ARGUMENT... `listener`: there is a seccomp notification listener already. `handing`: a listener adds no
-// descriptor.
+// Runs a program where something that holdfast needs is forbidden: life_forbid WHAT PROGRAM ARGUMENT...
+// `listener`: there is a seccomp notification listener already. `memory`: process_vm_readv and process_vm_writev are.
+// `handing`: a listener adds no descriptor.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -14,17 +14,22 @@
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
-  const int listener = strcmp(argv[1], "listener") == 0;
-  const int handing = strcmp(argv[1], "handing") == 0;
-  const unsigned number = listener                         ? ~0u
-                          : handing                        ? SYS_ioctl
-                          : strcmp(argv[1], "ptrace") == 0 ? SYS_ptrace
-                                                           : SYS_seccomp;
+  const char* const what = argv[1];
+  const int listener = strcmp(what, "listener") == 0;
+  const int handing = strcmp(what, "handing") == 0;
+  unsigned first = ~0u, second = ~0u;
+  if (strcmp(what, "ptrace") == 0) first = SYS_ptrace;
+  if (strcmp(what, "seccomp") == 0) first = SYS_seccomp;
+  if (strcmp(what, "capset") == 0) first = SYS_capset;
+  if (strcmp(what, "memory") == 0) first = SYS_process_vm_readv, second = SYS_process_vm_writev;
+  if (handing) first = SYS_ioctl;
+  if (!listener && first == ~0u) return 2;
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, second, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first, 0, 3),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, handing ? offsetof(struct seccomp_data, args[1]) : 0 /* the number again */),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, handing ? (unsigned)SECCOMP_IOCTL_NOTIF_ADDFD : number, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, handing ? (unsigned)SECCOMP_IOCTL_NOTIF_ADDFD : first, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
