@@ -155,8 +155,8 @@ constexpr int kSharedByChild = CLONE_VM | CLONE_FILES, kPagesOfChild = MAP_PRIVA
 #endif
 
 // Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
-// uses, libc's errno included, so it makes raw system calls only.
-int become_command(void* argument) {
+// uses, libc's errno included, so it makes raw system calls only. A sanitizer would look for that stack at each fail().
+__attribute__((no_sanitize("address"))) int become_command(void* argument) {
   Launch& launch = *static_cast<Launch*>(argument);
   LaunchArea* const area = launch.area;
   // Until the supervisor has attached, nothing else would end us with it.
