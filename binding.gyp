@@ -10,7 +10,8 @@
         'defines': ['HOLDFAST_SANITIZERS="<(module_root_dir)/build/Address/findings/found"'],
         'cflags': ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
         'ldflags!': ['-static-pie'],
-        'ldflags': ['-pie', '-fsanitize=address,undefined', '-static-libstdc++', '-static-libgcc'],
+        # One runtime: UBSan's own would not know of log_path.
+        'ldflags': ['-pie', '-fsanitize=address,undefined', '-static-libasan', '-static-libubsan', '-static-libstdc++', '-static-libgcc'],
       },
       'Thread': {
         'defines': ['HOLDFAST_SANITIZERS="<(module_root_dir)/build/Thread/findings/found"'],

@@ -129,7 +129,7 @@ child.on('close', (...end) => say(...end));`,
     withRoomFor(60, uid),
   );
   const output = textOf(host.stdout);
-  expect(await event(host, 'exit', 60_000)).toEqual([0, null]);
+  expect(await event(host, 'exit', 80_000)).toEqual([0, null]);
   expect((await output).trim().split('\n')).toEqual([
     'full True 20',
     "refused b'a' 20",

@@ -59,11 +59,14 @@ export function running(executable: string): number[] {
     .map(Number);
 }
 
+/** Under sanitizers all takes that many times as long (test/vitest.config.ts). */
+const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
+
 export const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
 /** Waits until something is so, and fails with what is not so after a generous time. */
 export async function until(holds: () => boolean, what: string | (() => string), milliseconds = 20_000): Promise<void> {
-  const end = Date.now() + milliseconds;
+  const end = Date.now() + milliseconds * patience;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`not within ${milliseconds} ms: ${typeof what === 'string' ? what : what()}`);
     await sleep(5);
@@ -92,7 +95,7 @@ export async function allGone(tree: Iterable<Seen>): Promise<void> {
 export function within<T>(promise: Promise<T>, what: string, milliseconds = 20_000): Promise<T> {
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${milliseconds} ms: ${what}`)), milliseconds);
+    timer = setTimeout(() => reject(new Error(`not within ${milliseconds} ms: ${what}`)), milliseconds * patience);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

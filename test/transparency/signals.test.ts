@@ -6,6 +6,9 @@ import { program } from '../helpers/build-programs.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
+/** Under sanitizers all takes that many times as long (test/vitest.config.ts). */
+const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
+
 async function both(name: string, args: string[], hooks?: (child: SandboxedProcess) => void) {
   const bare = await runBare(program(name), args, { cwd: temporaryFolder('bare') });
   const folder = temporaryFolder('held');
@@ -34,40 +37,52 @@ test.each([
     expect(bare.stdout).toMatch(/^mkdir: 0$/m);
     expect(bare.stdout).not.toContain('EINTR');
   },
-  60_000,
+  60_000 * patience,
 );
 
-test('a storm of signals while hooks are asked', async () => {
-  let asked = 0;
-  await both('signal_storm', ['plain', '4'], (child) => {
-    child.onOpen(async () => {
-      asked++;
-      await delay(1);
+test(
+  'a storm of signals while hooks are asked',
+  async () => {
+    let asked = 0;
+    await both('signal_storm', ['plain', '4'], (child) => {
+      child.onOpen(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onChdir(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onMkdir(() => {
+        asked++;
+      });
     });
-    child.onChdir(async () => {
-      asked++;
-      await delay(1);
-    });
-    child.onMkdir(() => {
-      asked++;
-    });
-  });
-  expect(asked).toBeGreaterThan(50);
-}, 60_000);
+    expect(asked).toBeGreaterThan(50);
+  },
+  60_000 * patience,
+);
 
-test('calls that really wait are cut short, or go on after the handler (SA_RESTART)', async () => {
-  const { bare } = await both('waits_cut_short', []);
-  expect(bare.stdout).toContain('open of a FIFO: EINTR');
-  expect(bare.stdout).toContain('connect to a full backlog, SA_RESTART, SIGCONT: done');
-}, 30_000);
+test(
+  'calls that really wait are cut short, or go on after the handler (SA_RESTART)',
+  async () => {
+    const { bare } = await both('waits_cut_short', []);
+    expect(bare.stdout).toContain('open of a FIFO: EINTR');
+    expect(bare.stdout).toContain('connect to a full backlog, SA_RESTART, SIGCONT: done');
+  },
+  30_000 * patience,
+);
 
-test('a shell with background jobs finds its files and folders', async () => {
-  const script =
-    'i=0; while [ $i -lt 150 ]; do i=$((i + 1)); (exit 0) & : > f$i || echo open; [ -f f$i ] || echo test; cd . || echo cd; done; wait; rm f*; echo done';
-  const folder = temporaryFolder('held');
-  const held = await runSandboxed('dash', ['-c', script], {
-    cwd: folder,
-    policy: { files: { read: [folder], write: [folder] } },
-  });
-  expect(held).toMatchObject({ code: 0, stdout: 'done\n', stderr: '' });
-}, 30_000);
+test(
+  'a shell with background jobs finds its files and folders',
+  async () => {
+    const script =
+      'i=0; while [ $i -lt 150 ]; do i=$((i + 1)); (exit 0) & : > f$i || echo open; [ -f f$i ] || echo test; cd . || echo cd; done; wait; rm f*; echo done';
+    const folder = temporaryFolder('held');
+    const held = await runSandboxed('dash', ['-c', script], {
+      cwd: folder,
+      policy: { files: { read: [folder], write: [folder] } },
+    });
+    expect(held).toMatchObject({ code: 0, stdout: 'done\n', stderr: '' });
+  },
+  30_000 * patience,
+);
