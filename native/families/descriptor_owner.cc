@@ -34,8 +34,14 @@ Finish set_flags(Sandbox& sandbox, const Held& call, int fd) {
 // Who is meant by F_SETOWN or F_SETOWN_EX. 0 or a negative errno.
 int read_owner(const Held& call, f_owner_ex& out) {
   if (static_cast<int>(call.arg(Arg::command)) == F_SETOWN_EX) {
-    if (const int error = call.read(call.args[2], &out, sizeof out); error != 0) return error;
-    return out.type == F_OWNER_TID || out.type == F_OWNER_PID || out.type == F_OWNER_PGRP ? 0 : -EINVAL;
+    // As numbers: what the tree has put there need not be any of the enumeration.
+    int32_t given[2];
+    static_assert(sizeof given == sizeof out);
+    if (const int error = call.read(call.args[2], given, sizeof given); error != 0) return error;
+    if (given[0] != F_OWNER_TID && given[0] != F_OWNER_PID && given[0] != F_OWNER_PGRP) return -EINVAL;
+    out.type = static_cast<__pid_type>(given[0]);
+    out.pid = given[1];
+    return 0;
   }
   const int who = static_cast<int>(call.args[2]);
   if (who == INT_MIN) return -EINVAL;
