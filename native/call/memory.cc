@@ -40,7 +40,13 @@ std::shared_ptr<UniqueFd> memory_of(pid_t tid, pid_t group) {
     const auto at = opened().find(group);
     if (at != opened().end()) return at->second;
   }
-  UniqueFd fd(look_by_ids(tid, [tid] { return open_by_number(tid); }));
+  UniqueFd fd(open_by_number(tid));
+  if (!fd && (errno == EACCES || errno == EPERM)) {
+    // With CAP_SYS_PTRACE too: this thread may wear a caller's ids, and the file of a process that has changed its own
+    // belongs to root until an exec (proc(5), "/proc/pid").
+    const AsItself itself(tid);
+    fd.reset(open_by_number(tid));
+  }
   if (!fd || group == 0) return nullptr;
   auto found = std::make_shared<UniqueFd>(std::move(fd));
   std::lock_guard<std::mutex> lock(guard);
