@@ -68,7 +68,7 @@ arguments = (ctypes.c_void_p * 5)(at(0), at(1), at(2), None, None)
 def change():
     while not os.path.exists('go'): time.sleep(0.01)
     ${write}
-    os.write(1, b'changed\n')
+    os.write(1, b'changed\\n')
 threading.Thread(target=change).start()
 libc.execv(b'/bin/echo', arguments)
 `;
