@@ -95,7 +95,7 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
   Judged judged = judge_own_address(sandbox, call, Use::bind, name, own);
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
-    if (own.error == 0) return bind_path(call, own.copy.get(), judged.where, name);
+    if (own.error == 0) return bind_path(sandbox, call, own.copy.get(), judged.where, name);
     // bind() follows no link in last place, so it is enough that the directory stays what it is.
     const std::string_view path = judged.where.path;
     const std::string_view directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));

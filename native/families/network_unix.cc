@@ -20,6 +20,7 @@
 #include "../view/creds.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
+#include "files.h"
 #include "network.h"
 
 namespace holdfast::families {
@@ -153,11 +154,13 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 
 }  // namespace
 
-Finish bind_path(const Held& call, int socket, const Resolved& where, const Name& name) {
+Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved& where, const Name& name) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(where.missing ? ENOENT : EADDRINUSE);
   if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
   const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
   int result = -EAGAIN;
+  // A hook takes its time, and what it has said of a name is said of that name alone.
+  const bool heard = sandbox.config.hooked(call.row->event);
   const OwnWorkingDirectory own;
   {
     const CallerEntry entry(call, AT_FDCWD);
@@ -169,7 +172,8 @@ Finish bind_path(const Held& call, int socket, const Resolved& where, const Name
     if (caller.error != 0) return Finish::error(caller.error);
     const WithUmask with_umask(call);
     if (with_umask.error != 0) return Finish::error(with_umask.error);
-    if (const NamesStandStill still; still.held() && in_place && leads_to(name, length, where))
+    if (const NamesStandStill still;
+        still.held() && in_place && leads_to(name, length, where) && (!heard || is_as_judged(where)))
       result = bind(socket, &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
   }
   if (result == -EAGAIN) {
@@ -181,6 +185,10 @@ Finish bind_path(const Held& call, int socket, const Resolved& where, const Name
     if (caller.error != 0) return Finish::error(caller.error);
     const WithUmask with_umask(call);
     if (with_umask.error != 0) return Finish::error(with_umask.error);
+    const ChangesNames changes(call, device_of(where));
+    if (!changes.held()) return Finish::gone();
+    if (heard && !is_as_judged(where))
+      return forbidden(sandbox, call, EACCES, "its folder was moved while a hook thought about it", where.path);
     result = fchdir(where.parent.get()) == 0 ? 0 : -errno;
     if (result == 0) result = bind(socket, &plain.any, static_cast<socklen_t>(plain.size)) == 0 ? 0 : -errno;
   }

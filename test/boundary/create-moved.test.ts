@@ -49,3 +49,26 @@ test('a file is made where the hook has approved it, or nowhere', async () => {
   expect(existsSync(join(there, 'new'))).toBe(false);
   expect(readFileSync(join(here, 'new'), 'utf8')).toBe('text\n');
 });
+
+test('a socket is bound under the name that the hook has approved, or nowhere', async () => {
+  const folder = temporaryFolder('moved');
+  const [here, there] = [join(folder, 'here'), join(folder, 'there')];
+  mkdirSync(here);
+  const script = `import os, socket
+os.chdir(${JSON.stringify(here)})
+s = socket.socket(socket.AF_UNIX)
+try: s.bind('new'); print('bound')
+except OSError as error: print(error.errno)`;
+  const outcome = await runSandboxed('python3', ['-c', script], {
+    policy: { files: { write: [folder] } },
+    hooks: (child) =>
+      child.onBind(async () => {
+        await setImmediate();
+        renameSync(here, there);
+        return allow();
+      }),
+  });
+  expect(outcome.stdout).toBe('13\n');
+  expect(existsSync(join(there, 'new'))).toBe(false);
+  expect(outcome.violations).toMatchObject([{ syscall: 'bind', path: join(here, 'new') }]);
+});
