@@ -1,6 +1,6 @@
 // Builds the addon and the supervisor: `npm run build:native`, `build:debug`, `build:prebuilds`.
 //   --sanitize=address, --sanitize=thread
-//                 the supervisor only, into build/Address or build/Thread: test/sanitizers.mjs
+//                 the supervisor only, into build/Address or build/Thread: test/sanitizers/run.mjs
 //   --if-needed   do nothing when what is built is newer than its sources (npm test, npm run demo)
 //   --arch=arm64  with --prebuilds: for another machine than this one, by Debian's cross compiler
 import { spawnSync } from 'node:child_process';

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const root = fileURLToPath(new URL('..', import.meta.url));
 // .ci/run asks for machine-readable counts beside the usual output; the test command stays the same.
 const report = process.env.HOLDFAST_TEST_REPORT;
-// test/sanitizers.mjs: everything takes that many times as long.
+// test/sanitizers/run.mjs: everything takes that many times as long.
 const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 export default defineConfig({

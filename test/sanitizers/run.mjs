@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const builds = { address: 'Address', thread: 'Thread' };
 
 /** Test files that do not ask about what a sanitizer looks at, or cannot under it; each with its reason. */
