@@ -6,6 +6,7 @@ import { allow, deny } from 'holdfast';
 import { expect, test } from 'vitest';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { policyFor, python } from '../lifecycle/tree.ts';
 
 test('a file is made where the hook has approved it, or nowhere', async () => {
   const folder = temporaryFolder('moved');
@@ -59,8 +60,8 @@ os.chdir(${JSON.stringify(here)})
 s = socket.socket(socket.AF_UNIX)
 try: s.bind('new'); print('bound')
 except OSError as error: print(error.errno)`;
-  const outcome = await runSandboxed('python3', ['-c', script], {
-    policy: { files: { write: [folder] } },
+  const outcome = await runSandboxed(python, ['-c', script], {
+    policy: policyFor(folder),
     hooks: (child) =>
       child.onBind(async () => {
         await setImmediate();
