@@ -1,6 +1,6 @@
 // A folder for temporary files of one sandbox's own (policy.scratch).
 import { chmodSync, chownSync, constants, lstatSync, mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
-import { chmod, lstat, open, readdir, rm } from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accessBits } from '../policy/policy.ts';
@@ -37,44 +37,108 @@ export function makeScratch({ passed, rules }: Spawn): Scratch {
 
 /** When nothing of the tree is left that could put something into it again. Why it is still there, if it is. */
 export async function removeScratch(scratch: Scratch): Promise<Error | undefined> {
-  const { path } = scratch;
-  const remove = () => rm(path, { recursive: true, force: true, maxRetries: 5 });
   try {
-    // A tree that may write above it has given its name to something else: that is not ours to remove.
-    if (!(await isStill(scratch))) return new Error('it was moved away, or replaced');
-    await remove();
-  } catch {
+    const pinned = await pin(scratch.path);
     try {
-      // Whoever made them may have closed them.
-      await openFolders(path);
-      await remove();
-    } catch (error) {
-      return error as Error;
+      // A tree that may write above it has given its name to something else: that is not ours to remove.
+      const { dev, ino } = await pinned.stat({ bigint: true });
+      if (dev !== scratch.dev || ino !== scratch.ino) return new Error('it was replaced');
+      await empty(pinned);
+    } finally {
+      await pinned.close();
     }
+    await rmdir(scratch.path);
+  } catch (error) {
+    return error as Error;
   }
   return undefined;
 }
 
-async function isStill({ path, dev, ino }: Scratch): Promise<boolean> {
+const O_PATH = 0o10000000; // open(2); the same on both architectures
+
+/** A folder itself, never what a link leads to; it takes no right to what is in it. */
+function pin(path: string | Buffer): Promise<FileHandle> {
+  return open(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+}
+
+/**
+ * Flat, so that no depth is too deep: what lies in a folder is removed, and the folders in it are first moved up into
+ * the one that is emptied. Names are bytes, and each step is made in a pinned folder.
+ */
+async function empty(top: FileHandle): Promise<void> {
+  let moved = 0;
+  for (;;) {
+    const entries = await list(top);
+    if (entries.length === 0) return;
+    for (const { name, isFolder } of entries) {
+      const path = within(top, name);
+      if (!isFolder) {
+        await gone(unlink(path));
+        continue;
+      }
+      const folder = await pin(path);
+      try {
+        for (const inner of await list(folder)) {
+          const from = within(folder, inner.name);
+          if (!inner.isFolder) {
+            await gone(unlink(from));
+            continue;
+          }
+          // A folder that moves is written to: its `..`.
+          await openUp(from);
+          let to: Buffer;
+          do to = within(top, Buffer.from(`.moved-${moved++}`));
+          while (await isThere(to));
+          await gone(rename(from, to));
+        }
+      } finally {
+        await folder.close();
+      }
+      await gone(rmdir(path));
+    }
+  }
+}
+
+interface Entry {
+  name: Buffer;
+  isFolder: boolean;
+}
+
+/** What is in it; whoever made it may have closed it. */
+async function list(folder: FileHandle): Promise<Entry[]> {
+  const path = `/proc/self/fd/${folder.fd}`;
+  await chmod(path, 0o700);
+  const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
+  return entries.map((entry) => ({ name: entry.name as unknown as Buffer, isFolder: entry.isDirectory() }));
+}
+
+function within(folder: FileHandle, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name]);
+}
+
+async function openUp(path: Buffer): Promise<void> {
+  const folder = await pin(path);
   try {
-    const found = await lstat(path, { bigint: true });
-    return found.dev === dev && found.ino === ino;
+    await chmod(`/proc/self/fd/${folder.fd}`, 0o700);
+  } finally {
+    await folder.close();
+  }
+}
+
+async function isThere(path: Buffer): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
   } catch {
     return false;
   }
 }
 
-const O_PATH = 0o10000000; // open(2); the same on both architectures
-
-async function openFolders(folder: string): Promise<void> {
-  // Never through a link: by a descriptor that needs no right to what it stands for.
-  const pinned = await open(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+/** Somebody else may have been faster. */
+async function gone(step: Promise<void>): Promise<void> {
   try {
-    await chmod(`/proc/self/fd/${pinned.fd}`, 0o700);
-  } finally {
-    await pinned.close();
-  }
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await openFolders(join(folder, entry.name));
+    await step;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }

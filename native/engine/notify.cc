@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../arch/arch.h"

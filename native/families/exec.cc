@@ -186,9 +186,18 @@ Finish execute(Sandbox& sandbox, Held& call) {
   struct stat status;
   if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return Finish::error(ELOOP);
 
+  // Nothing of a file is told to who may not have it: rules come before its contents, but for what only hooks can say.
+  const bool hooked = sandbox.config.hooked(Event::exec);
+  Facts wanted;
+  wanted.event = Event::exec;
+  wanted.paths[0] = {file.path, protocol::kExecute, false};
+  wanted.path_count = 1;
+  if (const Decision decision = hooked ? decide_denied(sandbox, call, wanted) : decide(sandbox, call, wanted);
+      !decision.allowed())
+    return from(decision);
+
   auto approved = std::make_unique<ExecApproval>();
   std::vector<std::string> arguments;
-  const bool hooked = sandbox.config.hooked(Event::exec);
   if (hooked && (error = read_arguments(call, call.arg(Arg::argv), arguments)) != 0) return Finish::error(error);
 
   // The text by which the kernel hands a script to its interpreter: fs/exec.c, alloc_bprm().
@@ -280,15 +289,14 @@ Finish execute(Sandbox& sandbox, Held& call) {
     break;
   }
 
-  Facts facts;
-  facts.event = Event::exec;
-  facts.paths[0] = {first_path, protocol::kExecute, false};
-  facts.path_count = 1;
-  facts.interpreter = shown_interpreter;
-  facts.argv = arguments.data();
-  facts.argv_count = arguments.size();
-  const Decision decision = decide(sandbox, call, facts);
-  if (!decision.allowed()) return from(decision);
+  if (hooked) {
+    wanted.paths[0].name = first_path;
+    wanted.interpreter = shown_interpreter;
+    wanted.argv = arguments.data();
+    wanted.argv_count = arguments.size();
+    const Decision decision = decide(sandbox, call, wanted);
+    if (!decision.allowed()) return from(decision);
+  }
   if (beyond_second_wall(sandbox, call, first_path, first_status)) return Finish::error(EACCES);
 
   approved->arguments = std::move(prefix);

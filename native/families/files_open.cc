@@ -275,7 +275,12 @@ Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& dat
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;
     Finish end;
-    if (resolve_elsewhere(sandbox, call, data, wanted, at) != 0) return failed(call, at.error);
+    if (resolve_elsewhere(sandbox, call, data, wanted, at) != 0) {
+      if (at.error == EXDEV)
+        return forbidden(sandbox, call, EXDEV, "a hook redirected the call out of the folder that it is to stay in",
+                         std::string_view(data).substr(data.find('\0') + 1));
+      return failed(call, at.error);
+    }
     uint8_t access = access_of(wanted.flags);
     const bool makes = wanted.is(O_CREAT) && at.missing;
     if (makes) access |= kWrite;
@@ -336,6 +341,8 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
     const bool no_terminal = at.path == "/dev/tty" && !wanted.is(O_PATH) && is_own_terminal(at.object.get()) &&
                              terminal_of(call, tty) == -ENXIO;
     if (no_terminal) facts.paths[0].missing = true;
+    if (at.path == "/dev/tty" && !no_terminal && is_own_terminal(at.object.get()) && terminal_of(call, tty) == 0)
+      facts.paths[0].own_terminal = is_number_of_tree(tty);
     const Decision decision = ask(sandbox, call, facts);
     if (decision.kind == Decision::Kind::redirect) {
       end = open_elsewhere(sandbox, call, decision.data, wanted);

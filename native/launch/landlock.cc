@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -57,13 +58,21 @@ long add_ports(int ruleset, const std::optional<std::vector<uint16_t>>& ports, u
 
 }  // namespace
 
+// Landlock has the folder that it was told of; somebody outside may have put another one there. Who may not look is told
+// so by the exec itself.
+static bool is_still(const Confinement::Place& place) {
+  struct stat now;
+  if (::stat(place.path.c_str(), &now) != 0) return errno == EACCES;
+  return now.st_dev == place.device && now.st_ino == place.inode;
+}
+
 bool Confinement::may_execute(std::string_view path, dev_t device, ino_t inode) const {
   if (execute_anywhere) return true;
   for (const Place& place : executable) {
     if (!place.folder && place.device == device && place.inode == inode) return true;
-    if (place.folder && (place.path == "/" || (path.starts_with(place.path) && path.size() > place.path.size() &&
-                                               path[place.path.size()] == '/')))
-      return true;
+    const bool below = place.path == "/" || (path.starts_with(place.path) && path.size() > place.path.size() &&
+                                             path[place.path.size()] == '/');
+    if (place.folder && below && is_still(place)) return true;
   }
   return false;
 }

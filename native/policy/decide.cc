@@ -21,6 +21,15 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   return refuse(sandbox, call, facts, error, "", judgement.reason, judgement.missing);
 }
 
+Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  const Judgement judgement = judge(sandbox.config, call, facts);
+  const int error = judgement.hidden ? sandbox.config.ungranted : EACCES;
+  if (judgement.denied) return refuse(sandbox, call, facts, error, judgement.rule, "", judgement.missing);
+  Decision decision;
+  decision.kind = Decision::Kind::allow;
+  return decision;
+}
+
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts) {
   const Judgement judgement = judge(sandbox.config, call, facts);
   if (judgement.denied)

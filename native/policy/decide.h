@@ -16,6 +16,9 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts);
 // Where a hook has sent the call: it has said yes, and gives no more than a deny rule leaves.
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts);
 
+// Refused if a deny rule says so; what else decide() would say is left to it.
+Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts);
+
 // Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
 

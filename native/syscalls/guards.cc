@@ -226,7 +226,6 @@ constexpr uint32_t kIoctlCommands[] = {
     0x5420,     0x5421,     0x5422,  // TIOCPKT, FIONBIO, TIOCNOTTY
     0x5424,     0x5425,              // TIOCGETD, TCSBRKP
     0x5427,     0x5428,     0x5429,  // TIOCSBRK, TIOCCBRK, TIOCGSID
-    0x5441,                          // TIOCGPTPEER: the other end of the same pty
     0x5450,     0x5451,              // FIONCLEX, FIOCLEX
     0x5456,                          // TIOCGLCKTRMIOS
     0x545d,     0x5460,              // TIOCGICOUNT, FIOQSIZE

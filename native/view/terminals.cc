@@ -23,6 +23,7 @@ struct Terminal {
   UniqueFd pin;
   dev_t device;
   ino_t inode;
+  dev_t number;
 };
 
 struct {
@@ -54,7 +55,15 @@ void remember_terminal(int master, std::string_view name) {
   const std::lock_guard<std::mutex> lock(terminals.guard);
   auto& known = terminals.known;
   known.erase(std::remove_if(known.begin(), known.end(), is_over), known.end());
-  if (known.size() < kMost) known.push_back({std::move(pin), status.st_dev, status.st_ino});
+  if (known.size() < kMost) known.push_back({std::move(pin), status.st_dev, status.st_ino, status.st_rdev});
+}
+
+bool is_number_of_tree(unsigned tty) {
+  const dev_t number = makedev((tty >> 8) & 0xfff, (tty & 0xff) | ((tty >> 12) & 0xfff00));
+  const std::lock_guard<std::mutex> lock(terminals.guard);
+  for (const Terminal& terminal : terminals.known)
+    if (terminal.number == number && !is_over(terminal)) return true;
+  return false;
 }
 
 bool is_terminal_of_tree(int object) {

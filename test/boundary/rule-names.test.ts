@@ -160,7 +160,11 @@ describe('a link that the tree can have planted', () => {
     expect((await read(`${folder}/proj/planted`)).stdout).toBe('');
     expect((await read(`${folder}/secret/link`)).stdout).toBe('outside\n');
     expect((await read('link', `${folder}/secret`)).stdout).toBe('');
-    expect((await read('../outside/key', `${folder}/secret`)).stdout).toBe('');
+    const away = await read('../outside/key', `${folder}/secret`);
+    expect(away.stdout).toBe('');
+    expect(away.violations).toContainEqual(
+      expect.objectContaining({ errno: 'EXDEV', reason: expect.stringContaining('out of the folder') }),
+    );
     expect((await read(`${folder}/secret/key`, `${folder}/secret`)).stdout).toBe('secret\n');
     const denied = await read(`${folder}/secret/key`, undefined, {
       read: [`${folder}/proj`],

@@ -1,6 +1,6 @@
-import { chmodSync, copyFileSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, realpathSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { allow, deny, type ExecCall, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
+import { allow, checkSupport, deny, type ExecCall, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
@@ -224,6 +224,63 @@ describe('what may be executed', () => {
         );
       }
     }
+  });
+
+  test('of what is denied nothing is told, not even what kind of file it is', async () => {
+    const folder = scene();
+    const closed = join(folder, 'closed');
+    mkdirSync(closed);
+    const contents = ['#!/nonexistent\n', 'xx', '\x7fELF\x01\x01\x01', '#!\n', '#!/bin/sh secret\n'];
+    const names = contents.map((text, i) => {
+      writeFileSync(join(closed, `${i}`), text, { mode: 0o755 });
+      return join(closed, `${i}`);
+    });
+    const asked: unknown[] = [];
+    for (const rules of [{ deny: [closed] }, {}]) {
+      const files = { ...policyFor().files, read: ['/usr', '/lib', '/lib64', '/bin', '/etc', show, exec], ...rules };
+      for (const hooks of [
+        undefined,
+        (child: SandboxedProcess) => child.onExec((call) => void asked.push(call.path)),
+      ]) {
+        if (hooks !== undefined && rules.deny === undefined) continue; // a hook may allow, so it is told
+        const held = await runSandboxed('sh', ['-c', `for name in ${names.join(' ')}; do $name; echo $?; done`], {
+          policy: { files },
+          ...(hooks === undefined ? {} : { hooks }),
+        });
+        expect(held.stdout).toBe('126\n'.repeat(contents.length));
+        expect(held.violations.filter(({ syscall }) => syscall === 'execve').map(({ path }) => path)).toEqual(names);
+      }
+    }
+    expect(asked.filter((path) => path !== '/usr/bin/dash' && path !== '/bin/dash')).toEqual([]);
+  });
+
+  test('not from a folder that somebody outside has replaced, and that is said', async () => {
+    const bin = join(temporaryFolder('replaced'), 'bin');
+    const tool = join(bin, 'tool');
+    const make = () => {
+      mkdirSync(bin);
+      copyFileSync('/usr/bin/true', tool);
+    };
+    make();
+    const child = spawnSandboxed('sh', ['-c', `${tool}; echo $?; read line; ${tool}; echo $?`], {
+      policy: { files: { read: [bin] }, exec: ['/usr', bin] },
+    });
+    const violations: unknown[] = [];
+    child.on('violation', ({ syscall, path }) => violations.push([syscall, path]));
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      if (stdout === '') {
+        renameSync(bin, `${bin}.old`);
+        make();
+        child.stdin.end('\n');
+      }
+      stdout += chunk;
+    });
+    await event(child, 'close');
+    // Landlock knows the folder that was there at the start.
+    const { landlockAbi = 0 } = checkSupport();
+    expect(stdout).toBe(landlockAbi > 0 ? '0\n126\n' : '0\n0\n');
+    expect(violations).toEqual(landlockAbi > 0 ? [['execve', tool]] : []);
   });
 
   test('with a list of programs, nothing else: not even what may be read', async () => {

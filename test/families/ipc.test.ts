@@ -101,6 +101,19 @@ test('what others have made cannot be used, changed or removed, by id, key, plac
   );
 });
 
+test.skipIf(process.getuid?.() !== 0)('also what it made as another user (only root can become one)', async () => {
+  const script = `import os, sys
+os.setresuid(12345, 12345, 12345); os.execv(sys.argv[1], [sys.argv[1], 'leave'])`;
+  const { stdout } = await runSandboxed('/usr/bin/python3', ['-S', '-c', script, program('ipc_calls')], {
+    policy: { files: { read: [program('ipc_calls')] } },
+  });
+  const [m = -1, s = -1, q = -1] = stdout.split(/\s/).map(Number);
+  expect(Math.min(m, s, q)).toBeGreaterThanOrEqual(0);
+  expect(ids('shm')).not.toContain(m);
+  expect(ids('sem')).not.toContain(s);
+  expect(ids('msg')).not.toContain(q);
+});
+
 test('what a tree has made is removed when Node dies', async () => {
   const script = `import { spawnSandboxed } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
 const child = spawnSandboxed('sh', ['-c', '${program('ipc_calls')} leave; sleep 100'], { policy: { files: { read: ['${program('ipc_calls')}'] } } });

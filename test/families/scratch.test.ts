@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { spawnSandboxed } from 'holdfast';
 import { afterEach, describe, expect, test } from 'vitest';
-import { runSandboxed } from '../helpers/run.ts';
+import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
@@ -65,6 +65,25 @@ describe('a temporary folder', () => {
     expect(statSync(join(kept, 'inner')).mode & 0o777).toBe(0o755);
   });
 
+  test('is removed with many folders, closed ones among them, names that are no text, and any depth', async () => {
+    process.env.TMPDIR = temporaryFolder('scratch');
+    const script = `import os
+os.chdir(os.environ['TMPDIR'])
+for i in range(200): os.makedirs(f'many/{i}/inner'); open(f'many/{i}/inner/file', 'w').close()
+os.makedirs(b'odd-\\xff/in\\nner'); os.symlink('/', b'odd-\\xff/link'); os.mkfifo('fifo')
+os.mkdir('closed'); os.mkdir('closed/inner'); open('closed/inner/.moved-0', 'w').close(); os.mkdir('.moved-0'); os.mkdir('.moved-1')
+for i in range(60): os.mkdir('d' * 200); os.chdir('d' * 200)
+open('deepest', 'w').close(); os.chdir(os.environ['TMPDIR'])
+os.chmod(b'odd-\\xff', 0); os.chmod('closed/inner', 0); os.chmod('closed', 0); os.chmod('.', 0)`;
+    const child = spawnSandboxed(python, ['-S', '-c', script], { policy: { ...policyFor(), scratch: true } });
+    const told: unknown[] = [];
+    child.on('warning', (warning) => told.push(warning));
+    child.stderr.on('data', (chunk) => told.push(String(chunk)));
+    await new Promise((resolve) => child.on('close', resolve));
+    expect(told).toEqual([]);
+    expect(readdirSync(process.env.TMPDIR)).toEqual([]);
+  });
+
   test('whose name was given to something else stays, and a warning says so', async () => {
     const place = temporaryFolder('scratch');
     process.env.TMPDIR = place;
@@ -77,7 +96,7 @@ describe('a temporary folder', () => {
     const warnings: unknown[] = [];
     child.on('warning', ({ rule, message }) => warnings.push([rule, message]));
     await new Promise((resolve) => child.on('close', resolve));
-    expect(warnings).toEqual([['scratch', expect.stringMatching(/could not be removed: it was moved away/)]]);
+    expect(warnings).toEqual([['scratch', expect.stringMatching(/could not be removed: it was replaced/)]]);
     expect(readdirSync(place)).toHaveLength(2);
   });
 
@@ -150,6 +169,21 @@ step('over', lambda: show(name))`;
     expect(held.stderr).toBe('');
     expect(held.stdout).toBe('name opened\nstat True\nchild opened\nmode EACCES\nover ENOENT\n');
     expect(held.violations).toMatchObject([{ syscall: 'chmod' }]);
+  });
+
+  test('are opened by their masters too, and as /dev/tty of who has them', async () => {
+    const script = `${prelude}import fcntl, termios
+master, slave = os.openpty(); name = os.ttyname(slave)
+step('peer', lambda: os.ttyname(fcntl.ioctl(master, 0x5441, os.O_RDWR | os.O_NOCTTY)) == name)
+step('no master', lambda: fcntl.ioctl(slave, 0x5441, os.O_RDWR))
+step('closed', lambda: fcntl.ioctl(0, 0x5441, os.O_RDWR))
+if os.fork() == 0:
+    os.setsid(); fcntl.ioctl(slave, termios.TIOCSCTTY, 0); step('tty', lambda: os.write(os.open('/dev/tty', os.O_RDWR), b'x')); os._exit(0)
+os.wait()`;
+    const held = await runSandboxed(python, ['-c', script], { policy: { ...policy, files } });
+    const bare = await runBare(python, ['-c', script]);
+    expect(bare.stdout).toContain('peer True');
+    expect(held).toMatchObject({ stdout: bare.stdout, stderr: '', violations: [] });
   });
 
   test('of others are closed, also under a number that was the tree’s', async () => {

