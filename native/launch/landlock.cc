@@ -58,8 +58,8 @@ long add_ports(int ruleset, const std::optional<std::vector<uint16_t>>& ports, u
 
 }  // namespace
 
-// Landlock has the folder that it was told of; somebody outside may have put another one there. Who may not look is told
-// so by the exec itself.
+// Landlock has the folder that it was told of; somebody outside may have put another one there. Who may not look is
+// told so by the exec itself.
 static bool is_still(const Confinement::Place& place) {
   struct stat now;
   if (::stat(place.path.c_str(), &now) != 0) return errno == EACCES;
