@@ -3,18 +3,14 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
+import { steps } from '../helpers/steps.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from '../lifecycle/host.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
 const isRoot = process.getuid?.() === 0;
-const prelude = `
-import ctypes, os, resource, signal, socket, sys
-libc = ctypes.CDLL(None, use_errno=True)
-libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS, as in every tree
-def step(name, act):
-    try: print(name, act(), flush=True)
-    except OSError as error: print(name, os.strerror(error.errno), flush=True)
+const prelude = `${steps}
+import resource, signal, socket
 def call(number, *args):
     if libc.syscall(number, *args) < 0: raise OSError(ctypes.get_errno(), '')
     return 'done'

@@ -4,6 +4,7 @@ import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
+import { steps } from '../helpers/steps.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
@@ -36,13 +37,8 @@ async function sameAsBare(command: string, args: readonly string[], wanted: RegE
   expect(await one(runSandboxed)).toEqual(bare);
 }
 
-const prelude = `
-import array, ctypes, os, socket, subprocess, sys
-libc = ctypes.CDLL(None, use_errno=True)
-libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS, as in every tree
-def step(name, act):
-    try: print(name, act(), flush=True)
-    except OSError as error: print(name, os.strerror(error.errno), flush=True)
+const prelude = `${steps}
+import array, socket, subprocess
 def child(*acts):
     if os.fork() == 0:
         for act in acts: act()
