@@ -222,12 +222,14 @@ print(os.ttyname(os.openpty()[1]), flush=True); sys.stdin.read()`,
   });
 
   test('do for script, and a folder for tmux', async () => {
-    const line = 'script -qec "tty; stty size" "$TMPDIR/typescript" < /dev/null | tr -d "\\r"';
-    const held = await runSandboxed('sh', ['-c', line], { policy: { ...policy, files } });
+    const typed = 'script -qec "tty; stty size" "$TMPDIR/typescript" < /dev/null | tr -d "\\r"';
+    const held = await runSandboxed('sh', ['-c', typed], { policy: { ...policy, files } });
     expect(held.stdout).toMatch(/^\/dev\/pts\/\d+\n\d+ \d+\n$/);
-    const tmux =
-      'tmux -S "$TMPDIR/s" -f /dev/null new-session -d "echo seen > $TMPDIR/out; tmux -S $TMPDIR/s wait -S x"';
-    const all = await runSandboxed('sh', ['-c', `${tmux}; tmux -S "$TMPDIR/s" wait x; cat "$TMPDIR/out"`], {
+    // The session lives until it is killed: a client that asks a server in its last moments waits for ever, bare too.
+    const tmux = 'tmux -S "$TMPDIR/s" -f /dev/null';
+    const session = 'echo seen > $TMPDIR/out; tmux -S $TMPDIR/s wait -S x; exec sleep 100';
+    const script = `${tmux} new-session -d "${session}"; ${tmux} wait x; cat "$TMPDIR/out"; ${tmux} kill-server`;
+    const all = await runSandboxed('sh', ['-c', script], {
       policy: { ...policy, files },
       env: { ...process.env, TERM: 'xterm', SHELL: '/bin/sh' },
     });
