@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import colors from 'picocolors';
 import { buildPrograms } from './build.js';
 import { calls } from './calls.js';
+import { imports } from './import.js';
 import { realPrograms } from './programs.js';
 import { evaluate, load, machine, print, writeDocs, writeJson } from './report.js';
 import { starts } from './start.js';
@@ -23,7 +24,7 @@ const few = (count) => (values.quick ? Math.ceil(count / 10) : count);
 
 buildPrograms();
 const wanted = values.only?.flatMap((names) => names.split(','));
-const selected = [...calls(few), ...starts(few), ...realPrograms(few)].filter(
+const selected = [...calls(few), ...starts(few), ...imports(few), ...realPrograms(few)].filter(
   ({ name }) => wanted === undefined || wanted.some((part) => name.startsWith(part)),
 );
 if (selected.length === 0) throw new RangeError(`no measure is called ${values.only}`);
