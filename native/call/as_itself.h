@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cerrno>
+#include <cstdint>
 
 namespace holdfast {
 
@@ -23,7 +24,7 @@ class AsItself {
   bool changed_ = false;
   uid_t uid_ = 0;
   gid_t gid_ = 0;
-  unsigned effective_[2] = {};
+  uint64_t effective_ = 0;
 };
 
 // `look` answers below 0, with errno, if it was refused.

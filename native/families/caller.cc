@@ -58,6 +58,18 @@ Finish borrow(int fd) {
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
 }
 
+bool take_copy(Sandbox& sandbox, const Held& call, int fd, const char* refused, UniqueFd& out, Finish& finish) {
+  const int error = copy_descriptor(call, fd, out);
+  if (error == 0) return true;
+  if (can_borrow(call, error)) {
+    finish = borrow(fd);
+    return false;
+  }
+  if (error == EPERM) report(sandbox, call, EPERM, refused);
+  finish = error == ESRCH ? Finish::gone() : Finish::error(error);
+  return false;
+}
+
 Finish refusal(const Decision& decision) {
   switch (decision.kind) {
     case Decision::Kind::error:

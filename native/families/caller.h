@@ -21,6 +21,9 @@ int copy_descriptor(const Held& call, int fd, UniqueFd& out);
 bool can_borrow(const Held& call, int copied);
 Finish borrow(int fd);
 
+// A copy, or the end of the call: asked of the caller itself, or refused; EPERM with an event that says `refused`.
+bool take_copy(Sandbox& sandbox, const Held& call, int fd, const char* refused, UniqueFd& out, Finish& finish);
+
 // The end of a call whose memory could not be read or written; `error` is Held::read's.
 inline Finish memory_failed(int error) { return error == -ESRCH ? Finish::gone() : Finish::answer(error); }
 

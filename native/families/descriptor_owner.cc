@@ -26,7 +26,7 @@ Finish refuse_owner(Sandbox& sandbox, const Held& call, int error, const char* r
 // us.
 Finish set_flags(Sandbox& sandbox, const Held& call, int fd) {
   struct stat status;
-  if (fd < 0 || fstat(fd, &status) != 0 || S_ISCHR(status.st_mode))
+  if (fstat(fd, &status) != 0 || S_ISCHR(status.st_mode))
     return refuse_owner(sandbox, call, EPERM, "signals of a device to whoever is in its foreground");
   return Finish::answer(fcntl(fd, F_SETFL, static_cast<int>(call.args[2])) == 0 ? 0 : -errno);
 }
@@ -53,19 +53,18 @@ int read_owner(const Held& call, f_owner_ex& out) {
 }  // namespace
 
 Finish set_owner(Sandbox& sandbox, Held& call) {
-  const int command = static_cast<int>(call.arg(Arg::command)), fd = call.fd(Arg::fd);
+  const int command = static_cast<int>(call.arg(Arg::command));
   UniqueFd copy;
-  const int copied = copy_descriptor(call, fd, copy);
-  if (can_borrow(call, copied)) return borrow(fd);
-  if (copied == EBADF) return Finish::error(EBADF);
-  if (copied == ESRCH) return Finish::gone();
+  Finish finish;
+  if (!take_copy(sandbox, call, call.fd(Arg::fd), "the descriptor cannot be looked at: it cannot be copied here", copy,
+                 finish))
+    return finish;
   if (command == F_SETFL) return set_flags(sandbox, call, copy.get());
   if (command != F_SETOWN && command != F_SETOWN_EX)
     return refuse_owner(sandbox, call, EINVAL, "a command of fcntl that is not known");
 
   f_owner_ex owner = {};
   if (const int error = read_owner(call, owner); error != 0) return memory_failed(error);
-  if (!copy) return refuse_owner(sandbox, call, EPERM, "the supervisor cannot have a look at the descriptor");
   // A group that was not made in the tree has members elsewhere. Of the caller's own only the caller itself is told.
   if (owner.type == F_OWNER_PGRP && owner.pid != 0 && !sandbox.tree.contains(owner.pid) &&
       owner.pid == stat_of(call.tgid()).group) {

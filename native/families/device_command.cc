@@ -10,18 +10,15 @@ namespace holdfast::families {
 
 Finish device_command(Sandbox& sandbox, Held& call) {
   if (static_cast<uint32_t>(call.arg(Arg::command)) != TIOCGPTPEER) {
-    report(sandbox, call, ENOTTY,
-           "only terminal, descriptor and read-only queries pass: a device's own commands can do anything, and TIOCSTI "
-           "types for the user");
+    report(sandbox, call, ENOTTY, call.row->reason);
     return Finish::error(ENOTTY);
   }
   // The other end of a master that the caller has; the kernel would open it by the caller's own rights, which are none.
-  const int fd = call.fd(Arg::fd);
   UniqueFd master;
-  const int error = copy_descriptor(call, fd, master);
-  if (can_borrow(call, error)) return borrow(fd);
-  if (error == EPERM) report(sandbox, call, EPERM, "the terminal cannot be looked at: it cannot be copied here");
-  if (error != 0) return Finish::error(error);
+  Finish finish;
+  if (!take_copy(sandbox, call, call.fd(Arg::fd), "the terminal cannot be looked at: it cannot be copied here", master,
+                 finish))
+    return finish;
   const int flags = static_cast<int>(call.args[2]);
   UniqueFd peer(ioctl(master.get(), TIOCGPTPEER, flags | O_NOCTTY | O_CLOEXEC));
   if (!peer) return Finish::error(errno);

@@ -382,12 +382,9 @@ Finish readlink_path(Sandbox& sandbox, Held& call) {
 Finish watch_path(Sandbox& sandbox, Held& call) {
   uint32_t mask = static_cast<uint32_t>(call.arg(Arg::mask));
   UniqueFd instance;
-  if (const int error = copy_descriptor(call, call.fd(Arg::fd), instance); can_borrow(call, error))
-    return borrow(call.fd(Arg::fd));
-  else if (error == EPERM)
-    return forbidden(sandbox, call, EPERM, "the caller's inotify instance cannot be reached", {});
-  else if (error != 0)
-    return failed(call, error);
+  Finish finish;
+  if (!take_copy(sandbox, call, call.fd(Arg::fd), "the caller's inotify instance cannot be reached", instance, finish))
+    return finish;
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
   Resolved at;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../call/as_itself.h"
+#include "../call/own_rights.h"
 #include "../call/threads.h"
 
 namespace holdfast {
@@ -18,25 +19,7 @@ namespace {
 
 constexpr uint64_t kLook = uint64_t{1} << CAP_SYS_PTRACE;
 
-// All of these go by raw system calls: libc's wrappers change every thread of the process. 0 or a positive errno.
-
-// Those of `wanted` that this thread is permitted.
-int set_effective(uint64_t wanted) {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  if (::syscall(SYS_capget, &header, data) != 0) return errno;
-  for (int i = 0; i < 2; i++) data[i].effective = data[i].permitted & static_cast<uint32_t>(wanted >> (32 * i));
-  return ::syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
-}
-
-int set_file_ids(uid_t uid, gid_t gid) {
-  ::syscall(SYS_setfsgid, gid);
-  ::syscall(SYS_setfsuid, uid);
-  // They report no error; an id that is none changes nothing and answers what is set (setfsuid(2)).
-  const bool done =
-      static_cast<gid_t>(::syscall(SYS_setfsgid, -1)) == gid && static_cast<uid_t>(::syscall(SYS_setfsuid, -1)) == uid;
-  return done ? 0 : EPERM;
-}
+// As in call/own_rights.h. 0 or a positive errno.
 
 int set_uids(uid_t real, uid_t effective) { return ::syscall(SYS_setresuid, real, effective, -1) == 0 ? 0 : errno; }
 int set_gids(gid_t real, gid_t effective) { return ::syscall(SYS_setresgid, real, effective, -1) == 0 ? 0 : errno; }
