@@ -135,6 +135,11 @@ AsPeer::AsPeer(const Held& call) {
   if (theirs_->groups != own.groups) error = set_groups(theirs_->groups);
   if (error == 0) error = set_gids(theirs_->real_gid, theirs_->effective_gid);
   if (error == 0) error = set_uids(theirs_->real_uid, theirs_->effective_uid);
+  // The file system ids followed the effective ones; theirs may have been set apart, which takes capabilities again.
+  if (theirs_->file_uid != theirs_->effective_uid || theirs_->file_gid != theirs_->effective_gid) {
+    if (error == 0) error = set_effective(~uint64_t{0});
+    if (error == 0) error = set_file_ids(theirs_->file_uid, theirs_->file_gid);
+  }
   if (error == 0) error = set_effective(theirs_->effective);
 }
 

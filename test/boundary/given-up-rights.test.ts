@@ -219,6 +219,27 @@ peer = server.accept()[0]; print(struct.unpack('iii', peer.getsockopt(socket.SOL
     );
   });
 
+  test('by names that only the ids of the file system reach', async () => {
+    await sameAsBare(
+      `
+def listen(name, uid):
+    server = socket.socket(socket.AF_UNIX); server.bind(name); os.chmod(name, 0o600); os.chown(name, uid, uid); server.listen(9); return server
+servers = [listen('theirs', 1234), listen('ours', 0)]
+datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); datagram.bind('box'); os.chmod('box', 0o600); os.chown('box', 1234, 1234)
+os.chown('.', 1234, 1234)
+def bind(name): socket.socket(socket.AF_UNIX).bind(name); s = os.stat(name); return (s.st_uid, s.st_gid)
+def all(who):
+    step(who + ' theirs', lambda: socket.socket(socket.AF_UNIX).connect('theirs'))
+    step(who + ' ours', lambda: socket.socket(socket.AF_UNIX).connect('ours'))
+    step(who + ' send', lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', 'box'))
+    step(who + ' bind', lambda: bind(who))
+all('root')
+libc.setfsgid(1234); libc.setfsuid(1234); all('fsuid')
+libc.setfsuid(0); libc.setfsgid(0); all('back')`,
+      /fsuid theirs None\nfsuid ours Permission denied\nfsuid send 1\nfsuid bind \(1234, 1234\)/,
+    );
+  });
+
   // The supervisor itself has what Node was started with, and such a command has nothing of it after its exec.
   test('a command of an ordinary user has none of the capabilities that Node has', async () => {
     const folder = others();
