@@ -129,8 +129,10 @@ Finish obtain(Sandbox& sandbox, Held& call, Kind kind, key_t key, int flags, Mak
       const int error = look(kind, id, status);
       if (error == 0 || error == EACCES) {
         if ((flags & IPC_CREAT) != 0 && (flags & IPC_EXCL) != 0) return Finish::error(EEXIST);
+        // In this order: ipcget_public() in ipc/util.c.
+        if (error == 0 && !fits(status)) return Finish::error(EINVAL);
         if (error != 0 || !may_use(status.memory.shm_perm, flags)) return Finish::error(EACCES);
-        return fits(status) ? Finish::answer(id) : Finish::error(EINVAL);
+        return Finish::answer(id);
       }
       forget(kind, id);  // somebody outside has removed it
     }
@@ -318,7 +320,10 @@ Finish obtain_memory(Sandbox& sandbox, Held& call) {
 
 Finish obtain_semaphores(Sandbox& sandbox, Held& call) {
   const int count = static_cast<int>(call.args[1]), flags = static_cast<int>(call.args[2]);
-  if (count < 0) return Finish::error(EINVAL);
+  // Before the key is looked for: ksys_semget() in ipc/sem.c.
+  seminfo limits = {};
+  if (count < 0 || (control(semaphores, 0, IPC_INFO, &limits) >= 0 && count > limits.semmsl))
+    return Finish::error(EINVAL);
   return obtain(
       sandbox, call, semaphores, static_cast<key_t>(call.args[0]), flags,
       [&] { return syscall(SYS_semget, IPC_PRIVATE, count, flags & ~IPC_EXCL); },

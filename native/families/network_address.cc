@@ -103,7 +103,7 @@ int redirect(const std::string& data, Name& name) {
   return 0;
 }
 
-Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name, bool granted = false) {
+Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name, bool granted) {
   if (use == Use::fast_open) {  // which it is depends on the socket, so both are asked
     const Decision sending = decide_address(sandbox, call, Use::send, address);
     if (!sending.allowed()) return Judged::over(refusal(sending));
@@ -112,7 +112,7 @@ Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address,
   if (decision.kind == Decision::Kind::redirect) {
     const int error = redirect(decision.data, name);
     if (error != 0) return Judged::over(Finish::error(error));
-    if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+    Address::parse(&name.storage, name.size, address);  // as whole as what stood there
     Facts facts;
     facts.event = call.row->event;
     facts.address = &address;
@@ -179,28 +179,27 @@ bool is_client_bind(int socket, const Name& name) {
 
 Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name, bool granted) {
   if (name.size < sizeof(sa_family_t)) return Judged::bounce();  // no family, no address: EINVAL from the kernel
-  Address address;
   switch (name.any.sa_family) {
     case AF_UNSPEC:
       // connect() dissolves an association. bind() and sendto() on an IPv4 socket take it for an IPv4 address
       // (__inet_bind in net/ipv4/af_inet.c, udp_sendmsg in net/ipv4/udp.c); a shorter one is refused there.
       if (use == Use::connect || name.size < sizeof(sockaddr_in)) return Judged::bounce();
-      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
-      address.family = AF_INET;
-      return judge_inet(sandbox, call, use, address, name);
+      break;
     case AF_INET:
     case AF_INET6:
-      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
-      return judge_inet(sandbox, call, use, address, name, granted);
     case AF_UNIX:
-      if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
-      return judge_unix(sandbox, call, use, address);
+      break;
     case AF_NETLINK:
       return Judged::bounce();  // to the kernel, which asks for capabilities where it changes anything
     default:
       report(sandbox, call, EAFNOSUPPORT, "an address of a family that no rule can judge");
       return Judged::over(Finish::error(EAFNOSUPPORT));
   }
+  Address address;
+  if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
+  if (address.family == AF_UNIX) return judge_unix(sandbox, call, use, address);
+  if (address.family == AF_UNSPEC) address.family = AF_INET;
+  return judge_inet(sandbox, call, use, address, name, granted);
 }
 
 }  // namespace holdfast::families

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -156,7 +157,6 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 
 Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved& where, const Name& name) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(where.missing ? ENOENT : EADDRINUSE);
-  if (where.name.size() >= sizeof(sockaddr_un::sun_path)) return Finish::error(ENAMETOOLONG);
   const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
   int result = -EAGAIN;
   // A hook takes its time, and what it has said of a name is said of that name alone.
@@ -179,8 +179,10 @@ Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved&
   if (result == -EAGAIN) {
     Name plain;
     plain.un.sun_family = AF_UNIX;
-    memcpy(plain.un.sun_path, where.name.data(), where.name.size());
-    plain.size = offsetof(sockaddr_un, sun_path) + where.name.size() + 1;
+    // The last part of what stood in as much room, where a NUL may have had none (unix(7), BUGS).
+    const size_t size = std::min(where.name.size(), sizeof plain.un.sun_path);
+    memcpy(plain.un.sun_path, where.name.data(), size);
+    plain.size = std::min(offsetof(sockaddr_un, sun_path) + size + 1, sizeof plain.un);
     const AsCaller caller(call);
     if (caller.error != 0) return Finish::error(caller.error);
     const WithUmask with_umask(call);

@@ -71,6 +71,25 @@ highest 0
   if (root && alone.code === 0) expect(held.stdout).toBe(alone.stdout.replace('unreadable: ok', 'unreadable: EACCES'));
 });
 
+test('a tree has its share of the machine’s objects, and the lowest addresses are not for them', async () => {
+  const held = await runSandboxed(program('ipc_calls'), ['many']);
+  expect(held.stdout.trim().split('\n')).toEqual([
+    '256 sets, semget: ENOSPC',
+    '64 queues, mq_open: ENOSPC',
+    'mq_open what is there: ok',
+    'mq_open without making: ok',
+    'mq_unlink: ok',
+    'mq_open: ok',
+    'low: EINVAL',
+    'low with a tag: EINVAL',
+  ]);
+  expect(held.violations.map(({ syscall, reason }) => [syscall, reason])).toEqual([
+    ...Array(2).fill(['semget', 'a tree may have 256 objects of System V IPC of each kind']),
+    ['mq_open', 'a tree may have 64 message queues'],
+    ...Array(2).fill(['shmat', 'the lowest addresses are kept for what the supervisor hands over']),
+  ]);
+});
+
 test('what others have made cannot be used, changed or removed, by id, key, place or name', async () => {
   const outside = spawn(program('ipc_calls'), ['outside'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: outside.stdout });

@@ -228,6 +228,132 @@ os.kill(pid, signal.SIGKILL)
   ]);
 });
 
+describe('an open', () => {
+  test('that makes what is not there is a change, whatever it is to be opened for', async () => {
+    const folder = temporaryFolder('makes');
+    for (const name of ['shown', 'open', 'hooked']) mkdirSync(join(folder, name));
+    writeFileSync(join(folder, 'shown/file'), 'text');
+    const modes: unknown[] = [];
+    const { said, outcome } = await steps(
+      `
+os.umask(0)
+for flags in (os.O_RDONLY | os.O_CREAT, os.O_RDONLY | os.O_CREAT | os.O_EXCL, os.O_RDONLY | os.O_CREAT | os.O_TRUNC):
+    step('new', lambda: os.open('shown/new', flags, 0o600))
+    step('elsewhere', lambda: os.open('hooked/shown', flags, 0o600))
+step('unnamed', lambda: os.open('shown', os.O_TMPFILE | os.O_RDWR, 0o600))
+step('read', lambda: os.read(os.open('shown/file', os.O_RDONLY | os.O_CREAT, 0o600), 9))
+step('made', lambda: oct(os.fstat(os.open('open/new', os.O_RDONLY | os.O_CREAT, 0o640)).st_mode))
+step('unnamed', lambda: oct(os.fstat(os.open('open', os.O_TMPFILE | os.O_RDWR, 0o604)).st_mode))
+step('there', lambda: os.close(os.open('open/new', os.O_RDONLY | os.O_CREAT, 0o604)))
+step('plain', lambda: os.close(os.open('open/new', os.O_RDONLY, 0o604)))
+`,
+      {
+        cwd: folder,
+        policy: {
+          files: {
+            read: [folder],
+            write: [join(folder, 'open')],
+            deny: [{ path: join(folder, 'shown'), access: ['write'] }],
+          },
+        },
+        hooks: (child) => {
+          child.onOpen({ path: join(folder, 'hooked') }, () => redirect(join(folder, 'shown/new')));
+          child.onOpen({ path: join(folder, 'open') }, (call) => {
+            modes.push(call.mode);
+          });
+        },
+      },
+    );
+    expect(said).toEqual([
+      ...[1, 2, 3].flatMap(() => ['new EACCES', 'elsewhere EACCES']),
+      ...['unnamed EACCES', "read b'text'", 'made 0o100640', 'unnamed 0o100604', 'there None', 'plain None'],
+    ]);
+    expect(modes).toEqual([0o640, 0o604, 0o604, 0]);
+    expect(existsSync(join(folder, 'shown/new'))).toBe(false);
+    expect(outcome.violations.map(({ syscall }) => syscall)).toEqual(Array(7).fill('openat'));
+  });
+
+  test('with O_PATH has no other flags, and no longer a name than fits', async () => {
+    const folder = temporaryFolder('flags');
+    writeFileSync(join(folder, 'file'), '');
+    const { said } = await steps(
+      `
+for flags in (os.O_CREAT, os.O_WRONLY, os.O_TRUNC, os.O_CREAT | os.O_EXCL | os.O_RDWR, os.O_APPEND | os.O_NOATIME):
+    step('there', lambda: os.close(os.open('file', os.O_PATH | flags)))
+    step('not there', lambda: os.close(os.open('new', os.O_PATH | flags)))
+read, write = os.pipe()
+pid = os.fork()
+if pid == 0: time.sleep(60); os._exit(0)
+step('own', lambda: os.close(os.open('/proc/self/fd/%d' % read, os.O_PATH)))
+step('of another', lambda: os.close(os.open('/proc/%d/fd/%d' % (pid, read), os.O_PATH)))
+os.kill(pid, signal.SIGKILL)
+for i in range(17):
+    os.mkdir('d' * 240); os.chdir('d' * 240)
+open('file', 'w').close()
+step('deep', lambda: os.close(os.open('file', os.O_RDONLY)))
+step('deep', lambda: os.close(os.open('file', os.O_PATH)))
+os.unlink('file')
+for i in range(17): os.chdir('..'); os.rmdir('d' * 240)
+`,
+      {
+        cwd: folder,
+        policy: {
+          files: { read: [folder], write: [folder], deny: [{ path: join(folder, 'file'), access: ['write'] }] },
+        },
+      },
+    );
+    expect(said).toEqual([
+      ...Array(5).fill(['there None', 'not there ENOENT']).flat(),
+      ...['own None', 'of another EACCES', 'deep None', 'deep ENAMETOOLONG'],
+    ]);
+  });
+
+  test('that a hook sends into a folder which is not there finds nothing', async () => {
+    const folder = temporaryFolder('within');
+    const { said, outcome } = await steps(
+      `step('open', lambda: os.open('one', os.O_RDONLY))
+step('outside', lambda: os.open('two', os.O_RDONLY))`,
+      {
+        cwd: folder,
+        policy: policyFor(folder),
+        hooks: (child) => {
+          child.onOpen({ path: join(folder, 'one') }, () => redirect('name', { within: join(folder, 'nowhere') }));
+          child.onOpen({ path: join(folder, 'two') }, () => redirect('../name', { within: folder }));
+        },
+      },
+    );
+    expect(said).toEqual(['open ENOENT', 'outside EXDEV']);
+    expect(outcome.violations.map(({ reason }) => reason)).toEqual([
+      'a hook redirected the call out of the folder that it is to stay in',
+    ]);
+  });
+});
+
+test('truncating what is not there is no violation, and the limit of a file’s size is the caller’s', async () => {
+  const folder = temporaryFolder('truncate');
+  const outside = temporaryFolder('outside');
+  writeFileSync(join(folder, 'file'), 'text');
+  const { said, outcome } = await steps(
+    `
+import resource
+for path in ('missing', '${outside}/missing'): step('missing', lambda: os.truncate(path, 0))
+signal.signal(signal.SIGXFSZ, lambda *_: print('too large', flush=True))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+for size in (100, 101, 50, 4, 0): step(size, lambda: os.truncate('file', size))
+step('stat', lambda: os.stat('file').st_size)
+`,
+    {
+      cwd: folder,
+      policy: { files: { read: [folder, outside], write: [folder], deny: [{ path: outside, access: ['write'] }] } },
+    },
+  );
+  expect(said).toEqual([
+    ...['missing ENOENT', 'missing ENOENT', '100 None', 'too large', '101 EFBIG', '50 None', '4 None', '0 None'],
+    'stat 0',
+  ]);
+  expect(outcome.violations).toEqual([]);
+});
+
 describe('what cannot be executed', () => {
   test('is a script that is its own interpreter: ELOOP, as bare', async () => {
     const folder = temporaryFolder('loop');

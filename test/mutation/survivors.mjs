@@ -87,7 +87,6 @@ export const survivors = [
       /policy\/config\.cc: (parse_fields|Config::parse|is_device|shown): /,
       'native/policy/ask.cc: ask: answer.lost',
       'native/policy/ask.cc: ask: answer.too_long',
-      'native/families/network_address.cc: judge_inet: !Address::parse(&name.storage, name.size, address)',
       'native/families/directory.cc: change_directory: decision.kind == Decision::Kind::redirect',
       'native/families/directory.cc: change_directory: to.size() >= Bounce::kCapacity',
     ],

@@ -210,6 +210,13 @@ static void walks(void) {
   CALL(openat, AT_FDCWD, "missing/new/", O_CREAT | O_WRONLY, 0600);
   CALL(openat, AT_FDCWD, "file/new/", O_CREAT | O_WRONLY, 0600);
   CALL(truncate, "file", -1L);
+  CALL(truncate, "missing", -1L);
+  const unsigned long sizes[] = {0, 8, 16, 23, 24, 25, 4096, 4097, -1UL};
+  for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    static unsigned long long long_how[1024];
+    printf("size %ld\n", sizes[i]);
+    CALL(openat2, AT_FDCWD, "file", long_how, sizes[i]);
+  }
 }
 
 static void sockets(void) {
@@ -311,6 +318,38 @@ static void sockets(void) {
   message.msg_control = NULL, message.msg_controllen = 0;
   CALL(sendmsg, 999, &message, 0);
   CALL(sendmsg, file, &message, 0);
+}
+
+// Paths of unix sockets: as long as they can be, and what is sent to them.
+static void paths(void) {
+  const int there = socket(AF_UNIX, SOCK_DGRAM, 0), from = socket(AF_UNIX, SOCK_DGRAM, 0);
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  // No room for the NUL: unix(7), BUGS.
+  memset(un.sun_path, 'l', sizeof un.sun_path);
+  CALL(bind, socket(AF_UNIX, SOCK_DGRAM, 0), &un, sizeof un);
+  CALL(connect, socket(AF_UNIX, SOCK_DGRAM, 0), &un, sizeof un);
+  CALL(sendto, from, "x", 1, 0, &un, sizeof un);
+  memset(un.sun_path, 'm', sizeof un.sun_path - 1);
+  un.sun_path[sizeof un.sun_path - 1] = 0;
+  CALL(bind, socket(AF_UNIX, SOCK_STREAM, 0), &un, sizeof un);
+  CALL(connect, socket(AF_UNIX, SOCK_STREAM, 0), &un, sizeof un);
+  strcpy(un.sun_path, "there");
+  CALL(bind, there, &un, sizeof un);
+  BAD(sendto, from, at, 8, 0, &un, sizeof un);
+  CALL(sendto, from, "x", -1, 0, &un, sizeof un);
+  CALL(sendto, from, "x", 1, MSG_OOB, &un, sizeof un);
+  struct iovec parts[2] = {{"one", 3}, {"two", 3}};
+  struct mmsghdr message = {.msg_hdr = {.msg_name = &un, .msg_namelen = sizeof un, .msg_iov = parts, .msg_iovlen = 2}};
+  CALL(sendmmsg, from, &message, 0, 0);
+  CALL(sendmmsg, from, &message, 1, 0);
+  printf("%u sent\n", message.msg_len);
+  char text[16];
+  printf("%zd received\n", recv(there, text, sizeof text, MSG_DONTWAIT));
+  parts[1].iov_base = nowhere;
+  CALL(sendmmsg, from, &message, 1, 0);
+  CALL(sendmsg, from, &message.msg_hdr, 0);
+  message.msg_hdr.msg_iov = nowhere;
+  CALL(sendmsg, from, &message.msg_hdr, 0);
 }
 
 static void processes(void) {
@@ -453,6 +492,20 @@ static void queues(void) {
   BAD(semctl, id, 0, IPC_SET, at);
   CALL(semctl, id, 0, IPC_RMID, 0);
   CALL(semctl, id, 0, IPC_RMID, 0);
+  // What is wrong with a size is said before the key is looked for, or the mode.
+  CALL(semget, 4711, -1, 0);
+  CALL(semget, 4711, 1 << 30, 0);
+  CALL(shmget, 4711, -1, 0);
+  const int closed = (int)syscall(SYS_semget, 4712, 1, IPC_CREAT | IPC_EXCL | 0);
+  CALL(semget, 4712, 2, 0600);
+  CALL(semctl, closed, 0, IPC_RMID, 0);
+  umask(027);
+  const int queue = (int)syscall(SYS_mq_open, "mode", O_CREAT | O_RDWR, 0666, NULL);
+  struct stat status = {0};
+  say("fstat", fstat(queue, &status));
+  printf("mode %o\n", status.st_mode & 07777);
+  CALL(mq_unlink, "mode");
+  umask(022);
 }
 
 int main(int argc, char** argv) {
@@ -466,6 +519,7 @@ int main(int argc, char** argv) {
   files();
   walks();
   sockets();
+  paths();
   processes();
   queues();
   return 0;

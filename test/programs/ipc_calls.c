@@ -151,6 +151,29 @@ int main(int argc, char **argv) {
                       msgctl(q, IPC_RMID, NULL));
     printf("highest %d\n", msgctl(0, MSG_INFO, (void *)&queues));
   }
+  if (strcmp(argv[1], "many") == 0) {  // more than a tree may have; then one goes, and there is room for one again
+    int id = -1, many = 0;
+    while (many < 1000 && (id = semget(IPC_PRIVATE, 1, 0600)) >= 0) many++;
+    printf("%d sets, ", many);
+    say("semget", id);
+    semctl(semget(IPC_PRIVATE, 1, 0600), 0, IPC_RMID);
+    char name[32];
+    for (many = 0; many < 1000; many++) {
+      sprintf(name, "/ipc-many-%d", many);
+      id = mq_open(name, O_RDWR | O_CREAT, 0600, &(struct mq_attr){.mq_maxmsg = 1, .mq_msgsize = 8});
+      if (id < 0) break;
+      close(id);
+    }
+    printf("%d queues, ", many);
+    say("mq_open", id);
+    say("mq_open what is there", mq_open("/ipc-many-0", O_RDWR | O_CREAT, 0600, NULL));
+    say("mq_open without making", mq_open("/ipc-many-1", O_RDWR));
+    say("mq_unlink", mq_unlink("/ipc-many-0"));
+    say("mq_open", mq_open(name, O_RDWR | O_CREAT, 0600, NULL));
+    int m = shmget(IPC_PRIVATE, 4096, 0600);
+    say("low", shmat(m, (void *)0x20000, SHM_REMAP) == (void *)-1 ? -1 : 0);
+    say("low with a tag", shmat(m, (void *)0x7f00000000020000, SHM_REMAP) == (void *)-1 ? -1 : 0);
+  }
   if (strcmp(argv[1], "use") == 0) {  // ids that somebody outside has made
     int m = atoi(argv[2]), s = atoi(argv[3]), q = atoi(argv[4]);
     struct shmid_ds about;
