@@ -13,6 +13,10 @@ namespace holdfast {
 using protocol::FieldWriter;
 using protocol::Tag;
 
+bool is_nameless(std::string_view shown) {
+  return shown.empty() || shown[0] != '/' || (shown.starts_with("/memfd:") && shown.ends_with(" (deleted)"));
+}
+
 const char* syscall_of(const Held& call, const Facts& facts) {
   return facts.event_syscall != nullptr ? facts.event_syscall : call.row->name;
 }

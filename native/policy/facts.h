@@ -55,6 +55,9 @@ struct Missing {
   bool of_folder = false;
 };
 
+// True of what the kernel shows for an object that never had a name (pipe:[1], anon_inode:[eventfd], a memfd).
+bool is_nameless(std::string_view shown);
+
 // The call's name in records.
 const char* syscall_of(const Held& call, const Facts& facts);
 

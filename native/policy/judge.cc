@@ -81,9 +81,14 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
                    : path.part == Part::name   ? "a rule on a path does not give its name: that belongs to its folder"
                                                : "a rule on a socket or FIFO gives its contents only";
   }
-  if ((path.access & kExecute) != 0)
-    take(config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute, "exec",
-         config.any_exec ? "files.read" : "exec");
+  if ((path.access & kExecute) != 0) {
+    // What has no name is meant by no rule but one on everything.
+    const bool nameless = is_nameless(path.name);
+    const Match& bit = config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute;
+    take(bit, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
+    if (nameless && bit.effect == Effect::none)
+      out.reason = "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
+  }
   if (refused && out.hidden) out.hidden = is_hidden(config, path, match);
 }
 

@@ -73,10 +73,6 @@ int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int e
   return decision.allowed() ? error : decision.error;
 }
 
-bool is_nameless(std::string_view shown) {
-  return shown.empty() || shown[0] != '/' || (shown.starts_with("/memfd:") && shown.ends_with(" (deleted)"));
-}
-
 int long_name(int fd, std::string& out) {
   std::string below;
   UniqueFd here(pin_name(fd, ".", O_DIRECTORY));

@@ -65,9 +65,6 @@ class Walk {
 // something is there but of another kind (ENOTDIR, ELOOP) is told of nothing that may not be looked at.
 int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int error);
 
-// True of what the kernel shows for an object that never had a name (pipe:[1], anon_inode:[eventfd], a memfd).
-bool is_nameless(std::string_view shown);
-
 // The name of a pinned object that is too long for the kernel to say: found by climbing. 0 or a positive errno.
 int long_name(int fd, std::string& out);
 

@@ -86,8 +86,12 @@ describe('every way to execute', () => {
         syscall: expect.stringMatching(/^execve(at)?$/),
         path: '/memfd:copy (deleted)',
         errno: 'EACCES',
+        reason: expect.stringContaining('only a rule on / or a hook'),
       }),
     );
+    expect(refused.violations[0]).not.toHaveProperty('allowedBy');
+    const everything = { ...policyFor(folder), exec: ['/'] };
+    expect(result(await runSandboxed(exec, args, { policy: everything }))).toEqual(result(bare));
     const allowed = await runSandboxed(exec, args, {
       policy: policyFor(folder),
       hooks: (child) => child.onExec((call) => (call.path.startsWith('/memfd:') ? allow() : undefined)),
