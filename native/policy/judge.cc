@@ -87,7 +87,8 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     const Match& bit = config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute;
     take(bit, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
     if (nameless && bit.effect == Effect::none)
-      out.reason = "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
+      out.reason =
+          "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
   }
   if (refused && out.hidden) out.hidden = is_hidden(config, path, match);
 }

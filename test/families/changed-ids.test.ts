@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { steps } from '../helpers/steps.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { testWith } from '../helpers/tools.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -63,6 +64,8 @@ def look():
     step('run', lambda: subprocess.run(['cat', 'own/file'], capture_output=True, text=True).stdout); os.close(folder)
 `;
 
+const asNobody = /^65534\n65534\nFILEkept\nFILEover\n$/;
+
 describe.runIf(isRoot)('as root (an ordinary user cannot become another)', () => {
   const setpriv = ['--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
 
@@ -77,6 +80,15 @@ describe.runIf(isRoot)('as root (an ordinary user cannot become another)', () =>
       ],
       /^1234\nFILEFILEx\nFILEover\n$/,
     ));
+
+  // As entrypoints call them. su and runuser are PAM's, gosu is a program of Go with threads of its own.
+  const script =
+    'id -u; id -g; cat own/file; cat secret 2> /dev/null || echo kept; (cat own/file); ls own > /dev/null && echo over';
+  test.each<[string, ...string[]]>([
+    ['su', '-s', '/bin/sh', 'nobody', '-c', script],
+    ['runuser', '-u', 'nobody', '--', '/bin/sh', '-c', script],
+  ])('%s', (...[command, ...args]) => sameAsBare(command, args, asNobody));
+  testWith('gosu')('gosu', () => sameAsBare('gosu', ['nobody', '/bin/sh', '-c', script], asNobody));
 
   test('a script, and what it starts in the background', () =>
     sameAsBare(
