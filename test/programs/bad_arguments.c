@@ -33,7 +33,7 @@
 #define SYS_fchmodat2 452
 #endif
 
-static void* nowhere;  // a whole page that is not mapped
+static void* nowhere;  // a whole page that nobody may read or write
 static char* edge;     // the last bytes before it
 
 static void say(const char* what, long result) {
@@ -66,7 +66,17 @@ static void files(void) {
   BAD(openat2, AT_FDCWD, at, edge - 24, 24);
   BAD(truncate, at, 0);
   BAD(execve, at, NULL, NULL);
-  BAD(execve, "file", at, NULL);
+  BAD(execve, "/bin/true", at, NULL);
+  BAD(execve, "/bin/true", NULL, at);
+  // A list whose second place is in no page any more, and one whose argument is not.
+  char** const list = (char**)nowhere - 1;
+  *list = "true";
+  CALL(execve, "/bin/true", list, NULL);
+  char* const bad[] = {"true", nowhere, NULL};
+  CALL(execve, "/bin/true", bad, NULL);
+  memset(edge - 8, 'x', 8);
+  char* const endless[] = {"true", edge - 8, NULL};
+  CALL(execve, "/bin/true", endless, NULL);
   BAD(execveat, AT_FDCWD, at, NULL, NULL, 0);
   CALL(execveat, AT_FDCWD, "link", NULL, NULL, AT_SYMLINK_NOFOLLOW);
   CALL(execveat, AT_FDCWD, "file", NULL, NULL, 0x4000);
@@ -348,6 +358,20 @@ static void paths(void) {
   parts[1].iov_base = nowhere;
   CALL(sendmmsg, from, &message, 1, 0);
   CALL(sendmsg, from, &message.msg_hdr, 0);
+  // Sent, but there is no place to say how much.
+  struct mmsghdr* const fixed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  parts[1].iov_base = "two";
+  *fixed = message;
+  mprotect(fixed, 4096, PROT_READ);
+  CALL(sendmmsg, from, fixed, 1, 0);
+  printf("%zd received\n", recv(there, text, sizeof text, MSG_DONTWAIT));
+  const int udp = socket(AF_INET, SOCK_DGRAM, 0);
+  struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000001)};
+  mprotect(fixed, 4096, PROT_READ | PROT_WRITE);
+  fixed->msg_hdr.msg_name = &nobody, fixed->msg_hdr.msg_namelen = sizeof nobody;
+  mprotect(fixed, 4096, PROT_READ);
+  CALL(sendmmsg, udp, fixed, 1, 0);
+  parts[1].iov_base = nowhere;
   message.msg_hdr.msg_iov = nowhere;
   CALL(sendmsg, from, &message.msg_hdr, 0);
 }
@@ -513,7 +537,7 @@ int main(int argc, char** argv) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   umask(022);
   char* const pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  munmap(pages + 4096, 4096);
+  mprotect(pages + 4096, 4096, PROT_NONE);  // nothing else may come there
   nowhere = pages + 4096;
   edge = pages + 4096;
   files();
