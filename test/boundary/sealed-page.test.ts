@@ -43,7 +43,7 @@ for name in ('mprotect', 'mmap', 'munmap'): print('own', name, step(name, end, s
 
 test('cannot be unmapped, moved, covered or made writable, up to its very end', async () => {
   const folder = temporaryFolder('page');
-  const { stdout, stderr } = await runSandboxed(python, ['-S', '-c', script], {
+  const { stdout, stderr, violations } = await runSandboxed(python, ['-S', '-c', script], {
     cwd: folder,
     policy: policyFor(folder),
   });
@@ -57,4 +57,7 @@ test('cannot be unmapped, moved, covered or made writable, up to its very end', 
     'own True',
     ...['mprotect', 'mmap', 'munmap'].map((name) => `own ${name} done`),
   ]);
+  expect(violations.filter(({ syscall }) => syscall === 'mmap').map(({ reason }) => reason)).toEqual(
+    Array(4).fill('a fixed place below the end of the sealed page'),
+  );
 });

@@ -1,5 +1,7 @@
 // What a hook or a rule refuses, or answers, it does for every call that does the same thing.
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { allow, deny, redirect, respond, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
@@ -352,6 +354,105 @@ step('stat', lambda: os.stat('file').st_size)
     'stat 0',
   ]);
   expect(outcome.violations).toEqual([]);
+});
+
+describe('a unix socket', () => {
+  const inTree = `
+import array
+def send(path, ancillary):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one:
+        return one.sendmsg([b'x'], ancillary, 0, path)
+descriptor = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))]
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as one: return one.connect(path)
+`;
+
+  test('by path is sent a descriptor only where nobody in the tree can change its name', async () => {
+    const inside = temporaryFolder('inside');
+    const outside = temporaryFolder('outside');
+    const long = join(outside, 'l'.repeat(100));
+    mkdirSync(long);
+    for (const name of [join(outside, 'fixed'), join(long, 'fixed')]) {
+      const server = createServer().listen(join(outside, 'new')).unref();
+      await once(server, 'listening');
+      renameSync(join(outside, 'new'), name);
+    }
+    const { said, outcome } = await steps(
+      `${inTree}
+receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); receiver.bind('own')
+step('own', lambda: send('own', []))
+step('own with one', lambda: send('own', descriptor))
+# These are reached: they are of another type.
+step('fixed', lambda: send('${outside}/fixed', []))
+step('fixed with one', lambda: send('${outside}/fixed', descriptor))
+os.chdir('${long}')
+step('long', lambda: send('fixed', []))
+step('long with one', lambda: send('fixed', descriptor))
+`,
+      {
+        cwd: inside,
+        policy: { files: { read: ['/'], write: [inside] }, network: { connect: [`unix:${outside}`] } },
+      },
+    );
+    expect(said).toEqual([
+      ...['own 1', 'own with one EPERM', 'fixed EPROTOTYPE', 'fixed with one EPROTOTYPE'],
+      ...['long EPROTOTYPE', 'long with one ENAMETOOLONG'],
+    ]);
+    expect(outcome.violations).toMatchObject([{ syscall: 'sendmsg', errno: 'EPERM', path: join(inside, 'own') }]);
+  });
+
+  test('without a name is not reached by way of a descriptor, and no name but one is bound', async () => {
+    const folder = temporaryFolder('nameless');
+    const { said, outcome } = await steps(
+      `${inTree}
+def bind(path): socket.socket(socket.AF_UNIX).bind(path)
+one, other = socket.socketpair()
+for path in ('/proc/self/fd/%d' % one.fileno(), '/proc/%d/fd/%d' % (os.getpid(), one.fileno())):
+    step('connect', lambda: connect(path))
+    step('send', lambda: send(path, []))
+for path in ('.', '..', '/', 'folder/..'): step('bind', lambda: bind(path))
+`,
+      {
+        cwd: folder,
+        policy: { files: { read: ['/'], write: [folder] } },
+      },
+    );
+    expect(said).toEqual([
+      ...Array(2).fill(['connect EACCES', 'send EACCES']).flat(),
+      ...['bind EADDRINUSE', 'bind EADDRINUSE', 'bind EADDRINUSE', 'bind ENOENT'],
+    ]);
+    expect(outcome.violations.map(({ syscall, reason }) => [syscall, reason])).toEqual(
+      ['connect', 'sendto', 'connect', 'sendto'].map((call) => [
+        expect.stringMatching(call === 'connect' ? /^connect$/ : /^send/),
+        'a socket without a name, by way of a descriptor',
+      ]),
+    );
+  });
+});
+
+test('a process that hides stays hidden when it says something that is not known', async () => {
+  const { said } = await steps(
+    `
+def hidden(*values):
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for value in values: os.write(write, b'%d ' % libc.prctl(4, value, 0, 0, 0))
+        os.close(write); time.sleep(60); os._exit(0)
+    os.close(write)
+    answers = b''
+    while part := os.read(read, 99): answers += part
+    step(answers.decode().strip(), lambda: open('/proc/%d/environ' % pid, 'rb').read(1) != b'')
+    os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+hidden()
+hidden(0)
+hidden(0, 2)
+hidden(0, -1)
+hidden(0, 1)
+`,
+    { policy: policyFor(), env: { SHOWN: '1' } },
+  );
+  expect(said).toEqual([' True', '0 EACCES', '0 -1 EACCES', '0 -1 EACCES', '0 0 True']);
 });
 
 describe('what cannot be executed', () => {

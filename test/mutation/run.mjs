@@ -112,8 +112,16 @@ function vitest(files, { names, seconds, learn }) {
     names === undefined ? [] : ['-t', `^(${names.map((name) => name.replace(/[^\w ]/g, '\\$&')).join('|')})$`];
   const bail = learn ? [] : ['--bail', '1'];
   const { status } = run(
-    'npx',
-    ['vitest', 'run', '--config', 'test/mutation/vitest.config.ts', ...bail, ...pattern, ...files],
+    process.execPath,
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--config',
+      'test/mutation/vitest.config.ts',
+      ...bail,
+      ...pattern,
+      ...files,
+    ],
     {
       timeout: Math.ceil(seconds * 1000),
       killSignal: 'SIGKILL',

@@ -72,6 +72,9 @@ static void files(void) {
   char** const list = (char**)nowhere - 1;
   *list = "true";
   CALL(execve, "/bin/true", list, NULL);
+  char* const straddling = (char*)nowhere - 12;
+  memcpy(straddling, list, 8);
+  CALL(execve, "/bin/true", straddling, NULL);
   char* const bad[] = {"true", nowhere, NULL};
   CALL(execve, "/bin/true", bad, NULL);
   memset(edge - 8, 'x', 8);
