@@ -294,6 +294,8 @@ for i in range(17):
 open('file', 'w').close()
 step('deep', lambda: os.close(os.open('file', os.O_RDONLY)))
 step('deep', lambda: os.close(os.open('file', os.O_PATH)))
+step('mode', lambda: os.fchmod(os.open('.', os.O_RDONLY), 0o700))
+step('mode', lambda: os.fchmod(os.open('file', os.O_RDONLY), 0o600))
 os.unlink('file')
 for i in range(17): os.chdir('..'); os.rmdir('d' * 240)
 `,
@@ -306,28 +308,46 @@ for i in range(17): os.chdir('..'); os.rmdir('d' * 240)
     );
     expect(said).toEqual([
       ...Array(5).fill(['there None', 'not there ENOENT']).flat(),
-      ...['own None', 'of another EACCES', 'deep None', 'deep ENAMETOOLONG'],
+      ...['own None', 'of another EACCES', 'deep None', 'deep ENAMETOOLONG', 'mode None', 'mode ENAMETOOLONG'],
     ]);
   });
 
-  test('that a hook sends into a folder which is not there finds nothing', async () => {
+  test('that a hook sends into a folder stays there, and finds nothing where it is not', async () => {
     const folder = temporaryFolder('within');
+    const outside = temporaryFolder('outside');
+    mkdirSync(join(outside, 'in'));
+    writeFileSync(join(outside, 'file'), 'outside');
+    writeFileSync(join(outside, 'in/file'), 'inside');
+    symlinkSync('/etc/hostname', join(outside, 'in/absolute'));
+    symlinkSync('../file', join(outside, 'in/up'));
+    symlinkSync('./file', join(outside, 'in/link'));
+    const ways: [name: string, within: string, answer: string][] = [
+      ['file', join(outside, 'in'), "b'inside'"],
+      ['link', join(outside, 'in'), "b'inside'"],
+      ['../in/file', outside, 'EXDEV'],
+      ['absolute', join(outside, 'in'), 'EXDEV'],
+      ['up', join(outside, 'in'), 'EXDEV'],
+      ['in/up', outside, "b'outside'"],
+      ['self/cwd/file', '/proc', 'ELOOP'],
+      ['self/root', '/proc', 'ELOOP'],
+      ['name', join(folder, 'nowhere'), 'ENOENT'],
+      ['name', join(outside, 'file'), 'ENOTDIR'],
+    ];
     const { said, outcome } = await steps(
-      `step('open', lambda: os.open('one', os.O_RDONLY))
-step('outside', lambda: os.open('two', os.O_RDONLY))`,
+      `for i in range(${ways.length}): step(i, lambda: os.read(os.open('way-%d' % i, os.O_RDONLY), 9))`,
       {
         cwd: folder,
         policy: policyFor(folder),
         hooks: (child) => {
-          child.onOpen({ path: join(folder, 'one') }, () => redirect('name', { within: join(folder, 'nowhere') }));
-          child.onOpen({ path: join(folder, 'two') }, () => redirect('../name', { within: folder }));
+          for (const [i, [name, within]] of ways.entries())
+            child.onOpen({ path: join(folder, `way-${i}`) }, () => redirect(name, { within }));
         },
       },
     );
-    expect(said).toEqual(['open ENOENT', 'outside EXDEV']);
-    expect(outcome.violations.map(({ reason }) => reason)).toEqual([
-      'a hook redirected the call out of the folder that it is to stay in',
-    ]);
+    expect(said).toEqual(ways.map(([, , answer], i) => `${i} ${answer}`));
+    expect(outcome.violations.map(({ reason }) => reason)).toEqual(
+      Array(3).fill('a hook redirected the call out of the folder that it is to stay in'),
+    );
   });
 });
 
@@ -431,7 +451,7 @@ for path in ('.', '..', '/', 'folder/..'): step('bind', lambda: bind(path))
 });
 
 test('a process that hides stays hidden when it says something that is not known', async () => {
-  const { said } = await steps(
+  const { said, outcome } = await steps(
     `
 def hidden(*values):
     read, write = os.pipe()
@@ -443,6 +463,9 @@ def hidden(*values):
     answers = b''
     while part := os.read(read, 99): answers += part
     step(answers.decode().strip(), lambda: open('/proc/%d/environ' % pid, 'rb').read(1) != b'')
+    step('below', lambda: len(os.listdir('/proc/%d/cwd/' % pid)) > 0)
+    step('at', lambda: os.stat('/proc/%d/cwd' % pid) is None)
+    step('name', lambda: os.unlink('/proc/%d/environ' % pid))
     os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
 hidden()
 hidden(0)
@@ -450,9 +473,16 @@ hidden(0, 2)
 hidden(0, -1)
 hidden(0, 1)
 `,
-    { policy: policyFor(), env: { SHOWN: '1' } },
+    { policy: { files: { read: ['/'], write: ['/proc'] } }, env: { SHOWN: '1' } },
   );
-  expect(said).toEqual([' True', '0 EACCES', '0 -1 EACCES', '0 -1 EACCES', '0 0 True']);
+  const shown = ['below True', 'at False', expect.stringMatching(/^name E/)];
+  const unseen = ['below EACCES', 'at EACCES', 'name EACCES'];
+  expect(said).toEqual([
+    ...[' True', ...shown, '0 EACCES', ...unseen, '0 -1 EACCES', ...unseen, '0 -1 EACCES', ...unseen],
+    ...['0 0 True', ...shown],
+  ]);
+  const reason = "another process's memory, or a process that lets nobody look";
+  expect(outcome.violations.filter((violation) => violation.reason === reason)).toHaveLength(3 * 4);
 });
 
 describe('what cannot be executed', () => {
@@ -507,10 +537,13 @@ test('openat2 is asked again, or answered as on an older kernel, where it cannot
 for flags, resolve in ((os.O_PATH, 0), (os.O_RDONLY, 0x20), (os.O_RDONLY, 0)):
     how = (ctypes.c_uint64 * 3)(flags, 0, resolve)
     step('openat2', lambda: call(437, -100, b'file', how, 24))
+root = os.open('/', os.O_PATH)
+how[2] = 0x10
+for path in (b'/proc/self/status', b'/proc/sys/kernel/ostype'): step('in root', lambda: call(437, root, path, how, 24))
 `,
     { cwd: folder, policy: policyFor(folder) },
   );
-  expect(said).toEqual(['openat2 ENOSYS', 'openat2 EAGAIN', 'openat2 done']);
+  expect(said).toEqual(['openat2 ENOSYS', 'openat2 EAGAIN', 'openat2 done', 'in root EXDEV', 'in root EXDEV']);
 });
 
 describe('the command is looked for', () => {

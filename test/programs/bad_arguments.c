@@ -97,6 +97,8 @@ static void files(void) {
   char statx_buffer[256];
   BAD(statx, AT_FDCWD, at, 0, 0x7ff, statx_buffer);
   BAD(statx, AT_FDCWD, "file", 0, 0x7ff, at);
+  BAD(statx, file, at, AT_EMPTY_PATH, 0x7ff, statx_buffer);
+  BAD(statx, file, "", AT_EMPTY_PATH, 0x7ff, at);
   CALL(statx, 999, "", AT_EMPTY_PATH, 0x7ff, statx_buffer);
   CALL(statx, -5, "", AT_EMPTY_PATH, 0x7ff, statx_buffer);
   CALL(statx, -5, NULL, AT_EMPTY_PATH, 0x7ff, statx_buffer);
