@@ -1,7 +1,10 @@
-import { unlinkSync } from 'node:fs';
+import { symlinkSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { runSandboxed } from '../helpers/run.ts';
+import { steps } from '../helpers/steps.ts';
+import { policyFor, python } from '../lifecycle/tree.ts';
 import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, movingScene, scene } from './race.ts';
 
 const timeout = 120_000;
@@ -78,4 +81,58 @@ describe('a folder and a link that change places during bind', () => {
     const options = { hold: 'bind', denyPath: outside };
     expectBitten(await attackTwin('race_exchange', ['symlink', 'bind', 50_000, inside], options));
   });
+});
+
+// What a hook has heard of is what is reached, though the name leads to another socket by then.
+test('a link that leads elsewhere after a hook has thought: connect, sendto, sendmsg, sendmmsg', async () => {
+  const { inside } = scene();
+  const script = `${steps}
+import socket
+def made(name, kind):
+    one = socket.socket(socket.AF_UNIX, kind); one.bind(name); one.settimeout(0)
+    if kind == socket.SOCK_STREAM: one.listen()
+    return one
+def link(to):
+    try: os.unlink('link')
+    except FileNotFoundError: pass
+    os.symlink(to, 'link')
+def met(*both):
+    found = []
+    for one in both:
+        try: found.append(one.accept() is not None if one.type == socket.SOCK_STREAM else one.recv(9))
+        except BlockingIOError: found.append(None)
+    return found
+streams = [made(name + '-stream', socket.SOCK_STREAM) for name in ('first', 'second')]
+packets = [made(name + '-packet', socket.SOCK_DGRAM) for name in ('first', 'second')]
+link('first-stream')
+with socket.socket(socket.AF_UNIX) as one: one.connect('link')
+step('connect', lambda: met(*streams))
+one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+link('first-packet'); one.connect('link'); one.send(b'x'); step('connect', lambda: met(*packets))
+one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+link('first-packet'); one.sendto(b'x', 'link'); step('sendto', lambda: met(*packets))
+link('first-packet'); one.sendmsg([b'x'], [], 0, 'link'); step('sendmsg', lambda: met(*packets))
+name = ctypes.create_string_buffer(b'\\1\\0link'); text = ctypes.create_string_buffer(b'x')
+part = (ctypes.c_uint64 * 2)(ctypes.addressof(text), 1)
+message = (ctypes.c_uint64 * 8)(ctypes.addressof(name), 7, ctypes.addressof(part), 1)
+link('first-packet'); libc.sendmmsg(one.fileno(), message, 1, 0); step('sendmmsg', lambda: met(*packets))
+`;
+  const swap = ({ address }: { address: string }) => {
+    const kind = address.endsWith('stream') ? 'stream' : 'packet';
+    unlinkSync(join(inside, 'link'));
+    symlinkSync(`second-${kind}`, join(inside, 'link'));
+  };
+  const outcome = await runSandboxed(python, ['-S', '-c', script], {
+    cwd: inside,
+    policy: { files: { read: [...(policyFor().files?.read ?? []), inside], write: [inside] } },
+    hooks: (child) => {
+      child.onConnect(swap);
+      child.onSend(swap);
+    },
+  });
+  expect(outcome.stderr).toBe('');
+  expect(outcome.stdout.trimEnd().split('\n')).toEqual([
+    'connect [True, None]',
+    ...['connect', 'sendto', 'sendmsg', 'sendmmsg'].map((call) => `${call} [b'x', None]`),
+  ]);
 });

@@ -3,13 +3,13 @@
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { isRoot, library } from '../helpers/places.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { steps } from '../helpers/steps.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { testWith } from '../helpers/tools.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
-const isRoot = process.getuid?.() === 0;
 const user = 1234;
 
 /** A folder of that user's, and in it a file of root's. */
@@ -126,3 +126,26 @@ describe.runIf(isRoot)('as root (an ordinary user cannot become another)', () =>
       /relative FILE/,
     ));
 });
+
+test.runIf(isRoot)(
+  'where the supervisor may not look into others, a folder of mixed ids is closed, and that is said',
+  async () => {
+    const script = `${steps}
+step('before', lambda: os.stat('.') is not None)
+os.setresuid(1234, 1234, 0)
+step('mixed', lambda: os.stat('.') is not None)
+step('by its whole path', lambda: os.stat('/etc') is not None)`;
+    const host = `import { spawnSandboxed } from ${JSON.stringify(library)};
+const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', ${JSON.stringify(script)}], { cwd: '/etc', stdio: ['ignore', 'inherit', 'inherit'], policy: { files: { read: ['/etc'] } } });
+child.on('violation', ({ syscall, errno, reason }) => console.log(syscall, errno, reason));`;
+    const under = ['--bounding-set=-sys_ptrace', process.execPath, '--input-type=module', '-e'];
+    const outcome = await runBare('setpriv', [...under, host]);
+    expect(outcome.stderr).toBe('');
+    expect(outcome.stdout.trim().split('\n').sort()).toEqual([
+      'before True',
+      'by its whole path True',
+      'mixed Permission denied',
+      expect.stringMatching(/^(newfstatat|stat) EACCES the caller's folder cannot be seen/),
+    ]);
+  },
+);
