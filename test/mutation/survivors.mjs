@@ -5,7 +5,7 @@ export const survivors = [
   {
     reason:
       'the number of a held caller stays its own while a worker works for it (test/lifecycle/full-ring, test/native/held_test), so this only ends the work for nobody early; after an exec by another thread it is the same process, which by then may no longer wait',
-    checks: [/still_held\(\)/, /changes\.held\(\)/],
+    checks: [/still_held\(\)/, /changes(\.|->)held\(\)/],
   },
   {
     reason:
@@ -76,8 +76,8 @@ export const survivors = [
       'a start that fails there fails on no kernel that we support; with the check off it would fail at the exec, or not at all',
     checks: [
       'native/launch/launch.cc: drop_capabilities: const long result = raw_syscall(SYS_capget, raw(&header), raw(data))',
-      'native/launch/launch.cc: become_command: raw_syscall(SYS_getppid) != area->supervisor',
-      'native/launch/launch.cc: become_command: const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)',
+      'native/launch/launch.cc: __attribute__: raw_syscall(SYS_getppid) != area->supervisor',
+      'native/launch/launch.cc: __attribute__: const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)',
       'native/launch/launch.cc: executable: !S_ISREG(status.st_mode)',
     ],
   },
