@@ -51,8 +51,8 @@ Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Addre
 
 namespace {
 
-// A socket that is a file: a rule on unix sockets decides if there is one; else the right to write there, which is what
-// the kernel itself asks of who connects (unix(7)).
+// A socket that is a file: a rule on unix sockets decides if there is one and files.deny does not hold there; else the
+// right to write there, which is what the kernel itself asks of who connects (unix(7)).
 Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const std::string& canonical) {
   Address address;
   address.family = AF_UNIX;
@@ -60,7 +60,7 @@ Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const std::str
   Facts facts;
   facts.event = event_of(use == Use::fast_open ? Use::send : use);
   facts.operation = operation_of(use);
-  if (sandbox.config.rules.address(address, facts.operation).effect != Effect::none) {
+  if (sandbox.config.rules.decides_socket(canonical, facts.operation)) {
     facts.address = &address;
   } else {
     facts.paths[0] = {canonical, kWrite, false};

@@ -530,6 +530,22 @@ Match Rules::address(const Address& address, uint8_t operation) const {
   return plain.effect == Effect::allow ? plain : loopback;
 }
 
+bool Rules::decides_socket(std::string_view canonical, uint8_t operation) const {
+  const int index = bit_index(operation);
+  if (index > 1) return false;
+  int socket_depth = -1, denied_depth = -1, depth = 0;
+  impl_->sockets.walk(canonical, [&](const NameTable::Node& node) {
+    if (node.effect[index] != Effect::none) socket_depth = depth;
+    depth++;
+  });
+  depth = 0;
+  impl_->paths.walk(canonical, [&](const NameTable::Node& node) {
+    if (node.effect[kWriteIndex] != Effect::none) denied_depth = node.effect[kWriteIndex] == Effect::deny ? depth : -1;
+    depth++;
+  });
+  return socket_depth > denied_depth;
+}
+
 std::vector<Rules::Allowed> Rules::allowed_paths(uint8_t access_bit) const {
   const int index = bit_index(access_bit);
   std::vector<Allowed> out;

@@ -110,6 +110,10 @@ class Rules {
   // To connect to 0.0.0.0 or :: is to connect to this machine, so rules on loopback addresses hold for it.
   Match address(const Address& address, uint8_t operation) const;
 
+  // Whether a rule on unix sockets speaks for the one at this path: the deepest, unless files.deny refuses writing at
+  // the same place or deeper.
+  bool decides_socket(std::string_view canonical, uint8_t operation) const;
+
   // Whether any rule could allow this operation at all (listen is refused where nothing may be bound).
   bool any_address(uint8_t operation) const;
   // Whether any rule could allow it for an address of the internet; for an abstract name.

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { allow, deny, redirect } from 'holdfast';
@@ -263,6 +263,34 @@ step(lambda: __import__('socket').socket(AF_UNIX).bind('${inside}/link/new'))
     expect(lines(outcome)).toEqual(['None', 'None', 'EACCES', 'EACCES', 'EACCES', 'EACCES']);
     expect(seen).toEqual(['open', 'open']);
     expect(existsSync(join(outside, 'new'))).toBe(false);
+  });
+
+  test('are kept from a rule of theirs by files.deny, unless the rule lies deeper', { timeout }, async () => {
+    const folder = temporaryFolder('denied');
+    mkdirSync(join(folder, 'kept'));
+    for (const name of ['open', 'kept/one', 'kept/two']) {
+      const other = createServer((socket) => socket.on('error', () => {}).end());
+      await new Promise<void>((resolve) => other.listen(join(folder, name), resolve));
+      other.unref();
+    }
+    const outcome = await python(
+      `
+make = __import__('socket').socket
+for name in ('open', 'kept/one', 'kept/two'): step(lambda: make(AF_UNIX).connect('${folder}/' + name))
+for name in ('kept/one', 'kept/two'): step(lambda: make(AF_UNIX, SOCK_DGRAM).sendto(b'x', '${folder}/' + name))
+for name in ('new', 'kept/new'): step(lambda: make(AF_UNIX).bind('${folder}/' + name))
+`,
+      {
+        policy: {
+          files: { deny: [join(folder, 'kept')] },
+          network: { connect: ['unix:/', `unix:${folder}/kept/two`], bind: ['unix:/'] },
+        },
+      },
+    );
+    // EPROTOTYPE is the kernel's: those are no datagram sockets.
+    expect(lines(outcome)).toEqual(['None', 'EACCES', 'None', 'EACCES', 'EPROTOTYPE', 'None', 'EACCES']);
+    expect(outcome.violations.map(({ rule }) => rule)).toEqual(['files.deny[0]', 'files.deny[0]', 'files.deny[0]']);
+    expect(existsSync(join(folder, 'kept/new'))).toBe(false);
   });
 
   test('block one caller only, and a signal ends the wait', { timeout }, async () => {
