@@ -1,8 +1,10 @@
 import { dirname } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { errnoName } from '../errors.ts';
 import { bytes, number, optionalNumber, optionalText, own, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
+import { notUtf8, parseAddress } from '../policy/addresses.ts';
 import { type NamedArguments, namedArguments } from './named-arguments.ts';
 
 /** A right that a rule can give. `metadata` comes with reading what is there or something below it. */
@@ -51,6 +53,17 @@ function visible(text: string): string {
   return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** Whether a policy takes it, and as what it is: a `*` in a name would be a pattern. */
+function isAddress(rule: string, address: string): boolean {
+  if (address.includes('*') || notUtf8(address) || address.includes('\uFFFD')) return false;
+  try {
+    parseAddress(rule);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What a policy would say to allow it; undefined where it cannot be written as text. */
 function rule(record: NativeRecord, violation: Violation): string | undefined {
   const field = optionalText(record, 'field');
@@ -59,12 +72,17 @@ function rule(record: NativeRecord, violation: Violation): string | undefined {
   if (field.startsWith('network.')) {
     const { address, port } = violation;
     if (address === undefined) return undefined;
-    if (port === undefined) value = `unix:${address}`;
+    if (port === undefined) value = address === '@' ? 'unix:@*' : `unix:${address}`;
+    // Joining a group, or sending to port 0, is about any port: such a rule names none.
+    else if (port === 0 && field === 'network.connect') value = address;
     else value = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    if (!isAddress(value, address)) return undefined;
   } else {
     const second = number(record, 'second') === 1;
     if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? violation.to : violation.path;
     if (value !== undefined && number(record, 'ofFolder') === 1) value = dirname(value);
+    // What a policy would take for a pattern, a variable or a slip can be given as a URL.
+    if (value !== undefined && /[*$]|\s$/.test(value)) value = pathToFileURL(value).href;
   }
   return value === undefined ? undefined : `${field}: ${visible(JSON.stringify(value))}`;
 }

@@ -9,6 +9,38 @@ const python = (script: string, options: Parameters<typeof runSandboxed>[2] = {}
   runSandboxed('/usr/bin/python3', ['-c', script], options);
 
 describe('a violation says', () => {
+  test('only what a policy takes, and what then allows it', async () => {
+    const folder = temporaryFolder('suggested');
+    for (const name of ['a*b', '$HOME', 'end ']) writeFileSync(join(folder, name), '');
+    const script = `
+import socket
+def act(f, *arguments):
+    try: f(*arguments)
+    except OSError: pass
+for name in ('a*b', '$HOME', 'end '): act(open, '${folder}/' + name)
+udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM); unix = lambda: socket.socket(socket.AF_UNIX)
+act(udp().setsockopt, 0, 35, socket.inet_aton('239.1.1.1') + socket.inet_aton('127.0.0.1'))
+act(udp().sendto, b'x', ('127.0.0.1', 0)); act(unix().bind, ''); act(unix().bind, '\\0plain')
+for name in ('\\0a*b', '\\0a\\0b', b'\\0\\xff'): act(unix().bind, name)
+act(socket.socket().connect, ('127.0.0.1', 9)); act(socket.socket().bind, ('127.0.0.1', 0))`;
+    const policy = { files: { read: [] as string[] }, network: { connect: [] as string[], bind: [] as string[] } };
+    const fields: Record<string, string[]> = {
+      'files.read': policy.files.read,
+      'network.connect': policy.network.connect,
+      'network.bind': policy.network.bind,
+    };
+    const first = await python(script, { cwd: '/usr', policy });
+    expect(first.violations).toHaveLength(12);
+    expect(first.violations.filter(({ allowedBy }) => allowedBy === undefined)).toHaveLength(3);
+    for (const { allowedBy } of first.violations) {
+      const [, field = '', value = ''] = /^(\S+): (.*)$/.exec(allowedBy ?? '') ?? [];
+      fields[field]?.push(JSON.parse(value));
+    }
+    const then = await python(script, { cwd: '/usr', policy });
+    // `unix:@*` is there now, so the names that no rule can say are among what is allowed.
+    expect(then.violations).toEqual([]);
+  });
+
   test('which right was missing, and what would give it', async () => {
     const folder = temporaryFolder('violations');
     mkdirSync(join(folder, 'in'));
