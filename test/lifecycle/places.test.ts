@@ -1,5 +1,6 @@
 // Where users are: odd environments in which it starts, and those in which it cannot, each with one code that says what is missing, the
 // same from checkSupport. docs/platforms.md has a line for each.
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,7 @@ import { asUser, fails, isRoot, library, mounting, type Place, startIn, works } 
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { testWith, tool } from '../helpers/tools.ts';
+import { until } from './tree.ts';
 
 const timeout = 60_000;
 /** A cgroup of this machine's that limits processes: of version 2, or 1. */
@@ -105,6 +107,8 @@ describe('it starts', () => {
       const user = ['setpriv', '--reuid', '61234', '--regid', '61234', '--clear-groups'];
       const seen: string[] = [];
       for (let more = 0; more <= 24; more += 2) {
+        // What a start has left for a moment would count in the next one.
+        await until(() => spawnSync('pgrep', ['-U', '61234']).status === 1, 'the start before is gone');
         // Threads count too.
         const before =
           `const own = require('node:fs').readdirSync('/proc/self/task').length; ${limited('--nproc=LIMIT')}`.replace(
