@@ -4,7 +4,7 @@ import { errnoName } from '../errors.ts';
 import { bytes, number, optionalNumber, optionalText, own, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalName } from '../native/signals.ts';
-import { notUtf8, parseAddress } from '../policy/addresses.ts';
+import { parseAddress } from '../policy/addresses.ts';
 import { type NamedArguments, namedArguments } from './named-arguments.ts';
 
 /** A right that a rule can give. `metadata` comes with reading what is there or something below it. */
@@ -55,7 +55,7 @@ function visible(text: string): string {
 
 /** Whether a policy takes it, and as what it is: a `*` in a name would be a pattern. */
 function isAddress(rule: string, address: string): boolean {
-  if (address.includes('*') || notUtf8(address) || address.includes('\uFFFD')) return false;
+  if (address.includes('*') || address.includes('\uFFFD')) return false;
   try {
     parseAddress(rule);
     return true;
