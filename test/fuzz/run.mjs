@@ -2,7 +2,7 @@
 // be reached, or be signalled, and neither the supervisor nor Node may be lost.
 //   npm run test:fuzz [-- --seed N] [--rounds N] [--minutes M]
 // A failure prints its seed; the same seed makes the same policy and the same calls.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import {
   chmodSync,
@@ -24,6 +24,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { takeOwnDevices } from '../helpers/own-devices.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const require = createRequire(import.meta.url);
@@ -353,41 +354,8 @@ async function observer(scene) {
   };
 }
 
-// As root a hole could change the machine itself. Its devices are copies in a mount namespace of its own; without one,
-// nothing is drawn.
-if (process.getuid() === 0 && process.env.HOLDFAST_FUZZ_NAMESPACE !== process.ppid.toString()) {
-  const devices = [
-    ['null', 3],
-    ['zero', 5],
-    ['full', 7],
-    ['random', 8],
-    ['urandom', 9],
-  ].map(([name, minor]) => `mknod -m 666 /dev/${name} c 1 ${minor}`);
-  const script = [
-    'set -e',
-    'mount -t tmpfs -o mode=755 devices /dev',
-    ...devices,
-    'mknod -m 666 /dev/tty c 5 0',
-    'mkdir /dev/pts /dev/shm; chmod 1777 /dev/shm',
-    'mount -t devpts -o newinstance,ptmxmode=0666 terminals /dev/pts; ln -s pts/ptmx /dev/ptmx',
-    'ln -s /proc/self/fd /dev/fd; ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr',
-    // Not exec: its parent is how the program knows that it is inside.
-    'HOLDFAST_FUZZ_NAMESPACE=$$ "$@"; exit $?',
-  ].join('\n');
-  const line = [
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    script,
-    'sh',
-    process.execPath,
-    ...process.argv.slice(1),
-  ];
-  const { status } = spawnSync('unshare', line, { stdio: 'inherit' });
-  process.exit(status ?? 1);
-}
+// As root a hole could change the machine itself: without devices of its own, nothing is drawn.
+if (process.getuid() === 0) takeOwnDevices();
 
 const args = process.argv.slice(2);
 const option = (name, otherwise) => (args.includes(name) ? Number(args[args.indexOf(name) + 1]) : otherwise);

@@ -27,7 +27,11 @@ const takesAway = /(?:drop|give_up|confine|strip|restrict|put_on)\w*\(/;
 /** The function that a place of a source lies in: clang-format begins each in the first column. */
 function functionAt(text, at) {
   let name = '';
-  for (const match of text.slice(0, at).matchAll(/^(?!namespace|struct|class|enum|\s|#|\/)[\w:<>*&~ ]*?([\w:~]+)\(/gm))
+  for (const match of text
+    .slice(0, at)
+    .matchAll(
+      /^(?:__attribute__\(\(.*?\)+ )?(?!__attribute__|namespace|struct|class|enum|\s|#|\/)[\w:<>*&~ ]*?([\w:~]+)\(/gm,
+    ))
     name = match[1];
   return name;
 }
