@@ -65,7 +65,7 @@ int terminal_of(const Held& call, unsigned& tty) {
 
 // /dev/tty is a different terminal for each session. Descriptor or -errno.
 int open_terminal_of(const Held& call, int flags) {
-  unsigned tty;
+  unsigned tty = 0;
   if (const int error = terminal_of(call, tty); error != 0) return error;
   const unsigned number_of_kind = (tty >> 8) & 0xfff, number = (tty & 0xff) | ((tty >> 12) & 0xfff00);
   char path[40];

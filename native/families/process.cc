@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "../call/proc_stat.h"
 #include "../call/tree.h"
@@ -40,9 +41,9 @@ class OnOther {
   // With the caller's ids and capabilities, so that the kernel asks for its rights; only around the call itself, since
   // the tree's memory cannot be read or written so.
   int64_t make(const uint64_t (&args)[6]) const {
-    const AsPeer caller(call_);
-    if (caller.error != 0) return caller.error == ESRCH ? -ESRCH : -EPERM;
     const auto now = [&]() -> int64_t {
+      const AsPeer caller(call_);
+      if (caller.error != 0) return caller.error == ESRCH ? -ESRCH : -EPERM;
       const long result = syscall(call_.row->number(), args[0], args[1], args[2], args[3], args[4], args[5]);
       return result >= 0 ? result : -errno;
     };
@@ -55,7 +56,7 @@ class OnOther {
     // there afterwards. A change would come too late in any case, and could reach who has the number then.
     const UniqueFd ended = pin_ended(sandbox_.tree, target_);
     if (!ended) return -ESRCH;
-    if (changes(args)) return may_change() ? 0 : -EPERM;
+    if (changes(args)) return may_change();
     const int64_t result = now();
     return pid_of_pidfd(ended.get()) == target_ ? result : -ESRCH;
   }
@@ -146,10 +147,14 @@ class OnOther {
   }
 
   // As set_one_prio_perm() in kernel/sys.c and check_same_owner() in kernel/sched/syscalls.c.
-  bool may_change() const {
+  // 0 or a negative errno.
+  int may_change() const {
     uid_t uid;
     gid_t gid;
-    return real_ids_of(target_, uid, gid) && uid == static_cast<uid_t>(syscall(SYS_geteuid));
+    if (!real_ids_of(target_, uid, gid)) return -EPERM;
+    const AsPeer caller(call_);
+    if (caller.error != 0) return caller.error == ESRCH ? -ESRCH : -EPERM;
+    return uid == static_cast<uid_t>(syscall(SYS_geteuid)) ? 0 : -EPERM;
   }
 
   Sandbox& sandbox_;
@@ -219,9 +224,15 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
 // Of a group or a user: as far as they are in the tree. What is outside is not there.
 Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool changes) {
   pid_t who = static_cast<pid_t>(call.arg(Arg::pid));
-  const AsPeer caller(call);
-  if (caller.error != 0) return caller.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
-  if (who == 0) who = group ? stat_of(call.tgid()).group : static_cast<pid_t>(syscall(SYS_getuid));
+  if (who == 0 && group) {
+    who = stat_of(call.tgid()).group;
+  } else if (who == 0) {
+    uid_t uid;
+    gid_t gid;
+    if (!real_ids_of(call.tid, uid, gid)) return Finish::gone();
+    who = static_cast<pid_t>(uid);
+  }
+  if (!call.still_held()) return Finish::gone();
   const auto is_meant = [&](pid_t process) {
     uid_t uid;
     gid_t gid;
@@ -230,10 +241,16 @@ Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool cha
   bool found = false;
   int64_t best = 0;
   int error = ESRCH;
-  sandbox.tree.while_stable([&] {
+  const int unworn = sandbox.tree.while_stable([&] {
+    // Looked up before the caller's ids are worn: /proc may hide others from them (hidepid).
+    std::vector<pid_t> meant;
     for (const pid_t thread : sandbox.tree.threads()) {
       // A group is one of processes, ids belong to threads.
-      if (!is_meant(group ? sandbox.tree.group_of(thread) : thread)) continue;
+      if (is_meant(group ? sandbox.tree.group_of(thread) : thread)) meant.push_back(thread);
+    }
+    const AsPeer caller(call);
+    if (caller.error != 0) return caller.error;
+    for (const pid_t thread : meant) {
       const long which = io ? kIoprioProcess : PRIO_PROCESS;
       const long result = syscall(call.row->number(), which, thread, call.args[2]);
       if (result < 0) {
@@ -246,7 +263,9 @@ Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool cha
       if (error == ESRCH) error = 0;
       found = true;
     }
+    return 0;
   });
+  if (unworn != 0) return unworn == ESRCH ? Finish::gone() : Finish::error(EPERM);
   if (changes && found) return Finish::answer(-error);
   if (found) return Finish::answer(best);
   if (error != ESRCH || (group && kill(-who, 0) != 0 && errno == ESRCH)) return Finish::error(error);

@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "../call/as_itself.h"
 #include "../call/proc_stat.h"
 #include "../call/tree.h"
@@ -24,6 +27,8 @@ namespace {
 
 constexpr unsigned kThreadFlag = 1;  // PIDFD_SIGNAL_THREAD, linux/pidfd.h, since Linux 6.9
 constexpr unsigned kGroupFlag = 2;   // PIDFD_SIGNAL_THREAD_GROUP
+// Descriptors that need none, since Linux 6.15: PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP, linux/fcntl.h.
+constexpr int kSelfThread = -10000, kSelfGroup = -10001;
 
 // What a held call wants to send, and to whom.
 struct Signal {
@@ -31,6 +36,17 @@ struct Signal {
   bool with_info = false;  // rt_*sigqueueinfo, pidfd_send_signal with one
   siginfo_t info = {};
 };
+
+// 0 or a negative errno.
+int read_info(const Held& call, uint64_t from, Signal& signal) {
+  signal.with_info = true;
+  return call.read(from, &signal.info, sizeof signal.info);
+}
+
+// What nobody may say of a signal that goes to somebody else: that the kernel sent it, or kill() or tgkill().
+bool pretends(const Signal& signal) {
+  return signal.with_info && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL);
+}
 
 // To a process (`thread` 0) or one of its threads. 0 or a positive errno.
 int send_now(const Signal& signal, pid_t process, pid_t thread) {
@@ -92,7 +108,6 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
-  if (signal.with_info && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
   int error;
   {
     const AsPeer sender(call);
@@ -113,25 +128,31 @@ Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t g
   const pid_t own = call.tgid();
   Finish refused;
   if (!hooks_agree(sandbox, call, group == 0 ? -1 : -group, signal.number, refused)) return refused;
-  const AsPeer sender(call);
-  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
-  bool found = false, sent = false;
+  bool sent = false;
   int error = ESRCH;
-  sandbox.tree.while_stable([&] {
+  std::vector<pid_t> members;
+  const int unworn = sandbox.tree.while_stable([&] {
+    // Who is in the group is looked up before the caller's ids are worn: /proc may hide others from them (hidepid).
     for (const pid_t process : sandbox.tree.groups()) {
       // kill(2): -1 does not reach the caller itself; a group that it belongs to does.
-      if (group == 0 ? process == own : stat_of(process).group != group) continue;
-      found = true;
+      if (group == 0 ? process != own : stat_of(process).group == group) members.push_back(process);
+    }
+    const AsPeer sender(call);
+    if (sender.error != 0) return sender.error;
+    for (const pid_t process : members) {
       const int failed = send_now(signal, process, 0);
       if (failed == 0)
         sent = true;
       else
         error = failed;
     }
+    return 0;
   });
+  if (unworn != 0) return unworn == ESRCH ? Finish::gone() : Finish::error(EPERM);
   if (sent) return Finish::answer(0);
-  if (found || group == 0) return Finish::error(error);
-  return outside(sandbox, call, -group, signal.number);
+  // Of all, those who may not be signalled do not count as a failure (kill_something_info() in kernel/signal.c).
+  if (group == 0) return error == EPERM ? Finish::answer(0) : Finish::error(error);
+  return members.empty() ? outside(sandbox, call, -group, signal.number) : Finish::error(error);
 }
 
 // The process of a directory in /proc, which does for a pidfd here (pidfd_send_signal(2)); -1 if it is none. By our
@@ -154,30 +175,33 @@ pid_t pid_of_proc_directory(const Sandbox& sandbox, const Held& call, const Uniq
   return process_of_directory(sandbox.config, name);
 }
 
-Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
+Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
   // Not PIDFD_SIGNAL_PROCESS_GROUP: EINVAL, as before Linux 6.9.
   if ((flags & ~(kThreadFlag | kGroupFlag)) != 0) return Finish::error(EINVAL);
-  UniqueFd copy;
   const int fd = call.fd(Arg::pidfd);
+  if (fd == kSelfThread || fd == kSelfGroup) {
+    Finish refused;
+    return hooks_agree(sandbox, call, call.tgid(), signal.number, refused) ? Finish::proceed()
+                                                                           : static_cast<Finish&&>(refused);
+  }
+  UniqueFd copy;
   const int copied = copy_descriptor(call, fd, copy);
   if (copied != 0 && copied != EPERM) return Finish::error(copied);
   pid_t target = copied == 0 ? pid_of_pidfd(copy.get()) : pid_of_pidfd(call.tid, fd);
   if (target < 0) target = pid_of_proc_directory(sandbox, call, copy, fd);
   if (!call.still_held()) return Finish::gone();
   if (target < 0) return Finish::error(EBADF);
-  if (target == 0) return Finish::error(ESRCH);
+  if (const uint64_t info_at = call.arg(Arg::info); info_at != 0) {
+    if (const int error = read_info(call, info_at, signal); error != 0) return memory_failed(error);
+    if (signal.info.si_signo != signal.number) return Finish::error(EINVAL);
+    // To itself neither, as it is the supervisor that sends it: who wants to has rt_sigqueueinfo().
+    if (pretends(signal)) return Finish::error(EPERM);
+  }
   const pid_t found = sandbox.tree.group_of(target);
   if (found == 0) return outside(sandbox, call, target, signal.number);
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
-  if (signal.with_info) {
-    // pidfd_send_signal(2): the information's own number must be the same.
-    if (signal.info.si_signo != signal.number) return Finish::error(EINVAL);
-    const bool to_itself = target == call.tid || target == call.tgid();
-    if (!to_itself && (signal.info.si_code >= 0 || signal.info.si_code == SI_TKILL)) return Finish::error(EPERM);
-    if (to_itself && signal.info.si_code >= 0) return Finish::error(EPERM);  // nobody but itself can; it has kill()
-  }
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
@@ -199,26 +223,25 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, const Signal& signal) {
 Finish send_signal(Sandbox& sandbox, Held& call) {
   Signal signal;
   signal.number = static_cast<int>(call.arg(Arg::signal));
-  const uint64_t info_at = call.arg(Arg::info);
-  if (call.has(Arg::info) && (info_at != 0 || !call.has(Arg::pidfd))) {
-    const int error = call.read(info_at, &signal.info, sizeof signal.info);
-    if (error != 0) return error == -ESRCH ? Finish::gone() : Finish::answer(error);
-    signal.info.si_signo = call.has(Arg::pidfd) ? signal.info.si_signo : signal.number;
-    signal.with_info = true;
-  }
   if (call.has(Arg::pidfd)) return send_by_pidfd(sandbox, call, signal);
+  if (call.has(Arg::info)) {
+    if (const int error = read_info(call, call.arg(Arg::info), signal); error != 0) return memory_failed(error);
+    signal.info.si_signo = signal.number;
+  }
 
   const pid_t pid = static_cast<pid_t>(call.arg(Arg::pid));
   if (call.has(Arg::tid)) {
     const pid_t tid = static_cast<pid_t>(call.arg(Arg::tid));
     if (tid <= 0 || (call.has(Arg::pid) && pid <= 0)) return Finish::error(EINVAL);
+    if (pretends(signal) && tid != call.tid) return Finish::error(EPERM);
     return send_to_one(sandbox, call, signal, tid, call.has(Arg::pid) ? pid : 0, true);
   }
+  if (pretends(signal) && pid != call.tid) return Finish::error(EPERM);
   if (pid > 0) return send_to_one(sandbox, call, signal, pid, 0, false);
   if (signal.with_info) return Finish::error(ESRCH);  // rt_sigqueueinfo knows no groups
   if (pid == -1) return send_to_group(sandbox, call, signal, 0);
-  if (pid == INT32_MIN) return Finish::error(ESRCH);  // kill(2) in the kernel: its negation is no number
-  const pid_t group = pid == 0 ? stat_of(call.tgid()).group : -pid;
+  // The negation of the least number is none, and no group has the one above it: ESRCH as well.
+  const pid_t group = pid == 0 ? stat_of(call.tgid()).group : -std::max(pid, -INT32_MAX);
   if (!call.still_held()) return Finish::gone();
   if (group <= 0) return Finish::error(ESRCH);
   return send_to_group(sandbox, call, signal, group);
@@ -227,7 +250,6 @@ Finish send_signal(Sandbox& sandbox, Held& call) {
 Finish open_pidfd(Sandbox& sandbox, Held& call) {
   const pid_t pid = static_cast<pid_t>(call.arg(Arg::pid));
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
-  if (pid <= 0) return Finish::error(EINVAL);
   // Opened first, looked at then: what the descriptor names cannot become another process.
   UniqueFd opened;
   bool ours = false;

@@ -14,7 +14,6 @@ using protocol::kWrite;
 namespace {
 
 Match merge(const Match& a, const Match& b) {
-  if (a.effect == Effect::deny || b.effect == Effect::none) return a;
   return b.effect == Effect::deny || a.effect == Effect::none ? b : a;
 }
 

@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { getPriority } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { isRoot, library, mounting } from '../helpers/places.ts';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
 
 const timeout = 60_000;
 const prelude = `
@@ -104,6 +108,140 @@ print(child.wait())
     );
     expect(lines(outcome)).toEqual(['EPERM', 'None', '-9']);
     expect(seen).toEqual(['SIGTERM', 'SIGKILL']);
+    expect(refusedCalls(outcome)).toMatchObject([
+      { syscall: 'kill', signal: 'SIGTERM', targetPid: expect.any(Number), errno: 'EPERM' },
+    ]);
+  });
+
+  test('go to nobody else where who was meant has ended while a hook thinks', { timeout }, async () => {
+    const outcome = await python(
+      `
+child = subprocess.Popen(['sleep', '60'])
+waiting = threading.Thread(target=child.wait); waiting.start()
+# Of its own number nothing is left when the hook has thought: 0 would be the sender's own group.
+step(lambda: os.kill(child.pid, signal.SIGCONT))
+waiting.join()
+`,
+      {
+        hooks: (child) =>
+          child.onSignal(async (call) => {
+            process.kill(call.targetPid, 'SIGKILL');
+            while (existsSync(`/proc/${call.targetPid}`)) await setTimeout(5);
+          }),
+      },
+    );
+    expect(lines(outcome)).toEqual(['ESRCH']);
+  });
+
+  test('to a thread of another process are the thread’s own', { timeout }, async () => {
+    const script = `
+libc = ctypes.CDLL(None, use_errno=True)
+read, write = os.pipe()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+child = os.fork()
+if child == 0:
+    def wait():
+        os.write(write, str(threading.get_native_id()).encode())
+        info = (ctypes.c_int * 32)(); mask = ctypes.c_uint64(1 << (signal.SIGUSR1 - 1))
+        # Not by libc, which says SI_USER of both.
+        step(lambda: (libc.syscall(${process.arch === 'x64' ? 128 : 137}, ctypes.byref(mask), info, None, 8), info[2]))
+    thread = threading.Thread(target=wait); thread.start(); thread.join(); os._exit(0)
+thread = int(os.read(read, 32))
+step(lambda: libc.tgkill(child, thread, signal.SIGUSR1) or os.waitpid(child, 0)[1])
+`;
+    const outcome = await python(script);
+    expect(lines(outcome).sort()).toEqual(['(10, -6)', '0']); // SI_TKILL
+  });
+
+  test('do not leave the tree by a descriptor that somebody outside has sent', { timeout }, async () => {
+    const folder = temporaryFolder('pidfd');
+    const server = spawn('/usr/bin/python3', [
+      '-S',
+      '-c',
+      `${prelude}
+import array, socket
+hits = []
+for number in (signal.SIGUSR1, signal.SIGCONT): signal.signal(number, lambda *_: hits.append(1))
+server = socket.socket(socket.AF_UNIX); server.bind('${folder}/socket'); server.listen(); print('ready', flush=True)
+one = server.accept()[0]
+one.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [os.pidfd_open(os.getpid())]))])
+one.recv(1); print('hits', len(hits), flush=True)
+`,
+    ]);
+    const said: string[] = [];
+    server.stdout.on('data', (text) => said.push(String(text)));
+    const closed = once(server, 'close');
+    await once(server.stdout, 'data');
+    const outcome = await python(
+      `
+import array, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def send(*args):
+    if libc.syscall(424, *args) < 0: raise OSError(ctypes.get_errno(), '')
+    return 'done'
+one = socket.socket(socket.AF_UNIX); one.connect('${folder}/socket')
+_, control, _, _ = one.recvmsg(1, 64); fd = array.array('i', control[0][2])[0]
+info = (ctypes.c_int * 32)(signal.SIGUSR1, 0, -1)
+step(lambda: send(fd, signal.SIGUSR1, None, 0))
+step(lambda: send(fd, signal.SIGCONT, None, 0))
+step(lambda: send(fd, signal.SIGUSR1, info, 0))
+step(lambda: send(fd, 0, None, 0))
+# Not even asked about, as bare: information of another signal, or of one that only the kernel sends.
+step(lambda: send(fd, signal.SIGCONT, info, 0))
+info[2] = 0; step(lambda: send(fd, signal.SIGUSR1, info, 0))
+one.send(b'x')
+`,
+      { policy: { network: { connect: [`unix:${folder}`] } } },
+    );
+    await closed;
+    expect(lines(outcome)).toEqual(['EPERM', 'EPERM', 'EPERM', 'EPERM', 'EINVAL', 'EPERM']);
+    expect(refusedCalls(outcome)).toHaveLength(4);
+    expect(said.join('')).toBe('ready\nhits 0\n');
+  });
+
+  test('by a descriptor have no process group', { timeout }, async () => {
+    const outcome = await python(`
+libc = ctypes.CDLL(None, use_errno=True)
+def send(*args):
+    if libc.syscall(424, *args) < 0: raise OSError(ctypes.get_errno(), '')
+    return 'done'
+child = subprocess.Popen(['sleep', '60']); fd = os.pidfd_open(child.pid)
+# PIDFD_SIGNAL_PROCESS_GROUP (linux/pidfd.h): some of the group may be outside.
+step(lambda: send(fd, 0, None, 4)); step(lambda: send(-10000, 0, None, 4)); step(lambda: send(fd, 0, None, 0))
+child.kill(); child.wait()
+`);
+    expect(lines(outcome)).toEqual(['EINVAL', 'EINVAL', 'done']);
+    expect(refusedCalls(outcome)).toEqual([]);
+  });
+
+  test.runIf(isRoot)('are refused as bare where the kernel would (only root can become another)', async () => {
+    const script = `
+other = os.fork()
+if other == 0: os.setpgid(0, 0); time.sleep(60); os._exit(0)
+while os.getpgid(other) != other: time.sleep(0.01)
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0); os.setresuid(65534, 65534, 65534)
+    step(lambda: os.kill(other, signal.SIGURG)); step(lambda: os.kill(-other, signal.SIGURG)); step(lambda: os.kill(-1, signal.SIGURG))
+    step(lambda: os.kill(-1, 99)); step(lambda: os.kill(-other, 99))
+    step(lambda: os.setpriority(os.PRIO_PGRP, other, 19)); step(lambda: os.getpriority(os.PRIO_PGRP, other) == os.getpriority(os.PRIO_PROCESS, 0))
+    os._exit(0)
+os.waitpid(child, 0); os.kill(other, signal.SIGKILL)
+`;
+    // Bare in a pid namespace of its own: -1 means everybody.
+    const inside = ['--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit', 'sh', '/usr/bin/python3', '-S', '-c'];
+    const bare = await runBare('unshare', [...inside, prelude + script]);
+    expect(lines(bare)).toEqual(['EPERM', 'EPERM', 'None', 'EINVAL', 'EINVAL', 'EPERM', 'True']);
+    const outcome = await python(script);
+    expect(refusedCalls(outcome)).toEqual([]);
+    expect(lines(outcome)).toEqual(lines(bare));
+    // Also where /proc hides other users' processes: who is in a group the supervisor looks up by itself.
+    const host = `import { spawnSandboxed } from ${JSON.stringify(library)};
+const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', ${JSON.stringify(prelude + script)}], { stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('violation', ({ message }) => console.log(message));`;
+    const [unshare = '', ...under] = mounting('mount -t proc -o hidepid=2 proc /proc');
+    const hidden = await runBare(unshare, [...under, process.execPath, '--input-type=module', '-e', host]);
+    expect(lines(hidden)).toEqual(lines(bare));
   });
 });
 

@@ -63,6 +63,7 @@ static void files(void) {
   BAD(openat, AT_FDCWD, at, O_RDONLY);
   BAD(openat, AT_FDCWD, at, O_CREAT | O_WRONLY, 0600);
   BAD(openat2, AT_FDCWD, "file", at, 24);
+  BAD(openat2, AT_FDCWD, "file", at, 16);
   BAD(openat2, AT_FDCWD, at, edge - 24, 24);
   BAD(truncate, at, 0);
   BAD(execve, at, NULL, NULL);
@@ -124,11 +125,13 @@ static void files(void) {
   BAD(fchmodat, AT_FDCWD, at, 0644);
   CALL(fchmod, path, 0644);
   CALL(fchmod, 999, 0644);
+  CALL(fchmod, AT_FDCWD, 0755);
   CALL(fchmodat, AT_FDCWD, "link", 0644);
   CALL(fchmodat2, AT_FDCWD, "link", 0644, AT_SYMLINK_NOFOLLOW);
   CALL(fchmodat2, AT_FDCWD, "file", 0644, 0x8000000);
   CALL(fchown, path, -1, -1);
   CALL(fchown, 999, -1, -1);
+  CALL(fchown, AT_FDCWD, -1, -1);
   BAD(fchownat, AT_FDCWD, at, -1, -1, 0);
   CALL(fchownat, AT_FDCWD, "file", -1, -1, 0x8000000);
   char value[64];
@@ -321,6 +324,12 @@ static void sockets(void) {
   CALL(sendmsg, udp, &message, 0);
   message.msg_namelen = -1;
   CALL(sendmsg, udp, &message, 0);
+  message.msg_name = NULL;
+  CALL(sendmsg, udp, &message, 0);
+  message.msg_namelen = 16;
+  CALL(sendmsg, udp, &message, 0);
+  CALL(sendto, udp, "x", 1, 0, NULL, 16);
+  CALL(sendto, udp, "x", 1, 0, NULL, -1);
   message.msg_name = &un, message.msg_namelen = sizeof un;
   CALL(sendmsg, udp, &message, 0);
   message.msg_name = &there, message.msg_namelen = sizeof there;
@@ -393,7 +402,13 @@ static void processes(void) {
   if (read(ready[0], &byte, 1) != 1) abort();
   siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
   signal(SIGUSR1, SIG_IGN);
-  const pid_t own = getpid();
+  const pid_t other = fork();
+  if (other == 0)
+    for (;;) pause();
+  const pid_t own = getpid(), nobody = fork();
+  if (nobody == 0) _exit(0);
+  const int fd_of_nobody = (int)syscall(SYS_pidfd_open, nobody, 0);
+  waitpid(nobody, NULL, 0);
   BAD(rt_sigqueueinfo, child, SIGUSR1, at);
   BAD(rt_tgsigqueueinfo, child, child, SIGUSR1, at);
   const int codes[] = {SI_QUEUE, SI_USER, SI_TKILL, SI_KERNEL, 1, SI_TIMER, SI_MESGQ};
@@ -404,6 +419,11 @@ static void processes(void) {
     CALL(rt_tgsigqueueinfo, child, child, 0, &info);
     CALL(rt_sigqueueinfo, own, SIGUSR1, &info);
     CALL(rt_tgsigqueueinfo, own, own, SIGUSR1, &info);
+    // What is said of the signal is looked at before whose number that is.
+    CALL(rt_sigqueueinfo, nobody, 0, &info);
+    CALL(rt_sigqueueinfo, -nobody, 0, &info);
+    CALL(rt_tgsigqueueinfo, nobody, nobody, 0, &info);
+    CALL(rt_tgsigqueueinfo, child, nobody, 0, &info);
   }
   info.si_code = SI_QUEUE;
   CALL(rt_sigqueueinfo, 0, 0, &info);
@@ -421,6 +441,7 @@ static void processes(void) {
   CALL(tgkill, 0, child, 0);
   CALL(tgkill, child, 0, 0);
   CALL(tgkill, own, child, 0);
+  CALL(tgkill, other, child, 0);
   CALL(tgkill, child, child, 99);
   const int fd = (int)syscall(SYS_pidfd_open, child, 0), file = open("file", O_CREAT | O_RDWR, 0644);
   CALL(pidfd_open, child, 0x8000000);
@@ -428,6 +449,10 @@ static void processes(void) {
   CALL(pidfd_open, 0, 0);
   const int itself = (int)syscall(SYS_pidfd_open, own, 0);
   BAD(pidfd_send_signal, fd, SIGUSR1, at, 0);
+  BAD(pidfd_send_signal, fd, SIGUSR1, at, 0x8000000);
+  BAD(pidfd_send_signal, file, SIGUSR1, at, 0);
+  BAD(pidfd_send_signal, 999, SIGUSR1, at, 0);
+  BAD(pidfd_send_signal, fd_of_nobody, SIGUSR1, at, 0);
   info.si_signo = SIGUSR2;
   CALL(pidfd_send_signal, fd, SIGUSR1, &info, 0);
   for (unsigned i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -435,6 +460,9 @@ static void processes(void) {
     info.si_code = codes[i];
     info.si_signo = 0;
     CALL(pidfd_send_signal, fd, 0, &info, 0);
+    CALL(pidfd_send_signal, fd_of_nobody, 0, &info, 0);
+    CALL(pidfd_send_signal, fd_of_nobody, SIGUSR1, &info, 0);
+    CALL(pidfd_send_signal, -10000, 0, &info, 0);  // PIDFD_SELF_THREAD, linux/fcntl.h
     info.si_signo = SIGUSR1;
     // By a descriptor the supervisor sends it, who may not say that the kernel did.
     if (codes[i] < 0 && codes[i] != SI_TKILL) CALL(pidfd_send_signal, itself, SIGUSR1, &info, 0);
@@ -444,6 +472,8 @@ static void processes(void) {
   CALL(pidfd_send_signal, fd, 99, NULL, 0);
   CALL(pidfd_send_signal, file, 0, NULL, 0);
   CALL(pidfd_send_signal, 999, 0, NULL, 0);
+  CALL(pidfd_send_signal, fd_of_nobody, 0, NULL, 0);
+  for (int itself_too = -9999; itself_too >= -10003; itself_too--) CALL(pidfd_send_signal, itself_too, 0, NULL, 0);
   struct sched_param parameter = {0};
   BAD(sched_setparam, child, at);
   BAD(sched_getparam, child, at);
@@ -487,6 +517,38 @@ static void processes(void) {
   CALL(prctl, PR_SET_DUMPABLE, -1L, 0, 0, 0);
   kill(child, SIGKILL);
   waitpid(child, NULL, 0);
+  kill(other, SIGKILL);
+  waitpid(other, NULL, 0);
+}
+
+// A group of which one process may not become what is asked for: who it could be changed for keeps it, and it is an
+// error all the same (setpriority(2) in kernel/sys.c).
+static void groups(void) {
+  const pid_t leader = fork();
+  if (leader != 0) {
+    waitpid(leader, NULL, 0);
+    return;
+  }
+  setpgid(0, 0);
+  if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0) abort();
+  int ready[2];
+  if (pipe(ready) != 0) abort();
+  const int own = getpriority(PRIO_PROCESS, 0);
+  const pid_t nicer = fork();
+  if (nicer == 0) {
+    setpriority(PRIO_PROCESS, 0, own + 2);
+    if (write(ready[1], "x", 1) != 1) abort();
+    for (;;) pause();
+  }
+  char byte;
+  if (read(ready[0], &byte, 1) != 1) abort();
+  CALL(setpriority, PRIO_PGRP, 0, own - 1);
+  CALL(setpriority, PRIO_PGRP, 0, own + 1);
+  printf("%d %d\n", getpriority(PRIO_PROCESS, 0) - own, getpriority(PRIO_PROCESS, nicer) - own);
+  CALL(ioprio_set, 2, 0, 1 << 13);
+  kill(nicer, SIGKILL);
+  fflush(stdout);
+  _exit(0);
 }
 
 static void queues(void) {
@@ -553,6 +615,7 @@ int main(int argc, char** argv) {
   sockets();
   paths();
   processes();
+  groups();
   queues();
   return 0;
 }
