@@ -1,6 +1,8 @@
 // What a file asks for as its ELF interpreter is looked at when the exec is judged; the kernel looks again when it makes it.
 // A hook that thinks between the two looks gives the file's writer all the time that it needs.
+import { spawn } from 'node:child_process';
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   cpSync,
@@ -14,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { checkSupport, spawnSandboxed } from 'holdfast';
+import { checkSupport, SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -167,4 +169,43 @@ test('an interpreter from a folder that somebody outside has replaced does not r
         ]
       : [],
   );
+});
+
+// Where Landlock's folder still stands is looked up as the caller, by its name; the kernel does not walk there again.
+test('a program below a descriptor runs where its folder can no longer be reached by name, as bare', async () => {
+  const folder = temporaryFolder('unreachable');
+  const inner = join(folder, 'closed/inner');
+  mkdirSync(inner, { recursive: true });
+  copyFileSync(realpathSync('/bin/echo'), join(inner, 'program'));
+  const script = `
+import ctypes, os, sys
+fd = os.open('${inner}', os.O_RDONLY)
+if os.getuid() == 0: os.setresuid(65534, 65534, 65534)
+print('open', flush=True); sys.stdin.readline()
+try: os.stat('${inner}')
+except OSError as error: print(error.strerror, flush=True)
+argv = (ctypes.c_char_p * 4)(b'program', b'it', b'runs', None)
+ctypes.CDLL(None).syscall(${process.arch === 'x64' ? 322 : 281}, fd, b'program', argv, None, 0)
+print('it does not')
+`;
+  for (const held of [false, true]) {
+    chmodSync(join(folder, 'closed'), 0o755);
+    const args = ['-S', '-c', script];
+    const child = held
+      ? spawnSandboxed('/usr/bin/python3', args, { policy: { files: { read: [folder] }, exec: ['/usr', inner] } })
+      : spawn('/usr/bin/python3', args);
+    const violations: unknown[] = [];
+    if (child instanceof SandboxedProcess) child.on('violation', ({ message }) => violations.push(message));
+    let stdout = '';
+    child.stdout?.on('data', (chunk) => {
+      stdout += chunk;
+      if (stdout !== 'open\n') return;
+      chmodSync(join(folder, 'closed'), 0);
+      child.stdin?.end('\n');
+    });
+    await new Promise((resolve) => child.on('close', resolve));
+    chmodSync(join(folder, 'closed'), 0o755);
+    expect(stdout).toBe('open\nPermission denied\nit runs\n');
+    expect(violations).toEqual([]);
+  }
 });

@@ -235,8 +235,11 @@ def all(who):
     step(who + ' bind', lambda: bind(who))
 all('root')
 libc.setfsgid(1234); libc.setfsuid(1234); all('fsuid')
-libc.setfsuid(0); libc.setfsgid(0); all('back')`,
-      /fsuid theirs None\nfsuid ours Permission denied\nfsuid send 1\nfsuid bind \(1234, 1234\)/,
+libc.setfsuid(0); libc.setfsgid(0); all('back')
+# Another's file system ids, which are none of its own, by capabilities that it has kept (PR_SET_KEEPCAPS).
+child(lambda: prctl(8, 1), lambda: os.setresuid(65534, 65534, 65534), lambda: capset(0xc0),
+    lambda: libc.setfsgid(1234), lambda: libc.setfsuid(1234), lambda: all('kept'))`,
+      /fsuid theirs None\nfsuid ours Permission denied\nfsuid send 1\nfsuid bind \(1234, 1234\)[\s\S]*kept theirs None\nkept ours Permission denied\nkept send 1\nkept bind \(1234, 1234\)/,
     );
   });
 

@@ -103,6 +103,7 @@ test('what others have made cannot be used, changed or removed, by id, key, plac
   expect(held.stdout.trim().split('\n')).toEqual([
     'shmat: EINVAL',
     'shmctl: EINVAL',
+    'shmctl unknown: EINVAL',
     'shm remove: EINVAL',
     'semop: EINVAL',
     'sem remove: EINVAL',
@@ -118,6 +119,8 @@ test('what others have made cannot be used, changed or removed, by id, key, plac
   expect(new Set(held.violations.map(({ syscall }) => syscall))).toEqual(
     new Set(['shmat', 'shmctl', 'semtimedop', 'semctl', 'msgsnd', 'msgrcv', 'msgctl']),
   );
+  // A command that nobody knows is that to any id.
+  expect(held.violations.filter(({ syscall }) => syscall === 'shmctl')).toHaveLength(2);
 });
 
 test.skipIf(process.getuid?.() !== 0)('also what it made as another user (only root can become one)', async () => {

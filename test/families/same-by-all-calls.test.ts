@@ -529,6 +529,27 @@ step('run', lambda: os.execv('program', ['program']))`,
   },
 );
 
+test('an error of the kernel’s that tells nothing of what may not be looked at stays the kernel’s', async () => {
+  const folder = temporaryFolder('errors');
+  const outside = temporaryFolder('outside');
+  for (const name of ['base', 'denied']) mkdirSync(join(folder, name));
+  const { said, outcome } = await steps(
+    `
+def opened(name, resolve):
+    how = struct.pack('QQQ', 0, 0, resolve)
+    return call(437, -100, name.encode(), how, len(how))
+# RESOLVE_BENEATH: it leaves the folder before it comes to what is denied.
+step('beneath', lambda: opened('../denied/nothing', 8))
+step('denied', lambda: opened('../denied/nothing', 0))
+# Too long a name is none, wherever it would be.
+for act in (os.stat, os.listdir, os.unlink): step('long', lambda: act('${outside}/' + 'n' * 256))
+`,
+    { cwd: join(folder, 'base'), policy: { files: { read: [folder], deny: [join(folder, 'denied')] } } },
+  );
+  expect(said).toEqual(['beneath EXDEV', 'denied EACCES', ...Array(3).fill('long ENAMETOOLONG')]);
+  expect(outcome.violations).toMatchObject([{ syscall: 'openat2', path: join(folder, 'denied/nothing') }]);
+});
+
 test('openat2 is asked again, or answered as on an older kernel, where it cannot be performed', async () => {
   const folder = temporaryFolder('openat2');
   writeFileSync(join(folder, 'file'), '');

@@ -70,7 +70,8 @@ function withRoomFor(room: number, uid: number): string[] {
     : limit;
 }
 
-// Each child asks for one end of a FIFO that nobody opens, so each would need a thread of the supervisor that waits for it.
+// Each child asks for one end of a FIFO that nobody opens, or to connect where nobody accepts, so each would need a thread of
+// the supervisor that waits for it.
 const fills = `
 import errno, os, select, socket, subprocess, sys
 def held():
@@ -83,6 +84,14 @@ def held():
             except FileNotFoundError: answers.append(i)
     return len(answers)
 begin, go = os.pipe(); ends, ended = os.pipe()
+server = socket.socket(socket.AF_UNIX); server.bind('server'); server.listen(0); server.setblocking(False)
+first = socket.socket(socket.AF_UNIX); first.connect('server')
+def wait(i):
+    if sys.argv[1] == 'fifo': return os.open(f'fifo{i}', os.O_RDONLY)
+    socket.socket(socket.AF_UNIX).connect('server')
+def release(i):
+    if sys.argv[1] == 'fifo': os.close(os.open(f'fifo{i}', os.O_WRONLY | os.O_NONBLOCK))
+    else: server.accept()
 children = []
 while len(children) < 1000:
     os.mkfifo(f'fifo{len(children)}')
@@ -90,7 +99,7 @@ while len(children) < 1000:
     except BlockingIOError: break
     if child == 0:
         os.close(go); os.read(begin, 1)
-        try: os.open(f'fifo{len(children)}', os.O_RDONLY); os.write(ended, b'o')
+        try: wait(len(children)); os.write(ended, b'o')
         except OSError as error: os.write(ended, b'a' if error.errno == errno.EAGAIN else b'?')
         os._exit(0)
     children.append(child)
@@ -103,38 +112,42 @@ while len(answers) < len(children):
     # A reader that has come can be met; one that has been refused or is to come cannot: ENXIO.
     for i in range(len(children)):
         if i in released: continue
-        try: os.close(os.open(f'fifo{i}', os.O_WRONLY | os.O_NONBLOCK)); released.add(i)
+        try: release(i); released.add(i)
         except OSError as error:
-            if error.errno != errno.ENXIO: print(error)
+            if error.errno not in (errno.ENXIO, errno.EAGAIN): print(error)
     if select.select([ends], [], [], 0.01)[0]: answers.append(os.read(ends, 1))
 for child in children: os.waitpid(child, 0)
 print(sorted(set(answers)), held(), len(answers) == len(children))
 print(subprocess.run(['/bin/echo', 'again'], capture_output=True, text=True).stdout.strip())
 `;
 
-test('a tree that has used up the processes of its user: each held call answers, and none waits for ever', async () => {
-  const ordinary = process.getuid?.() ?? 0;
-  const uid = ordinary === 0 ? 61_000 + (process.pid % 1000) : ordinary;
-  const folder = temporaryFolder('full');
-  const work = join(folder, 'work');
-  mkdirSync(work, { mode: 0o777 });
-  chmodSync(work, 0o777);
-  const host = startHost(
-    `policy.files.write.push(args[0]);
-const child = spawnSandboxed(args[2], ['-u', '-c', args[1]], { policy, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
+test.each(['fifo', 'socket'])(
+  'a tree that has used up the processes of its user, each waiting at a %s: each held call answers, and none waits for ever',
+  async (kind) => {
+    const ordinary = process.getuid?.() ?? 0;
+    const uid = ordinary === 0 ? 61_000 + (process.pid % 1000) : ordinary;
+    const folder = temporaryFolder('full');
+    const work = join(folder, 'work');
+    mkdirSync(work, { mode: 0o777 });
+    chmodSync(work, 0o777);
+    const host = startHost(
+      `policy.files.write.push(args[0]);
+const child = spawnSandboxed(args[2], ['-u', '-c', args[1], args[3]], { policy, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
 child.on('error', (error) => say(error.code));
 child.on('close', (...end) => say(...end));`,
-    [work, fills, python],
-    {},
-    withRoomFor(60, uid),
-  );
-  const output = textOf(host.stdout);
-  expect(await event(host, 'exit', 80_000)).toEqual([0, null]);
-  expect((await output).trim().split('\n')).toEqual([
-    'full True 20',
-    "refused b'a' 20",
-    "[b'a', b'o'] 20 True",
-    'again',
-    '0',
-  ]);
-}, 90_000);
+      [work, fills, python, kind],
+      {},
+      withRoomFor(60, uid),
+    );
+    const output = textOf(host.stdout);
+    expect(await event(host, 'exit', 80_000)).toEqual([0, null]);
+    expect((await output).trim().split('\n')).toEqual([
+      'full True 20',
+      "refused b'a' 20",
+      "[b'a', b'o'] 20 True",
+      'again',
+      '0',
+    ]);
+  },
+  90_000,
+);

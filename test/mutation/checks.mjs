@@ -107,12 +107,13 @@ export const header = `#pragma once
 namespace holdfast { bool holdfast_mutant(unsigned number); }
 `;
 
-/** Which check is off stands in a file beside the executable; which were reached is noted in another. */
-export const implementation = `#include "mutant.h"
+/**
+ * Which check is off stands in a file of that folder; which were reached is noted in another. Not looked for beside the
+ * executable: some tests link a supervisor of their own from the same objects, or copy it.
+ */
+export const implementation = (folder) => `#include "mutant.h"
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 namespace holdfast {
@@ -121,18 +122,11 @@ unsigned off = 0;
 unsigned char* reached = nullptr;
 }
 __attribute__((constructor)) static void begin() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 32);
-  if (length <= 0) return;
-  path[length] = 0;
-  char* name = strrchr(path, '/') + 1;
-  strcpy(name, "mutant");
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(${JSON.stringify(join(folder, 'mutant'))}, O_RDONLY | O_CLOEXEC);
   char text[16] = {};
   if (fd >= 0 && read(fd, text, sizeof text - 1) > 0) off = static_cast<unsigned>(atoi(text));
   if (fd >= 0) close(fd);
-  strcpy(name, "reached");
-  fd = open(path, O_RDWR | O_CLOEXEC);
+  fd = open(${JSON.stringify(join(folder, 'reached'))}, O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
   void* at = mmap(nullptr, 1 << 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (at != MAP_FAILED) reached = static_cast<unsigned char*>(at);

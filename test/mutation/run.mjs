@@ -1,12 +1,12 @@
 // Switches off one check of the boundary at a time and asks the tests whether they see it.
 //   npm run test:mutation [-- --list] [--all] [--file PATTERN] [--only NUMBER,...] [--tests PATTERN] [--shard I/N]
 //                             [--minutes M] [--learn] [--thorough]
-// A copy of the tree is built once: in it each check can be switched off by a number that the supervisor reads, from a file
-// beside its executable, when it starts; and it notes there which checks would have made a difference. First the whole suite
-// runs once and tells which tests reach which check; then each check is off for just those, until one fails. What no test
-// sees is a survivor; survivors.mjs says of each why nothing can be seen of it. Anything else is a gap, and the exit code
-// says so. With HOLDFAST_MUTATION_FOLDER the copy, what was learned and what was seen are kept there: a second run builds
-// nothing if native/ is the same, and runs only what changed (test files, and the checks that no test had missed).
+// A copy of the tree is built once: in it each check can be switched off by a number that the supervisor reads from a file
+// when it starts; and it notes in another which checks would have made a difference. First the whole suite runs once and
+// tells which tests reach which check; then each check is off for just those, until one fails. What no test sees is a
+// survivor; survivors.mjs says of each why nothing can be seen of it. Anything else is a gap, and the exit code says so.
+// With HOLDFAST_MUTATION_FOLDER the copy, what was learned and what was seen are kept there: a second run builds nothing if
+// native/ is the same, and runs only what changed (test files, and the checks that no test had missed).
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -100,7 +100,7 @@ for (const name of sources) {
   else put(name, readFileSync(join(root, name)));
 }
 put('native/protocol/mutant.h', header);
-put('native/protocol/mutant.cc', implementation);
+put('native/protocol/mutant.cc', implementation(release));
 for (const name of ['lib', 'native', 'test'].flatMap((part) =>
   readdirSync(join(copy, part), { recursive: true }).map((name) => join(part, name)),
 ))
@@ -119,7 +119,7 @@ writeFileSync(reached, Buffer.alloc(1 << 16), { mode: 0o666 });
 function endLeftOver() {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      if (readlinkSync(`/proc/${pid}/exe`).startsWith(`${release}/`)) process.kill(Number(pid), 'SIGKILL');
+      if (readlinkSync(`/proc/${pid}/exe`).startsWith(`${copy}/build/`)) process.kill(Number(pid), 'SIGKILL');
     } catch {
       // It is gone already, or a thread of the kernel.
     }

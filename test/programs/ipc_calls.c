@@ -181,6 +181,7 @@ int main(int argc, char **argv) {
     long message[2] = {1, 0};
     say("shmat", shmat(m, NULL, 0) == (void *)-1 ? -1 : 0);
     say("shmctl", shmctl(m, IPC_STAT, &about));
+    say("shmctl unknown", shmctl(m, 99, NULL));
     say("shm remove", shmctl(m, IPC_RMID, NULL));
     say("semop", semop(s, &up, 1));
     say("sem remove", semctl(s, 0, IPC_RMID));
