@@ -36,6 +36,12 @@ export interface HoldfastErrorDetails {
   call?: unknown;
 }
 
+/** As Node's own errors, whose stack begins with their code. */
+function codeInStack(error: Error, name: string): void {
+  const header = error.message === '' ? name : `${name}: ${error.message}`;
+  if (error.stack?.startsWith(header)) error.stack = `${error}${error.stack.slice(header.length)}`;
+}
+
 /** Everything that is holdfast's own failure. What Node's `spawn` reports itself keeps Node's class and code. */
 export class HoldfastError extends Error {
   readonly code: HoldfastErrorCode;
@@ -50,9 +56,7 @@ export class HoldfastError extends Error {
     if (details.errno !== undefined) this.errno = details.errno;
     if (details.event !== undefined) this.event = details.event;
     if (details.call !== undefined) this.call = details.call;
-    // As Node's own errors, whose stack begins with their code.
-    const header = `HoldfastError: ${message}`;
-    if (this.stack?.startsWith(header)) this.stack = `${this}${this.stack.slice(header.length)}`;
+    codeInStack(this, 'HoldfastError');
   }
 
   override toString(): string {
@@ -119,7 +123,15 @@ export class AbortError extends Error {
 /** An error with a `code`, as Node's own have. */
 export type Coded<E extends Error> = E & { code: string };
 
-/** Gives an error its code. */
+/** Gives an error its code, also in its text, as Node does: `TypeError [ERR_INVALID_ARG_TYPE]: …`. */
 export function coded<E extends Error>(error: E, code: string): Coded<E> {
+  Object.defineProperty(error, 'toString', {
+    value(this: Error) {
+      return `${this.name} [${code}]: ${this.message}`;
+    },
+    configurable: true,
+    writable: true,
+  });
+  codeInStack(error, error.name);
   return Object.assign(error, { code });
 }

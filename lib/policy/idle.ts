@@ -1,7 +1,7 @@
 // Rules that can do nothing where the sandbox starts: mostly typing errors, sometimes a policy for several machines.
 import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { accessBits, type FileRule } from './policy.ts';
+import { accessBits, type FileRule, type NetworkRule, operationBits } from './policy.ts';
 
 /** The argument of the `warning` event: a rule that does nothing here, or stands for less than it seems. */
 export interface PolicyWarning {
@@ -24,8 +24,18 @@ function isThere(path: string): boolean {
   }
 }
 
+/** Rules on unix sockets that have a path, as if on files: binding makes one. */
+const socketRules = (rules: readonly NetworkRule[]): FileRule[] =>
+  rules.flatMap((rule) => {
+    if (rule.kind !== 'unix' || !rule.name.startsWith('/')) return [];
+    const { effect, label, operations } = rule;
+    const access = (operations & operationBits.bind) !== 0 ? accessBits.write : accessBits.read;
+    return [{ effect, label, access, path: rule.name.replace(/(?<=.)\/+$/, '') }];
+  });
+
 /** Rules on paths that are not there and that nothing in the sandbox may make. */
-export function idleRules(rules: readonly FileRule[]): PolicyWarning[] {
+export function idleRules(files: readonly FileRule[], network: readonly NetworkRule[]): PolicyWarning[] {
+  const rules = [...files, ...socketRules(network)];
   const known = new Map<string, boolean>();
   const there = (path: string) => {
     const answer = known.get(path) ?? isThere(path);
@@ -46,7 +56,12 @@ export function idleRules(rules: readonly FileRule[]): PolicyWarning[] {
   for (const { path, label, access, effect } of rules) {
     // Those with `..` are only understood where they are followed.
     if (label === 'defaults' || path.split('/').includes('..') || there(path) || canMake(path)) continue;
-    const right = effect === 'deny' ? 'refuses' : access === accessBits.write ? 'lets write' : 'allows';
+    const right =
+      effect === 'deny'
+        ? 'refuses'
+        : label.startsWith('files.') && access === accessBits.write
+          ? 'lets write'
+          : 'allows';
     const message = `policy.${label}: '${path}' is not there, and nothing in this sandbox may make it: the rule ${right} nothing`;
     warnings.push({ rule: label, path, message });
   }

@@ -89,7 +89,7 @@ export class SandboxedProcess<
     // Looking costs time: for those only who want to hear.
     process.nextTick(() => {
       if (this.listenerCount('warning') === 0) return;
-      for (const warning of idleRules(spawn.rules.files)) this.emit('warning', warning);
+      for (const warning of idleRules(spawn.rules.files, spawn.rules.network)) this.emit('warning', warning);
     });
     this.#endAfter(spawn);
     this.#endOnAbort(spawn);

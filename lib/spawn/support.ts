@@ -32,7 +32,10 @@ export function checkSupport(options: { start?: boolean } = {}): Support | Promi
   return support.supported ? tryStart(support) : Promise.resolve(support);
 }
 
-/** The supervisor itself is a program that is there and needs no other file; by itself it only prints a list. */
+/**
+ * The supervisor itself is a program that is there and needs no other file; by itself it only prints a list. Into a pipe,
+ * as 'ignore' is a /dev/null that need not be there.
+ */
 function tryStart(support: Support): Promise<Support> {
   return new Promise((resolve) => {
     const failed = (error: unknown) => {
@@ -42,9 +45,13 @@ function tryStart(support: Support): Promise<Support> {
     };
     try {
       const program = supervisorPath();
-      const options = { cwd: '/', env: {}, stdio: 'ignore', policy: { files: { read: [program] } } };
+      const options = { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'pipe'], policy: { files: { read: [program] } } };
       const child = new SandboxedProcess(normalizeSpawn(program, ['--table'], options));
       child.on('error', failed);
+      for (const stream of child.stdio) {
+        stream?.on('error', () => {}); // Nobody reads what it prints.
+        if (stream && 'resume' in stream) stream.resume();
+      }
       child.on('close', (code, signal) => {
         if (code === 0) resolve(support);
         else failed(new Error(`a first program ended with ${signal ?? `exit code ${code}`}`));

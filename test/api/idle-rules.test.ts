@@ -39,6 +39,21 @@ test('what is not there and cannot be made is told', async () => {
   expect(await warned({ files: { deny: at('new') }, exec: ['/usr/bin/nosuch'] })).toEqual(['exec[0]', 'files.deny[0]']);
 });
 
+test('a unix socket in no folder is told', async () => {
+  const sockets = (...names: string[]) => at(...names).map((path) => `unix:${path}`);
+  expect(
+    await warned({ network: { connect: ['unix:/', 'unix:/ryn/x.sock', ...sockets('file', 'x', 'y/z')] } }),
+  ).toEqual(['network.connect[1]', 'network.connect[3]', 'network.connect[4]']);
+  // What binding makes, or what may be written, is no reason; nor are abstract names.
+  expect(
+    await warned({
+      files: { write: at('there') },
+      network: { connect: ['unix:@x', '*', ...sockets('new', 'there/x', 'new/y')], bind: sockets('new', 'no/new') },
+    }),
+  ).toEqual(['network.bind[1]']);
+  expect(await warned({ network: { deny: sockets('file', 'x') } })).toEqual(['network.deny[1]']);
+});
+
 test('names that look wrong can be meant: as a file: URL', () => {
   const names = ['$HOME', ' x ', '~y', 'Foo$Bar.class'];
   const read = names.slice(0, 3).map((name) => pathToFileURL(join(folder, name)));

@@ -7,7 +7,7 @@ import { normalizeSpawn } from '../../lib/spawn/options.ts';
 
 type AnySpawn = (...args: unknown[]) => { on(event: string, listener: () => void): { kill(signal: string): void } };
 
-function refusal(start: unknown, args: unknown[]): { name: string; code: string; message: string } | string {
+function refusal(start: unknown, args: unknown[]): object | string {
   try {
     (start as AnySpawn)(...args)
       .on('error', () => {})
@@ -15,7 +15,7 @@ function refusal(start: unknown, args: unknown[]): { name: string; code: string;
     return 'accepted';
   } catch (error) {
     const { name, code, message } = error as NodeJS.ErrnoException;
-    return { name, code: code ?? '', message };
+    return { name, code, message, text: String(error), fields: Object.keys(error as object) };
   }
 }
 

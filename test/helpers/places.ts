@@ -26,7 +26,7 @@ export interface Seen {
   check: string;
 }
 
-const command = 'echo one; (echo two); cat /etc/hostname > /dev/null && cd / && echo three';
+const command = 'echo one; (echo two); cat /etc/hostname | (read name) && cd / && echo three';
 
 const script = (before: string, from: string) => `
 const say = (value) => require('node:fs').writeSync(1, JSON.stringify(value));
@@ -34,7 +34,7 @@ import(${JSON.stringify(from)}).then(async ({ checkSupport, spawnSandboxed }) =>
   ${before}
   const start = await new Promise((resolve) => {
     const policy = { files: { read: ['/etc'] } };
-    const child = spawnSandboxed('/bin/sh', ['-c', ${JSON.stringify(command)}], { policy, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawnSandboxed('/bin/sh', ['-c', ${JSON.stringify(command)}], { policy, stdio: [0, 'pipe', 'inherit'] });
     let failed, output = '';
     child.stdout?.on('data', (text) => { output += text; });
     child.on('error', (error) => { failed ??= error; });

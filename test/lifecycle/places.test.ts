@@ -75,6 +75,7 @@ describe('it starts', () => {
   // Mounts are root's to make; what is tried in them as an ordinary user is what such a user finds there.
   test.runIf(isRoot).each<[string, string]>([
     ['without /dev/shm', 'mount -t tmpfs none /dev/shm -o ro,size=4k'],
+    ['without /dev/null', 'mount -t tmpfs none /dev -o mode=755'],
     ['without /tmp', `${withoutTmp}; unset TMPDIR`],
     ['with a root that is read-only', 'mount --bind / /mnt; mount -o remount,ro,bind /'],
     ['where /proc hides other users’ processes (hidepid=2)', 'mount -t proc -o hidepid=2 proc /proc'],
