@@ -5,20 +5,6 @@
     'cflags_cc': ['-std=c++20', '-Wall', '-Wextra', '-Werror', '-Wswitch', '-fstack-protector-strong', '-fno-exceptions', '-fno-rtti'],
     'configurations': {
       'Release': {'cflags!': ['-O3'], 'cflags': ['-O2']},
-      # The supervisor only, by native/build.mjs --sanitize. Sanitizers cannot be linked into a static executable.
-      'Address': {
-        'defines': ['HOLDFAST_SANITIZERS="<(module_root_dir)/build/Address/findings/found"'],
-        'cflags': ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
-        'ldflags!': ['-static-pie'],
-        # One runtime: UBSan's own would not know of log_path.
-        'ldflags': ['-pie', '-fsanitize=address,undefined', '-static-libasan', '-static-libubsan', '-static-libstdc++', '-static-libgcc'],
-      },
-      'Thread': {
-        'defines': ['HOLDFAST_SANITIZERS="<(module_root_dir)/build/Thread/findings/found"'],
-        'cflags': ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=thread'],
-        'ldflags!': ['-static-pie'],
-        'ldflags': ['-pie', '-fsanitize=thread', '-static-libstdc++', '-static-libgcc'],
-      },
     },
   },
   'targets': [

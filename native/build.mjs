@@ -1,6 +1,4 @@
 // Builds the addon and the supervisor: `npm run build:native`, `build:debug`, `build:prebuilds`.
-//   --sanitize=address, --sanitize=thread
-//                 the supervisor only, into build/Address or build/Thread: test/sanitizers/run.mjs
 //   --if-needed   do nothing when what is built is newer than its sources (npm test, npm run demo)
 //   --arch=arm64  with --prebuilds: for another machine than this one, by Debian's cross compiler
 import { spawnSync } from 'node:child_process';
@@ -25,7 +23,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const args = new Set(process.argv.slice(2));
 /** What is built, in build/<configuration>. */
-const allProducts = ['holdfast.node', 'holdfast-supervisor'];
+const products = ['holdfast.node', 'holdfast-supervisor'];
 
 /** Debian's package for each tool that a build needs and `npm ci` cannot bring. */
 const tools = { 'g++': 'g++', make: 'make', python3: 'python3' };
@@ -87,11 +85,7 @@ function upToDate(configuration) {
   return built.every((path) => statSync(path).mtimeMs >= sources);
 }
 
-const sanitizer = [...args].find((arg) => arg.startsWith('--sanitize='))?.slice('--sanitize='.length);
-const sanitized = sanitizer && { address: 'Address', thread: 'Thread' }[sanitizer];
-if (sanitizer !== undefined && !sanitized) fail(`--sanitize=${sanitizer}: known are address, thread`);
-const configuration = sanitized ?? (args.has('--debug') ? 'Debug' : 'Release');
-const products = sanitized ? allProducts.slice(1) : allProducts;
+const configuration = args.has('--debug') ? 'Debug' : 'Release';
 if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) {
   fail(`holdfast runs on Linux on x64 and arm64 only, not on ${process.platform} ${process.arch}`);
 }
@@ -150,13 +144,7 @@ if (args.has('--prebuilds')) {
   const gyp = require.resolve('node-gyp/bin/node-gyp.js');
   const jobs = String(availableParallelism());
   const flags = ['--loglevel', 'warn', ...(nodedir ? [`--nodedir=${nodedir}`] : [])];
-  if (sanitized) {
-    // node-gyp builds Release and Debug only, and has written a makefile for each configuration.
-    locked(process.execPath, gyp, 'configure', ...flags);
-    locked('make', '-s', '-C', 'build', '-j', jobs, `BUILDTYPE=${configuration}`, 'holdfast-supervisor');
-  } else {
-    locked(process.execPath, gyp, 'configure', 'build', `--${configuration.toLowerCase()}`, '--jobs', jobs, ...flags);
-  }
+  locked(process.execPath, gyp, 'configure', 'build', `--${configuration.toLowerCase()}`, '--jobs', jobs, ...flags);
   // make leaves a product alone that none of the changed files goes into; its new time says that it was checked.
   const now = new Date();
   for (const name of products) utimesSync(join(root, 'build', configuration, name), now, now);

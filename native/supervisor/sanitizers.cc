@@ -1,4 +1,4 @@
-// How a supervisor built with sanitizers (native/build.mjs --sanitize) reports: its stdio and its environment are the
+// How a supervisor built with sanitizers (test/sanitizers/build.mjs) reports: its stdio and its environment are the
 // command's, so the options stand here, and a finding goes into a file that test/sanitizers/run.mjs looks for.
 #ifdef HOLDFAST_SANITIZERS
 
