@@ -28,14 +28,25 @@ Finish bounce_name(const Held& call, const Name& name) {
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
 }
 
+namespace {
+
+// Where nothing can be sent, nobody is a client: a port that may be taken would be for receiving only.
+bool may_be_client(const Config& config) {
+  return config.rules.any_internet(protocol::kConnect) || config.hooked(protocol::Event::connect) ||
+         config.hooked(protocol::Event::send);
+}
+
+}  // namespace
+
 // The address and the socket of a call that has both as arguments, read, taken and judged.
 Judged judge_own_address(Sandbox& sandbox, Held& call, Use use, Name& name, OwnSocket& own) {
   const int error = read_name(call, call.arg(Arg::address), static_cast<int>(call.arg(Arg::address_size)), name);
   if (error != 0) return Judged::over(failed_read(error));
   Finish end;
   if (!take_socket(call, use, name, own, end)) return Judged::over(static_cast<Finish&&>(end));
-  return judge(sandbox, call, use, name,
-               use == Use::bind && own.error == 0 && own.copy && is_client_bind(own.copy.get(), name));
+  const bool client = use == Use::bind && own.error == 0 && own.copy && may_be_client(sandbox.config) &&
+                      is_client_bind(own.copy.get(), name);
+  return judge(sandbox, call, use, name, client);
 }
 
 Finish connect_socket(Sandbox& sandbox, Held& call) {

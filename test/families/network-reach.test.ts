@@ -108,6 +108,23 @@ step(lambda: socket().listen(1))
   expect(lines(denied)).toEqual(['EACCES']);
 });
 
+test('where nothing may be sent, no port is taken to receive', { timeout }, async () => {
+  const binds = `
+for family, host in (AF_INET, '0.0.0.0'), (AF_INET6, '::'):
+    step(lambda: socket(family, SOCK_DGRAM).bind((host, 0)))
+`;
+  for (const network of [undefined, { connect: ['unix:/run'] }, { connect: ['unix:@*'] }]) {
+    const outcome = await python(binds, { policy: { network } });
+    expect(lines(outcome)).toEqual(['EACCES', 'EACCES']);
+    expect(refused(outcome, 'bind').map(({ message }) => message)).toEqual([
+      expect.stringContaining('0.0.0.0:0'),
+      expect.stringContaining('[::]:0'),
+    ]);
+  }
+  const hooked = await python(binds, { hooks: (child) => child.onConnect(() => undefined) });
+  expect(lines(hooked)).toEqual(['None', 'None']);
+});
+
 describe('socket options', () => {
   test('are set if they are on the list, and refused by level and number if not', { timeout }, async () => {
     const outcome = await python(`
