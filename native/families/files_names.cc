@@ -63,6 +63,15 @@ bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolve
   return there.read.effect == Effect::allow && here.read.effect != Effect::allow && here.write.effect == Effect::allow;
 }
 
+// What a rule says may not be executed does not become executable by another name. (Where no rule names it, there is
+// nothing to protect: an install moves its programs from a folder for its drafts to their place.)
+bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
+  const PathMatch there = sandbox.config.rules.look(to.path), here = sandbox.config.rules.look(from.path);
+  return here.execute.effect == Effect::deny && there.execution(sandbox.config.any_exec).effect == Effect::allow;
+}
+
+constexpr char kExecutesMore[] = "a rule denies its execution here, and not by its new name";
+
 mode_t type_of(const Resolved& at) {
   struct stat st;
   return at.object && ::fstat(at.object.get(), &st) == 0 ? st.st_mode & S_IFMT : 0;
@@ -132,6 +141,8 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
     return ends(refuse_escape(sandbox, call, facts));
   if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
     return ends(forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path));
+  if (would_execute_more(sandbox, from, to) || (exchange && would_execute_more(sandbox, to, from)))
+    return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
   if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
     return ends(forbidden(sandbox, call, EACCES, kRuledBelow, from.path));
 
@@ -177,6 +188,8 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
     if (!allowed(sandbox, call, facts, end, &by_hook)) return true;
     if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
       return ends(refuse_escape(sandbox, call, facts));
+    if (!from.missing && would_execute_more(sandbox, from, to))
+      return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
   }
   if (from.missing) return ends(Finish::error(ENOENT));
   const ChangesNames changes(call, device_of(to));

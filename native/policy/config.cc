@@ -439,8 +439,7 @@ void Config::set_command(const std::string& file) {
   for (const CanonicalPath::Link& link : where.planted) {
     const bool known = realpath(path.c_str(), buffer) != nullptr;
     const PathMatch match = rules.look(known ? buffer : "");
-    if ((any_exec && match.execute.effect == Effect::none ? match.read : match.execute).effect == Effect::allow)
-      continue;
+    if (match.execution(any_exec).effect == Effect::allow) continue;
     warnings.push_back({"command", link.place, link.rest,
                         "a symbolic link where the policy lets the tree write is not followed: rules decide whether "
                         "what it leads to may be executed"});

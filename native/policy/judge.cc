@@ -83,9 +83,8 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   if ((path.access & kExecute) != 0) {
     // What has no name is meant by no rule but one on everything.
     const bool nameless = is_nameless(path.name);
-    const Match& bit = config.any_exec && match.execute.effect == Effect::none ? match.read : match.execute;
-    take(bit, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
-    if (nameless && bit.effect == Effect::none)
+    take(match.execution(config.any_exec), "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
+    if (nameless && match.execution(config.any_exec).effect == Effect::none)
       out.reason =
           "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
   }

@@ -70,6 +70,8 @@ struct PathMatch {
   const Match& of(uint8_t access_bit) const {
     return access_bit == protocol::kRead ? read : access_bit == protocol::kWrite ? write : execute;
   }
+  // The right to execute it. `any_exec`: what may be read may be executed, unless a rule says otherwise.
+  const Match& execution(bool any_exec) const { return any_exec && execute.effect == Effect::none ? read : execute; }
   // The right to change a part of what stands there.
   Match change(Part part, Thing thing) const;
 };

@@ -82,6 +82,31 @@ describe('the name of what a rule is on', () => {
     expect(existsSync(`${folder}/outside/link`)).toBe(false);
   });
 
+  test.each([
+    ['moved', 'mv s x && ./x'],
+    ['moved with its folder', 'mv in out && out/s'],
+    ['linked', 'ln s x && ./x'],
+    [
+      'exchanged',
+      `${python} -c 'import ctypes; ctypes.CDLL(None).renameat2(-100, b"s", -100, b"t", 2)'; ./t | grep ran`,
+    ],
+  ])('what may not be executed is not %s to where it may be', async (_, script) => {
+    const folder = temporaryFolder('executes');
+    mkdirSync(join(folder, 'in'));
+    for (const name of ['s', 'in/s']) writeFileSync(join(folder, name), '#!/bin/sh\necho ran\n', { mode: 0o755 });
+    writeFileSync(join(folder, 't'), '#!/bin/sh\n', { mode: 0o755 });
+    const files = { read: [folder], write: [folder] };
+    const denied = ['s', 'in/s'].map((name) => ({ path: join(folder, name), access: ['exec' as const] }));
+    const held = await runSandboxed('/bin/sh', ['-c', script], {
+      cwd: folder,
+      policy: { files: { ...files, deny: denied } },
+    });
+    expect(held).toMatchObject({ code: 1, stdout: '' });
+    expect(held.violations.length).toBeGreaterThan(0);
+    const free = await runSandboxed('/bin/sh', ['-c', script], { cwd: folder, policy: { files } });
+    expect(free).toMatchObject({ code: 0, stdout: 'ran\n' });
+  });
+
   test('a FIFO gives its contents by its own rule, and all of it by its folder', async () => {
     const folder = project();
     await runBare('mkfifo', [`${folder}/proj/fifo`]);
