@@ -67,8 +67,9 @@ int interrupt(pid_t tid, Registers& registers, int64_t number) {
   return set_number(tid, registers, number);
 }
 
-// do_signal() in arch/arm64/kernel/signal.c has taken the result before this stop, and decides by that.
-bool restart_in_any_case(pid_t, Registers&) { return false; }
+// do_signal() in arch/arm64/kernel/signal.c has taken the result before this stop, decides by that, and has forgotten
+// the call's number and its first argument.
+bool change_result(pid_t, Registers&, int64_t, int64_t) { return false; }
 
 int skip(pid_t tid, Registers& registers, int64_t result) {
   of(registers).regs[0] = static_cast<uint64_t>(result);

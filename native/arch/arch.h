@@ -41,10 +41,9 @@ void set_instruction_pointer(Registers&, uint64_t value);
 void call_again(Registers&, int64_t number);
 // At a syscall's exit stop: the thread's call was `number` and was interrupted (ERESTARTSYS), whatever was made of it.
 int interrupt(pid_t tid, Registers& registers, int64_t number);
-// At a signal-delivery stop: whether the thread was interrupted in a call (ERESTARTSYS) that the kernel makes again
-// only if the handler has SA_RESTART; it is then made again whatever the handler says. False where that cannot be told
-// or changed at such a stop.
-bool restart_in_any_case(pid_t tid, Registers& registers);
+// At a signal-delivery stop: the thread's call answered `from`, and now it answers `to`; the kernel then looks at that
+// (EINTR, ERESTARTSYS and the like). False where it was not so, or cannot be told or changed at such a stop.
+bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to);
 // At a seccomp stop. The number may need a request of its own (aarch64: NT_ARM_SYSTEM_CALL), so it acts at once.
 int set_number(pid_t tid, Registers& registers, int64_t number);
 // At a seccomp stop: the call does not run and answers `result`. Writes the registers.

@@ -73,10 +73,10 @@ int interrupt(pid_t tid, Registers& registers, int64_t number) {
 }
 
 // handle_signal() in arch/x86/kernel/signal.c looks at the result after this stop. Outside of calls orig_rax is -1.
-bool restart_in_any_case(pid_t tid, Registers& registers) {
+bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to) {
   user_regs_struct& r = of(registers);
-  if (static_cast<int64_t>(r.orig_rax) < 0 || static_cast<int64_t>(r.rax) != kRestartIfAsked) return false;
-  r.rax = static_cast<unsigned long long>(kRestartInAnyCase);
+  if (static_cast<int64_t>(r.orig_rax) < 0 || static_cast<int64_t>(r.rax) != from) return false;
+  r.rax = static_cast<unsigned long long>(to);
   return set(tid, registers) == 0;
 }
 

@@ -1,6 +1,5 @@
 #include "blocking.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,13 +7,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <vector>
 
-#include "../protocol/unique_fd.h"
+#include "signal_sets.h"
 #include "watcher.h"
 
 namespace holdfast {
@@ -37,33 +33,17 @@ std::vector<Slot*>& registry() {
 }
 std::once_flag watched;
 
-uint64_t mask_of(const char* status, const char* name) {
-  const char* at = std::strstr(status, name);
-  return at == nullptr ? 0 : std::strtoull(at + std::strlen(name), nullptr, 16);
-}
-
-constexpr uint64_t bit(int signal) { return uint64_t{1} << (signal - 1); }
-
 // The error to answer if the caller has a signal to handle, or 0.
 int signal_waits(pid_t tid) {
-  char path[40], status[8192];
-  std::snprintf(path, sizeof path, "/proc/%d/status", tid);
-  UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  if (!fd) return 0;
-  const ssize_t n = ::read(fd.get(), status, sizeof status - 1);
-  if (n <= 0) return 0;
-  status[n] = '\0';
-  const uint64_t own = mask_of(status, "\nSigPnd:\t"), shared = mask_of(status, "\nShdPnd:\t");
-  // Blocked and ignored ones interrupt nothing. A traced process has those queued, too, that it ignores by default.
-  const uint64_t ignored_by_default = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
-  const uint64_t quiet = mask_of(status, "\nSigBlk:\t") | mask_of(status, "\nSigIgn:\t") |
-                         (ignored_by_default & ~mask_of(status, "\nSigCgt:\t"));
-  if ((own & ~quiet) != 0) return kRestart;
-  if ((shared & ~quiet) == 0) return 0;
+  SignalSets signals;
+  if (!read_signal_sets(tid, signals)) return 0;
+  // Blocked and ignored ones interrupt nothing. A traced process has those queued, too, that it ignores.
+  const uint64_t quiet = signals.blocked | signals.ignored;
+  if ((signals.pending & ~quiet) != 0) return kRestart;
+  if ((signals.pending_to_process & ~quiet) == 0) return 0;
   // A signal to the process goes to one of its threads. If this is not the one, no signal handling would follow the
   // answer, and the caller would see ERESTARTSYS itself (kernel/signal.c, complete_signal).
-  const char* threads = std::strstr(status, "\nThreads:\t");
-  return threads != nullptr && std::atoi(threads + 10) == 1 ? kRestart : EINTR;
+  return signals.threads == 1 ? kRestart : EINTR;
 }
 
 // True if the slot is in use.

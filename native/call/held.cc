@@ -12,8 +12,8 @@
 
 #include <algorithm>
 
-#include "../protocol/unique_fd.h"
 #include "memory.h"
+#include "signal_sets.h"
 #include "tree.h"
 #include "workers.h"
 
@@ -72,23 +72,12 @@ bool Held::still_held() const {
 }
 
 bool Held::must_end() const {
-  char path[40], status[8192];
-  snprintf(path, sizeof path, "/proc/%d/status", tid);
-  const UniqueFd file(open(path, O_RDONLY | O_CLOEXEC));
-  if (!file) return false;
-  const ssize_t size = ::read(file.get(), status, sizeof status - 1);
-  if (size <= 0) return false;
-  status[size] = '\0';
-  const auto mask = [&](const char* name) {
-    const char* at = strstr(status, name);
-    return at == nullptr ? 0 : strtoull(at + strlen(name), nullptr, 16);
-  };
-  // signal(7): these do not end a process by default.
-  uint64_t harmless = 0;
-  for (const int signal : {SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH})
-    harmless |= uint64_t{1} << (signal - 1);
-  const uint64_t kept = mask("\nSigBlk:\t") | mask("\nSigIgn:\t") | mask("\nSigCgt:\t") | harmless;
-  return ((mask("\nSigPnd:\t") | mask("\nShdPnd:\t")) & ~kept) != 0 && still_held();
+  SignalSets signals;
+  if (!read_signal_sets(tid, signals)) return false;
+  // signal(7): these do not end a process by default, and those that are ignored do not either.
+  const uint64_t stops = signal_bit(SIGSTOP) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
+  const uint64_t kept = signals.blocked | signals.ignored | signals.caught | stops;
+  return ((signals.pending | signals.pending_to_process) & ~kept) != 0 && still_held();
 }
 
 }  // namespace holdfast

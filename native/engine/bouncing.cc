@@ -69,8 +69,9 @@ void Tracer::leave_call(Tracee& tracee) {
     expect_nothing(tracee.tid);
     arch::set_number(tracee.tid, now, tracee.number);
   }
-  // The other number waited for a worker only (tracer.cc, restart_unreceived).
+  // The other number waited for a worker only (waiting.cc, on_signal).
   if (bounce.number >= 0 && arch::result(now) == arch::kRestartIfAsked) arch::set_result(now, arch::kRestartInAnyCase);
+  on_exit(tracee, now);
   arch::set(tracee.tid, now);
   sandbox_.page.free_slot(tracee.slot);
   tracee.slot = -1;

@@ -98,6 +98,7 @@ void Tracer::on_exec(pid_t tid) {
   stop_lending(*tracee);
   tracee->lent.reset();
   tracee->pending.reset();
+  tracee->wait = {};
   page_mapped_.erase(tid);
   forget_memory(tid);
   tracee->phase = Phase::verifying;

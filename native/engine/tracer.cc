@@ -32,14 +32,6 @@ bool somebody_is_left() {
   return waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
 }
 
-// Whether the filter holds this call by a notification.
-bool is_notified(int64_t number, const uint64_t (&args)[6]) {
-  const Row* row = find_row(static_cast<int>(number));
-  if (row == nullptr) return true;
-  if (row->way == Way::let_by || row->way == Way::absent || is_stopped(*row, args)) return false;
-  return !lets_by(row->guard, args);
-}
-
 constexpr timespec kSoon = {0, 2'000'000};
 
 constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
@@ -133,10 +125,8 @@ void Tracer::on_stop(pid_t tid, int status) {
     case 0:
       if (signal == static_cast<int>(kSyscallStop))
         on_syscall_stop(*tracee);
-      else {
-        restart_unreceived(tid);
-        resume(*tracee, signal);
-      }
+      else
+        on_signal(*tracee, signal);
       return;
     case PTRACE_EVENT_SECCOMP:
       on_seccomp_stop(*tracee);
@@ -157,9 +147,12 @@ void Tracer::on_stop(pid_t tid, int status) {
       return;
     case PTRACE_EVENT_STOP:
       // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
-      if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
+      if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        // Whatever comes after it, a wait ends by it (signal(7), "Interruption ... by stop signals").
+        cut_short(*tracee);
+        tracee->was_stopped = true;
         request(PTRACE_LISTEN, tid, nullptr, nullptr);
-      else
+      } else
         resume(*tracee);
       return;
     default:
@@ -167,21 +160,9 @@ void Tracer::on_stop(pid_t tid, int status) {
   }
 }
 
-// At a signal-delivery stop. A call that waited for a worker only is one that nothing interrupts without the
-// supervisor: it is made again after the handler (the kernel's wait for a worker ends with ERESTARTSYS, seccomp(2)).
-void Tracer::restart_unreceived(pid_t tid) {
-  arch::Registers registers;
-  if (arch::get(tid, registers) != 0) return;
-  uint64_t args[6];
-  for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
-  const int64_t number = static_cast<int>(arch::number(registers));
-  if (number < 0 || !is_notified(number, args) || was_interrupted(tid, number, args)) return;
-  arch::restart_in_any_case(tid, registers);
-}
-
 void Tracer::resume(Tracee& tracee, int signal) {
-  request(tracee.wants_exit_stops() ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr,
-          as_pointer(static_cast<uint64_t>(signal)));
+  const bool stops = tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped;
+  request(stops ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
 }
 
 // ---- Held calls -----------------------------------------------------------------------------------------------------
@@ -248,6 +229,9 @@ void Tracer::finish_task(Post post) {
       report_launched(sandbox_, launch_.child);
       resume(*tracee);
       sandbox_.channel.wake();
+      return;
+    case Task::time_limit:
+      on_time_limit(*tracee, post.finish);
       return;
     case Task::store_result:
       if (post.finish.kind == Finish::Kind::answer) {
@@ -372,7 +356,15 @@ void Tracer::interrupt(Tracee& tracee) {
 void Tracer::on_syscall_stop(Tracee& tracee) {
   __ptrace_syscall_info info = {};
   if (request(PTRACE_GET_SYSCALL_INFO, tracee.tid, as_pointer(sizeof info), &info) < 0) return;
-  if (info.op != PTRACE_SYSCALL_INFO_EXIT || !tracee.wants_exit_stops())
+  const bool at_exit = info.op == PTRACE_SYSCALL_INFO_EXIT;
+  if (!tracee.wants_exit_stops()) {
+    arch::Registers now;
+    if (!at_exit)
+      on_entry(tracee);
+    else if (arch::get(tracee.tid, now) == 0)
+      on_exit(tracee, now);
+    resume(tracee);
+  } else if (!at_exit)
     resume(tracee);
   else if (tracee.phase == Phase::in_call)
     leave_call(tracee);

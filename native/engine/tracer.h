@@ -1,7 +1,7 @@
 // The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, bounced calls in bouncing.cc, the
-// calls that a thread is made to make in injection.cc.
+// calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc.
 #pragma once
 
 #include <sys/types.h>
@@ -21,6 +21,7 @@
 #include "../call/sandbox.h"
 #include "../launch/launch.h"
 #include "bounce.h"
+#include "waits.h"
 
 namespace holdfast {
 
@@ -37,7 +38,7 @@ class Tracer {
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
 
-  enum class Task : uint8_t { decide, verify_exec, store_result };
+  enum class Task : uint8_t { decide, verify_exec, store_result, time_limit };
 
  private:
   enum class Phase : uint8_t {
@@ -58,6 +59,16 @@ class Tracer {
     verifying,     // stopped after an exec; a worker compares
   };
 
+  // A wait that a signal cut short which means nothing to the program, and that is made again.
+  struct Wait {
+    const WaitCall* call = nullptr;
+    int64_t since = 0;      // the first time, CLOCK_MONOTONIC in nanoseconds
+    int signal = 0;         // while a worker looks for its limit
+    bool begins = false;    // its entry is still to come
+    bool replaced = false;  // the register with its limit; its own value is this:
+    uint64_t limit = 0;
+  };
+
   struct Tracee {
     pid_t tid = 0;
     pid_t group = 0;
@@ -72,6 +83,8 @@ class Tracer {
     UniqueFd lending;      // our end of that socket
     std::shared_ptr<Lent> lent;
     uint64_t signal_mask = 0;  // its own, while an injection blocks all
+    Wait wait;
+    bool was_stopped = false;  // by a stop signal, and has made no call since
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
   };
 
@@ -108,7 +121,13 @@ class Tracer {
   void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
   void abandon_injection(Tracee&, int error, const char* reason);
-  void restart_unreceived(pid_t tid);
+  void on_signal(Tracee&, int signal);
+  void wait_again(Tracee&, const WaitCall&, arch::Registers&, int signal);
+  void on_time_limit(Tracee&, const Finish& limit);
+  void wait_on(Tracee&, arch::Registers&);
+  void cut_short(Tracee&);
+  void on_entry(Tracee&);
+  void on_exit(Tracee&, arch::Registers& now);
   void interrupt(Tracee&);
   void resume(Tracee&, int signal = 0);
   void kill_group(pid_t group);
