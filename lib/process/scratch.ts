@@ -67,62 +67,50 @@ function pin(path: string | Buffer): Promise<FileHandle> {
  */
 async function empty(top: FileHandle): Promise<void> {
   let moved = 0;
-  for (;;) {
-    const entries = await list(top);
-    if (entries.length === 0) return;
-    for (const { name, isFolder } of entries) {
-      const path = within(top, name);
-      if (!isFolder) {
-        await gone(unlink(path));
-        continue;
-      }
-      const folder = await pin(path);
-      try {
-        for (const inner of await list(folder)) {
-          const from = within(folder, inner.name);
-          if (!inner.isFolder) {
-            await gone(unlink(from));
-            continue;
-          }
-          // A folder that moves is written to: its `..`.
-          await openUp(from);
-          let to: Buffer;
-          do to = within(top, Buffer.from(`.moved-${moved++}`));
-          while (await isThere(to));
-          await gone(rename(from, to));
-        }
-      } finally {
-        await folder.close();
-      }
-      await gone(rmdir(path));
-    }
+  const raise = async (from: Buffer) => {
+    // A folder that moves is written to: its `..`.
+    await inFolder(from, openUp);
+    let to: Buffer;
+    do to = within(top, Buffer.from(`.moved-${moved++}`));
+    while (await isThere(to));
+    await gone(rename(from, to));
+  };
+  const flatten = async (path: Buffer) => {
+    await inFolder(path, (folder) => removeFiles(folder, raise));
+    await gone(rmdir(path));
+  };
+  while ((await removeFiles(top, flatten)) > 0);
+}
+
+/** What it held before: files, which are removed, and folders. */
+async function removeFiles(folder: FileHandle, eachFolder: (path: Buffer) => Promise<void>): Promise<number> {
+  await openUp(folder);
+  const entries = await readdir(self(folder), { withFileTypes: true, encoding: 'buffer' });
+  for (const entry of entries) {
+    const path = within(folder, entry.name as unknown as Buffer);
+    await (entry.isDirectory() ? eachFolder(path) : gone(unlink(path)));
   }
+  return entries.length;
 }
 
-interface Entry {
-  name: Buffer;
-  isFolder: boolean;
-}
-
-/** What is in it; whoever made it may have closed it. */
-async function list(folder: FileHandle): Promise<Entry[]> {
-  const path = `/proc/self/fd/${folder.fd}`;
-  await chmod(path, 0o700);
-  const entries = await readdir(path, { withFileTypes: true, encoding: 'buffer' });
-  return entries.map((entry) => ({ name: entry.name as unknown as Buffer, isFolder: entry.isDirectory() }));
-}
-
-function within(folder: FileHandle, name: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name]);
-}
-
-async function openUp(path: Buffer): Promise<void> {
+async function inFolder(path: Buffer, act: (folder: FileHandle) => Promise<unknown>): Promise<void> {
   const folder = await pin(path);
   try {
-    await chmod(`/proc/self/fd/${folder.fd}`, 0o700);
+    await act(folder);
   } finally {
     await folder.close();
   }
+}
+
+/** Whoever made it may have closed it. */
+function openUp(folder: FileHandle): Promise<void> {
+  return chmod(self(folder), 0o700);
+}
+
+const self = (folder: FileHandle) => `/proc/self/fd/${folder.fd}`;
+
+function within(folder: FileHandle, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${self(folder)}/`), name]);
 }
 
 async function isThere(path: Buffer): Promise<boolean> {

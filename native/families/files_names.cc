@@ -204,6 +204,17 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
                                        last_component(to).c_str(), AT_SYMLINK_FOLLOW)));
 }
 
+template <typename Once>
+Finish as_often_as_needed(Sandbox& sandbox, const Held& call, Once once) {
+  AsCaller as_caller(call);
+  if (as_caller.error != 0) return failed(call, as_caller.error);
+  Finish end;
+  std::string path;
+  for (int turn = 0; turn < kMostTurns; turn++)
+    if (once(end, path)) return end;
+  return too_many_turns(sandbox, call, path);
+}
+
 // Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.
 template <typename Judge, typename Act>
 Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act) {
@@ -259,25 +270,15 @@ Finish rename_path(Sandbox& sandbox, Held& call) {
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) != 0) return Finish::error(EINVAL);
   if ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)
     return Finish::error(EINVAL);
-  AsCaller as_caller(call);
-  if (as_caller.error != 0) return failed(call, as_caller.error);
-  Finish end;
-  std::string path;
-  for (int turn = 0; turn < kMostTurns; turn++)
-    if (rename_once(sandbox, call, flags, end, path)) return end;
-  return too_many_turns(sandbox, call, path);
+  return as_often_as_needed(
+      sandbox, call, [&](Finish& end, std::string& path) { return rename_once(sandbox, call, flags, end, path); });
 }
 
 Finish link_path(Sandbox& sandbox, Held& call) {
   const int flags = at_flags(call);
   if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0) return Finish::error(EINVAL);
-  AsCaller as_caller(call);
-  if (as_caller.error != 0) return failed(call, as_caller.error);
-  Finish end;
-  std::string path;
-  for (int turn = 0; turn < kMostTurns; turn++)
-    if (link_once(sandbox, call, flags, end, path)) return end;
-  return too_many_turns(sandbox, call, path);
+  return as_often_as_needed(sandbox, call,
+                            [&](Finish& end, std::string& path) { return link_once(sandbox, call, flags, end, path); });
 }
 
 Finish symlink_path(Sandbox& sandbox, Held& call) {

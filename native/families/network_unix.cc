@@ -44,6 +44,16 @@ bool is_path(const Name& name) {
 
 }  // namespace
 
+namespace {
+
+// Its domain, or why it has none.
+int domain_or_error(const UniqueFd& copy, int& domain) {
+  domain = domain_of(copy.get());
+  return domain >= 0 ? 0 : errno == EBADF ? EBADF : ENOTSOCK;
+}
+
+}  // namespace
+
 bool copy_socket(const Held& call, UniqueFd& out, int& domain, int& error, Finish& finish) {
   const int fd = call.fd(Arg::socket);
   error = copy_descriptor(call, fd, out);
@@ -52,19 +62,18 @@ bool copy_socket(const Held& call, UniqueFd& out, int& domain, int& error, Finis
     return false;
   }
   if (error == EPERM) return true;
-  if (error == 0 && (domain = domain_of(out.get())) < 0) error = errno == EBADF ? EBADF : ENOTSOCK;
+  if (error == 0) error = domain_or_error(out, domain);
   if (error == 0) return true;
   finish = Finish::error(error);
   return false;
 }
 
 bool copy_socket(Sandbox& sandbox, const Held& call, UniqueFd& out, int& domain, Finish& finish) {
-  int error;
-  if (!copy_socket(call, out, domain, error, finish)) return false;
-  if (error == 0) return true;
-  report(sandbox, call, error, "the socket cannot be looked at: it cannot be copied here");
-  finish = Finish::error(error);
-  return false;
+  constexpr char kRefused[] = "the socket cannot be looked at: it cannot be copied here";
+  if (!take_copy(sandbox, call, call.fd(Arg::socket), kRefused, out, finish)) return false;
+  const int error = domain_or_error(out, domain);
+  if (error != 0) finish = Finish::error(error);
+  return error == 0;
 }
 
 bool take_socket(const Held& call, Use use, const Name& name, OwnSocket& out, Finish& finish) {

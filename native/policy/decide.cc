@@ -7,36 +7,42 @@
 
 namespace holdfast {
 
-Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  const Judgement judgement = judge(sandbox.config, call, facts);
-  const int error = judgement.hidden ? sandbox.config.ungranted : EACCES;
-  if (judgement.denied) return refuse(sandbox, call, facts, error, judgement.rule, "", judgement.missing);
-  Decision decision;
-  if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
-  if (judgement.allowed) {
-    decision.kind = Decision::Kind::allow;
-    return decision;
-  }
-  if (judgement.only_missing) return Decision::refused(ENOENT);
-  return refuse(sandbox, call, facts, error, "", judgement.reason, judgement.missing);
+namespace {
+
+int error_of(const Sandbox& sandbox, const Judgement& judgement) {
+  return judgement.hidden ? sandbox.config.ungranted : EACCES;
 }
 
-Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  const Judgement judgement = judge(sandbox.config, call, facts);
-  const int error = judgement.hidden ? sandbox.config.ungranted : EACCES;
-  if (judgement.denied) return refuse(sandbox, call, facts, error, judgement.rule, "", judgement.missing);
+Decision allow() {
   Decision decision;
   decision.kind = Decision::Kind::allow;
   return decision;
+}
+
+Decision refuse_denied(Sandbox& sandbox, const Held& call, const Facts& facts, const Judgement& judgement,
+                       std::string_view reason) {
+  return refuse(sandbox, call, facts, error_of(sandbox, judgement), judgement.rule, reason, judgement.missing);
+}
+
+}  // namespace
+
+Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  const Judgement judgement = judge(sandbox.config, call, facts);
+  if (judgement.denied) return refuse_denied(sandbox, call, facts, judgement, "");
+  Decision decision;
+  if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
+  if (judgement.allowed) return allow();
+  if (judgement.only_missing) return Decision::refused(ENOENT);
+  return refuse(sandbox, call, facts, error_of(sandbox, judgement), "", judgement.reason, judgement.missing);
+}
+
+Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts, std::string_view reason) {
+  const Judgement judgement = judge(sandbox.config, call, facts);
+  return judgement.denied ? refuse_denied(sandbox, call, facts, judgement, reason) : allow();
 }
 
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  const Judgement judgement = judge(sandbox.config, call, facts);
-  if (judgement.denied)
-    return refuse(sandbox, call, facts, EACCES, judgement.rule, "a hook redirected the call there", judgement.missing);
-  Decision decision;
-  decision.kind = Decision::Kind::allow;
-  return decision;
+  return decide_denied(sandbox, call, facts, "a hook redirected the call there");
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {

@@ -1,6 +1,8 @@
 // The order of decision, in one place: explicit deny, hooks, allow, deny.
 #pragma once
 
+#include <string_view>
+
 #include "ask.h"
 #include "facts.h"
 #include "violation.h"
@@ -17,7 +19,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts);
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts);
 
 // Refused if a deny rule says so; what else decide() would say is left to it.
-Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts);
+Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts, std::string_view reason = "");
 
 // Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
