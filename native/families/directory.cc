@@ -36,16 +36,11 @@ Finish change_directory(Sandbox& sandbox, Held& call) {
     decision.kind = Decision::Kind::allow;
   else
     decision = decide(sandbox, call, facts);
-  if (!decision.allowed() && decision.kind != Decision::Kind::redirect) return refusal(decision);
+  if (!decision.allowed()) return refusal(decision);
   struct stat status;
   if (fstat(where.object.get(), &status) != 0) return Finish::error(errno);
   if (!S_ISDIR(status.st_mode)) return Finish::error(ENOTDIR);
-  std::string_view to = {path, static_cast<size_t>(length)};
-  if (decision.kind == Decision::Kind::redirect) to = decision.data;
-  if (to.size() >= Bounce::kCapacity) return Finish::error(ENAMETOOLONG);
-  const int64_t at = bounce->append(to.data(), to.size());
-  bounce->bytes[to.size()] = '\0';
-  bounce->size = static_cast<uint32_t>(to.size() + 1);
+  const int64_t at = bounce->append(path, static_cast<size_t>(length) + 1);  // with its NUL
   bounce->pointer(call.row->index(Arg::path), at);
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
 }

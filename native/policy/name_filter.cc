@@ -39,7 +39,7 @@ bool NameFilter::would_lose(std::string_view from, std::string_view to, bool is_
   if (from == folder_ || lies_below(folder_, from)) return true;
   if (!lies_below(from, folder_)) return false;
   const std::string_view here = inside(from, folder_);
-  if (to == folder_) return true;  // it takes the place of a folder that is above it: the kernel refuses that
+  if (to == folder_) return false;  // of a folder that is above it, whose place nothing takes: the kernel refuses that
   if (!lies_below(to, folder_)) return pattern_.may_match_below(here);
   return !pattern_.matches_below_alike(here, inside(to, folder_));
 }

@@ -295,7 +295,9 @@ open('file', 'w').close()
 step('deep', lambda: os.close(os.open('file', os.O_RDONLY)))
 step('deep', lambda: os.close(os.open('file', os.O_PATH)))
 step('mode', lambda: os.fchmod(os.open('.', os.O_RDONLY), 0o700))
-step('mode', lambda: os.fchmod(os.open('file', os.O_RDONLY), 0o600))
+file = os.open('file', os.O_RDONLY)
+step('mode', lambda: os.fchmod(file, 0o600))
+step('by its descriptor', lambda: os.open('/proc/self/fd/%d' % file, os.O_RDONLY))
 os.unlink('file')
 for i in range(17): os.chdir('..'); os.rmdir('d' * 240)
 `,
@@ -309,6 +311,7 @@ for i in range(17): os.chdir('..'); os.rmdir('d' * 240)
     expect(said).toEqual([
       ...Array(5).fill(['there None', 'not there ENOENT']).flat(),
       ...['own None', 'of another EACCES', 'deep None', 'deep ENAMETOOLONG', 'mode None', 'mode ENAMETOOLONG'],
+      'by its descriptor ENAMETOOLONG',
     ]);
   });
 
@@ -528,6 +531,68 @@ step('run', lambda: os.execv('program', ['program']))`,
     );
   },
 );
+
+test('what the kernel finds before it looks at rights is no violation where nothing may be changed', async () => {
+  const folder = temporaryFolder('unchanged');
+  const outside = temporaryFolder('outside');
+  mkdirSync(join(outside, 'folder'));
+  for (const name of ['file', 'other']) writeFileSync(join(outside, name), '');
+  const numbers = process.arch === 'x64' ? [316, 265, 263, 259, 188] : [276, 37, 35, 33, 5];
+  const [renameat2, linkat, unlinkat, mknodat, setxattr] = numbers;
+  const { said, outcome } = await steps(
+    `
+here = -100
+def path(name): return ('${outside}/' + name).encode()
+step('rename', lambda: call(${renameat2}, here, path('file'), here, path('new'), 8))
+step('exchange', lambda: call(${renameat2}, here, path('file'), here, path('other'), 3))
+step('link', lambda: call(${linkat}, here, path('file'), here, path('new'), 4))
+step('unlink', lambda: call(${unlinkat}, here, path('file'), 0x800))
+step('symlink of nothing', lambda: os.symlink('', path('new')))
+step('symlink', lambda: os.symlink('file', path('other')))
+step('mkdir', lambda: os.mkdir(path('folder')))
+step('mknod', lambda: call(${mknodat}, here, path('file'), 0o100600, 0))
+step('a folder by mknod', lambda: call(${mknodat}, here, path('new'), 0o40700, 0))
+step('no type by mknod', lambda: call(${mknodat}, here, path('new'), 0o130600, 0))
+step('setxattr', lambda: call(${setxattr}, path('file'), b'user.a', b'v', 1, 8))
+step('missing', lambda: os.rename(path('none'), path('new')))
+# MCAST_JOIN_GROUP of the other family, and half an address.
+def join(family, level, group):
+    group = struct.pack('I4xH126x', 0, group)
+    with socket.socket(family, socket.SOCK_DGRAM) as one: return one.setsockopt(level, 42, group)
+step('four in six', lambda: join(socket.AF_INET6, socket.IPPROTO_IPV6, socket.AF_INET))
+step('six in four', lambda: join(socket.AF_INET, socket.IPPROTO_IP, socket.AF_INET6))
+tcp = socket.socket()
+step('half', lambda: libc_call('connect', tcp.fileno(), struct.pack('=H6x', socket.AF_INET), 8))
+step('and refused', lambda: os.rename(path('file'), path('new')))
+`,
+    { cwd: folder, policy: { files: { read: [outside], write: [folder] } } },
+  );
+  expect(said).toEqual([
+    ...['rename EINVAL', 'exchange EINVAL', 'link EINVAL', 'unlink EINVAL', 'symlink of nothing ENOENT'],
+    ...['symlink EEXIST', 'mkdir EEXIST', 'mknod EEXIST', 'a folder by mknod EPERM', 'no type by mknod EINVAL'],
+    ...['setxattr EINVAL', 'missing ENOENT', 'four in six EADDRNOTAVAIL', 'six in four EINVAL', 'half EINVAL'],
+    'and refused EACCES',
+  ]);
+  expect(outcome.violations).toMatchObject([{ path: join(outside, 'file') }]);
+});
+
+test('a folder cannot take the place of the one that it lies in, whatever hooks hear of below', async () => {
+  const folder = temporaryFolder('above');
+  mkdirSync(join(folder, 'watched/inner'), { recursive: true });
+  const { said, outcome } = await steps(
+    `
+step('above', lambda: os.rename('watched/inner', 'watched'))
+step('beside', lambda: os.rename('watched/inner', 'other'))
+`,
+    {
+      cwd: folder,
+      policy: policyFor(folder),
+      hooks: (child) => child.onOpen({ path: join(folder, 'watched/*/key') }, () => allow()),
+    },
+  );
+  expect(said).toEqual(['above ENOTEMPTY', 'beside EACCES']);
+  expect(outcome.violations).toMatchObject([{ syscall: 'rename', rule: 'hook' }]);
+});
 
 test('an error of the kernel’s that tells nothing of what may not be looked at stays the kernel’s', async () => {
   const folder = temporaryFolder('errors');

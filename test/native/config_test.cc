@@ -179,6 +179,26 @@ static void bad() {
   expect(Blob().hook(0, kOpen, 7, "[").refused(), "hookRule 0: pattern [ is not valid");
   expect(Blob().hook(0, kConnectEvent, 7, nullptr, 9, 8).refused(), "hookRule 0: portHigh is 8");
 
+  // Hooks come one by one after the rest, and bring nothing else; the rest comes once.
+  Config config;
+  std::string error;
+  Blob rest, hook;
+  rest.options(0, 0);
+  hook.hook(0, kOpen, 7);
+  CHECK(config.parse(rest.buffer, rest.writer.size(), error));
+  CHECK(config.parse_hooks(hook.buffer, hook.writer.size(), error));
+  CHECK(!config.parse_hooks(rest.buffer, rest.writer.size(), error));
+  expect(error, "options comes too late");
+  CHECK(!config.parse(hook.buffer, hook.writer.size(), error));
+  expect(error, "the configuration was read before");
+  const std::string long_one(Config::kMaxBytes + 1, '\0');
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(long_one.data());
+  CHECK(!Config().parse(bytes, long_one.size(), error));
+  expect(error, "the configuration is too long");
+  error.clear();
+  CHECK(!config.parse_hooks(bytes, long_one.size(), error));
+  expect(error, "the configuration is too long");
+
   Blob twice;
   size_t mark = twice.writer.begin(Tag::fileRule_);
   twice.writer.number(Tag::effect_, 1);

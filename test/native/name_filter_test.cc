@@ -42,6 +42,8 @@ void moves() {
   const NameFilter below = filter("/a/secret", "**");
   CHECK(below.would_lose("/a/secret", "/a/s2", true) && below.would_lose("/a", "/b", true));
   CHECK(!below.would_lose("/a/secret/d", "/a/secret/e", true) && below.would_lose("/a/secret/d", "/a/d", true));
+  // Nothing takes the place of a folder that it lies in: the kernel says so.
+  CHECK(!filter("/a", "*/key").would_lose("/a/d", "/a", true) && filter("/a", "*/key").would_lose("/a/d", "/d", true));
   const NameFilter keys = filter("", "*.key");
   CHECK(keys.would_lose("/a/x.key", "/a/x.txt", false) && !keys.would_lose("/a", "/b", true));
   CHECK(!keys.would_lose("/a/x.tmp", "/a/x.key", false) && !keys.would_lose("/a/x.key", "/b/y.key", false));

@@ -302,6 +302,17 @@ static void sockets(void) {
   CALL(listen, socket(AF_NETLINK, SOCK_RAW, 0), 1);
   CALL(listen, local, 1);
   CALL(listen, local, -1);
+  // Two sockets may have a port; only one can listen there.
+  struct sockaddr_in same = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+  socklen_t same_size = sizeof same;
+  const int first = socket(AF_INET, SOCK_STREAM, 0), second = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  setsockopt(first, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(second, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  CALL(bind, first, &same, sizeof same);
+  getsockname(first, (struct sockaddr*)&same, &same_size);
+  CALL(bind, second, &same, sizeof same);
+  CALL(listen, first, 1);
+  CALL(listen, second, 1);
   BAD(setsockopt, udp, SOL_SOCKET, SO_BROADCAST, at, 4);
   BAD(setsockopt, local, SOL_SOCKET, SO_PASSCRED, at, 4);
   BAD(setsockopt, udp, IPPROTO_IP, IP_ADD_MEMBERSHIP, at, 8);
