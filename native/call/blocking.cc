@@ -33,10 +33,11 @@ std::vector<Slot*>& registry() {
 }
 std::once_flag watched;
 
-// The error to answer if the caller has a signal to handle, or 0.
+// The error to answer if the caller has ended or has a signal to handle, or 0.
 int signal_waits(pid_t tid) {
   SignalSets signals;
   if (!read_signal_sets(tid, signals)) return 0;
+  if (signals.ended) return EINTR;
   // Blocked and ignored ones interrupt nothing. A traced process has those queued, too, that it ignores.
   const uint64_t quiet = signals.blocked | signals.ignored;
   if ((signals.pending & ~quiet) != 0) return kRestart;
@@ -46,8 +47,9 @@ int signal_waits(pid_t tid) {
   return signals.threads == 1 ? kRestart : EINTR;
 }
 
-// True if the slot is in use.
-bool look_at(Slot& slot) {
+// True if the slot is in use. `ask`: whether the call is still held, too; that takes the kernel a walk along all calls
+// that are, in which nobody else's is received or answered (kernel/seccomp.c, find_notification).
+bool look_at(Slot& slot, bool ask) {
   std::lock_guard<std::mutex> hold(slot.guard);
   if (!slot.active) return false;
   if (slot.turn != slot.seen) {
@@ -55,7 +57,7 @@ bool look_at(Slot& slot) {
     return true;
   }
   if (slot.error.load(std::memory_order_relaxed) == 0)
-    slot.error.store(slot.call.still_held() ? signal_waits(slot.call.tid) : EINTR, std::memory_order_relaxed);
+    slot.error.store(ask && !slot.call.still_held() ? EINTR : signal_waits(slot.call.tid), std::memory_order_relaxed);
   // Again at each tick: the worker may not have been in its system call yet.
   if (slot.error.load(std::memory_order_relaxed) != 0) ::syscall(SYS_tgkill, ::getpid(), slot.worker, SIGUSR2);
   return true;
@@ -63,7 +65,7 @@ bool look_at(Slot& slot) {
 
 // A look costs a file of /proc, so at each tick there are no more of them than this; with more callers that wait, each
 // has its turn later.
-constexpr size_t kLooks = 128;
+constexpr size_t kLooks = 128, kAsked = 16;
 
 // The watcher's look.
 bool look_at_all() {
@@ -73,7 +75,7 @@ bool look_at_all() {
   bool any = false;
   for (size_t i = 0, looks = 0; i < slots.size() && looks < kLooks; i++) {
     next = (next + 1) % slots.size();
-    if (!look_at(*slots[next])) continue;
+    if (!look_at(*slots[next], looks < kAsked)) continue;
     any = true;
     looks++;
   }

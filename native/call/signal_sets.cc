@@ -36,6 +36,8 @@ bool read_signal_sets(pid_t tid, SignalSets& out) {
   out.blocked = mask_of(status, "\nSigBlk:\t");
   out.caught = mask_of(status, "\nSigCgt:\t");
   out.ignored = mask_of(status, "\nSigIgn:\t") | (kIgnoredByDefault & ~out.caught);
+  const char* const state = std::strstr(status, "\nState:\t");
+  out.ended = state != nullptr && (state[8] == 'Z' || state[8] == 'X');
   const char* threads = std::strstr(status, "\nThreads:\t");
   out.threads = threads == nullptr ? 0 : std::atoi(threads + 10);
   return true;

@@ -15,6 +15,7 @@ struct SignalSets {
   uint64_t ignored = 0;  // by SIG_IGN, or by default (signal(7), "Standard signals")
   uint64_t caught = 0;   // have a handler
   int threads = 0;       // of its process
+  bool ended = false;    // and is not reaped yet
 };
 
 // False if it is gone.

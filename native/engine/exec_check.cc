@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <string_view>
 
+#include "../call/pages.h"
 #include "../call/tree.h"
 #include "../policy/violation.h"
 #include "../view/creds.h"
@@ -18,6 +20,28 @@ namespace {
 bool mismatch(Sandbox& sandbox, const Held& call, const ExecApproval& approved, const char* what) {
   report(sandbox, call, EACCES, what, approved.path);
   return false;
+}
+
+// Reads `size` bytes. False: they cannot be read.
+bool lies_at(Pages& pages, uint64_t address, char* to, size_t size) {
+  for (size_t done = 0; done < size;) {
+    int error = 0;
+    const std::string_view here = pages.from(address + done, error).substr(0, size - done);
+    if (here.empty()) return false;
+    memcpy(to + done, here.data(), here.size());
+    done += here.size();
+  }
+  return true;
+}
+
+bool is_text_at(Pages& pages, uint64_t address, std::string_view wanted) {
+  for (size_t done = 0; done < wanted.size();) {
+    int error = 0;
+    const std::string_view here = pages.from(address + done, error).substr(0, wanted.size() - done);
+    if (here.empty() || here != wanted.substr(done, here.size())) return false;
+    done += here.size();
+  }
+  return true;
 }
 
 }  // namespace
@@ -56,13 +80,12 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
     return mismatch(sandbox, call, approved, "the new stack cannot be read");
   if (count < approved.arguments.size() || (approved.check_arguments && count != approved.arguments.size()))
     return mismatch(sandbox, call, approved, "the argument list changed after it was approved");
-  std::string text;
+  Pages pointers(call), texts(call);
   for (size_t i = 0; i < approved.arguments.size(); i++) {
     const std::string& wanted = approved.arguments[i];
     uint64_t at;
-    text.resize(wanted.size() + 1);
-    if (call.read(stack + 8 + 8 * i, &at, sizeof at) != 0 || call.read(at, text.data(), text.size()) != 0 ||
-        memcmp(text.data(), wanted.c_str(), wanted.size() + 1) != 0)
+    if (!lies_at(pointers, stack + 8 + 8 * i, reinterpret_cast<char*>(&at), sizeof at) ||
+        !is_text_at(texts, at, {wanted.c_str(), wanted.size() + 1}))
       return mismatch(sandbox, call, approved, "the argument list changed after it was approved");
   }
   return true;

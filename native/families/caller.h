@@ -30,4 +30,7 @@ inline Finish memory_failed(int error) { return error == -ESRCH ? Finish::gone()
 // The end of a call that a decision does not allow. A verdict that makes no sense for the call refuses it.
 Finish refusal(const Decision& decision);
 
+// FIOASYNC, FIOSETOWN, SIOCSPGRP on a copy of the caller's descriptor (families/descriptor_owner.cc).
+Finish set_owner_by_ioctl(Sandbox& sandbox, const Held& call, int fd);
+
 }  // namespace holdfast::families

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../call/pages.h"
 #include "../launch/program_file.h"
 #include "../policy/config.h"
 #include "../policy/decide.h"
@@ -45,31 +46,6 @@ size_t argument_limit(const Held& call) {
   if (prlimit64(call.tid, RLIMIT_STACK, nullptr, &stack) != 0) return kMostArgumentBytes;
   return std::clamp<size_t>(stack.rlim_cur / 4, kLeastArgumentBytes, kMostArgumentBytes);
 }
-
-// Memory of the caller that is read a page at a time: arguments mostly lie side by side.
-class Pages {
- public:
-  explicit Pages(const Held& call) : call_(call) {}
-
-  // What lies from `address` to the end of its page. Empty: it cannot be read, and `error` says why.
-  std::string_view from(uint64_t address, int& error) {
-    const uint64_t page = address & ~uint64_t{kPage - 1};
-    if (page != page_) {
-      page_ = kNone;
-      error = call_.read(page, bytes_, kPage);
-      if (error != 0) return {};
-      page_ = page;
-    }
-    return {bytes_ + (address - page), kPage - (address - page)};
-  }
-
- private:
-  static constexpr size_t kPage = 4096;
-  static constexpr uint64_t kNone = 1;  // no page begins there
-  const Held& call_;
-  uint64_t page_ = kNone;
-  char bytes_[kPage];
-};
 
 // The caller's argument list. 0, or the errno that the kernel would give.
 int read_arguments(const Held& call, uint64_t list, std::vector<std::string>& out) {

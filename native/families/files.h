@@ -53,10 +53,14 @@ inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
   return facts;
 }
 
+// A character device that is none: an overlay marks by it what is removed, and renameat2(RENAME_WHITEOUT) leaves one.
+// The kernel asks for no capability to make it (vfs_mknod() in fs/namei.c, since Linux 5.8).
+constexpr dev_t kWhiteout = 0;
+
 inline Thing thing_of(const Resolved& at) {
   struct stat st;
   if (!at.object || ::fstat(at.object.get(), &st) != 0) return Thing::ordinary;
-  if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) return Thing::device;
+  if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev != kWhiteout)) return Thing::device;
   return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ? Thing::pipe : Thing::ordinary;
 }
 

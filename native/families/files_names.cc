@@ -341,7 +341,7 @@ Finish mknod_path(Sandbox& sandbox, Held& call) {
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
     if (is_visibly_there(sandbox, at)) end = Finish::error(EEXIST);
     // A device node of one's own is a way past every rule on paths; a socket or a FIFO is none.
-    else if (S_ISCHR(mode) || S_ISBLK(mode))
+    else if (S_ISBLK(mode) || (S_ISCHR(mode) && static_cast<uint32_t>(call.arg(Arg::device)) != kWhiteout))
       end = forbidden(sandbox, call, EPERM, "device nodes cannot be made by the tree", at.path);
     else if ((mode & kSetIds) != 0)
       end = forbidden(sandbox, call, EPERM, kSetIdReason, at.path);

@@ -99,10 +99,13 @@ Finish pass_credentials(Sandbox& sandbox, const Held& call, int socket, int doma
 
 Finish set_option(Sandbox& sandbox, Held& call) {
   const int level = static_cast<int>(call.args[1]), option = static_cast<int>(call.args[2]);
-  if (!is_join(level, option) && !names_itself(level, option)) return refuse_option(sandbox, call, level, option);
   UniqueFd socket;
   int domain;
   if (Finish end; !copy_socket(sandbox, call, socket, domain, end)) return end;
+  if (static_cast<int>(call.arg(Arg::size)) < 0) return Finish::error(EINVAL);
+  // Those of unix sockets are all of the socket level (sock_no_setsockopt() in net/core/sock.c).
+  if (domain == AF_UNIX && level != SOL_SOCKET) return Finish::error(EOPNOTSUPP);
+  if (!is_join(level, option) && !names_itself(level, option)) return refuse_option(sandbox, call, level, option);
   if (names_itself(level, option)) return pass_credentials(sandbox, call, socket.get(), domain, option);
   return join(sandbox, call, socket.get(), level, option);
 }

@@ -1,5 +1,6 @@
 // Calls that look at or change other processes by number, whole groups, or all of a user.
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -26,6 +27,7 @@ constexpr int kIoprioProcess = 1, kIoprioGroup = 2, kIoprioUser = 3;
 constexpr size_t kMaxMask = 1024;          // bytes of a processor set: 8192 of them, the kernel's largest configuration
 constexpr size_t kMaxAttributes = 4096;    // sched_setattr(2): at most a page
 constexpr uint32_t kFirstAttributes = 48;  // SCHED_ATTR_SIZE_VER0
+constexpr pid_t kNobody = INT_MAX;         // above any limit of numbers: PID_MAX_LIMIT, linux/threads.h
 
 Finish refuse_other(Sandbox& sandbox, const Held& call, const char* reason) {
   report(sandbox, call, EPERM, reason);
@@ -52,13 +54,26 @@ class OnOther {
       return now();
     });
     if (made) return *made;
+    // What is wrong with the arguments is said before the number is looked for. Of nobody, that is all.
+    if (target_ == kNobody || changes(args)) {
+      const int64_t result = of_nobody(args);
+      if (target_ == kNobody || result != -ESRCH) return result;
+    }
     // It has ended, and its parent may reap it at any moment: what was read by its number is its own if it is still
     // there afterwards. A change would come too late in any case, and could reach who has the number then.
     const UniqueFd ended = pin_ended(sandbox_.tree, target_);
     if (!ended) return -ESRCH;
-    if (changes(args)) return may_change();
+    if (changes(args)) return change_of_ended(args);
     const int64_t result = now();
     return pid_of_pidfd(ended.get()) == target_ ? result : -ESRCH;
+  }
+
+  // The same with the target's number put into its place.
+  int64_t make_for(const uint64_t (&args)[6]) const {
+    uint64_t changed[6];
+    std::copy(std::begin(args), std::end(args), changed);
+    changed[call_.row->index(Arg::pid)] = static_cast<uint64_t>(target_);
+    return make(changed);
   }
 
   Finish plain() const { return Finish::answer(make(call_.args)); }
@@ -87,7 +102,7 @@ class OnOther {
   }
 
   Finish limits() const {
-    rlimit64 wanted, had;
+    rlimit64 wanted, had = {};
     uint64_t args[6] = {call_.args[0], call_.args[1], 0, reinterpret_cast<uint64_t>(&had), 0, 0};
     if (call_.args[2] != 0) {
       const int error = call_.read(call_.args[2], &wanted, sizeof wanted);
@@ -107,12 +122,14 @@ class OnOther {
     int error = call_.read(call_.args[1], &size, sizeof size);
     if (error != 0) return memory_failed(error);
     if (size == 0) size = kFirstAttributes;
-    if (size < kFirstAttributes || size > sizeof copy) return Finish::error(E2BIG);
-    error = call_.read(call_.args[1], copy, size);
+    // Of another size the kernel reads no more, and tells its own.
+    if (size >= kFirstAttributes && size <= sizeof copy) error = call_.read(call_.args[1], copy, size);
     if (error != 0) return memory_failed(error);
     memcpy(copy, &size, sizeof size);  // the second read may have brought another one
     const uint64_t args[6] = {call_.args[0], reinterpret_cast<uint64_t>(copy), call_.args[2], 0, 0, 0};
-    return Finish::answer(make(args));
+    const int64_t result = make(args);
+    if (result == -E2BIG) call_.write(call_.args[1], copy, sizeof size);
+    return Finish::answer(result);
   }
 
   Finish get_attributes() const {
@@ -147,6 +164,54 @@ class OnOther {
   }
 
   // As set_one_prio_perm() in kernel/sys.c and check_same_owner() in kernel/sched/syscalls.c.
+  int64_t of_nobody(const uint64_t (&args)[6]) const {
+    uint64_t changed[6];
+    std::copy(std::begin(args), std::end(args), changed);
+    changed[call_.row->index(call_.has(Arg::pid) ? Arg::pid : Arg::tid)] = kNobody;
+    const long result =
+        syscall(call_.row->number(), changed[0], changed[1], changed[2], changed[3], changed[4], changed[5]);
+    return result >= 0 ? result : -errno;
+  }
+
+  // What the kernel would say to a change of a process that has ended, which does nothing any more. The tree has none
+  // of the capabilities that help here.
+  int64_t change_of_ended(const uint64_t (&args)[6]) const {
+    if (const int error = may_change(); error != 0) return error;
+    rlimit64 limit;
+    const auto limit_of = [&](int resource) { return syscall(SYS_prlimit64, target_, resource, nullptr, &limit) == 0; };
+    switch (call_.row->number()) {
+      case SYS_setpriority: {  // set_one_prio() in kernel/sys.c
+        const int wanted = std::clamp(static_cast<int>(args[2]), -20, 19);
+        const long now = 20 - syscall(SYS_getpriority, PRIO_PROCESS, target_);
+        return wanted < now && limit_of(RLIMIT_NICE) && static_cast<rlim64_t>(20 - wanted) > limit.rlim_cur ? -EACCES
+                                                                                                            : 0;
+      }
+      case SYS_sched_setscheduler:
+      case SYS_sched_setparam: {  // __sched_setscheduler() in kernel/sched/syscalls.c
+        const int policy = call_.row->number() == SYS_sched_setparam ? sched_getscheduler(target_)
+                                                                     : static_cast<int>(args[1]) & ~SCHED_RESET_ON_FORK;
+        const uint64_t at = args[call_.row->number() == SYS_sched_setparam ? 1 : 2];
+        const int priority = reinterpret_cast<const sched_param*>(at)->sched_priority;
+        const int most = sched_get_priority_max(policy);
+        if (most < 0 || priority < sched_get_priority_min(policy) || priority > most) return -EINVAL;
+        return most > 0 && limit_of(RLIMIT_RTPRIO) && static_cast<rlim64_t>(priority) > limit.rlim_cur ? -EPERM : 0;
+      }
+      case SYS_sched_setaffinity: {
+        const auto* const mask = reinterpret_cast<const uint8_t*>(args[2]);
+        return std::all_of(mask, mask + args[1], [](uint8_t byte) { return byte == 0; }) ? -EINVAL : 0;
+      }
+      case SYS_prlimit64: {  // do_prlimit() in kernel/sys.c
+        const auto& wanted = *reinterpret_cast<const rlimit64*>(args[2]);
+        if (!limit_of(static_cast<int>(args[1])) || wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
+        if (wanted.rlim_max > limit.rlim_max) return -EPERM;
+        if (args[3] != 0) *reinterpret_cast<rlimit64*>(args[3]) = limit;
+        return 0;
+      }
+      default:
+        return 0;
+    }
+  }
+
   // 0 or a negative errno.
   int may_change() const {
     uid_t uid;
@@ -216,6 +281,9 @@ Finish on_other(Sandbox& sandbox, const Held& call, pid_t target) {
       return other.set_attributes();
     case SYS_prlimit64:
       return other.limits();
+    case SYS_get_robust_list:
+      if (target == kNobody) return Finish::error(ESRCH);
+      [[fallthrough]];
     default:
       return refuse_other(sandbox, call, "not on another process");
   }
@@ -268,11 +336,52 @@ Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool cha
   if (unworn != 0) return unworn == ESRCH ? Finish::gone() : Finish::error(EPERM);
   if (changes && found) return Finish::answer(-error);
   if (found) return Finish::answer(best);
-  if (error != ESRCH || (group && kill(-who, 0) != 0 && errno == ESRCH)) return Finish::error(error);
+  if (error != ESRCH) return Finish::error(error);
+  if (group) {
+    if (who < 0) return Finish::error(ESRCH);  // no group has such a number
+    // Of a group nobody but its leader may be left, who has ended.
+    if (waits_for_its_parent(sandbox.tree, who) && stat_of(who).group == who) {
+      const uint64_t args[6] = {static_cast<uint64_t>(io ? kIoprioProcess : PRIO_PROCESS), 0, call.args[2], 0, 0, 0};
+      return Finish::answer(OnOther(sandbox, call, who).make_for(args));
+    }
+    if (kill(-who, 0) != 0 && errno == ESRCH) return Finish::error(ESRCH);
+  } else if (syscall(SYS_getpriority, PRIO_USER, who) < 0 && errno == ESRCH) {
+    return Finish::error(ESRCH);
+  }
   return refuse_other(sandbox, call, "nothing of that group or user is in the tree");
 }
 
+// The process whose time a CPU clock is: ~pid << 3 and the kind (linux/posix-timers_types.h). Others are let by.
+pid_t process_of_clock(const Held& call) { return ~(static_cast<int32_t>(call.args[0]) >> 3); }
+
 }  // namespace
+
+Finish read_clock(Sandbox& sandbox, Held& call) {
+  const pid_t target = process_of_clock(call);
+  if (target == call.tgid()) return Finish::proceed();
+  if (process_of_tree(sandbox.tree, target) != target) {
+    if (stat_of(target).state == 0 || sandbox.tree.contains(target)) return Finish::error(EINVAL);
+    report(sandbox, call, EINVAL, "the time of a process that is not in the tree");
+    return Finish::error(EINVAL);
+  }
+  timespec time = {};
+  const OnOther other(sandbox, call, target);
+  const uint64_t args[6] = {call.args[0], call.args[1] == 0 ? 0 : reinterpret_cast<uint64_t>(&time), 0, 0, 0, 0};
+  int64_t result = other.make(args);
+  if (result == -ESRCH) result = -EINVAL;
+  if (result < 0 || call.args[1] == 0) return Finish::answer(result);
+  const int error = call.write(call.args[1], &time, sizeof time);
+  return error != 0 ? memory_failed(error) : Finish::answer(result);
+}
+
+// A timer would outlive the check of the number.
+Finish use_clock(Sandbox& sandbox, Held& call) {
+  const pid_t target = process_of_clock(call);
+  if (target == call.tgid()) return Finish::proceed();
+  if (stat_of(target).state == 0) return Finish::error(EINVAL);
+  report(sandbox, call, EINVAL, call.row->reason);
+  return Finish::error(EINVAL);
+}
 
 Finish own_process(Sandbox& sandbox, Held& call) {
   const int number = call.row->number();
@@ -289,12 +398,12 @@ Finish own_process(Sandbox& sandbox, Held& call) {
     if (which != (io ? kIoprioProcess : PRIO_PROCESS)) return Finish::proceed();  // nobody: the kernel says so
   }
 
-  const pid_t target = static_cast<pid_t>(call.arg(Arg::pid));
+  const pid_t target = static_cast<pid_t>(call.arg(call.has(Arg::pid) ? Arg::pid : Arg::tid));
   // A negative number is no process's, and the kernel knows which error that is.
   if (target <= 0 || target == call.tid || target == call.tgid()) return Finish::proceed();
   if (sandbox.tree.contains(target) || waits_for_its_parent(sandbox.tree, target))
     return on_other(sandbox, call, target);
-  if (stat_of(target).state == 0) return Finish::error(ESRCH);
+  if (stat_of(target).state == 0) return on_other(sandbox, call, kNobody);
   return refuse_other(sandbox, call, "the process is not in the tree");
 }
 

@@ -27,6 +27,7 @@ namespace {
 
 constexpr unsigned kThreadFlag = 1;  // PIDFD_SIGNAL_THREAD, linux/pidfd.h, since Linux 6.9
 constexpr unsigned kGroupFlag = 2;   // PIDFD_SIGNAL_THREAD_GROUP
+constexpr unsigned kGroupsFlag = 4;  // PIDFD_SIGNAL_PROCESS_GROUP: to the group that the process leads
 // Descriptors that need none, since Linux 6.15: PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP, linux/fcntl.h.
 constexpr int kSelfThread = -10000, kSelfGroup = -10001;
 
@@ -80,7 +81,9 @@ bool send_to_ended(Sandbox& sandbox, const Held& call, pid_t process, int signal
 // negative, a process group, of which nobody but its leader may be left.
 Finish outside(Sandbox& sandbox, const Held& call, pid_t target, int signal) {
   Finish finish;
-  if (send_to_ended(sandbox, call, target < 0 ? -target : target, signal, finish)) return finish;
+  const pid_t process = target < 0 ? -target : target;
+  if ((target >= 0 || stat_of(process).group == process) && send_to_ended(sandbox, call, process, signal, finish))
+    return finish;
   if (target == 0 || (kill(target, 0) != 0 && errno == ESRCH)) return Finish::error(ESRCH);
   report(sandbox, call, EPERM, "the signal would leave the tree");
   return Finish::error(EPERM);
@@ -103,7 +106,11 @@ bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, F
 Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t target, pid_t process, bool to_thread) {
   const pid_t own = call.tgid();
   const pid_t found = sandbox.tree.group_of(target);
-  if (found == 0) return outside(sandbox, call, target, signal.number);
+  if (found == 0) {
+    // Of who has ended only the process itself is left.
+    if (process != 0 && process != target && waits_for_its_parent(sandbox.tree, target)) return Finish::error(ESRCH);
+    return outside(sandbox, call, target, signal.number);
+  }
   if (process != 0 && process != found) return Finish::error(ESRCH);
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
@@ -175,12 +182,21 @@ pid_t pid_of_proc_directory(const Sandbox& sandbox, const Held& call, const Uniq
   return process_of_directory(sandbox.config, name);
 }
 
+// Whether the kernel knows PIDFD_SIGNAL_PROCESS_GROUP: flags are looked at first.
+bool has_groups() {
+  static const bool known = syscall(SYS_pidfd_send_signal, -1, 0, nullptr, kGroupsFlag) != 0 && errno != EINVAL;
+  return known;
+}
+
 Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
   const unsigned flags = static_cast<unsigned>(call.arg(Arg::flags));
-  // Not PIDFD_SIGNAL_PROCESS_GROUP: EINVAL, as before Linux 6.9.
-  if ((flags & ~(kThreadFlag | kGroupFlag)) != 0) return Finish::error(EINVAL);
+  // One of them at most, and only those that the kernel knows (kernel/signal.c).
+  if ((flags & ~(kThreadFlag | kGroupFlag | (has_groups() ? kGroupsFlag : 0))) != 0 || (flags & (flags - 1)) != 0)
+    return Finish::error(EINVAL);
   const int fd = call.fd(Arg::pidfd);
   if (fd == kSelfThread || fd == kSelfGroup) {
+    if ((flags & kGroupsFlag) != 0)
+      return send_to_group(sandbox, call, signal, fd == kSelfThread ? call.tid : call.tgid());
     Finish refused;
     return hooks_agree(sandbox, call, call.tgid(), signal.number, refused) ? Finish::proceed()
                                                                            : static_cast<Finish&&>(refused);
@@ -198,6 +214,8 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
     // To itself neither, as it is the supervisor that sends it: who wants to has rt_sigqueueinfo().
     if (pretends(signal)) return Finish::error(EPERM);
   }
+  if ((flags & kGroupsFlag) != 0)
+    return target == 0 ? Finish::error(ESRCH) : send_to_group(sandbox, call, signal, target);
   const pid_t found = sandbox.tree.group_of(target);
   if (found == 0) return outside(sandbox, call, target, signal.number);
   Finish refused;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -70,6 +71,7 @@ int executable(const char* path) {
 int Launch::find_command() {
   const std::string command = line.command;
   if (command.empty()) return ENOENT;
+  if (command.size() > NAME_MAX && command.find('/') == std::string::npos) return ENAMETOOLONG;  // as execvp(3)
   if (command.find('/') != std::string::npos) {
     file = command;
     return executable(file.c_str());

@@ -613,6 +613,153 @@ static void queues(void) {
   umask(022);
 }
 
+// Of who has ended and is not waited for everything can be asked, and nothing reaches it; of nobody, what is wrong with
+// the arguments is said all the same.
+static void ended(void) {
+  const int unread = socket(AF_UNIX, SOCK_DGRAM, 0);
+  for (int kind = 0; kind < 3; kind++) {
+    pid_t child = kind == 2 ? INT_MAX : fork();
+    if (child == 0) {
+      if (kind == 1) setpgid(0, 0);
+      _exit(0);
+    }
+    printf("ended %d\n", kind);
+    siginfo_t info = {0};
+    if (kind != 2) waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT);
+    CALL(kill, child, 0);
+    CALL(kill, child, 99);
+    CALL(kill, -child, 0);
+    CALL(tkill, child, 0);
+    CALL(tgkill, child, child, 0);
+    CALL(tgkill, getpid(), child, 0);
+    info = (siginfo_t){.si_signo = SIGUSR1, .si_code = SI_USER};
+    CALL(rt_sigqueueinfo, child, SIGUSR1, &info);
+    const int fd = (int)syscall(SYS_pidfd_open, child, 0);
+    for (unsigned flags = 0; flags < 9; flags++) CALL(pidfd_send_signal, fd, 0, NULL, flags);
+    struct sched_param parameter = {0};
+    CALL(sched_setparam, child, &parameter);
+    CALL(sched_setscheduler, child, SCHED_BATCH, &parameter);
+    CALL(sched_setscheduler, child, SCHED_FIFO, &parameter);
+    CALL(sched_setscheduler, child, -1, &parameter);
+    CALL(sched_setscheduler, child, 77, &parameter);
+    parameter.sched_priority = 5;
+    CALL(sched_setscheduler, child, SCHED_OTHER, &parameter);
+    unsigned attributes[32] = {0};
+    CALL(sched_setaffinity, child, 8, attributes);
+    CALL(sched_getaffinity, child, 1, attributes);
+    CALL(sched_getattr, child, attributes, 1, 0);
+    attributes[0] = 120, attributes[28] = 7;
+    CALL(sched_setattr, child, attributes, 0);
+    attributes[0] = 47;
+    CALL(sched_setattr, child, attributes, 0);
+    attributes[0] = 48;
+    CALL(sched_setattr, child, attributes, 1);
+    CALL(setpriority, PRIO_PROCESS, child, 19);
+    CALL(getpriority, PRIO_PGRP, child);
+    CALL(setpriority, PRIO_PGRP, child, 19);
+    CALL(getpriority, PRIO_PGRP, -child);
+    CALL(getpriority, PRIO_USER, INT_MAX - kind);
+    CALL(ioprio_get, 1, child);
+    CALL(ioprio_get, 2, child);
+    CALL(ioprio_get, 3, INT_MAX - kind);
+    CALL(ioprio_set, 1, child, 4 << 13);
+    CALL(ioprio_set, 1, child, 2 << 13 | 7);
+    struct rlimit limits[2] = {{2, 1}};
+    CALL(prlimit64, child, RLIMIT_CORE, limits, NULL);
+    CALL(prlimit64, child, 99, NULL, limits);
+    CALL(prlimit64, child, RLIMIT_NOFILE, NULL, &limits[0]);
+    CALL(prlimit64, child, RLIMIT_NOFILE, &limits[0], &limits[1]);
+    printf("%d\n", memcmp(&limits[0], &limits[1], sizeof limits[0]) == 0);
+    CALL(fcntl, unread, F_SETOWN, child);
+    CALL(fcntl, unread, F_SETOWN, -child);
+    const int owners[3][2] = {{0, child}, {1, child}, {2, child}};
+    for (int i = 0; i < 3; i++) CALL(fcntl, unread, 15 /* F_SETOWN_EX */, owners[i]);
+    CALL(ioctl, unread, 0x8901 /* FIOSETOWN */, &child);
+    struct timespec time;
+    CALL(clock_gettime, (~child) * 8 | 2, &time);
+    CALL(clock_getres, (~child) * 8 | 2, NULL);
+    if (kind != 2) waitpid(child, NULL, 0);
+    close(fd);
+  }
+  struct timespec time;
+  void* head;
+  size_t length;
+  CALL(clock_gettime, (~getpid()) * 8 | 2, &time);
+  CALL(clock_gettime, (~getpid()) * 8 | 2, nowhere);
+  CALL(clock_getres, (~getpid()) * 8, &time);
+  CALL(get_robust_list, getpid(), &head, &length);
+  CALL(get_robust_list, INT_MAX, &head, &length);
+}
+
+// Descriptors that are none, or not of the kind, with commands that are held.
+static void commands(void) {
+  const int path = open(".", O_PATH), file = open("file", O_CREAT | O_RDWR, 0644), null = open("/dev/null", O_RDWR);
+  const int local = socket(AF_UNIX, SOCK_STREAM, 0);
+  const int none[] = {-1, 999, path};
+  int one = 1, zero = 0, own = getpid(), group = -getpgrp(), least = INT_MIN;
+  for (unsigned i = 0; i < sizeof none / sizeof *none; i++) {
+    printf("none %u\n", i);
+    CALL(ioctl, none[i], 0x5412 /* TIOCSTI */, "x");
+    CALL(ioctl, none[i], 0xdeadbeef, nowhere);
+    CALL(ioctl, none[i], 0x5452 /* FIOASYNC */, &one);
+    CALL(ioctl, none[i], 0x8902 /* SIOCSPGRP */, &own);
+    CALL(fcntl, none[i], 0x7fff, 0);
+    CALL(fcntl, none[i], F_SETOWN, INT_MIN);
+    CALL(fcntl, none[i], F_SETFL, O_ASYNC);
+    CALL(setsockopt, none[i], 999, 1, &one, 4);
+    CALL(setsockopt, none[i], SOL_SOCKET, 77, &one, 4);
+    CALL(setsockopt, none[i], IPPROTO_TCP, 77, &one, -1);
+  }
+  CALL(setsockopt, file, 999, 1, &one, 4);
+  CALL(setsockopt, local, IPPROTO_TCP, 77, &one, 4);
+  CALL(setsockopt, local, IPPROTO_IP, IP_ADD_MEMBERSHIP, &one, 4);
+  CALL(setsockopt, local, 999, 1, &one, 4);
+  CALL(setsockopt, local, 999, 1, &one, -1);
+  int ends[2];
+  if (pipe(ends) != 0) abort();
+  const int some[] = {ends[0], local, file, null};
+  for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
+    printf("some %u\n", i);
+    CALL(ioctl, some[i], 0x5452, &one);
+    printf("%d\n", (fcntl(some[i], F_GETFL) & O_ASYNC) != 0);
+    CALL(ioctl, some[i], 0x5452, &zero);
+    CALL(ioctl, some[i], 0x5452, nowhere);
+    CALL(fcntl, some[i], F_SETFL, O_ASYNC | O_NONBLOCK);
+    printf("%d\n", fcntl(some[i], F_GETFL) & (O_ASYNC | O_NONBLOCK));
+    CALL(ioctl, some[i], 0x8901, &own);
+    printf("%d\n", fcntl(some[i], F_GETOWN) == own);
+    CALL(ioctl, some[i], 0x8902, &group);
+    CALL(ioctl, some[i], 0x8901, &least);
+    CALL(ioctl, some[i], 0x8901, nowhere);
+    CALL(ioctl, some[i], 0x8901, &zero);
+  }
+  CALL(socket, AF_INET, SOCK_RAW, 0);
+  CALL(socket, AF_INET6, SOCK_RAW, 0);
+  CALL(socket, AF_INET6, SOCK_PACKET, 0);
+  CALL(socket, AF_NETLINK, SOCK_STREAM, 0);
+  CALL(socket, AF_INET, SOCK_STREAM, IPPROTO_UDP);
+  CALL(socketpair, AF_INET, SOCK_STREAM, 0, nowhere);
+  CALL(socketpair, AF_INET, SOCK_STREAM, 0, NULL);
+  CALL(socketpair, AF_INET, SOCK_STREAM | 0x100000, 0, nowhere);
+  CALL(socketpair, AF_INET, SOCK_STREAM, IPPROTO_UDP, ends);
+  CALL(socketpair, AF_INET6, SOCK_DGRAM, 0, ends);
+  CALL(socketpair, AF_INET, SOCK_STREAM, 77, ends);
+  CALL(socketpair, AF_NETLINK, SOCK_RAW, 0, ends);
+}
+
+// A character device 0, 0 is none; what an overlay knows by it anybody may make and remove.
+static void whiteouts(void) {
+  CALL(mknodat, AT_FDCWD, "whiteout", S_IFCHR | 0600, 0);
+  CALL(fchmodat, AT_FDCWD, "whiteout", 0644);
+  CALL(openat, AT_FDCWD, "whiteout", O_RDONLY);
+  CALL(renameat2, AT_FDCWD, "whiteout", AT_FDCWD, "moved", 0);
+  CALL(unlinkat, AT_FDCWD, "moved", 0);
+  close(open("file", O_CREAT | O_RDWR, 0644));
+  CALL(renameat2, AT_FDCWD, "file", AT_FDCWD, "moved", 4 /* RENAME_WHITEOUT */);
+  CALL(unlinkat, AT_FDCWD, "file", 0);
+  CALL(unlinkat, AT_FDCWD, "moved", 0);
+}
+
 int main(int argc, char** argv) {
   if (argc != 2 || chdir(argv[1]) != 0) return 2;
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -628,5 +775,8 @@ int main(int argc, char** argv) {
   processes();
   groups();
   queues();
+  ended();
+  commands();
+  whiteouts();
   return 0;
 }

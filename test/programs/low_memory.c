@@ -52,7 +52,8 @@ static void under_filter(const char* what, int by_prctl, int count, unsigned act
   if (pid == 0) {
     setvbuf(stdout, NULL, _IONBF, 0);
     show(what, filter(by_prctl, kOpening, count, action));
-    const struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000001)};
+    const struct sockaddr_in there = {
+        .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x7f000001)};
     show("chdir under it", chdir("."));
     show("connect under it", connect(0, (const void*)&there, sizeof there));
     const pid_t child = fork();
@@ -95,6 +96,27 @@ int main(int argc, char** argv) {
   show("mprotect(0)", mprotect(NULL, 4096, PROT_READ));
   show("madvise(0)", madvise(NULL, 4096, MADV_NORMAL));
   show("mremap(0)", mremap(NULL, 4096, 8192, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+  // What is no page's address, of no bytes, or below the page.
+  const unsigned long ranges[][2] = {{0, 0x10000}, {1, 4096},        {0xfff, 1},     {0x1000, 4096},
+                                     {0x1000, 0},  {0x2001, 0x1000}, {0xf000, 4096}, {0xf000, 1},
+                                     {0x10000, 0}, {0x10001, 4096},  {0xff000, 0}};
+  for (unsigned i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+    void* const at = (void*)ranges[i][0];
+    const unsigned long size = ranges[i][1];
+    printf("%#lx, %#lx\n", ranges[i][0], size);
+    show("munmap", munmap(at, size));
+    show("mprotect", mprotect(at, size, PROT_READ));
+    show("pkey_mprotect", syscall(SYS_pkey_mprotect, at, size, PROT_READ, -1));
+    show("madvise", madvise(at, size, MADV_DONTNEED));
+    show("madvise of no kind", madvise(at, size, 9999));
+    show("mbind", syscall(SYS_mbind, at, size, 0, NULL, 0, 0));
+    if (ranges[i][0] % 4096 != 0)
+      show("mmap", mmap(at, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1 : 0);
+    if (ranges[i][0] >= 0x10000) continue;
+    show("mremap", mremap(at, size, 4096, 0) == MAP_FAILED ? -1 : 0);
+    show("mremap to nothing", mremap(at, size, 0, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+    if (ranges[i][0] % 4096 == 0) show("remap", syscall(SYS_remap_file_pages, at, size, 0, 0, 0));
+  }
   // Hints never fail, and do not stand in the way of the page, before it is there and after.
   for (int round = 0; round < 2; round++) {
     const unsigned long hints[] = {0x1000, 0x10000, 0x40000, 0xff000, 0x108000, 0x200000};
