@@ -135,7 +135,14 @@ int drop_capabilities(uint64_t kept) {
     word.permitted &= bit;
     word.inheritable &= bit;
   }
-  raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
+  // Ambient capabilities would come back at the exec, those that are not dropped too. They are never more than the
+  // inheritable ones (capabilities(7)), so where a host refuses the plain way, those go.
+  if (raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL) != 0) {
+    for (__user_cap_data_struct& word : data) {
+      any |= word.inheritable != 0;
+      word.inheritable = 0;
+    }
+  }
   // Who has none of them does not need to ask; who has some must not go on with them.
   return any ? static_cast<int>(-raw_syscall(SYS_capset, raw(&header), raw(data))) : 0;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { isRoot } from '../helpers/places.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
 import { python } from './tree.ts';
@@ -43,6 +44,30 @@ test('capset is forbidden: root is refused rather than started with its rights, 
   else expect(events).toEqual(['spawn', 'exit']);
   expect(ran).toBe(process.getuid?.() !== 0);
 });
+
+test.runIf(isRoot).each<[string, string[]]>([
+  ['nothing is', []],
+  ['prctl() on them is', ['ambient']],
+  ['prctl() on them and capset() are: it does not start', ['ambient', 'capset']],
+])(
+  'an ordinary user is given ambient capabilities, and of forbidden calls %s (only root can give any)',
+  async (_, calls) => {
+    const some = '+chown,+setuid,+net_bind_service';
+    const user = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    const given = [...user, '--inh-caps', some, '--ambient-caps', some];
+    const script = `
+const child = spawnSandboxed('grep', ['^Cap[PEA]', '/proc/self/status'], { policy: { files: { read: ['/usr'] } }, cwd: '/' });
+let said = '';
+child.stdout.on('data', (text) => { said += text; });
+child.on('error', (error) => { said = error.code; });
+child.on('close', () => say(said));
+`;
+    const host = startHost(script, [], {}, [...given, program('refuse_calls'), ...calls, '--']);
+    const [said] = await Promise.all([text(host.stdout as NodeJS.ReadableStream), once(host, 'close')]);
+    const none = ['Prm', 'Eff', 'Amb'].map((set) => `Cap${set}:\t${'0'.repeat(16)}`).join('\n');
+    expect(said.trim()).toBe(calls.length === 2 ? 'ERR_HOLDFAST_CAPABILITIES' : none);
+  },
+);
 
 // Names, contents, attributes, descriptors by bounce and exec all read the caller's memory, readlink and stat write it. Root's
 // tree changes its ids half-way: what is read then is a process of somebody else.

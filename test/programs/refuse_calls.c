@@ -1,6 +1,6 @@
 // Runs a program where a host answers some system calls with EPERM, or where something else listens to seccomp notifications already:
-// refuse_calls NAME... -- PROGRAM ARGUMENT... The name `namespaces` stands for all that makes or enters one, `listener` for the other
-// listener, which holds no call.
+// refuse_calls NAME... -- PROGRAM ARGUMENT... The name `namespaces` stands for all that makes or enters one, `ambient` for prctl() on
+// ambient capabilities, `listener` for the other listener, which holds no call.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -39,6 +39,14 @@ static int add(const char* name) {
     put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0]), 0, 0);
     put(BPF_JMP | BPF_JSET | BPF_K,
         CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP, 0, 1);
+    put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+    put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+    return 1;
+  }
+  if (strcmp(name, "ambient") == 0) {
+    put(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 4);
+    put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0]), 0, 0);
+    put(BPF_JMP | BPF_JEQ | BPF_K, PR_CAP_AMBIENT, 0, 1);
     put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
     put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
     return 1;
