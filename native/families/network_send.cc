@@ -49,9 +49,7 @@ bool names_a_route(const std::vector<uint8_t>& control) {
 int read_message(const Held& call, uint64_t from, Message& out) {
   int error = call.read(from, &out.header, sizeof out.header);
   if (error != 0) return error;
-  int name_size = static_cast<int>(out.header.msg_namelen);
-  if (out.header.msg_name == nullptr) name_size = 0;
-  if (name_size < 0) return -EINVAL;
+  int name_size = out.header.msg_name != nullptr ? static_cast<int>(out.header.msg_namelen) : 0;
   name_size = std::min<int>(name_size, sizeof(sockaddr_storage));
   error = read_name(call, reinterpret_cast<uint64_t>(out.header.msg_name), name_size, out.name);
   if (error != 0) return error;

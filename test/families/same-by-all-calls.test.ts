@@ -604,8 +604,8 @@ def opened(name, resolve):
     how = struct.pack('QQQ', 0, 0, resolve)
     return call(437, -100, name.encode(), how, len(how))
 # RESOLVE_BENEATH: it leaves the folder before it comes to what is denied.
-step('beneath', lambda: opened('../denied/nothing', 8))
-step('denied', lambda: opened('../denied/nothing', 0))
+step('beneath', lambda: opened('../denied/nothing/more', 8))
+step('denied', lambda: opened('../denied/nothing/more', 0))
 # Too long a name is none, wherever it would be.
 for act in (os.stat, os.listdir, os.unlink): step('long', lambda: act('${outside}/' + 'n' * 256))
 `,

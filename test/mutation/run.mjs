@@ -10,6 +10,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -113,7 +114,10 @@ keep('built.json', { supervisor, library });
 
 const off = (number) => writeFileSync(join(release, 'mutant'), String(number));
 const reached = join(release, 'reached');
-writeFileSync(reached, Buffer.alloc(1 << 16), { mode: 0o666 });
+writeFileSync(reached, Buffer.alloc(1 << 16));
+// Some tests run as another user.
+chmodSync(reached, 0o666);
+chmodSync(folder, 0o755);
 
 /** Ends the supervisors of the copy that a run left behind: without a check, one may wait, or work, for ever. */
 function endLeftOver() {

@@ -57,6 +57,8 @@ const survivors = [
       /families\/caller\.cc: copy_descriptor: (call\.lent|call\.lent->error != 0|!process)$/,
       'native/families/caller.cc: take_copy: error == EPERM',
       'native/families/network_unix.cc: copy_socket: error == EPERM',
+      // Else it is EBADF, which what is asked of the copy then says, too.
+      'native/families/network_unix.cc: copy_socket: !take_copy(sandbox, call, call.fd(Arg::socket), kRefused, out, finish)',
       'native/families/signals.cc: send_by_pidfd: !copy',
       'native/families/signals.cc: send_by_pidfd: sandbox.tree.group_of(target) != found',
       'native/families/files_held.cc: access_held: const int error = copy_descriptor(call, at.reached_by, copy); error != 0',
@@ -109,9 +111,12 @@ const survivors = [
     ],
   },
   {
-    reason: 'never true: what comes there has been made canonical, or was read into PATH_MAX bytes, before',
+    reason:
+      'never true: what comes there has been made canonical, was read into PATH_MAX bytes, or is named by its caller',
     checks: [
       'native/policy/config.cc: is_device: !added',
+      // Of sockets it is asked about connect and bind alone.
+      'native/policy/rules.cc: Rules::decides_socket: index > 1',
       'native/view/resolve.cc: Resolution::run: size >= PATH_MAX',
       'native/view/resolve.cc: resolve_text: given.size() >= PATH_MAX',
     ],

@@ -164,6 +164,11 @@ static void files(void) {
   BAD(readlinkat, AT_FDCWD, "link", at, 60);
   CALL(readlinkat, AT_FDCWD, "link", value, 0);
   CALL(readlinkat, AT_FDCWD, "link", value, -1);
+  CALL(readlinkat, AT_FDCWD, "file", value, 60);
+  CALL(readlinkat, AT_FDCWD, "folder", value, 60);
+  CALL(readlinkat, file, "", value, 60);
+  CALL(readlinkat, path, "", value, 60);
+  CALL(readlinkat, AT_FDCWD, "", value, 60);
   BAD(mkdirat, AT_FDCWD, at, 0755);
   BAD(mknodat, AT_FDCWD, at, S_IFREG | 0644, 0);
   CALL(mknodat, AT_FDCWD, "odd", 0150000, 0);
