@@ -24,15 +24,16 @@ function closing(text, open) {
 const refusal = /EACCES|EPERM|EXDEV|ELOOP|refus|report\(|mismatch|den(y|ied)|kill|gone\(\)|ESRCH|drop|error/i;
 const takesAway = /(?:drop|give_up|confine|strip|restrict|put_on)\w*\(/;
 
-/** The function that a place of a source lies in: clang-format begins each in the first column. */
+// clang-format begins a function in the first column, and one that stands in a class two further.
+const attribute = /(?:__attribute__\(\(.*?\)+ )?/;
+const ofFile = /(?!__attribute__|namespace|struct|class|enum|\s|#|\/)[\w:<>*&~ ]*?([\w:~]+)\(/;
+const ofClass = / {2}\w[\w:<>*& ]* (\w+)\([^;]*\)(?: const)? \{$/;
+const beginning = new RegExp(`^(?:${attribute.source}${ofFile.source}|${ofClass.source})`, 'gm');
+
+/** The function that a place of a source lies in. */
 function functionAt(text, at) {
   let name = '';
-  for (const match of text
-    .slice(0, at)
-    .matchAll(
-      /^(?:__attribute__\(\(.*?\)+ )?(?!__attribute__|namespace|struct|class|enum|\s|#|\/)[\w:<>*&~ ]*?([\w:~]+)\(/gm,
-    ))
-    name = match[1];
+  for (const [, one, other] of text.slice(0, at).matchAll(beginning)) name = one ?? other;
   return name;
 }
 

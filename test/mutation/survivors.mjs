@@ -76,7 +76,7 @@ const survivors = [
       // Without RENAME_NOREPLACE (9p, NFS); with the check off the refusal is EINVAL, and nothing is said.
       'native/families/files_names.cc: rename_once: result < 0 && must_make && errno == EINVAL && (flags & RENAME_NOREPLACE) == 0',
       // With pages of more than 4 KiB; with such the kernel refuses the same sizes (sched_getattr() in kernel/sched/syscalls.c).
-      'native/families/process.cc: refuse_other: room < kFirstAttributes || room > sizeof copy',
+      'native/families/process.cc: get_attributes: room < kFirstAttributes || room > sizeof copy',
     ],
   },
   {
@@ -105,7 +105,7 @@ const survivors = [
     reason:
       'the library never sends such; test/native/config_test and decide_test do, and fail without it (each was tried)',
     checks: [
-      /policy\/config\.cc: (shown: ok_|parse_fields: .*|Config::parse: .*)$/,
+      /policy\/config\.cc: (fail: ok_|parse_fields: .*|Config::parse: .*)$/,
       'native/policy/ask.cc: ask: answer.lost',
       'native/policy/ask.cc: ask: answer.too_long',
     ],
@@ -114,7 +114,7 @@ const survivors = [
     reason:
       'never true: what comes there has been made canonical, was read into PATH_MAX bytes, or is named by its caller',
     checks: [
-      'native/policy/config.cc: is_device: !added',
+      'native/policy/config.cc: place: !added',
       // Of sockets it is asked about connect and bind alone.
       'native/policy/rules.cc: Rules::decides_socket: index > 1',
       'native/view/resolve.cc: Resolution::run: size >= PATH_MAX',
@@ -157,7 +157,7 @@ const survivors = [
       // What cannot be copied because it is not there is not there in the caller's own entry, either: EBADF.
       'native/families/signals.cc: send_by_pidfd: copied != 0 && copied != EPERM',
       // A rule more for what Landlock has been told of already, by a folder above it.
-      'native/policy/second_wall.cc: is_below: folders_.contains(path)',
+      'native/policy/second_wall.cc: is_covered: folders_.contains(path)',
       'native/view/creds.cc: AsCaller::AsCaller: worn.on',
       'native/view/creds.cc: AsCaller::AsCaller: same',
     ],
@@ -171,17 +171,16 @@ const survivors = [
       'native/engine/lifecycle.cc: Tracer::on_exec: !tracee->exec',
       'native/engine/notify.cc: hand_over: error != ENOENT',
       'native/engine/tracer.cc: Tracer::apply: sandbox_.tree.contains(tracee.group)',
-      // The path has been read once, and another thread takes its memory away; so with the attributes.
+      // The path has been read once, and another thread takes its memory away.
       'native/families/exec.cc: execute: length < 0',
-      'native/families/process.cc: refuse_other: error != 0 (4)',
       'native/families/files_names.cc: rename_once: result < 0 && must_make && errno == EEXIST && (flags & RENAME_NOREPLACE) == 0',
       // Forgotten by another call since the lock was let go; removed by somebody outside since.
       'native/families/ipc.cc: on_place: !is_own(kind, id)',
       'native/families/ipc.cc: on_place: const int error = look(kind, id, status)',
-      'native/families/process.cc: refuse_other: !ended',
-      'native/families/process.cc: refuse_other: !real_ids_of(target_, uid, gid)',
+      'native/families/process.cc: make: !ended',
+      'native/families/process.cc: may_change: !real_ids_of(target_, uid, gid)',
       // No call that answers into memory fails but when its target has just ended.
-      'native/families/process.cc: refuse_other: result < 0',
+      'native/families/process.cc: writing: result < 0',
       'native/view/fs_context.cc: WithUmask::WithUmask: !inside_',
       // The kernel has walked the same way under the same conditions, and has met no such link.
       'native/view/walk.cc: Walk::jump: (how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_NO_XDEV)) != 0',

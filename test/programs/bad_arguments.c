@@ -501,6 +501,10 @@ static void processes(void) {
   CALL(sched_setscheduler, child, SCHED_OTHER, &parameter);
   unsigned attributes[64] = {48};
   BAD(sched_setattr, child, at, 0);
+  // Its size can be read, and no more.
+  unsigned* const only_size = (unsigned*)nowhere - 1;
+  *only_size = 48;
+  CALL(sched_setattr, child, only_size, 0);
   BAD(sched_getattr, child, at, 48, 0);
   CALL(sched_getattr, child, attributes, 47, 0);
   CALL(sched_getattr, child, attributes, 5000, 0);
