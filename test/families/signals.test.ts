@@ -5,7 +5,7 @@ import { getPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
-import { isRoot, library, mounting } from '../helpers/places.ts';
+import { isRoot } from '../helpers/places.ts';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -218,36 +218,6 @@ step(lambda: send(fd, 15, None, 4)); print(group.wait(), group.stdout.read())
     const outcome = await python(script);
     expect(lines(outcome)).toEqual(lines(bare));
     expect(refusedCalls(outcome)).toEqual([]);
-  });
-
-  test.runIf(isRoot)('are refused as bare where the kernel would (only root can become another)', async () => {
-    const script = `
-other = os.fork()
-if other == 0: os.setpgid(0, 0); time.sleep(60); os._exit(0)
-while os.getpgid(other) != other: time.sleep(0.01)
-child = os.fork()
-if child == 0:
-    os.setpgid(0, 0); os.setresuid(65534, 65534, 65534)
-    step(lambda: os.kill(other, signal.SIGURG)); step(lambda: os.kill(-other, signal.SIGURG)); step(lambda: os.kill(-1, signal.SIGURG))
-    step(lambda: os.kill(-1, 99)); step(lambda: os.kill(-other, 99))
-    step(lambda: os.setpriority(os.PRIO_PGRP, other, 19)); step(lambda: os.getpriority(os.PRIO_PGRP, other) == os.getpriority(os.PRIO_PROCESS, 0))
-    os._exit(0)
-os.waitpid(child, 0); os.kill(other, signal.SIGKILL)
-`;
-    // Bare in a pid namespace of its own: -1 means everybody.
-    const inside = ['--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit', 'sh', '/usr/bin/python3', '-S', '-c'];
-    const bare = await runBare('unshare', [...inside, prelude + script]);
-    expect(lines(bare)).toEqual(['EPERM', 'EPERM', 'None', 'EINVAL', 'EINVAL', 'EPERM', 'True']);
-    const outcome = await python(script);
-    expect(refusedCalls(outcome)).toEqual([]);
-    expect(lines(outcome)).toEqual(lines(bare));
-    // Also where /proc hides other users' processes: who is in a group the supervisor looks up by itself.
-    const host = `import { spawnSandboxed } from ${JSON.stringify(library)};
-const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', ${JSON.stringify(prelude + script)}], { stdio: ['ignore', 'inherit', 'inherit'] });
-child.on('violation', ({ message }) => console.log(message));`;
-    const [unshare = '', ...under] = mounting('mount -t proc -o hidepid=2 proc /proc');
-    const hidden = await runBare(unshare, [...under, process.execPath, '--input-type=module', '-e', host]);
-    expect(lines(hidden)).toEqual(lines(bare));
   });
 });
 
