@@ -132,6 +132,7 @@ MayBlock::~MayBlock() {
   Slot& slot = mine();
   std::lock_guard<std::mutex> hold(slot.guard);
   slot.active = false;
+  slot.call = Held();  // and what it holds of the caller's, before the caller goes on
 }
 
 bool MayBlock::interrupted() const { return mine().error.load(std::memory_order_relaxed) != 0; }

@@ -69,6 +69,46 @@ child.on('close', () => say(said));
   },
 );
 
+// A socket that is looked at is borrowed then. What the supervisor would keep of it, its peer would wait for.
+test('pidfd_getfd is forbidden: a socket that was borrowed is closed when its owner closes it', {
+  timeout: 60_000,
+}, async () => {
+  const folder = temporaryFolder('forbidden');
+  const script = `
+import fcntl, os, socket
+def closed(end, peer):
+    end.close(); peer.settimeout(10)
+    try: return peer.recv(1) == b''
+    except OSError as error: return error.strerror
+for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    with socket.socket(socket.AF_UNIX, kind) as listening:
+        listening.bind(str(kind)); listening.listen(1)
+        end = socket.socket(socket.AF_UNIX, kind); end.connect(str(kind)); peer, _ = listening.accept()
+        print('connect', closed(end, peer))
+for name, act in {
+    'owner': lambda end: fcntl.fcntl(end, fcntl.F_SETOWN, os.getpid()),
+    'credentials': lambda end: end.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1),
+    'send': lambda end: end.sendmsg([b''], [], 0, None),
+}.items():
+    end, peer = socket.socketpair(); act(end); print(name, closed(end, peer))
+`;
+  const host = startHost(
+    `
+const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', args[1]], { cwd: args[0], policy: { files: { read: [args[0]], write: [args[0]] } } });
+let said = '';
+for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { said += text; });
+child.on('error', (error) => { said += error.code; });
+child.on('close', () => say(JSON.stringify(said)));
+`,
+    [folder, script],
+    {},
+    [program('refuse_calls'), 'pidfd_getfd', '--'],
+  );
+  const [said] = await Promise.all([text(host.stdout as NodeJS.ReadableStream), once(host, 'close')]);
+  const done = ['connect', 'connect', 'owner', 'credentials', 'send'].map((name) => `${name} True\n`).join('');
+  expect(JSON.parse(said)).toBe(done);
+});
+
 // Names, contents, attributes, descriptors by bounce and exec all read the caller's memory, readlink and stat write it. Root's
 // tree changes its ids half-way: what is read then is a process of somebody else.
 test('process_vm_readv is forbidden: memory is read and written in another way, also of who has changed its ids', {

@@ -17,7 +17,7 @@ static const struct {
   const char* name;
   int number;
 } calls[] = {CALL(ptrace),     CALL(process_vm_readv), CALL(process_vm_writev), CALL(memfd_create), CALL(eventfd2), CALL(capset),
-             CALL(socketpair), CALL(openat2),          {"faccessat2", 439}};
+             CALL(socketpair), CALL(openat2),          {"faccessat2", 439}, {"pidfd_getfd", 438}};
 
 static struct sock_filter filter[64];
 static unsigned short length;
