@@ -178,13 +178,19 @@ class OnOther {
   int64_t change_of_ended(const uint64_t (&args)[6]) const {
     if (const int error = may_change(); error != 0) return error;
     rlimit64 limit;
-    const auto limit_of = [&](int resource) { return syscall(SYS_prlimit64, target_, resource, nullptr, &limit) == 0; };
+    // Asked as the caller, who has a right to it; the supervisor has none to other users' processes.
+    const auto limit_of = [&](int resource) {
+      const AsPeer caller(call_);
+      if (caller.error != 0) return EPERM;
+      return syscall(SYS_prlimit64, target_, resource, nullptr, &limit) == 0 ? 0 : errno;
+    };
     switch (call_.row->number()) {
       case SYS_setpriority: {  // set_one_prio() in kernel/sys.c
         const int wanted = std::clamp(static_cast<int>(args[2]), -20, 19);
         const long now = 20 - syscall(SYS_getpriority, PRIO_PROCESS, target_);
-        return wanted < now && limit_of(RLIMIT_NICE) && static_cast<rlim64_t>(20 - wanted) > limit.rlim_cur ? -EACCES
-                                                                                                            : 0;
+        return wanted < now && limit_of(RLIMIT_NICE) == 0 && static_cast<rlim64_t>(20 - wanted) > limit.rlim_cur
+                   ? -EACCES
+                   : 0;
       }
       case SYS_sched_setscheduler:
       case SYS_sched_setparam: {  // __sched_setscheduler() in kernel/sched/syscalls.c
@@ -194,7 +200,8 @@ class OnOther {
         const int priority = reinterpret_cast<const sched_param*>(at)->sched_priority;
         const int most = sched_get_priority_max(policy);
         if (most < 0 || priority < sched_get_priority_min(policy) || priority > most) return -EINVAL;
-        return most > 0 && limit_of(RLIMIT_RTPRIO) && static_cast<rlim64_t>(priority) > limit.rlim_cur ? -EPERM : 0;
+        return most > 0 && limit_of(RLIMIT_RTPRIO) == 0 && static_cast<rlim64_t>(priority) > limit.rlim_cur ? -EPERM
+                                                                                                            : 0;
       }
       case SYS_sched_setaffinity: {
         const auto* const mask = reinterpret_cast<const uint8_t*>(args[2]);
@@ -202,7 +209,8 @@ class OnOther {
       }
       case SYS_prlimit64: {  // do_prlimit() in kernel/sys.c
         const auto& wanted = *reinterpret_cast<const rlimit64*>(args[2]);
-        if (!limit_of(static_cast<int>(args[1])) || wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
+        if (const int error = limit_of(static_cast<int>(args[1])); error != 0) return -error;
+        if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
         if (wanted.rlim_max > limit.rlim_max) return -EPERM;
         if (args[3] != 0) *reinterpret_cast<rlimit64*>(args[3]) = limit;
         return 0;

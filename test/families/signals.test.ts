@@ -219,6 +219,22 @@ step(lambda: send(fd, 15, None, 4)); print(group.wait(), group.stdout.read())
     expect(lines(outcome)).toEqual(lines(bare));
     expect(refusedCalls(outcome)).toEqual([]);
   });
+
+  test('by a descriptor that stands for oneself mean one’s group to hooks, too', { timeout }, async () => {
+    const targets: number[] = [];
+    const outcome = await python(
+      `
+libc = ctypes.CDLL(None, use_errno=True)
+os.setsid() if os.getpid() != os.getpgid(0) else None
+for flags in (0, 4): print(libc.syscall(424, -10001, signal.SIGURG, None, flags), flush=True)
+`,
+      { hooks: (child) => child.onSignal(({ targetPid }) => void targets.push(Math.sign(targetPid))) },
+    );
+    const said = lines(outcome);
+    expect(said).toHaveLength(2);
+    // Linux 6.9 has PIDFD_SIGNAL_PROCESS_GROUP, and 6.15 PIDFD_SELF; the supervisor needs only the first.
+    expect(targets).toEqual(said[1] === '0' ? [1, -1] : [1]);
+  });
 });
 
 describe('calls on other processes', () => {
@@ -269,6 +285,24 @@ step(lambda: os.setpriority(os.PRIO_USER, os.getuid(), ${nicer})); step(lambda: 
     expect(refusedCalls(outcome).length).toBe(isRoot ? 4 : 3);
     // The group is this process's too, and so is the user: nobody outside has been changed.
     expect(getPriority()).toBe(own);
+  });
+
+  test('nor are the CPU clocks of others read or waited for', { timeout }, async () => {
+    const outcome = await python(`
+libc = ctypes.CDLL(None, use_errno=True)
+def clock(pid): return ~pid << 3 | 2
+def timer(pid):
+    if libc.syscall(${process.arch === 'x64' ? 222 : 107}, clock(pid), None, ctypes.byref(ctypes.c_int())) != 0: raise OSError(ctypes.get_errno(), '')
+    return 'made'
+child = subprocess.Popen(['sleep', '60'])
+for pid in (os.getpid(), child.pid, ${process.pid}, 4194303):
+    step(lambda: time.clock_gettime(clock(pid)) >= 0); step(lambda: timer(pid))
+child.kill()
+`);
+    expect(lines(outcome)).toEqual(['True', 'made', 'True', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL']);
+    // Of who is not there the kernel says the same.
+    const refused = outcome.violations.map(({ syscall }) => syscall);
+    expect(refused).toEqual(['timer_create', 'clock_gettime', 'timer_create']);
   });
 
   test('nor does a descriptor send its signals elsewhere', { timeout }, async () => {
@@ -322,13 +356,14 @@ read, write = os.pipe()
 step(lambda: fcntl.fcntl(read, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK))
 print(fcntl.fcntl(read, fcntl.F_GETFL) == os.O_ASYNC | os.O_NONBLOCK)
 step(lambda: fcntl.fcntl(os.openpty()[1], fcntl.F_SETFL, os.O_ASYNC))
+step(lambda: fcntl.ioctl(os.openpty()[1], 0x5452, bytes([1, 0, 0, 0])))  # FIOASYNC
 `,
       { policy: { scratch: true } },
     );
     // Where the supervisor cannot look at the descriptor (pidfd_getfd) it is refused to pipes as well.
     expect([
-      ['0', 'True', 'EPERM'],
-      ['EPERM', 'False', 'EPERM'],
+      ['0', 'True', 'EPERM', 'EPERM'],
+      ['EPERM', 'False', 'EPERM', 'EPERM'],
     ]).toContainEqual(lines(outcome));
   });
 });

@@ -58,6 +58,7 @@ const survivors = [
       'native/families/caller.cc: take_copy: error == EPERM',
       'native/families/network_unix.cc: copy_socket: error == EPERM',
       // Else it is EBADF, which what is asked of the copy then says, too.
+      'native/families/descriptor_owner.cc: set_owner: !take_copy(sandbox, call, call.fd(Arg::fd), kNoCopy, copy, finish)',
       'native/families/network_unix.cc: copy_socket: !take_copy(sandbox, call, call.fd(Arg::socket), kRefused, out, finish)',
       'native/families/signals.cc: send_by_pidfd: !copy',
       'native/families/signals.cc: send_by_pidfd: sandbox.tree.group_of(target) != found',
@@ -152,6 +153,8 @@ const survivors = [
       'native/families/files_attributes.cc: stat_path: of_descriptor',
       // Without a terminal its number is 0, which is none either: ENXIO.
       'native/families/files_open.cc: open_terminal_of: const int error = terminal_of(call, tty); error != 0',
+      // The supervisor reads the same clock.
+      'native/families/process.cc: read_clock: target == call.tgid()',
       // A copy of the socket that nobody would use.
       'native/families/network_unix.cc: take_socket: !is_path(name) && !binds',
       // What cannot be copied because it is not there is not there in the caller's own entry, either: EBADF.
@@ -179,6 +182,7 @@ const survivors = [
       'native/families/ipc.cc: on_place: const int error = look(kind, id, status)',
       'native/families/process.cc: make: !ended',
       'native/families/process.cc: may_change: !real_ids_of(target_, uid, gid)',
+      'native/families/process.cc: read_clock: result == -ESRCH',
       // No call that answers into memory fails but when its target has just ended.
       'native/families/process.cc: writing: result < 0',
       'native/view/fs_context.cc: WithUmask::WithUmask: !inside_',

@@ -567,6 +567,20 @@ static void groups(void) {
   printf("%d %d\n", getpriority(PRIO_PROCESS, 0) - own, getpriority(PRIO_PROCESS, nicer) - own);
   CALL(ioprio_set, 2, 0, 1 << 13);
   kill(nicer, SIGKILL);
+  // Nobody raises the hard limit of another, who has ended here.
+  struct rlimit lower = {0, 1000};
+  setrlimit(RLIMIT_CORE, &lower);
+  const pid_t ended = fork();
+  if (ended == 0) _exit(0);
+  siginfo_t about;
+  waitid(P_PID, (id_t)ended, &about, WEXITED | WNOWAIT);
+  CALL(prlimit64, ended, RLIMIT_CORE, &lower, NULL);
+  lower.rlim_max = 2000;
+  CALL(prlimit64, ended, RLIMIT_CORE, &lower, NULL);
+  lower.rlim_cur = 3000;
+  CALL(prlimit64, ended, RLIMIT_CORE, &lower, NULL);
+  CALL(prlimit64, ended, 99, &lower, NULL);
+  CALL(setpriority, PRIO_PROCESS, ended, own - 3);
   fflush(stdout);
   _exit(0);
 }
