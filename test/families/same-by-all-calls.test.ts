@@ -576,6 +576,37 @@ step('and refused', lambda: os.rename(path('file'), path('new')))
   expect(outcome.violations).toMatchObject([{ path: join(outside, 'file') }]);
 });
 
+test('sockets and commands that the tree may not have answer as to who has no right to them', async () => {
+  const { said, outcome } = await steps(
+    `
+import fcntl
+def made(*args): socket.socket(*args).close(); return 'made'
+for family, ping in ((socket.AF_INET, socket.IPPROTO_ICMP), (socket.AF_INET6, socket.IPPROTO_ICMPV6)):
+    step('raw', lambda: made(family, socket.SOCK_RAW, ping))
+    step('ping', lambda: made(family, socket.SOCK_DGRAM, ping))
+step('packet', lambda: made(socket.AF_INET, 10, 3))  # SOCK_PACKET
+read, write = os.pipe()
+step('command', lambda: fcntl.ioctl(read, 0x5412, b'x'))  # TIOCSTI
+step('no descriptor', lambda: fcntl.ioctl(999, 0x5412, b'x'))
+`,
+    {},
+  );
+  expect(said).toEqual([
+    ...Array(2).fill(['raw EPERM', 'ping EACCES']).flat(),
+    ...['packet EPERM', 'command ENOTTY', 'no descriptor EBADF'],
+  ]);
+  expect(outcome.violations.map(({ syscall, errno }) => [syscall, errno])).toEqual([
+    ...Array(2)
+      .fill([
+        ['socket', 'EPERM'],
+        ['socket', 'EACCES'],
+      ])
+      .flat(),
+    ['socket', 'EPERM'],
+    ['ioctl', 'ENOTTY'],
+  ]);
+});
+
 test('a folder cannot take the place of the one that it lies in, whatever hooks hear of below', async () => {
   const folder = temporaryFolder('above');
   mkdirSync(join(folder, 'watched/inner'), { recursive: true });

@@ -579,6 +579,7 @@ static void groups(void) {
   CALL(prlimit64, ended, RLIMIT_CORE, &lower, NULL);
   lower.rlim_cur = 3000;
   CALL(prlimit64, ended, RLIMIT_CORE, &lower, NULL);
+  lower.rlim_cur = lower.rlim_max = 0;
   CALL(prlimit64, ended, 99, &lower, NULL);
   CALL(setpriority, PRIO_PROCESS, ended, own - 3);
   fflush(stdout);
