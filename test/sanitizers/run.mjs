@@ -1,5 +1,5 @@
 // Runs the test suite over a supervisor that is built with sanitizers; any finding of theirs is a failure.
-//   npm run test:sanitizers [-- address|thread] [vitest's own arguments]     without a name, both
+//   npm run test:sanitizers [-- address|thread] [--selection] [vitest's own arguments]     without a name, both
 // The addon, and Node, are plain. What is run is a copy of the tree, so that nothing can run with such a supervisor by
 // mistake.
 import { spawnSync } from 'node:child_process';
@@ -15,6 +15,47 @@ const leftOut = {
   'test/packaging/**': 'asks about the binaries that are published',
 };
 
+/**
+ * `--selection`, for CI: of each part of the supervisor something, and of what it reads from a hostile tree the most.
+ * Arguments of vitest's. Together they take some three minutes where two processors have nothing else to do.
+ */
+const selections = {
+  address: [
+    'test/families/',
+    '--exclude=test/families/files-errno.test.ts', // long, and bad-arguments and same-by-all-calls ask the same code
+    'test/boundary/exec-interpreter',
+    'test/boundary/fd-swap',
+    'test/boundary/given-up-rights',
+    'test/boundary/rule-names',
+    'test/boundary/second-wall',
+    'test/boundary/symlink-swap',
+    'test/boundary/toctou-path',
+    'test/lifecycle/forbidden',
+    'test/lifecycle/full-ring',
+    'test/lifecycle/grace',
+    'test/lifecycle/held',
+    'test/lifecycle/limits',
+    'test/lifecycle/start',
+    'test/lifecycle/stops',
+    'test/lifecycle/supervisor-killed',
+  ],
+  // Where its threads meet: calls that wait, are cut short or end early.
+  thread: [
+    'test/families/descendants',
+    'test/families/files.test',
+    'test/families/network.test',
+    'test/families/signals',
+    'test/boundary/fd-swap',
+    'test/boundary/symlink-swap',
+    'test/lifecycle/full-ring',
+    'test/lifecycle/grace',
+    'test/lifecycle/held',
+    'test/lifecycle/limits',
+    'test/lifecycle/stops',
+    'test/transparency/signals',
+  ],
+};
+
 /** What a sanitizer says that is no finding; each with its reason. */
 const notices = [
   // The supervisor goes to a stack of its own where RLIMIT_STACK is small (native/supervisor/main.cc), and never back.
@@ -22,7 +63,8 @@ const notices = [
   /^==\d+==WARNING: ASan is ignoring requested __asan_handle_no_return: .*\nFalse positive .*\nFor details .*\n/gm,
 ];
 
-const args = process.argv.slice(2);
+const selected = process.argv.includes('--selection');
+const args = process.argv.slice(2).filter((arg) => arg !== '--selection');
 const named = args.filter((arg) => arg in builds);
 const rest = args.filter((arg) => !(arg in builds));
 
@@ -67,6 +109,7 @@ for (const sanitizer of named.length > 0 ? named : Object.keys(builds)) {
       '--config',
       'test/vitest.config.ts',
       ...Object.keys(leftOut).map((pattern) => `--exclude=${pattern}`),
+      ...(selected ? selections[sanitizer] : []),
       ...rest,
     ],
     // A start takes 20 to 50 times as long.
