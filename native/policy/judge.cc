@@ -13,9 +13,7 @@ using protocol::kWrite;
 
 namespace {
 
-Match merge(const Match& a, const Match& b) {
-  return b.effect == Effect::deny || a.effect == Effect::none ? b : a;
-}
+Match merge(const Match& a, const Match& b) { return b.effect == Effect::deny || a.effect == Effect::none ? b : a; }
 
 // False if the name is none of a process of the tree in procfs.
 bool look_as_process_of_tree(const Config& config, const Held& call, std::string_view name, PathMatch& out) {

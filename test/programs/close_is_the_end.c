@@ -111,8 +111,8 @@ int main(int argc, char** argv) {
   static const struct {
     const char* name;
     int (*ended)(void);
-  } kinds[] = {{"exec", executes}, {"flock", unlocks},   {"lease", leases}, {"inotify", tells},
-               {"unlink", unlinked}, {"pty", hangs_up}, {"fifo", ends}};
+  } kinds[] = {{"exec", executes},   {"flock", unlocks}, {"lease", leases}, {"inotify", tells},
+               {"unlink", unlinked}, {"pty", hangs_up},  {"fifo", ends}};
   for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int late = 0;
     for (int round = 0; round < rounds; round++) late += !kinds[i].ended();

@@ -1,4 +1,5 @@
-// System V IPC and POSIX queues, each form once, with what each call answers.  ipc_calls all | use KIND ID | name NAME | leave
+// System V IPC and POSIX queues, each form once, with what each call answers.  ipc_calls all | use KIND ID | name NAME
+// | leave
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
@@ -14,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static long say(const char *what, long result) {
+static long say(const char* what, long result) {
   printf("%s: %s\n", what, result < 0 ? strerrorname_np(errno) : "ok");
   fflush(stdout);
   return result;
@@ -27,10 +28,10 @@ static void all(key_t key) {
   say("shmget again", shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0600));
   printf("found %d\n", shmget(key, 100, 0600) == m);
   say("shmget larger", shmget(key, 8192, 0600));
-  char *p = shmat(m, NULL, 0);
-  say("shmat", p == (void *)-1 ? -1 : 0);
+  char* p = shmat(m, NULL, 0);
+  say("shmat", p == (void*)-1 ? -1 : 0);
   if (fork() == 0) {
-    char *q = shmat(shmget(key, 0, 0600), NULL, 0);
+    char* q = shmat(shmget(key, 0, 0600), NULL, 0);
     strcpy(q, "from the child");
     _exit(shmdt(q));
   }
@@ -39,14 +40,15 @@ static void all(key_t key) {
   printf("child %d: %s\n", status, p);
   struct shmid_ds about;
   say("shm stat", shmctl(m, IPC_STAT, &about));
-  printf("size %zu attached %lu mode %o\n", about.shm_segsz, (unsigned long)about.shm_nattch, about.shm_perm.mode & 0777);
+  printf("size %zu attached %lu mode %o\n", about.shm_segsz, (unsigned long)about.shm_nattch,
+         about.shm_perm.mode & 0777);
   say("shm remove", shmctl(m, IPC_RMID, NULL));
   say("shmget after", shmget(key, 4096, 0600));
-  char *again = shmat(m, NULL, SHM_RDONLY);  // it lives until the last detach
-  printf("still %s\n", again == (void *)-1 ? strerrorname_np(errno) : again);
+  char* again = shmat(m, NULL, SHM_RDONLY);  // it lives until the last detach
+  printf("still %s\n", again == (void*)-1 ? strerrorname_np(errno) : again);
   shmdt(again);
   shmdt(p);
-  say("shmat after", shmat(m, NULL, 0) == (void *)-1 ? -1 : 0);
+  say("shmat after", shmat(m, NULL, 0) == (void*)-1 ? -1 : 0);
 
   int s = (int)say("semget", semget(key, 2, IPC_CREAT | 0600));
   say("semget more", semget(key, 3, 0600));
@@ -108,7 +110,7 @@ static void all(key_t key) {
   say("mq_open slash", mq_open("/a/b", O_RDWR | O_CREAT, 0600, NULL));
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 2) return 2;
   if (strcmp(argv[1], "all") == 0) all(0x48464950);
   if (strcmp(argv[1], "leave") == 0) {  // its ids and its queue's descriptor stay, and nobody removes them
@@ -137,19 +139,19 @@ int main(int argc, char **argv) {
     printf("of %ld\n", set.sem_nsems);
     printf("queue %d ", msgctl(0, MSG_STAT, &queue) == q);
     printf("of %ld\n", queue.msg_qnum);
-    printf("highest %d, ", shmctl(0, SHM_INFO, (void *)&segments));
+    printf("highest %d, ", shmctl(0, SHM_INFO, (void*)&segments));
     printf("%d segments of %ld pages\n", segments.used_ids, segments.shm_tot);
     printf("highest %d, ", semctl(0, 0, SEM_INFO, &sets));
     printf("%d sets of %d\n", sets.semusz, sets.semaem);
-    printf("highest %d, ", msgctl(0, MSG_INFO, (void *)&queues));
+    printf("highest %d, ", msgctl(0, MSG_INFO, (void*)&queues));
     printf("%d queues, %d messages of %d bytes\n", queues.msgpool, queues.msgmap, queues.msgtql);
     printf("highest %d, ", semctl(0, 0, IPC_INFO, &sets));
     printf("limits %d\n", sets.semmsl > 0 && sets.semusz > 3);
-    say("nowhere", semctl(0, 0, SEM_INFO, (void *)8));
+    say("nowhere", semctl(0, 0, SEM_INFO, (void*)8));
     say("unknown command", shmctl(m, 77, &segment));
-    say("remove", shmctl(m, IPC_RMID, NULL) | shmctl(n, IPC_RMID, NULL) | semctl(s, 0, IPC_RMID) |
-                      msgctl(q, IPC_RMID, NULL));
-    printf("highest %d\n", msgctl(0, MSG_INFO, (void *)&queues));
+    say("remove",
+        shmctl(m, IPC_RMID, NULL) | shmctl(n, IPC_RMID, NULL) | semctl(s, 0, IPC_RMID) | msgctl(q, IPC_RMID, NULL));
+    printf("highest %d\n", msgctl(0, MSG_INFO, (void*)&queues));
   }
   if (strcmp(argv[1], "many") == 0) {  // more than a tree may have; then one goes, and there is room for one again
     int id = -1, many = 0;
@@ -171,15 +173,15 @@ int main(int argc, char **argv) {
     say("mq_unlink", mq_unlink("/ipc-many-0"));
     say("mq_open", mq_open(name, O_RDWR | O_CREAT, 0600, NULL));
     int m = shmget(IPC_PRIVATE, 4096, 0600);
-    say("low", shmat(m, (void *)0x20000, SHM_REMAP) == (void *)-1 ? -1 : 0);
-    say("low with a tag", shmat(m, (void *)0x7f00000000020000, SHM_REMAP) == (void *)-1 ? -1 : 0);
+    say("low", shmat(m, (void*)0x20000, SHM_REMAP) == (void*)-1 ? -1 : 0);
+    say("low with a tag", shmat(m, (void*)0x7f00000000020000, SHM_REMAP) == (void*)-1 ? -1 : 0);
   }
   if (strcmp(argv[1], "use") == 0) {  // ids that somebody outside has made
     int m = atoi(argv[2]), s = atoi(argv[3]), q = atoi(argv[4]);
     struct shmid_ds about;
     struct sembuf up = {0, 1, 0};
     long message[2] = {1, 0};
-    say("shmat", shmat(m, NULL, 0) == (void *)-1 ? -1 : 0);
+    say("shmat", shmat(m, NULL, 0) == (void*)-1 ? -1 : 0);
     say("shmctl", shmctl(m, IPC_STAT, &about));
     say("shmctl unknown", shmctl(m, 99, NULL));
     say("shm remove", shmctl(m, IPC_RMID, NULL));
@@ -190,7 +192,7 @@ int main(int argc, char **argv) {
     say("msg remove", msgctl(q, IPC_RMID, NULL));
     say("by key", shmget(0x48464952, 0, 0));
     say("shm by place", shmctl(0, SHM_STAT, &about));
-    say("low", shmat(m, (void *)0x20000, SHM_REMAP) == (void *)-1 ? -1 : 0);
+    say("low", shmat(m, (void*)0x20000, SHM_REMAP) == (void*)-1 ? -1 : 0);
     say("mq", mq_open("/ipc-outside", O_RDWR));
     say("mq remove", mq_unlink("/ipc-outside"));
   }

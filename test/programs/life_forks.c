@@ -17,7 +17,7 @@ static void run_away(void) {
   }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (argc > 1 && strcmp(argv[1], "storm") == 0) {
     for (int i = 0; i < 8; i++)

@@ -19,7 +19,7 @@
 
 static int done[2];
 
-static void say(const char *role) {
+static void say(const char* role) {
   dprintf(STDOUT_FILENO, "%s %d\n", role, (int)getpid());
   if (write(done[1], "x", 1) != 1) _exit(99);
 }
@@ -31,14 +31,14 @@ static void linger(void) {
   for (;;) pause();
 }
 
-static int shares_memory(void *unused) {
+static int shares_memory(void* unused) {
   (void)unused;
   say("shares-memory");
   linger();
   return 0;
 }
 
-static void *opens(void *path) {
+static void* opens(void* path) {
   for (;;) {
     int fd = open(path, O_RDONLY);
     if (fd >= 0) close(fd);
@@ -46,8 +46,8 @@ static void *opens(void *path) {
   return NULL;
 }
 
-int main(int argc, char **argv) {
-  const char *what = argc > 1 ? argv[1] : "pause";
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "pause";
   int members = 1;
   if (pipe(done) != 0) return 99;
 
@@ -94,7 +94,8 @@ int main(int argc, char **argv) {
   members++;
   if (fork() == 0) {  // deaf to every signal that can be ignored or blocked
     sigset_t all;
-    for (int signal = 1; signal < NSIG; signal++) (void)!sigaction(signal, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    for (int signal = 1; signal < NSIG; signal++)
+      (void)!sigaction(signal, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     setpgid(0, 0);
@@ -106,7 +107,7 @@ int main(int argc, char **argv) {
   {
     // From here until it has spoken nobody else in this memory may: they share the C library's thread-local state.
     const size_t size = 64 << 10;
-    char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char* stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     // Descriptors of its own: the stream that the test reads to its end must not depend on it.
     if (clone(shares_memory, stack + size, CLONE_VM | SIGCHLD, NULL) < 0) return 98;
   }

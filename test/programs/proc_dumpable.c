@@ -1,4 +1,5 @@
-// Tries to hide from its supervisor: PR_SET_DUMPABLE 0, then opens what it may not and what it may. Arguments: two paths.
+// Tries to hide from its supervisor: PR_SET_DUMPABLE 0, then opens what it may not and what it may. Arguments: two
+// paths.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,14 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *try_open(const char *path) {
+static const char* try_open(const char* path) {
   const int fd = open(path, O_RDONLY);
   if (fd < 0) return strerrorname_np(errno);
   close(fd);
   return "opened";
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   printf("set %d\n", prctl(PR_SET_DUMPABLE, 0));

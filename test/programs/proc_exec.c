@@ -13,17 +13,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-static char **command;
+extern char** environ;
+static char** command;
 
-static void *executes(void *unused) {
+static void* executes(void* unused) {
   (void)unused;
   execv(command[0], command);
   printf("execv %s\n", strerrorname_np(errno));
   exit(1);
 }
 
-static void *idles(void *unused) {
+static void* idles(void* unused) {
   (void)unused;
   for (;;) pause();
   return NULL;
@@ -35,15 +35,15 @@ static int wait_for(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int in_vm(void *unused) {
+static int in_vm(void* unused) {
   (void)unused;
   execv(command[0], command);
   _exit(errno);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3) return 2;
-  const char *how = argv[1];
+  const char* how = argv[1];
   command = argv + 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   pthread_t thread;
@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
   }
   if (strcmp(how, "shared") == 0) {  // CLONE_VM without CLONE_VFORK
     const size_t size = 256 << 10;
-    char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char* stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return wait_for(clone(in_vm, stack + size, CLONE_VM | SIGCHLD, NULL));
   }
   if (strcmp(how, "fd") == 0) {  // fexecve of a descriptor
@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
     return 1;
   }
   if (strcmp(how, "at") == 0) {  // execveat below a directory
-    char *slash = strrchr(command[0], '/');
+    char* slash = strrchr(command[0], '/');
     *slash = '\0';
     const int fd = open(command[0], O_PATH | O_DIRECTORY);
     *slash = '/';
@@ -118,18 +118,18 @@ int main(int argc, char **argv) {
     return 1;
   }
   if (strcmp(how, "bad") == 0) {  // arguments that no kernel takes
-    char *const none[] = {NULL};
+    char* const none[] = {NULL};
     static char longest[4098];
     memset(longest, 'a', sizeof longest - 1);
     longest[0] = '/';
-    syscall(SYS_execve, (char *)8, none, none);
+    syscall(SYS_execve, (char*)8, none, none);
     printf("path %s\n", strerrorname_np(errno));
-    syscall(SYS_execve, command[0], (char *)8, none);
+    syscall(SYS_execve, command[0], (char*)8, none);
     printf("argv %s\n", strerrorname_np(errno));
-    char *const broken[] = {(char *)8, NULL};
+    char* const broken[] = {(char*)8, NULL};
     syscall(SYS_execve, command[0], broken, none);
     printf("argument %s\n", strerrorname_np(errno));
-    syscall(SYS_execve, command[0], none, (char *)8);
+    syscall(SYS_execve, command[0], none, (char*)8);
     printf("environment %s\n", strerrorname_np(errno));
     syscall(SYS_execve, "", none, none);
     printf("empty %s\n", strerrorname_np(errno));

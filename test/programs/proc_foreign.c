@@ -18,10 +18,10 @@ static long by_int80(long number, long first, long second, long third) {
 }
 #endif
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef __x86_64__
-  const char *which = argc > 1 ? argv[1] : "";
+  const char* which = argc > 1 ? argv[1] : "";
   // Below 4 GiB, as 32-bit pointers must be: this program is linked at a fixed low address.
   static char path[4096];
   if (argc > 2) snprintf(path, sizeof path, "%s", argv[2]);

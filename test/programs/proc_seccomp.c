@@ -25,11 +25,11 @@ static long filter(int number, unsigned action, unsigned flags) {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-static void show(const char *what, long result) {
+static void show(const char* what, long result) {
   printf("%s %ld %s\n", what, result, result < 0 ? strerrorname_np(errno) : "0");
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 2) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

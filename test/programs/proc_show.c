@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   printf("leader %s\n", getpid() == syscall(SYS_gettid) ? "yes" : "no");
   for (int i = 0; i < argc; i++) printf("%d [%s]\n", i, argv[i]);
   printf("SHOWN=%s\n", getenv("SHOWN") ? getenv("SHOWN") : "");

@@ -1,6 +1,6 @@
-// Runs a program where a host answers some system calls with EPERM, or where something else listens to seccomp notifications already:
-// refuse_calls NAME... -- PROGRAM ARGUMENT... The name `namespaces` stands for all that makes or enters one, `ambient` for prctl() on
-// ambient capabilities, `listener` for the other listener, which holds no call.
+// Runs a program where a host answers some system calls with EPERM, or where something else listens to seccomp
+// notifications already: refuse_calls NAME... -- PROGRAM ARGUMENT... The name `namespaces` stands for all that makes or
+// enters one, `ambient` for prctl() on ambient capabilities, `listener` for the other listener, which holds no call.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,12 +12,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CALL(name) {#name, SYS_##name}
+#define CALL(name) \
+  { #name, SYS_##name }
 static const struct {
   const char* name;
   int number;
-} calls[] = {CALL(ptrace),     CALL(process_vm_readv), CALL(process_vm_writev), CALL(memfd_create), CALL(eventfd2), CALL(capset),
-             CALL(socketpair), CALL(openat2),          {"faccessat2", 439}, {"pidfd_getfd", 438}};
+} calls[] = {CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev), CALL(memfd_create),  CALL(eventfd2),
+             CALL(capset), CALL(socketpair),       CALL(openat2),           {"faccessat2", 439}, {"pidfd_getfd", 438}};
 
 static struct sock_filter filter[64];
 static unsigned short length;
@@ -38,7 +39,8 @@ static int add(const char* name) {
     put(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4);
     put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0]), 0, 0);
     put(BPF_JMP | BPF_JSET | BPF_K,
-        CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP, 0, 1);
+        CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP, 0,
+        1);
     put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
     put(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
     return 1;
@@ -74,7 +76,8 @@ int main(int argc, char** argv) {
   if (i + 1 >= argc) return 2;
   put(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
   const struct sock_fprog program = {length, filter};
-  const long put_on = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -1 : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  const long put_on =
+      prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -1 : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
   if (put_on < 0) {
     perror("refuse_calls");
     return 2;

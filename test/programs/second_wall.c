@@ -14,27 +14,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int tcp(const char *port, int connecting) {
+static int tcp(const char* port, int connecting) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port))};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int fd = socket(AF_INET, SOCK_STREAM, 0);
-  return connecting ? connect(fd, (void *)&to, sizeof to) : bind(fd, (void *)&to, sizeof to);
+  return connecting ? connect(fd, (void*)&to, sizeof to) : bind(fd, (void*)&to, sizeof to);
 }
 
-static int abstract(const char *name) {
+static int abstract(const char* name) {
   struct sockaddr_un to = {.sun_family = AF_UNIX};
   memcpy(to.sun_path + 1, name, strlen(name));
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  return connect(fd, (void *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name)));
+  return connect(fd, (void*)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name)));
 }
 
 // In a child, so that the image that runs says what happened: "done" is printed by the executed program itself.
-static int execute(const char *path) {
-  char *const arguments[] = {(char *)path, "say", "ran", NULL}, *const environment[] = {NULL};
+static int execute(const char* path) {
+  char *const arguments[] = {(char*)path, "say", "ran", NULL}, *const environment[] = {NULL};
   return execve(path, arguments, environment);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const char *act = argv[1], *at = argv[2];
   int result = -1;

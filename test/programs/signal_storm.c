@@ -1,6 +1,7 @@
 // Makes every call that is performed, bounced or let go on while a timer and a second process rain signals on it, and
 // prints for each call what it answered, each answer once. The kernel gives none of these calls EINTR.
-//   signal_storm plain|restart ROUNDS [stops]    the handlers without or with SA_RESTART; stops: SIGSTOP and SIGCONT, too
+//   signal_storm plain|restart ROUNDS [stops]    the handlers without or with SA_RESTART; stops: SIGSTOP and SIGCONT,
+//   too
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,8 @@ static pid_t start_rain(pid_t on, int stops) {
   }
 }
 
-// ---- What is called --------------------------------------------------------------------------------------------------
+// ---- What is called
+// --------------------------------------------------------------------------------------------------
 
 static int file = -1, folder = -1, self_fd = -1, watches = -1, datagrams = -1, target = -1;
 static struct sockaddr_in there;
@@ -87,11 +89,21 @@ static long socket_calls(int which) {
   struct sockaddr_un here = {.sun_family = AF_UNIX, .sun_path = "s"};
   long result = -1;
   switch (which) {
-    case 0: result = bind(fd, (void*)&any, sizeof any); break;
-    case 1: result = bind(fd, (void*)&any, sizeof any) < 0 ? -1 : listen(fd, 5); break;
-    case 2: result = connect(fd, (void*)&there, sizeof there); break;
-    case 3: result = made(bind(fd, (void*)&here, sizeof here), "s"); break;
-    case 4: result = connect(fd, (void*)&by_path, sizeof by_path); break;
+    case 0:
+      result = bind(fd, (void*)&any, sizeof any);
+      break;
+    case 1:
+      result = bind(fd, (void*)&any, sizeof any) < 0 ? -1 : listen(fd, 5);
+      break;
+    case 2:
+      result = connect(fd, (void*)&there, sizeof there);
+      break;
+    case 3:
+      result = made(bind(fd, (void*)&here, sizeof here), "s");
+      break;
+    case 4:
+      result = connect(fd, (void*)&by_path, sizeof by_path);
+      break;
   }
   const int error = errno;
   if (which == 4) {
@@ -105,7 +117,8 @@ static long socket_calls(int which) {
 
 static long messages(int which) {
   struct iovec part = {"message", 7};
-  struct mmsghdr message = {.msg_hdr = {.msg_name = &there, .msg_namelen = sizeof there, .msg_iov = &part, .msg_iovlen = 1}};
+  struct mmsghdr message = {
+      .msg_hdr = {.msg_name = &there, .msg_namelen = sizeof there, .msg_iov = &part, .msg_iovlen = 1}};
   if (which == 0) return sendto(datagrams, "message", 7, 0, (void*)&there, sizeof there) == 7 ? 0 : -1;
   if (which == 1) return sendmsg(datagrams, &message.msg_hdr, 0) == 7 ? 0 : -1;
   return sendmmsg(datagrams, &message, 1, 0) == 1 ? 0 : -1;
@@ -172,77 +185,77 @@ static const struct timespec kTimes[2] = {{1, 0}, {2, 0}};
 static const struct timeval kMicros[2] = {{1, 0}, {2, 0}};
 static char name_buffer[64];
 
-#define CALLS(_)                                                                                                       \
-  _(access, access("f", R_OK))                                                                                         \
-  _(faccessat2, syscall(439, AT_FDCWD, "f", R_OK, 0))                                                                  \
-  _(stat, stat("f", (struct stat*)text))                                                                               \
-  _(lstat, lstat("l", (struct stat*)text))                                                                             \
-  _(statx, statx(AT_FDCWD, "f", 0, STATX_BASIC_STATS, (struct statx*)text))                                            \
-  _(stat_missing, stat("missing", (struct stat*)text))                                                                 \
-  _(statfs, statfs(".", (struct statfs*)text))                                                                         \
-  _(readlink, readlink("l", name_buffer, sizeof name_buffer) == 1 ? 0 : -1)                                            \
-  _(open, opened(open("f", O_RDONLY)))                                                                                 \
-  _(open_for_writing, opened(open("f", O_RDWR)))                                                                       \
-  _(open_creating, made(opened(open("n", O_RDWR | O_CREAT | O_EXCL, 0600)), "n"))                                      \
-  _(open_truncating, opened(open("f", O_WRONLY | O_TRUNC)))                                                            \
-  _(open_unnamed, opened(open(".", O_TMPFILE | O_RDWR, 0600)))                                                         \
-  _(open_path, opened(open("f", O_PATH)))                                                                              \
-  _(open_missing, opened(open("missing", O_RDONLY)))                                                                   \
-  _(open_directory, opened(open(".", O_RDONLY | O_DIRECTORY)))                                                         \
-  _(open_proc, opened(open("/proc/self/stat", O_RDONLY)))                                                              \
-  _(creat, made(opened(creat("n", 0600)), "n"))                                                                        \
-  _(openat2, opens_how())                                                                                              \
-  _(mkdir, mkdir("d", 0700) < 0 ? -1 : rmdir("d"))                                                                     \
-  _(mkdirat, mkdirat(folder, "d", 0700) < 0 ? -1 : unlinkat(folder, "d", AT_REMOVEDIR))                                \
-  _(mkfifo, made(mkfifo("n", 0600), "n"))                                                                              \
-  _(symlink, made(symlink("f", "n"), "n"))                                                                             \
-  _(link, made(link("f", "n"), "n"))                                                                                   \
-  _(rename, renames())                                                                                                 \
-  _(renameat2, syscall(SYS_renameat2, folder, "f", folder, "f2", 2 /* RENAME_EXCHANGE */))                             \
-  _(chmod, chmod("f", 0640))                                                                                           \
-  _(fchmod, fchmod(file, 0600))                                                                                        \
-  _(fchmodat2, syscall(SYS_fchmodat2, AT_FDCWD, "f", 0600, 0))                                                         \
-  _(chown, chown("f", -1, -1))                                                                                         \
-  _(lchown, lchown("l", -1, -1))                                                                                       \
-  _(fchown, fchown(file, -1, -1))                                                                                      \
-  _(truncate, truncate("f", 3))                                                                                        \
-  _(utime, utime("f", NULL))                                                                                           \
-  _(utimes, utimes("f", kMicros))                                                                                      \
-  _(utimensat, utimensat(AT_FDCWD, "f", kTimes, 0))                                                                    \
-  _(futimens, futimens(file, kTimes))                                                                                  \
-  _(getxattr, getxattr("f", "user.none", text, 8))                                                                     \
-  _(listxattr, listxattr("f", text, sizeof text) < 0 ? -1 : 0)                                                         \
-  _(removexattr, removexattr("f", "user.none"))                                                                        \
-  _(fremovexattr, fremovexattr(file, "user.none"))                                                                     \
-  _(kill, kill(getpid(), 0))                                                                                           \
-  _(kill_signal, kill(getpid(), SIGUSR1))                                                                              \
-  _(tgkill, syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1))                                                          \
-  _(pidfd_open, opened(syscall(SYS_pidfd_open, getpid(), 0)))                                                          \
-  _(getpgid, getpgid(getpid()) < 0 ? -1 : 0)                                                                           \
-  _(getsid, getsid(getpid()) < 0 ? -1 : 0)                                                                             \
-  _(getpriority, (errno = 0, getpriority(PRIO_PROCESS, getpid()), errno != 0 ? -1 : 0))                                \
-  _(sched_getscheduler, sched_getscheduler(getpid()) < 0 ? -1 : 0)                                                     \
-  _(prlimit, prlimit(getpid(), RLIMIT_NOFILE, NULL, (struct rlimit*)text))                                             \
-  _(setresuid, setresuid(-1, geteuid(), -1))                                                                           \
-  _(setresgid, setresgid(-1, getegid(), -1))                                                                           \
-  _(dumpable, prctl(PR_SET_DUMPABLE, 0) < 0 ? -1 : prctl(PR_SET_DUMPABLE, 1))                                          \
-  _(chdir, chdir("."))                                                                                                 \
-  _(chdir_missing, chdir("missing"))                                                                                   \
-  _(inotify_add_watch, watches_file())                                                                                 \
-  _(fcntl_setown, own_owner())                                                                                         \
-  _(bind, socket_calls(0))                                                                                             \
-  _(listen, socket_calls(1))                                                                                           \
-  _(connect, socket_calls(2))                                                                                          \
-  _(bind_path, socket_calls(3))                                                                                        \
-  _(connect_path, socket_calls(4))                                                                                     \
-  _(sendto, messages(0))                                                                                               \
-  _(sendmsg, messages(1))                                                                                              \
-  _(sendmmsg, messages(2))                                                                                             \
-  _(execve_missing, execl("./missing", "missing", NULL))                                                               \
+#define CALLS(_)                                                                           \
+  _(access, access("f", R_OK))                                                             \
+  _(faccessat2, syscall(439, AT_FDCWD, "f", R_OK, 0))                                      \
+  _(stat, stat("f", (struct stat*)text))                                                   \
+  _(lstat, lstat("l", (struct stat*)text))                                                 \
+  _(statx, statx(AT_FDCWD, "f", 0, STATX_BASIC_STATS, (struct statx*)text))                \
+  _(stat_missing, stat("missing", (struct stat*)text))                                     \
+  _(statfs, statfs(".", (struct statfs*)text))                                             \
+  _(readlink, readlink("l", name_buffer, sizeof name_buffer) == 1 ? 0 : -1)                \
+  _(open, opened(open("f", O_RDONLY)))                                                     \
+  _(open_for_writing, opened(open("f", O_RDWR)))                                           \
+  _(open_creating, made(opened(open("n", O_RDWR | O_CREAT | O_EXCL, 0600)), "n"))          \
+  _(open_truncating, opened(open("f", O_WRONLY | O_TRUNC)))                                \
+  _(open_unnamed, opened(open(".", O_TMPFILE | O_RDWR, 0600)))                             \
+  _(open_path, opened(open("f", O_PATH)))                                                  \
+  _(open_missing, opened(open("missing", O_RDONLY)))                                       \
+  _(open_directory, opened(open(".", O_RDONLY | O_DIRECTORY)))                             \
+  _(open_proc, opened(open("/proc/self/stat", O_RDONLY)))                                  \
+  _(creat, made(opened(creat("n", 0600)), "n"))                                            \
+  _(openat2, opens_how())                                                                  \
+  _(mkdir, mkdir("d", 0700) < 0 ? -1 : rmdir("d"))                                         \
+  _(mkdirat, mkdirat(folder, "d", 0700) < 0 ? -1 : unlinkat(folder, "d", AT_REMOVEDIR))    \
+  _(mkfifo, made(mkfifo("n", 0600), "n"))                                                  \
+  _(symlink, made(symlink("f", "n"), "n"))                                                 \
+  _(link, made(link("f", "n"), "n"))                                                       \
+  _(rename, renames())                                                                     \
+  _(renameat2, syscall(SYS_renameat2, folder, "f", folder, "f2", 2 /* RENAME_EXCHANGE */)) \
+  _(chmod, chmod("f", 0640))                                                               \
+  _(fchmod, fchmod(file, 0600))                                                            \
+  _(fchmodat2, syscall(SYS_fchmodat2, AT_FDCWD, "f", 0600, 0))                             \
+  _(chown, chown("f", -1, -1))                                                             \
+  _(lchown, lchown("l", -1, -1))                                                           \
+  _(fchown, fchown(file, -1, -1))                                                          \
+  _(truncate, truncate("f", 3))                                                            \
+  _(utime, utime("f", NULL))                                                               \
+  _(utimes, utimes("f", kMicros))                                                          \
+  _(utimensat, utimensat(AT_FDCWD, "f", kTimes, 0))                                        \
+  _(futimens, futimens(file, kTimes))                                                      \
+  _(getxattr, getxattr("f", "user.none", text, 8))                                         \
+  _(listxattr, listxattr("f", text, sizeof text) < 0 ? -1 : 0)                             \
+  _(removexattr, removexattr("f", "user.none"))                                            \
+  _(fremovexattr, fremovexattr(file, "user.none"))                                         \
+  _(kill, kill(getpid(), 0))                                                               \
+  _(kill_signal, kill(getpid(), SIGUSR1))                                                  \
+  _(tgkill, syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1))                              \
+  _(pidfd_open, opened(syscall(SYS_pidfd_open, getpid(), 0)))                              \
+  _(getpgid, getpgid(getpid()) < 0 ? -1 : 0)                                               \
+  _(getsid, getsid(getpid()) < 0 ? -1 : 0)                                                 \
+  _(getpriority, (errno = 0, getpriority(PRIO_PROCESS, getpid()), errno != 0 ? -1 : 0))    \
+  _(sched_getscheduler, sched_getscheduler(getpid()) < 0 ? -1 : 0)                         \
+  _(prlimit, prlimit(getpid(), RLIMIT_NOFILE, NULL, (struct rlimit*)text))                 \
+  _(setresuid, setresuid(-1, geteuid(), -1))                                               \
+  _(setresgid, setresgid(-1, getegid(), -1))                                               \
+  _(dumpable, prctl(PR_SET_DUMPABLE, 0) < 0 ? -1 : prctl(PR_SET_DUMPABLE, 1))              \
+  _(chdir, chdir("."))                                                                     \
+  _(chdir_missing, chdir("missing"))                                                       \
+  _(inotify_add_watch, watches_file())                                                     \
+  _(fcntl_setown, own_owner())                                                             \
+  _(bind, socket_calls(0))                                                                 \
+  _(listen, socket_calls(1))                                                               \
+  _(connect, socket_calls(2))                                                              \
+  _(bind_path, socket_calls(3))                                                            \
+  _(connect_path, socket_calls(4))                                                         \
+  _(sendto, messages(0))                                                                   \
+  _(sendmsg, messages(1))                                                                  \
+  _(sendmmsg, messages(2))                                                                 \
+  _(execve_missing, execl("./missing", "missing", NULL))                                   \
   _(execve_refused, execl("./f", "f", NULL))
 
-#define MORE(_)                     \
-  _(first_bounce, first_bounce())   \
+#define MORE(_)                   \
+  _(first_bounce, first_bounce()) \
   _(execve, executes())
 
 static unsigned char answered[256];
@@ -292,12 +305,12 @@ int main(int argc, char** argv) {
   handle(SIGCONT);
   rain = start_rain(getpid(), argc > 3);
   arm();
-#define RUN(name, call)                        \
-  begin();                                     \
-  for (int i = 0; i < rounds; i++) {           \
-    errno = 0;                                 \
-    note(call);                                \
-  }                                            \
+#define RUN(name, call)              \
+  begin();                           \
+  for (int i = 0; i < rounds; i++) { \
+    errno = 0;                       \
+    note(call);                      \
+  }                                  \
   show(#name);
   MORE(RUN)
   disarm();

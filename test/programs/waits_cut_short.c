@@ -1,4 +1,5 @@
-// Calls that really wait, while a signal with a handler comes: the handler's SA_RESTART says whether they go on waiting.
+// Calls that really wait, while a signal with a handler comes: the handler's SA_RESTART says whether they go on
+// waiting.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
