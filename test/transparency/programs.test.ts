@@ -120,7 +120,7 @@ testWith('tmux')('tmux runs a shell on a terminal of its own', { timeout: 60_000
     script: `export TERM=xterm TMUX_TMPDIR=$PWD
 t() { tmux -S "$PWD/s" -f /dev/null "$@"; }
 t new-session -d -x 80 -y 24 'exec sh'
-t send-keys 'PS1=; stty size; tty | tr -d 0-9; echo said' Enter
+t send-keys 'PS1=; echo; stty size; tty | tr -d 0-9; echo said' Enter
 for i in $(seq 300); do t capture-pane -p | grep -q '^said' && break; sleep 0.1; done
 t capture-pane -p | grep -x -e said -e '24 80' -e /dev/pts/
 t kill-server
