@@ -25,7 +25,7 @@ export const builds = {
   },
 };
 const compiler = process.env.CXX ?? 'g++';
-const flags = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
+const flags = ['-std=c++20', '-g1', '-Og', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-pthread'];
 const supervisorFlags = ['-fno-exceptions', '-fno-rtti'];
 
 const architecture = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
