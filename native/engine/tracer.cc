@@ -77,11 +77,15 @@ void Tracer::reap_and_handle() {
     if (waitid(type, id, &seen, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) != 0 || seen.si_pid == 0) return 0;
     const pid_t tid = seen.si_pid;
     const bool dead = seen.si_code == CLD_EXITED || seen.si_code == CLD_KILLED || seen.si_code == CLD_DUMPED;
-    int status = 0;
     if (!dead) {
-      if (waitpid(tid, &status, WNOHANG | __WALL) == tid) on_stop(tid, status);
+      // It may have been killed since: then its end, which is to be seen as such, must not be taken in place of the
+      // stop.
+      siginfo_t stop = {};
+      if (waitid(P_PID, static_cast<id_t>(tid), &stop, WSTOPPED | WNOHANG | __WALL) == 0 && stop.si_pid == tid)
+        on_stop(tid, (stop.si_status << 8) | 0x7f);  // as waitpid(2) would give it
       return 1;
     }
+    int status = 0;
     std::unique_lock<std::mutex> reaping(sandbox_.tree.reaping());
     if (somebody_works_for_dead(tid)) return 2;
     if (waitpid(tid, &status, WNOHANG | __WALL) != tid) return 1;

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { kill, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { event, policyFor, python } from './tree.ts';
@@ -138,4 +139,11 @@ test("a hook's kill() ends the process that made the call, and no other", async 
     hooks: (child) => child.onOpen({ path: join(folder, 'trap') }, () => kill('SIGTERM')),
   });
   expect(outcome).toMatchObject({ code: 4, signal: null, stdout: '143\n' });
+});
+
+test('children that are killed as soon as they are made have an end, and so has the tree', { timeout }, async () => {
+  const runs = await Promise.all(
+    [1, 2, 3, 4].map(() => runSandboxed(program('killed_at_birth'), ['2000'], { policy: { files: { read: ['/'] } } })),
+  );
+  for (const run of runs) expect(run).toMatchObject({ code: 0, signal: null });
 });
