@@ -3,8 +3,6 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
-#include <algorithm>
-
 #include "../arch/arch.h"
 #include "../call/interrupted.h"
 #include "../call/signal_sets.h"
@@ -72,17 +70,15 @@ void Tracer::on_signal(Tracee& tracee, int signal) {
 // from the first time on.
 void Tracer::wait_again(Tracee& tracee, const WaitCall& call, arch::Registers& registers, int signal) {
   Wait& wait = tracee.wait;
-  if (wait.call != &call) {
+  const bool first = wait.call != &call;
+  if (first) {
     wait = {};
     wait.call = &call;
     wait.since = now();
-    wait_on(tracee, registers);
-    resume(tracee, signal);
-    return;
   }
   Held held = held_call(tracee, arch::number(registers));
   for (int i = 0; i < 6; i++) held.args[i] = arch::argument(registers, i);
-  if (call.is_endless(held.args)) {
+  if (first || call.is_endless(held.args)) {
     wait_on(tracee, registers);
     resume(tracee, signal);
     return;
