@@ -1,0 +1,184 @@
+// How many system calls the supervisor makes for one held call of each kind: exact numbers, so that one too many fails.
+// No time is measured.
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { sanitizer } from '../helpers/sanitized.ts';
+import { readSnapshot } from '../helpers/table.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+import { startHost } from '../lifecycle/host.ts';
+
+/** More than this is a fault, and less a gain to keep. */
+const expected: Record<string, number> = {
+  getpid: 0,
+  stat: 8,
+  'stat, relative': 12,
+  'stat, below a descriptor': 12,
+  'stat, of a descriptor': 7,
+  'stat, missing': 8,
+  'stat, missing, relative': 12,
+  'statx, of a descriptor': 7,
+  open: 7,
+  'open, relative': 13,
+  'open, below a descriptor': 13,
+  'open, to write': 9,
+  'open, missing': 5,
+  'open, missing, relative': 12,
+  readlink: 9,
+  'readlink, of a link': 8,
+  access: 7,
+  create: 16,
+  unlink: 11,
+  mkdir: 14,
+  rmdir: 11,
+  rename: 25,
+  chdir: 23,
+  'connect, UDP': 20,
+  'connect, TCP, refused': 20,
+  'kill, itself': 3,
+};
+
+const folder = temporaryFolder('calls');
+mkdirSync(join(folder, 'home'));
+writeFileSync(join(folder, 'home/file'), 'text');
+writeFileSync(join(folder, 'home/name0'), '');
+symlinkSync('file', join(folder, 'home/link0'));
+
+const names = new Map([...readSnapshot(process.arch === 'arm64' ? 'aarch64' : 'x86_64')].map(([name, n]) => [n, name]));
+
+interface Counted {
+  /** For one call. */
+  calls: number;
+  /** What they are: `readlinkat 1, ioctl 0xc0502100 1`. */
+  what: string;
+}
+
+/** Of rounds of `n` and `2n` calls the difference, so that what happens once is not counted. */
+const script = `
+const [program, folder, list] = args;
+const child = spawnSandboxed(program, [], {
+  cwd: folder,
+  policy: { ...policy, files: { read: ['/'], write: [folder] }, network: { connect: ['127.0.0.1:*'] } },
+});
+child.stderr.pipe(process.stderr);
+const stat = fs.readFileSync('/proc/' + child.pid + '/stat', 'latin1');
+const supervisor = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+const lines = [];
+let wake = () => {};
+child.stdout.setEncoding('utf8').on('data', (text) => {
+  lines.push(text);
+  wake();
+});
+async function make(kind, n) {
+  child.stdin.write(kind + ' ' + n + '\\n');
+  await new Promise((resolve) => { wake = resolve; });
+  const answer = lines.splice(0).join('');
+  if (answer !== 'done\\n') throw new Error('the program said: ' + answer);
+}
+function ask(question) {
+  fs.writeSync(3, question + '\\n');
+  let answer = '';
+  const chunk = Buffer.alloc(65536);
+  while (!answer.endsWith('seized\\n') && !/(^|\\n)\\n$/.test(answer))
+    answer += chunk.toString('latin1', 0, fs.readSync(4, chunk));
+  return answer;
+}
+const total = () => new Map(ask('total').split('\\n').filter(Boolean).map((line) => {
+  const at = line.lastIndexOf(' ');
+  return [line.slice(0, at), Number(line.slice(at + 1))];
+}));
+const since = (before) => [...total()].map(([what, calls]) => [what, calls - (before.get(what) ?? 0)]);
+await make('getpid', 1);
+ask('seize ' + supervisor);
+const before = { unlink: 'create', rmdir: 'mkdir' }, after = { create: 'unlink', mkdir: 'rmdir' };
+async function round(kind, n) {
+  if (before[kind]) await make(before[kind], n);
+  const start = total();
+  await make(kind, n);
+  const made = since(start);
+  if (after[kind]) await make(after[kind], n);
+  return made;
+}
+for (const kind of JSON.parse(list)) {
+  const n = 60;
+  await round(kind, 2);
+  say(JSON.stringify({ kind, n, rounds: [await round(kind, n), await round(kind, 2 * n)] }));
+}
+child.stdin.end();
+`;
+
+type Round = [what: string, calls: number][];
+
+const RECEIVE = 0xc0502100; // SECCOMP_IOCTL_NOTIF_RECV, linux/seccomp.h
+
+interface Made {
+  thread: number;
+  name: string;
+  command: number;
+  calls: number;
+}
+
+function read(round: Round): Made[] {
+  return round.map(([what, calls]) => {
+    const [thread, number, command] = what.split(' ').map(Number) as [number, number, number];
+    return { thread, name: names.get(number) ?? `${number}`, command, calls };
+  });
+}
+
+/** What is made for the calls, and not as time goes by: the watcher sleeps, and has a worker that is slow replaced. */
+function forCalls(rounds: readonly Made[][]): Made[][] {
+  const threadsThat = (are: (made: Made) => boolean) =>
+    new Set(
+      rounds
+        .flat()
+        .filter(are)
+        .map(({ thread }) => thread),
+    );
+  const watchers = threadsThat(({ name }) => name.endsWith('nanosleep'));
+  const workers = threadsThat(({ command }) => command === RECEIVE);
+  return rounds.map((round) =>
+    round.filter(({ thread, name }) => !watchers.has(thread) && !(name === 'futex' && workers.has(thread))),
+  );
+}
+
+function countOf(n: number, rounds: readonly Round[]): Counted {
+  const [once, twice] = forCalls(rounds.map(read)).map((round) => {
+    const sum = new Map<string, number>();
+    for (const { name, command, calls } of round) {
+      const what = command === 0 ? name : `${name} 0x${command.toString(16)}`;
+      sum.set(what, (sum.get(what) ?? 0) + calls);
+    }
+    return sum;
+  });
+  const each = [...(twice ?? [])].map(([what, calls]) => [what, (calls - (once?.get(what) ?? 0)) / n] as const);
+  return {
+    calls: Math.round(each.reduce((sum, [, calls]) => sum + calls, 0)),
+    what: each
+      .filter(([, calls]) => Math.abs(calls) > 0.1)
+      .map(([what, calls]) => `${what} ${calls.toFixed(1)}`)
+      .join(', '),
+  };
+}
+
+async function count(kinds: readonly string[]): Promise<Map<string, Counted>> {
+  const host = startHost(script, [program('counted_calls'), join(folder, 'home'), JSON.stringify(kinds)], {}, [
+    program('call_counter'),
+  ]);
+  let said = '';
+  host.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const code = await new Promise((resolve) => host.on('close', resolve));
+  expect(code).toBe(0);
+  const lines = said
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { kind: string; n: number; rounds: Round[] });
+  return new Map(lines.map(({ kind, n, rounds }) => [kind, countOf(n, rounds)]));
+}
+
+test.skipIf(sanitizer)('each held call costs the supervisor exactly so many system calls', async () => {
+  const counted = await count(Object.keys(expected));
+  const shown = (calls: (kind: string) => unknown) =>
+    Object.keys(expected).map((kind) => `${kind}: ${calls(kind)}  [${counted.get(kind)?.what}]`);
+  expect(shown((kind) => counted.get(kind)?.calls)).toEqual(shown((kind) => expected[kind]));
+});
