@@ -1,8 +1,9 @@
 // From a held call to its verdict: the matching hooks are asked in order. Whatever goes wrong denies the call.
 import { inspect } from 'node:util';
 import { HoldfastError } from '../errors.ts';
-import type { NativeRecord } from '../native/native.ts';
-import { number, own } from './families/common.ts';
+import { AskReader } from '../native/asks.ts';
+import type { Native, NativeRecord } from '../native/native.ts';
+import { number } from '../native/records.ts';
 import { calls, type HookEvent } from './families/index.ts';
 import { Verdict } from './verdict.ts';
 
@@ -15,17 +16,20 @@ export interface DispatchTarget {
   hookFailed(error: HoldfastError): void;
 }
 
-interface Asked {
-  readonly slot: number;
-  readonly generation: number;
-  readonly event: HookEvent;
-  readonly call: unknown;
-  readonly hooks: readonly number[];
+/** A question. One that is answered at once is used again for the next. */
+class Asked {
+  slot = 0;
+  generation = 0;
+  event = '' as HookEvent;
+  call: unknown = undefined;
+  hooks: number[] = [];
   /** The hook that was asked last, as a place in `hooks`. */
-  at: number;
-  timer: NodeJS.Timeout | undefined;
+  at = 0;
+  /** A hook's promise was waited for. */
+  later = false;
+  timer: NodeJS.Timeout | undefined = undefined;
   /** Answered, or forgotten by the supervisor. */
-  done: boolean;
+  done = false;
 }
 
 const EACCES = 13;
@@ -36,30 +40,44 @@ const MAX_TIMER = 2 ** 31 - 1;
 
 export class Dispatcher {
   readonly #target: DispatchTarget;
-  readonly #events: readonly string[];
+  readonly #native: Native;
   readonly #timeout: number;
+  #reader: AskReader | undefined;
+  #spare: Asked | undefined;
   /** Calls whose hooks are still thinking, by slot. */
   readonly #waiting = new Map<number, Asked>();
 
-  constructor(events: readonly string[], timeout: number, target: DispatchTarget) {
-    this.#events = events;
+  constructor(native: Native, timeout: number, target: DispatchTarget) {
+    this.#native = native;
     this.#timeout = timeout;
     this.#target = target;
   }
 
-  ask(record: NativeRecord): void {
-    const event = this.#events[number(record, 'event', -1)] as HookEvent;
-    const asked: Asked = {
-      slot: number(record, 'slot'),
-      generation: number(record, 'generation'),
-      event,
-      call: calls[event]?.(record),
-      hooks: (own(record, 'hooks') as number[] | undefined) ?? [],
-      at: 0,
-      timer: undefined,
-      done: false,
-    };
+  /** The questions that stand in a buffer, one behind the other. None of them lasts: hooks have done nothing yet. */
+  ask(buffer: ArrayBuffer, end: number): void {
+    this.#reader ??= new AskReader(this.#native.fields);
+    for (let at = 0; at < end; ) {
+      at = this.#reader.read(buffer, at);
+      this.#one(this.#reader);
+    }
+  }
+
+  #one(ask: AskReader): void {
+    const asked = this.#spare ?? new Asked();
+    this.#spare = undefined;
+    const event = this.#native.events[ask.number('event', -1)] as HookEvent;
+    asked.slot = ask.number('slot');
+    asked.generation = ask.number('generation');
+    asked.event = event;
+    asked.call = calls[event]?.(ask);
+    asked.hooks.length = 0;
+    for (const hook of ask.hooks) asked.hooks.push(hook);
+    asked.at = 0;
+    asked.done = false;
     this.#go(asked);
+    if (asked.later) return;
+    asked.call = undefined;
+    this.#spare = asked;
   }
 
   /** The caller died or was interrupted: whatever its hooks say comes too late. */
@@ -81,6 +99,7 @@ export class Dispatcher {
         const hook = this.#target.hook(asked.hooks[asked.at] ?? -1);
         if (hook === undefined) throw new Error('the supervisor asked a hook that is not registered');
         answer = hook(asked.call as never);
+        if (answer === undefined) continue;
         if (!Verdict.is(answer) && isThenable(answer)) {
           this.#wait(asked, answer);
           return;
@@ -89,10 +108,8 @@ export class Dispatcher {
         this.#fail(asked, 'ERR_HOLDFAST_HOOK_FAILED', `threw ${brief(cause)}`, cause);
         return;
       }
-      if (answer !== undefined) {
-        this.#decide(asked, answer);
-        return;
-      }
+      this.#decide(asked, answer);
+      return;
     }
     this.#answer(asked, NO_OPINION, 0);
   }
@@ -101,6 +118,7 @@ export class Dispatcher {
     const { at } = asked;
     // Only the first of answer, failure, timeout and "forgotten" counts.
     const current = () => !asked.done && asked.at === at;
+    asked.later = true;
     this.#waiting.set(asked.slot, asked);
     if (this.#timeout <= MAX_TIMER) {
       asked.timer = setTimeout(() => {
@@ -154,6 +172,7 @@ export class Dispatcher {
 
   #end(asked: Asked): void {
     asked.done = true;
+    if (!asked.later) return;
     clearTimeout(asked.timer);
     if (this.#waiting.get(asked.slot) === asked) this.#waiting.delete(asked.slot);
   }

@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
 export interface NativeRecord {
-  readonly kind: 'ask' | 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning';
+  readonly kind: 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning';
   readonly [field: string]: unknown;
 }
 
@@ -30,7 +30,12 @@ export interface NativeChannel {
   killAll(signal: number): boolean;
   /** What the command leaves behind at its end is sent this signal, not SIGKILL. */
   spare(signal: number): boolean;
-  listen(onRecord: (record: NativeRecord) => void, onLost: (reason: 'closed' | 'corrupt') => void): void;
+  /** Held calls for hooks come as records one behind the other in a buffer, up to `end` ({@link AskReader}). */
+  listen(
+    onRecord: (record: NativeRecord) => void,
+    onLost: (reason: 'closed' | 'corrupt') => void,
+    onAsks: (asks: ArrayBuffer, end: number) => void,
+  ): void;
   /** Hands over what is in the ring already. */
   drain(): void;
   /** Why the supervisor gave up; empty if it did not say so. */

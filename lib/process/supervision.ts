@@ -3,9 +3,9 @@ import type { ChildProcess } from 'node:child_process';
 import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
-import { number, optionalNumber } from '../hooks/families/common.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
+import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
@@ -69,9 +69,9 @@ export class Supervision {
     this.inner = inner;
     this.#channel = channel;
     this.pid = pid;
-    this.#dispatcher = new Dispatcher(this.#native.events, spawn.hookTimeout, {
+    this.#dispatcher = new Dispatcher(this.#native, spawn.hookTimeout, {
       hook: (id) => hooks.hook(id),
-      answer: (...answer) => channel?.answer(...answer),
+      answer: (slot, generation, verdict, error, data) => channel?.answer(slot, generation, verdict, error, data),
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
@@ -81,6 +81,7 @@ export class Supervision {
       channel.listen(
         (record) => this.#record(record),
         (reason) => this.#lost(reason),
+        (asks, end) => this.#dispatcher.ask(asks, end),
       );
       // Hooks that are registered in this tick are in force before the command's first instruction.
       process.nextTick(() => this.#release(channel));
@@ -187,8 +188,6 @@ export class Supervision {
 
   #record(record: NativeRecord): void {
     switch (record.kind) {
-      case 'ask':
-        return this.#dispatcher.ask(record);
       case 'forgotten':
         return this.#dispatcher.forget(record);
       case 'violation':

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errnoName } from '../errors.ts';
-import { bytes, number, optionalNumber, optionalText, own, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
+import { bytes, number, optionalNumber, optionalText, own, text } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
 import { parseAddress } from '../policy/addresses.ts';
 import { type NamedArguments, namedArguments } from './named-arguments.ts';

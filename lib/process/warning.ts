@@ -1,5 +1,5 @@
-import { optionalText, text } from '../hooks/families/common.ts';
 import type { NativeRecord } from '../native/native.ts';
+import { optionalText, text } from '../native/records.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 
 /** A rule, or the command, that stands for less than it seems, as the supervisor has found. */

@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include <climits>
+#include <cstring>
 
 #include "../paths/known_places.h"
 #include "errors.h"
@@ -176,8 +177,9 @@ Napi::Value Channel::spare(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (watch_ != nullptr || !link_.is_open() || !info[0].IsFunction() || !info[1].IsFunction()) {
-    Napi::Error::New(env, "listen() takes two functions, once, on an open channel").ThrowAsJavaScriptException();
+  if (watch_ != nullptr || !link_.is_open() || !info[0].IsFunction() || !info[1].IsFunction() ||
+      !info[2].IsFunction()) {
+    Napi::Error::New(env, "listen() takes three functions, once, on an open channel").ThrowAsJavaScriptException();
     return {};
   }
   uv_loop_t* loop = nullptr;
@@ -203,6 +205,7 @@ Napi::Value Channel::listen(const Napi::CallbackInfo& info) {
   watch_ = watch;
   on_record_ = Napi::Persistent(info[0].As<Napi::Function>());
   on_lost_ = Napi::Persistent(info[1].As<Napi::Function>());
+  on_asks_ = Napi::Persistent(info[2].As<Napi::Function>());
   Ref();
   napi_add_async_cleanup_hook(env, Watch::clean_up, watch, &watch->hook);
   napi_async_init(env, Value(), Napi::String::New(env, "HOLDFAST"), &context_);
@@ -261,6 +264,8 @@ void Channel::shut() {
     watch_ = nullptr;
     on_record_.Reset();
     on_lost_.Reset();
+    on_asks_.Reset();
+    asks_.close(Env());
     if (context_ != nullptr) napi_async_destroy(Env(), context_);
     context_ = nullptr;
     Unref();
@@ -307,30 +312,61 @@ void Channel::on_socket(uv_poll_t* handle, int status, int) {
 
 bool Channel::hand_over(unsigned most) {
   const Napi::Env env = Env();
+  // From within a callback: whoever called that goes on with the rest.
+  if (handing_over_) return true;
+  handing_over_ = true;
   // A callback may close the channel, and the object may be collected after that.
   Ref();
   bool drained = false;
-  while (watch_ != nullptr) {
-    if (most-- == 0) break;
-    protocol::RecordKind kind;
-    const Link::Next next = link_.take(kind, fields_);
+  for (unsigned handed = 0; watch_ != nullptr && handed < most;) {
+    protocol::RecordHeader header;
+    const Link::Next next = link_.peek(header);
     if (next == Link::Next::empty) {
       drained = link_.sleep();
       if (drained) break;
       continue;
     }
     const Napi::HandleScope scope(env);
-    const napi_value record = next == Link::Next::record ? record_to_js(env, kind, fields_) : nullptr;
-    if (record == nullptr) {
+    bool good = next == Link::Next::record;
+    if (good && static_cast<protocol::RecordKind>(header.kind) == protocol::RecordKind::ask) {
+      good = hand_over_asks(header, handed);
+    } else if (good) {
+      fields_.resize(header.size);
+      link_.take(header, fields_.data());
+      handed++;
+      const napi_value record = record_to_js(env, static_cast<protocol::RecordKind>(header.kind), fields_);
+      good = record != nullptr;
+      if (good) call(on_record_, {record});
+    }
+    if (!good && watch_ != nullptr) {
       link_.send(protocol::MessageType::kill_all, SIGKILL);
       lose("corrupt");
       break;
     }
-    call(on_record_, record);
   }
   const bool done = drained || watch_ == nullptr;
+  handing_over_ = false;
   Unref();
   return done;
+}
+
+bool Channel::hand_over_asks(protocol::RecordHeader header, unsigned& handed) {
+  const Napi::Env env = Env();
+  bool good = true;
+  do {
+    uint8_t* const to = asks_.next(env);
+    if (to == nullptr) return false;
+    std::memcpy(to, &header, sizeof header);
+    link_.take(header, to + sizeof header);
+    handed++;
+    good = asks_.add();
+  } while (good && asks_.has_room() && link_.peek(header) == Link::Next::record &&
+           static_cast<protocol::RecordKind>(header.kind) == protocol::RecordKind::ask);
+  const uint32_t end = asks_.end();
+  asks_.clear();
+  napi_value size;
+  if (end != 0 && napi_create_uint32(env, end, &size) == napi_ok) call(on_asks_, {asks_.buffer(env), size});
+  return good;
 }
 
 void Channel::hand_over_failure(const Link::Report& report) {
@@ -340,7 +376,7 @@ void Channel::hand_over_failure(const Link::Report& report) {
   record.Set("errno", report.value);
   record.Set("stage", report.detail);
   record.Set("kind", record_kind_name(protocol::RecordKind::failed));
-  call(on_record_, record);
+  call(on_record_, {record});
 }
 
 // Says it once: the channel is shut before JS hears of it.
@@ -349,19 +385,20 @@ void Channel::lose(const char* reason) {
   Ref();
   uv_poll_stop(&watch_->wake);
   uv_poll_stop(&watch_->socket);
-  call(on_lost_, Napi::String::New(Env(), reason));
+  call(on_lost_, {Napi::String::New(Env(), reason)});
   shut();
   Unref();
 }
 
 // User code runs below this call and may throw anything, null too. That becomes an uncaughtException, as for any other
 // event, and the loop goes on with its next record if the process survives it.
-void Channel::call(Napi::FunctionReference& callback, napi_value argument) {
+void Channel::call(Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments) {
   const Napi::Env env = Env();
   napi_value receiver, result;
   if (napi_get_undefined(env, &receiver) != napi_ok) return;
   // node-addon-api's own MakeCallback would turn a thrown null into an abort of the process.
-  const napi_status status = napi_make_callback(env, context_, Value(), callback.Value(), 1, &argument, &result);
+  const napi_status status =
+      napi_make_callback(env, context_, Value(), callback.Value(), arguments.size(), arguments.begin(), &result);
   if (status == napi_ok) return;
   bool pending = false;
   napi_value error;

@@ -5,8 +5,10 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
+#include "asks.h"
 #include "link.h"
 
 namespace holdfast {
@@ -43,17 +45,21 @@ class Channel : public Napi::ObjectWrap<Channel> {
   static void on_wake(uv_poll_t* handle, int status, int events);
   static void on_socket(uv_poll_t* handle, int status, int events);
 
-  // Hands over at most `most` records. False if more are left.
+  // Hands over at most `most` records, or a few more held calls. False if more are left.
   bool hand_over(unsigned most);
+  // The held call whose head was seen, and those right behind it. False if one of them is no record.
+  bool hand_over_asks(protocol::RecordHeader header, unsigned& handed);
   void hand_over_failure(const Link::Report& report);
   void lose(const char* reason);
-  void call(Napi::FunctionReference& callback, napi_value argument);
+  void call(Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments);
   void shut();
 
   Link link_;
   std::vector<uint8_t> fields_;
+  Asks asks_;
+  bool handing_over_ = false;
   Watch* watch_ = nullptr;
-  Napi::FunctionReference on_record_, on_lost_;
+  Napi::FunctionReference on_record_, on_lost_, on_asks_;
   napi_async_context context_ = nullptr;
 };
 

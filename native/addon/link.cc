@@ -60,6 +60,9 @@ class Enlarged {
   bool changed_ = false;
 };
 
+// With its head and its padding.
+uint32_t size_of(const RecordHeader& header) { return sizeof header + ((header.size + 7) & ~7u); }
+
 int64_t now_ms() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -223,14 +226,13 @@ void Link::advance(uint32_t bytes) {
   if (shared_->written.load(std::memory_order_seq_cst) - before > kRingBytes / 2) wake_all(&shared_->taken);
 }
 
-Link::Next Link::take(RecordKind& kind, std::vector<uint8_t>& fields) {
+Link::Next Link::peek(RecordHeader& header) {
   while (is_open()) {
     const uint32_t used = shared_->written.load(std::memory_order_acquire) - taken_;
     if (used == 0) return Next::empty;
     if (used > kRingBytes || used % sizeof(RecordHeader) != 0) return Next::corrupt;
     const uint32_t offset = taken_ & (kRingBytes - 1);
     const uint32_t rest = kRingBytes - offset;
-    RecordHeader header;
     std::memcpy(&header, shared_->ring + offset, sizeof header);
     if (header.kind == static_cast<uint32_t>(RecordKind::padding)) {
       if (rest > used) return Next::corrupt;
@@ -240,15 +242,16 @@ Link::Next Link::take(RecordKind& kind, std::vector<uint8_t>& fields) {
     if (header.kind > static_cast<uint32_t>(RecordKind::warning) || header.size > protocol::kMaxRecord) {
       return Next::corrupt;
     }
-    const uint32_t total = sizeof header + ((header.size + 7) & ~7u);
+    const uint32_t total = size_of(header);
     if (total > used || total > rest) return Next::corrupt;
-    const uint8_t* from = shared_->ring + offset + sizeof header;
-    fields.assign(from, from + header.size);
-    kind = static_cast<RecordKind>(header.kind);
-    advance(total);
     return Next::record;
   }
   return Next::empty;
+}
+
+void Link::take(const RecordHeader& header, uint8_t* fields) {
+  std::memcpy(fields, shared_->ring + (taken_ & (kRingBytes - 1)) + sizeof header, header.size);
+  advance(size_of(header));
 }
 
 bool Link::sleep() {

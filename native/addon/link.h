@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 #include <string>
-#include <vector>
 
 #include "../protocol/protocol.h"
 #include "../protocol/unique_fd.h"
@@ -52,8 +51,10 @@ class Link {
   }
   int start(const uint8_t* hooks, size_t size) { return send_bytes(protocol::MessageType::start, hooks, size); }
 
-  // Takes one record out of the ring, copied, because the other end could still write to it.
-  Next take(protocol::RecordKind& kind, std::vector<uint8_t>& fields);
+  // The head of the next record. What it says fits, and the record can be taken.
+  Next peek(protocol::RecordHeader& header);
+  // Takes it out of the ring: its fields are copied, because the other end could still write to them.
+  void take(const protocol::RecordHeader& header, uint8_t* fields);
   // Why the supervisor gave up; empty if it did not say so. Also after the end, which may be known before its exit is.
   std::string last_word() const {
     const auto& text = (is_open() ? shared_->last_word : last_word_).text;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "../protocol/tlv.h"
+#include "text.h"
 
 namespace holdfast {
 namespace {
@@ -25,55 +26,11 @@ constexpr Name kNames[] = {
 };
 constexpr size_t kNameCount = sizeof kNames / sizeof kNames[0];
 
-enum class Type : uint16_t { integer = 0, text = 1, nested = 2, texts = 3, integers = 4 };
-
 int index_of(Tag tag) {
   for (size_t i = 0; i < kNameCount; i++) {
     if (kNames[i].tag == static_cast<uint16_t>(tag)) return static_cast<int>(i);
   }
   return -1;
-}
-
-bool is_ascii(const uint8_t* data, size_t size) {
-  size_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    uint64_t word;
-    std::memcpy(&word, data + i, 8);
-    if ((word & 0x8080808080808080u) != 0) return false;
-  }
-  for (; i < size; i++) {
-    if (data[i] >= 0x80) return false;
-  }
-  return true;
-}
-
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(const uint8_t* data, size_t size) {
-  for (size_t i = 0; i < size;) {
-    const uint8_t first = data[i++];
-    if (first < 0x80) continue;
-    size_t more = 0;
-    uint8_t low = 0x80, high = 0xbf;
-    if (first >= 0xc2 && first <= 0xdf) {
-      more = 1;
-    } else if (first >= 0xe0 && first <= 0xef) {
-      more = 2;
-      if (first == 0xe0) low = 0xa0;
-      if (first == 0xed) high = 0x9f;
-    } else if (first >= 0xf0 && first <= 0xf4) {
-      more = 3;
-      if (first == 0xf0) low = 0x90;
-      if (first == 0xf4) high = 0x8f;
-    } else {
-      return false;
-    }
-    for (; more > 0; more--, i++) {
-      if (i >= size || data[i] < low || data[i] > high) return false;
-      low = 0x80;
-      high = 0xbf;
-    }
-  }
-  return true;
 }
 
 napi_value integer(napi_env env, int64_t value) {
@@ -127,15 +84,14 @@ bool append(napi_env env, napi_value object, const char* name, napi_value value)
 bool set_field(napi_env env, napi_value object, const Field& field) {
   const int index = index_of(field.tag);
   if (index < 0) return false;
-  const auto type = static_cast<Type>(static_cast<uint16_t>(field.tag) >> 12);
   const char* name = kNames[index].name;
-  switch (type) {
+  switch (type_of(field.tag)) {
     case Type::integer:
     case Type::integers: {
       if (field.size != 8) return false;
       const napi_value value = integer(env, field.number());
       if (value == nullptr) return false;
-      if (type == Type::integers) return append(env, object, name, value);
+      if (type_of(field.tag) == Type::integers) return append(env, object, name, value);
       return napi_set_named_property(env, object, name, value) == napi_ok;
     }
     case Type::text:
@@ -143,7 +99,7 @@ bool set_field(napi_env env, napi_value object, const Field& field) {
       bool exact;
       const napi_value value = text(env, field, exact);
       if (value == nullptr) return false;
-      if (type == Type::texts) return append(env, object, name, value);
+      if (type_of(field.tag) == Type::texts) return append(env, object, name, value);
       if (napi_set_named_property(env, object, name, value) != napi_ok) return false;
       return exact || set_bytes(env, object, name, field);
     }

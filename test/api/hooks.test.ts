@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -308,6 +308,78 @@ describe('whatever goes wrong in a hook denies the call and is an event', () => 
     });
     expect(errors[0]?.cause).toBe(cause);
   });
+});
+
+describe('calls that are asked about together', () => {
+  // While the first hook thinks, all the others are asked, so Node finds their questions in one go.
+  const script = `
+import os, sys, threading
+names = [os.fsencode(sys.argv[1]) + b'/' + name for name in (b'plain', b'\\xc3\\xa9', b'\\xff\\xfe', b'\\xf0\\x9f\\x98\\x80 x')]
+names += [b'%s/%d' % (os.fsencode(sys.argv[1]), i) + b'n' * i for i in range(28)]
+def make(name, i): os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o600 + i))
+threads = [threading.Thread(target=make, args=(name, i)) for i, name in enumerate(names)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+`;
+
+  async function burst(hook: (call: OpenCall) => undefined | Promise<undefined>) {
+    const { folder } = scene();
+    const calls: OpenCall[] = [];
+    const { code, stderr } = await runSandboxed('/usr/bin/python3', ['-c', script, folder], {
+      policy: { files: { write: [folder] } },
+      hooks: (child) =>
+        child.onOpen({ path: `${folder}/**`, access: 'write' }, (call) => {
+          if (calls.push(call) === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+          return hook(call);
+        }),
+    });
+    expect([code, stderr]).toEqual([0, '']);
+    return { folder, calls: calls.sort((a, b) => a.mode - b.mode) };
+  }
+
+  const rest = Array.from({ length: 28 }, (_, i) => `${i}${'n'.repeat(i)}`);
+  const names = ['plain', 'é', '\ufffd\ufffd', '😀 x', ...rest];
+
+  test.each<[string, (call: OpenCall) => undefined | Promise<undefined>]>([
+    ['at once', () => undefined],
+    ['later', () => setTimeout(1)],
+  ])('are each told as they are, and stay so: answered %s', async (_, hook) => {
+    const { folder, calls } = await burst(hook);
+    expect(calls.map((call) => call.path)).toEqual(names.map((name) => join(folder, name)));
+    expect(calls.map((call) => call.mode)).toEqual(names.map((_, i) => 0o600 + i));
+    expect(new Set(calls.map((call) => call.tid)).size).toBe(names.length);
+    expect(new Set(calls.map((call) => call.pid)).size).toBe(1);
+    expect(calls.flatMap((call) => call.pathBytes ?? [])).toEqual([
+      Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0xfe])]),
+    ]);
+  });
+
+  test('are plain objects: copied, compared and written as JSON', async () => {
+    const { calls } = await burst(() => undefined);
+    const keys = ['syscall', 'pid', 'tid', 'executable', 'path', 'access', 'flags', 'mode'];
+    for (const call of calls.filter(({ pathBytes }) => pathBytes === undefined)) {
+      expect(Object.keys(call)).toEqual(keys);
+      expect(JSON.parse(JSON.stringify(call))).toEqual(call);
+      expect({ ...call }).toEqual(call);
+      expect(Object.getPrototypeOf(call)).toBe(Object.prototype);
+    }
+  });
+});
+
+test('more programs than Node remembers the names of are told apart', async () => {
+  const { folder } = scene();
+  const programs = Array.from({ length: 1100 }, (_, i) => join(folder, `program-${i}`));
+  copyFileSync('/bin/true', programs[0] as string);
+  for (const program of programs.slice(1)) linkSync(programs[0] as string, program);
+  const asked: string[] = [];
+  const { code } = await runSandboxed('sh', ['-c', `for p in ${folder}/program-*; do $p; ${programs[7]}; done`], {
+    policy: { files: { read: ['/'], write: [folder] }, exec: ['/'] },
+    hooks: (child) => child.onOpen({ path: '/etc/ld.so.cache' }, (call) => void asked.push(call.executable)),
+  });
+  expect(code).toBe(0);
+  const shell = asked.shift();
+  expect(shell).toMatch(/sh$/);
+  expect(asked).toEqual([...programs].sort().flatMap((program) => [program, programs[7]]));
 });
 
 describe('registration', () => {

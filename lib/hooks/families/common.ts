@@ -1,4 +1,4 @@
-import type { NativeRecord } from '../../native/native.ts';
+import type { AskReader } from '../../native/asks.ts';
 
 /** What every call that a hook hears of has. */
 export interface Call {
@@ -20,53 +20,25 @@ export interface PathCall extends Call {
   readonly pathBytes?: Buffer;
 }
 
-/** A record's own field: it is an object like any other, and Object.prototype may have anything. */
-export function own(record: NativeRecord, field: string): unknown {
-  return Object.hasOwn(record, field) ? record[field] : undefined;
-}
-
-export function number(record: NativeRecord, field: string, otherwise = 0): number {
-  const value = own(record, field);
-  return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : otherwise;
-}
-
-export function optionalNumber(record: NativeRecord, field: string): number | undefined {
-  return own(record, field) === undefined ? undefined : number(record, field);
-}
-
-export function text(record: NativeRecord, field: string): string {
-  const value = own(record, field);
-  return typeof value === 'string' ? value : '';
-}
-
-export function optionalText(record: NativeRecord, field: string): string | undefined {
-  const value = own(record, field);
-  return typeof value === 'string' ? value : undefined;
-}
-
-export function bytes(record: NativeRecord, field: string): Buffer | undefined {
-  return own(record, `${field}Bytes`) as Buffer | undefined;
-}
-
-export function call(record: NativeRecord): Call {
-  const pid = number(record, 'pid');
+export function call(ask: AskReader): Call {
+  const pid = ask.number('pid');
   return {
-    syscall: text(record, 'syscall'),
+    syscall: ask.text('syscall'),
     pid,
-    tid: number(record, 'tid', pid),
-    executable: text(record, 'executable'),
+    tid: ask.number('tid', pid),
+    executable: ask.text('executable'),
   };
 }
 
-export function pathCall(record: NativeRecord): PathCall {
-  const pid = number(record, 'pid');
+export function pathCall(ask: AskReader): PathCall {
+  const pid = ask.number('pid');
   const made = {
-    syscall: text(record, 'syscall'),
+    syscall: ask.text('syscall'),
     pid,
-    tid: number(record, 'tid', pid),
-    executable: text(record, 'executable'),
-    path: text(record, 'path'),
+    tid: ask.number('tid', pid),
+    executable: ask.text('executable'),
+    path: ask.text('path'),
   };
-  const exact = bytes(record, 'path');
+  const exact = ask.bytes('path');
   return exact === undefined ? made : { ...made, pathBytes: exact };
 }

@@ -1,5 +1,5 @@
-import type { NativeRecord } from '../../native/native.ts';
-import { number, optionalText, own, type PathCall, pathCall } from './common.ts';
+import type { AskReader } from '../../native/asks.ts';
+import { type PathCall, pathCall } from './common.ts';
 
 /** execve, execveat. The command's own start is one too. */
 export interface ExecCall extends PathCall {
@@ -12,13 +12,13 @@ export interface ExecCall extends PathCall {
 }
 
 export const execCalls = {
-  exec: (record: NativeRecord): ExecCall => {
-    const argv = (own(record, 'argv') as string[] | undefined) ?? [];
+  exec: (ask: AskReader): ExecCall => {
+    const argv = ask.argv();
     return {
-      ...pathCall(record),
+      ...pathCall(ask),
       argv,
-      argc: number(record, 'count', argv.length),
-      interpreter: optionalText(record, 'interpreter'),
+      argc: ask.number('count', argv.length),
+      interpreter: ask.optionalText('interpreter'),
     };
   },
 };

@@ -1,5 +1,5 @@
-import type { NativeRecord } from '../../native/native.ts';
-import { bytes, number, optionalNumber, optionalText, type PathCall, pathCall, text } from './common.ts';
+import type { AskReader } from '../../native/asks.ts';
+import { type PathCall, pathCall } from './common.ts';
 
 /** `none`: only a handle (`O_PATH`), which neither reads nor writes. */
 export type OpenAccess = 'read' | 'write' | 'read-write' | 'none';
@@ -112,22 +112,22 @@ export interface ChdirCall extends PathCall {}
 
 const openAccess: readonly OpenAccess[] = ['none', 'read', 'write', 'read-write'];
 
-function twoPaths(record: NativeRecord): TwoPathCall {
-  const made = pathCall(record);
-  const toBytes = bytes(record, 'to');
+function twoPaths(ask: AskReader): TwoPathCall {
+  const made = pathCall(ask);
+  const toBytes = ask.bytes('to');
   return {
     ...made,
     from: made.path,
     ...(made.pathBytes && { fromBytes: made.pathBytes }),
-    to: text(record, 'to'),
+    to: ask.text('to'),
     ...(toBytes && { toBytes }),
-    flags: number(record, 'flags'),
+    flags: ask.number('flags'),
   };
 }
 
 // chown(2): an id of -1 is not changed. It arrives as 32 bits or sign-extended.
-function id(record: NativeRecord, field: string): number | undefined {
-  const value = number(record, field, -1);
+function id(ask: AskReader, field: string): number | undefined {
+  const value = ask.number(field, -1);
   return value < 0 || value === 0xffffffff ? undefined : value;
 }
 
@@ -135,9 +135,9 @@ function id(record: NativeRecord, field: string): number | undefined {
 const UTIME_NOW = 0x3fffffff;
 const UTIME_OMIT = 0x3ffffffe;
 
-function time(record: NativeRecord, which: 'atime' | 'mtime'): number | 'now' | undefined {
-  const nanoseconds = optionalNumber(record, `${which}Nsec`);
-  const seconds = optionalNumber(record, `${which}Sec`);
+function time(ask: AskReader, which: 'atime' | 'mtime'): number | 'now' | undefined {
+  const nanoseconds = ask.optionalNumber(`${which}Nsec`);
+  const seconds = ask.optionalNumber(`${which}Sec`);
   // No times at all: both become the present.
   if (nanoseconds === UTIME_NOW || (nanoseconds === undefined && seconds === undefined)) return 'now';
   if (nanoseconds === UTIME_OMIT) return undefined;
@@ -145,38 +145,38 @@ function time(record: NativeRecord, which: 'atime' | 'mtime'): number | 'now' | 
 }
 
 export const fileCalls = {
-  open: (record: NativeRecord): OpenCall => {
-    const made = pathCall(record) as PathCall & { access?: OpenAccess; flags?: number; mode?: number };
+  open: (ask: AskReader): OpenCall => {
+    const made = pathCall(ask) as PathCall & { access?: OpenAccess; flags?: number; mode?: number };
     // Added in place: this is the call that is made most.
-    made.access = openAccess[number(record, 'access') & 3] ?? 'none';
-    made.flags = number(record, 'flags');
-    made.mode = number(record, 'mode');
+    made.access = openAccess[ask.number('access') & 3] ?? 'none';
+    made.flags = ask.number('flags');
+    made.mode = ask.number('mode');
     return made as OpenCall;
   },
-  stat: (record: NativeRecord): StatCall => pathCall(record),
-  access: (record: NativeRecord): AccessCall => ({ ...pathCall(record), mode: number(record, 'mode') }),
-  readlink: (record: NativeRecord): ReadlinkCall => pathCall(record),
-  rename: (record: NativeRecord): RenameCall => twoPaths(record),
-  link: (record: NativeRecord): LinkCall => twoPaths(record),
-  symlink: (record: NativeRecord): SymlinkCall => ({ ...pathCall(record), target: text(record, 'target') }),
-  unlink: (record: NativeRecord): UnlinkCall => ({ ...pathCall(record), directory: number(record, 'directory') === 1 }),
-  mkdir: (record: NativeRecord): MkdirCall => ({ ...pathCall(record), mode: number(record, 'mode') }),
-  mknod: (record: NativeRecord): MknodCall => ({
-    ...pathCall(record),
-    mode: number(record, 'mode'),
-    device: number(record, 'device'),
+  stat: (ask: AskReader): StatCall => pathCall(ask),
+  access: (ask: AskReader): AccessCall => ({ ...pathCall(ask), mode: ask.number('mode') }),
+  readlink: (ask: AskReader): ReadlinkCall => pathCall(ask),
+  rename: (ask: AskReader): RenameCall => twoPaths(ask),
+  link: (ask: AskReader): LinkCall => twoPaths(ask),
+  symlink: (ask: AskReader): SymlinkCall => ({ ...pathCall(ask), target: ask.text('target') }),
+  unlink: (ask: AskReader): UnlinkCall => ({ ...pathCall(ask), directory: ask.number('directory') === 1 }),
+  mkdir: (ask: AskReader): MkdirCall => ({ ...pathCall(ask), mode: ask.number('mode') }),
+  mknod: (ask: AskReader): MknodCall => ({
+    ...pathCall(ask),
+    mode: ask.number('mode'),
+    device: ask.number('device'),
   }),
-  chmod: (record: NativeRecord): ChmodCall => ({ ...pathCall(record), mode: number(record, 'mode') }),
-  chown: (record: NativeRecord): ChownCall => ({ ...pathCall(record), uid: id(record, 'uid'), gid: id(record, 'gid') }),
-  utimes: (record: NativeRecord): UtimesCall => ({
-    ...pathCall(record),
-    atime: time(record, 'atime'),
-    mtime: time(record, 'mtime'),
+  chmod: (ask: AskReader): ChmodCall => ({ ...pathCall(ask), mode: ask.number('mode') }),
+  chown: (ask: AskReader): ChownCall => ({ ...pathCall(ask), uid: id(ask, 'uid'), gid: id(ask, 'gid') }),
+  utimes: (ask: AskReader): UtimesCall => ({
+    ...pathCall(ask),
+    atime: time(ask, 'atime'),
+    mtime: time(ask, 'mtime'),
   }),
-  truncate: (record: NativeRecord): TruncateCall => ({ ...pathCall(record), size: number(record, 'size') }),
-  statfs: (record: NativeRecord): StatfsCall => pathCall(record),
-  getxattr: (record: NativeRecord): GetxattrCall => ({ ...pathCall(record), name: optionalText(record, 'name') }),
-  setxattr: (record: NativeRecord): SetxattrCall => ({ ...pathCall(record), name: text(record, 'name') }),
-  watch: (record: NativeRecord): WatchCall => ({ ...pathCall(record), flags: number(record, 'flags') }),
-  chdir: (record: NativeRecord): ChdirCall => pathCall(record),
+  truncate: (ask: AskReader): TruncateCall => ({ ...pathCall(ask), size: ask.number('size') }),
+  statfs: (ask: AskReader): StatfsCall => pathCall(ask),
+  getxattr: (ask: AskReader): GetxattrCall => ({ ...pathCall(ask), name: ask.optionalText('name') }),
+  setxattr: (ask: AskReader): SetxattrCall => ({ ...pathCall(ask), name: ask.text('name') }),
+  watch: (ask: AskReader): WatchCall => ({ ...pathCall(ask), flags: ask.number('flags') }),
+  chdir: (ask: AskReader): ChdirCall => pathCall(ask),
 };

@@ -1,5 +1,5 @@
-import type { NativeRecord } from '../../native/native.ts';
-import { type Call, call, number, text } from './common.ts';
+import type { AskReader } from '../../native/asks.ts';
+import { type Call, call } from './common.ts';
 
 interface InternetCall extends Call {
   readonly family: 'IPv4' | 'IPv6';
@@ -25,16 +25,16 @@ export type SendCall = InternetCall | UnixCall;
 const AF_UNIX = 1;
 const AF_INET6 = 10;
 
-function socketCall(record: NativeRecord): InternetCall | UnixCall {
-  const made = call(record);
-  const address = text(record, 'address');
-  const family = number(record, 'family');
+function socketCall(ask: AskReader): InternetCall | UnixCall {
+  const made = call(ask);
+  const address = ask.text('address');
+  const family = ask.number('family');
   if (family === AF_UNIX) return { ...made, family: 'unix', address, port: undefined };
-  return { ...made, family: family === AF_INET6 ? 'IPv6' : 'IPv4', address, port: number(record, 'port') };
+  return { ...made, family: family === AF_INET6 ? 'IPv6' : 'IPv4', address, port: ask.number('port') };
 }
 
 export const networkCalls = {
-  connect: (record: NativeRecord): ConnectCall => socketCall(record),
-  bind: (record: NativeRecord): BindCall => socketCall(record),
-  send: (record: NativeRecord): SendCall => socketCall(record),
+  connect: (ask: AskReader): ConnectCall => socketCall(ask),
+  bind: (ask: AskReader): BindCall => socketCall(ask),
+  send: (ask: AskReader): SendCall => socketCall(ask),
 };

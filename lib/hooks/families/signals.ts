@@ -1,6 +1,6 @@
-import type { NativeRecord } from '../../native/native.ts';
+import type { AskReader } from '../../native/asks.ts';
 import { signalName } from '../../native/signals.ts';
-import { type Call, call, number } from './common.ts';
+import { type Call, call } from './common.ts';
 
 /** kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal, to a process of the same tree. */
 export interface SignalCall extends Call {
@@ -11,8 +11,8 @@ export interface SignalCall extends Call {
 }
 
 export const signalCalls = {
-  signal: (record: NativeRecord): SignalCall => {
-    const signal = number(record, 'signal');
-    return { ...call(record), signal: signal === 0 ? 0 : signalName(signal), targetPid: number(record, 'targetPid') };
+  signal: (ask: AskReader): SignalCall => {
+    const signal = ask.number('signal');
+    return { ...call(ask), signal: signal === 0 ? 0 : signalName(signal), targetPid: ask.number('targetPid') };
   },
 };
