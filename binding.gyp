@@ -15,7 +15,8 @@
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', '_GNU_SOURCE'],
       'cflags_cc': ['-fvisibility=hidden', '-ffunction-sections', '-fdata-sections'],
       # glibc is the only library it needs, and an old one will do: docs/internals.md, test/packaging.
-      'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections,--exclude-libs,ALL'],
+      # It stays when the worker that has loaded it ends: children that the worker leaves are remembered in it (addon/child).
+      'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections,--exclude-libs,ALL,-z,nodelete'],
     },
     {
       'target_name': 'holdfast-supervisor',

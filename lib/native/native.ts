@@ -49,6 +49,17 @@ export interface NativeChannel {
   close(): void;
 }
 
+/** A process that the addon has started (native/addon/child.h). */
+export interface NativeChild {
+  readonly pid: number;
+  /** The descriptors of our ends of its streams, for the caller to close. Once. */
+  takeEnds(): number[];
+  /** False if it has ended. */
+  kill(signal: number): boolean;
+  ref(): void;
+  unref(): void;
+}
+
 export interface NativeSupport {
   readonly kernel: string;
   readonly seccompActions: {
@@ -71,6 +82,19 @@ export interface Native {
   readonly recordKinds: Readonly<Record<string, number>>;
   readonly stages: Readonly<Record<string, number>>;
   readonly limits: { readonly ringBytes: number; slots: number; verdictBytes: number; recordBytes: number };
+  /**
+   * Starts a program. Lists of texts are one, with a NUL behind each; `directory` may be empty. Throws a system error.
+   * `onExit` is called from the event loop.
+   */
+  readonly Child: new (
+    path: string,
+    args: string,
+    environment: string,
+    directory: string,
+    descriptors: Int32Array,
+    detached: boolean,
+    onExit: (code: number, signal: number) => void,
+  ) => NativeChild;
   createChannel(): NativeChannel;
   /** A descriptor to execute the supervisor by, not below `least`. */
   openSupervisor(path: string, least: number): number;

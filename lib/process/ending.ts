@@ -1,9 +1,10 @@
 // When everything is over: the command, its streams, the tree. The supervisor's own end, which follows, tells nothing new.
-import type { ChildProcess } from 'node:child_process';
+
 import type { Readable } from 'node:stream';
+import type { Inner } from './launched.ts';
 
 export class Ending {
-  readonly #inner: ChildProcess | undefined;
+  readonly #inner: Inner | undefined;
   readonly #ready: () => boolean;
   readonly #over: () => void;
   /** The command's streams that have not closed yet. */
@@ -12,7 +13,7 @@ export class Ending {
   #told = false;
 
   /** @param ready Whether the command has ended and nothing speaks against saying so. */
-  constructor(inner: ChildProcess | undefined, ready: () => boolean, over: () => void) {
+  constructor(inner: Inner | undefined, ready: () => boolean, over: () => void) {
     this.#inner = inner;
     this.#ready = ready;
     this.#over = over;
@@ -58,7 +59,7 @@ export class Ending {
 }
 
 /** The command's output, and what else it can be read from, as Node counts them before `close`. */
-function readableStreams(inner: ChildProcess): Readable[] {
+function readableStreams(inner: Inner): Readable[] {
   // Without a descriptor left for them there is no list at all.
   return (inner.stdio ?? []).slice(1).filter((stream): stream is Readable => stream != null) as Readable[];
 }

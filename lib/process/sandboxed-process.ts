@@ -7,10 +7,12 @@ import { Hookable, HookRegistry } from '../hooks/hooks.ts';
 import { signalNumber } from '../native/signals.ts';
 import { idleRules } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
+import type { Inner } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import { Supervision } from './supervision.ts';
 
 type Names = EventEmitter.EventNames<SandboxedProcessEvents>;
+type Message = Parameters<SandboxedProcessEvents['message']>;
 type Listener<E extends Names> = EventEmitter.EventListener<SandboxedProcessEvents, E>;
 
 /**
@@ -51,8 +53,8 @@ export class SandboxedProcess<
   ) => boolean;
   readonly #hooks: HookRegistry;
   readonly #supervision: Supervision;
-  readonly #inner: ChildProcess | undefined;
-  #messages: Parameters<SandboxedProcessEvents['message']>[] = [];
+  readonly #inner: Inner | undefined;
+  #messages: Message[] = [];
   #hearsMessages = false;
 
   /** @internal Use {@link spawnSandboxed}. */
@@ -84,7 +86,7 @@ export class SandboxedProcess<
     if (inner?.send !== undefined) {
       this.send = inner.send.bind(inner) as NonNullable<SandboxedProcess['send']>;
       inner.on('disconnect', () => this.emit('disconnect'));
-      inner.on('internalMessage' as 'message', (...message) => this.emit('internalMessage', ...message));
+      inner.on('internalMessage', (...message: Message) => this.emit('internalMessage', ...message));
     }
     // Looking costs time: for those only who want to hear.
     process.nextTick(() => {
@@ -116,7 +118,7 @@ export class SandboxedProcess<
 
   /** Closes the IPC channel. */
   disconnect(): void {
-    if (this.send !== undefined) this.#inner?.disconnect();
+    if (this.send !== undefined) this.#inner?.disconnect?.();
   }
 
   /**
@@ -174,7 +176,7 @@ export class SandboxedProcess<
   #hearMessages(): void {
     if (!this.#hearsMessages) {
       this.#hearsMessages = true;
-      this.#inner?.on('message', (...message) => {
+      this.#inner?.on('message', (...message: Message) => {
         if (this.listenerCount('message') === 0) this.#messages.push(message);
         else this.emit('message', ...message);
       });

@@ -1,11 +1,12 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
-import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
+import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, spawnError } from '../errors.ts';
 import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
+import { descriptorsOf, type Inner, isText, Launched, surroundingsOf } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import { makeScratch, removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
@@ -21,8 +22,8 @@ export interface StartFailure {
 
 /** How far it came. With a `pid`, the command's process is there and waits for the hooks. */
 export interface Start {
-  /** Node's own child: the supervisor, with the command's streams. Undefined if not even that could be tried. */
-  inner?: ChildProcess;
+  /** The supervisor, with the command's streams. Undefined if not even that could be tried. */
+  inner?: Inner;
   channel?: NativeChannel;
   /** Of the command. */
   pid?: number;
@@ -63,11 +64,12 @@ function startWithout(addon: Native, path: string, given: Spawn): Start {
     // No descriptors or memory left: a failure of this spawn, as it would be in Node's.
     return { failure: thrown(error, given) };
   }
-  let inner: ChildProcess;
+  let inner: Inner;
   try {
     inner = startSupervisor(addon, channel, path, given);
   } catch (error) {
     channel.close();
+    if (error instanceof NoDescriptors) return { failure: thrown(error.cause, given) };
     throw error;
   }
   channel.closeRemote();
@@ -86,15 +88,17 @@ function startWithout(addon: Native, path: string, given: Spawn): Start {
   return { inner, channel, ...awaitCommand(addon, channel, inner, given) };
 }
 
-function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): ChildProcess {
+function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {
   const { file, args, stdio, passed, detached, changesUser } = given;
   const [argv0 = file, ...rest] = args;
+  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length}`, argv0, file, ...rest];
+  const launched = launch(addon, channel, path, line, given);
+  if (launched !== undefined) return launched;
   const options: SpawnOptions = {
     ...passed,
-    argv0: 'holdfast-supervisor',
+    argv0: SUPERVISOR,
     stdio: [...stdio, channel.remoteFd] as StdioOptions,
   };
-  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length}`, argv0, file, ...rest];
   if (!changesUser) return spawn(path, line, options);
   // The new user may have no way to the path; a descriptor needs none. It lies above the child's own descriptors, which
   // are put into place before the exec.
@@ -106,15 +110,39 @@ function startSupervisor(addon: Native, channel: NativeChannel, path: string, gi
   }
 }
 
+const SUPERVISOR = 'holdfast-supervisor';
+
+/** By the addon, where it can. What cannot be done so is left to Node's own spawn, and so is what is wrong with it. */
+function launch(addon: Native, channel: NativeChannel, path: string, line: string[], given: Spawn): Inner | undefined {
+  const { stdio, passed, detached } = given;
+  const descriptors = descriptorsOf(stdio);
+  const surroundings = surroundingsOf(passed);
+  if (descriptors === undefined || surroundings === undefined || !line.every(isText)) return undefined;
+  descriptors.push(channel.remoteFd);
+  try {
+    return new Launched(addon, path, [SUPERVISOR, ...line], surroundings, descriptors, detached);
+  } catch (error) {
+    if (['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw new NoDescriptors(error);
+    return undefined;
+  }
+}
+
+/** Node's own spawn would fail in the same way, and sometimes loses its ends of the streams then. */
+class NoDescriptors extends Error {
+  constructor(cause: unknown) {
+    super('', { cause });
+  }
+}
+
 /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
-function configure(addon: Native, channel: NativeChannel, inner: ChildProcess, given: Spawn): void {
+function configure(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn): void {
   const { file: command, rules, waitForTree } = given;
   const errno = channel.configure(encodeConfiguration(addon, { command, waitForTree, rules }));
   // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
   if (errno !== 0) inner.kill('SIGKILL');
 }
 
-function awaitCommand(addon: Native, channel: NativeChannel, inner: ChildProcess, given: Spawn): Start {
+function awaitCommand(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn): Start {
   const { file, args } = given;
   const report = channel.waitSpawned(SPAWN_TIMEOUT);
   if (isReport(report, 'pid')) return { pid: report.pid };

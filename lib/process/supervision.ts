@@ -1,5 +1,5 @@
 // One command under one supervisor: turns its records into events, and ends it.
-import type { ChildProcess } from 'node:child_process';
+
 import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
@@ -9,6 +9,7 @@ import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
+import type { Inner } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
@@ -41,8 +42,8 @@ const noHooks = new Uint8Array();
 type State = 'starting' | 'running' | 'failed' | 'exited';
 
 export class Supervision {
-  /** Node's own child: the supervisor, with the command's streams. Undefined if not even that could be tried. */
-  readonly inner: ChildProcess | undefined;
+  /** The supervisor, with the command's streams. Undefined if not even that could be tried. */
+  readonly inner: Inner | undefined;
   /** Of the command. */
   readonly pid: number | undefined;
   readonly #spawn: Spawn;
@@ -175,7 +176,7 @@ export class Supervision {
     });
   }
 
-  #watchInner(inner: ChildProcess): void {
+  #watchInner(inner: Inner): void {
     const { file, args } = this.#spawn;
     inner.on('error', (error: NodeJS.ErrnoException) => {
       if (inner.pid !== undefined) return this.#listener.error(error);

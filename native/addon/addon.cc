@@ -8,6 +8,7 @@
 #include "../protocol/protocol.h"
 #include "../protocol/unique_fd.h"
 #include "channel.h"
+#include "child.h"
 #include "errors.h"
 #include "record_to_js.h"
 #include "support.h"
@@ -18,7 +19,7 @@ namespace {
 using protocol::RecordKind;
 using protocol::Stage;
 
-// Per environment: a worker thread has its own class of channels.
+// Per environment: a worker thread has its own classes.
 struct State {
   Napi::FunctionReference channel;
 };
@@ -104,6 +105,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* state = new State;
   env.SetInstanceData(state);
   state->channel = Napi::Persistent(Channel::define(env));
+  exports.Set("Child", Child::define(env));
   exports.Set("createChannel", Napi::Function::New<create_channel>(env, "createChannel"));
   exports.Set("openSupervisor", Napi::Function::New<open_supervisor>(env, "openSupervisor"));
   exports.Set("support", Napi::Function::New<get_support>(env, "support"));

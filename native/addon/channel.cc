@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../paths/known_places.h"
+#include "callback.h"
 #include "errors.h"
 #include "record_to_js.h"
 
@@ -390,20 +391,8 @@ void Channel::lose(const char* reason) {
   Unref();
 }
 
-// User code runs below this call and may throw anything, null too. That becomes an uncaughtException, as for any other
-// event, and the loop goes on with its next record if the process survives it.
 void Channel::call(Napi::FunctionReference& callback, std::initializer_list<napi_value> arguments) {
-  const Napi::Env env = Env();
-  napi_value receiver, result;
-  if (napi_get_undefined(env, &receiver) != napi_ok) return;
-  // node-addon-api's own MakeCallback would turn a thrown null into an abort of the process.
-  const napi_status status =
-      napi_make_callback(env, context_, Value(), callback.Value(), arguments.size(), arguments.begin(), &result);
-  if (status == napi_ok) return;
-  bool pending = false;
-  napi_value error;
-  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+  call_back(Env(), context_, Value(), callback.Value(), arguments.size(), arguments.begin());
 }
 
 }  // namespace holdfast
