@@ -15,6 +15,8 @@ export interface PolicyWarning {
   readonly message: string;
 }
 
+const upwards = /(?:^|\/)\.\.(?:\/|$)/;
+
 /** What we may not look at counts as there. */
 function isThere(path: string): boolean {
   try {
@@ -33,8 +35,11 @@ const socketRules = (rules: readonly NetworkRule[]): FileRule[] =>
     return [{ effect, label, access, path: rule.name.replace(/(?<=.)\/+$/, '') }];
   });
 
-/** Rules on paths that are not there and that nothing in the sandbox may make. */
-export function idleRules(files: readonly FileRule[], network: readonly NetworkRule[]): PolicyWarning[] {
+/** Rules on paths that are not there and that nothing in the sandbox may make; undefined for each other one. */
+export function* idleRules(
+  files: readonly FileRule[],
+  network: readonly NetworkRule[],
+): Generator<PolicyWarning | undefined, void> {
   const rules = [...files, ...socketRules(network)];
   const known = new Map<string, boolean>();
   const there = (path: string) => {
@@ -52,10 +57,12 @@ export function idleRules(files: readonly FileRule[], network: readonly NetworkR
     return parent !== path && (there(parent) ? covered(parent) : canMake(parent));
   };
   const covered = (path: string): boolean => written.has(path) || (path !== '/' && covered(dirname(path)));
-  const warnings: PolicyWarning[] = [];
   for (const { path, label, access, effect } of rules) {
     // Those with `..` are only understood where they are followed.
-    if (label === 'defaults' || path.split('/').includes('..') || there(path) || canMake(path)) continue;
+    if (label === 'defaults' || upwards.test(path) || there(path) || canMake(path)) {
+      yield undefined;
+      continue;
+    }
     const right =
       effect === 'deny'
         ? 'refuses'
@@ -63,7 +70,6 @@ export function idleRules(files: readonly FileRule[], network: readonly NetworkR
           ? 'lets write'
           : 'allows';
     const message = `policy.${label}: '${path}' is not there, and nothing in this sandbox may make it: the rule ${right} nothing`;
-    warnings.push({ rule: label, path, message });
+    yield { rule: label, path, message };
   }
-  return warnings;
 }

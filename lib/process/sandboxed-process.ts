@@ -5,11 +5,14 @@ import { AbortError } from '../errors.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
 import { signalNumber } from '../native/signals.ts';
-import { idleRules } from '../policy/idle.ts';
+import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import type { Inner } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import { Supervision } from './supervision.ts';
+
+/** A look at a file for each, and one or two for what is not there: about a millisecond. */
+const RULES_PER_TURN = 128;
 
 type Names = EventEmitter.EventNames<SandboxedProcessEvents>;
 type Message = Parameters<SandboxedProcessEvents['message']>;
@@ -91,7 +94,7 @@ export class SandboxedProcess<
     // Looking costs time: for those only who want to hear.
     process.nextTick(() => {
       if (this.listenerCount('warning') === 0) return;
-      for (const warning of idleRules(spawn.rules.files, spawn.rules.network)) this.emit('warning', warning);
+      this.#warn(idleRules(spawn.rules.files, spawn.rules.network));
     });
     this.#endAfter(spawn);
     this.#endOnAbort(spawn);
@@ -188,6 +191,16 @@ export class SandboxedProcess<
         if (message !== undefined) this.emit('message', ...message);
       }
     });
+  }
+
+  /** Of a policy with very many rules, some at a time: others have their turn between them. */
+  #warn(warnings: Iterator<PolicyWarning | undefined, void>): void {
+    for (let i = 0; i < RULES_PER_TURN; i++) {
+      const { done, value } = warnings.next();
+      if (done) return;
+      if (value !== undefined) this.emit('warning', value);
+    }
+    setImmediate(() => this.#warn(warnings));
   }
 
   #failed(error: Error, errno: number): void {

@@ -1,9 +1,12 @@
 #include "channel.h"
 
+#include <sys/socket.h>
+
 #include <climits>
 #include <cstring>
 
 #include "../paths/known_places.h"
+#include "../paths/mounts.h"
 #include "callback.h"
 #include "errors.h"
 #include "record_to_js.h"
@@ -11,6 +14,8 @@
 namespace holdfast {
 namespace {
 
+// Larger policies are looked up by a thread of their own: it would keep Node for longer than the start itself.
+constexpr size_t kAtOnce = 24 << 10;
 constexpr unsigned kRecordsPerWake = 512;  // then the rest of the event loop has its turn
 
 uint32_t uint32_of(const Napi::CallbackInfo& info, size_t index) {
@@ -145,11 +150,23 @@ Napi::Value Channel::configure(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
   if (!take_bytes(info, data, size)) return {};
-  std::vector<uint8_t> policy;
-  if (const int error = with_known_places(data, size, policy)) {
+  std::vector<std::string> mounts;
+  if (const int error = proc_mounts(mounts)) {
     system_error(info.Env(), error, "mountinfo").ThrowAsJavaScriptException();
     return {};
   }
+  if (size > kAtOnce) {
+    auto send = [this, mounts, fields = std::vector<uint8_t>(data, data + size)](const std::atomic<bool>& stopped) {
+      std::vector<uint8_t> policy;
+      with_known_places(mounts, fields.data(), fields.size(), policy, stopped);
+      // Without its configuration the supervisor must not wait for ever. That it ends is seen as any other end.
+      if (!stopped && link_.configure(policy.data(), policy.size()) != 0) ::shutdown(link_.socket(), SHUT_RDWR);
+    };
+    if (later_.begin(std::move(send))) return Napi::Number::New(info.Env(), 0);
+  }
+  std::vector<uint8_t> policy;
+  const std::atomic<bool> never = false;
+  with_known_places(mounts, data, size, policy, never);
   return Napi::Number::New(info.Env(), link_.configure(policy.data(), policy.size()));
 }
 
@@ -159,6 +176,10 @@ Napi::Value Channel::start(const Napi::CallbackInfo& info) {
   if (!take_bytes(info, data, size)) return {};
   std::vector<uint8_t> hooks;
   with_known_links(data, size, hooks);
+  if (later_.follow([this, hooks] {
+        if (link_.start(hooks.data(), hooks.size()) != 0) ::shutdown(link_.socket(), SHUT_RDWR);
+      }))
+    return Napi::Number::New(info.Env(), 0);
   return Napi::Number::New(info.Env(), link_.start(hooks.data(), hooks.size()));
 }
 
@@ -271,6 +292,7 @@ void Channel::shut() {
     context_ = nullptr;
     Unref();
   }
+  later_.stop();  // it uses the link
   link_.close();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "asks.h"
+#include "later.h"
 #include "link.h"
 
 namespace holdfast {
@@ -55,6 +56,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   void shut();
 
   Link link_;
+  Later later_;  // below the link: it ends first
   std::vector<uint8_t> fields_;
   Asks asks_;
   bool handing_over_ = false;

@@ -5,7 +5,6 @@
 
 #include "../protocol/tlv.h"
 #include "canonical.h"
-#include "mounts.h"
 
 namespace holdfast {
 namespace {
@@ -26,12 +25,14 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
   }
 }
 
-void with_places(const std::vector<std::string>& mounts, const uint8_t* fields, size_t size,
-                 std::vector<uint8_t>& out) {
+}  // namespace
+
+void with_known_places(const std::vector<std::string>& mounts, const uint8_t* fields, size_t size,
+                       std::vector<uint8_t>& out, const std::atomic<bool>& stopped) {
   Canonicaliser paths(Canonicaliser::Links::in_file_system);
   FieldReader reader(fields, size);
   Field field;
-  while (reader.next(field))
+  while (!stopped && reader.next(field))
     if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_ || field.tag == Tag::hookRule_)
       follow_path(field, paths);
 
@@ -58,17 +59,9 @@ void with_places(const std::vector<std::string>& mounts, const uint8_t* fields, 
   out.insert(out.end(), fields, fields + size);
 }
 
-}  // namespace
-
-int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
-  std::vector<std::string> mounts;
-  if (const int error = proc_mounts(mounts)) return error;
-  with_places(mounts, fields, size, out);
-  return 0;
-}
-
 void with_known_links(const uint8_t* fields, size_t size, std::vector<uint8_t>& out) {
-  with_places({}, fields, size, out);
+  const std::atomic<bool> never = false;
+  with_known_places({}, fields, size, out, never);
 }
 
 }  // namespace holdfast

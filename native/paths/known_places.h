@@ -3,15 +3,18 @@
 // a hundred look-ups.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace holdfast {
 
 // Gives the same fields with `procMount`s and `knownLink`s in front. Fields that cannot be read are left to the
-// supervisor, which says what is wrong with them. 0, or a positive errno if the mounts cannot be found out.
-int with_known_places(const uint8_t* fields, size_t size, std::vector<uint8_t>& out);
+// supervisor, which says what is wrong with them. Any thread; when it is stopped what it gives is of no use.
+void with_known_places(const std::vector<std::string>& mounts, const uint8_t* fields, size_t size,
+                       std::vector<uint8_t>& out, const std::atomic<bool>& stopped);
 // The same for hooks' filters: links alone.
 void with_known_links(const uint8_t* fields, size_t size, std::vector<uint8_t>& out);
 

@@ -135,7 +135,11 @@ static void good() {
   CHECK(has_proc);
   CHECK(!config.parse(blob.buffer, blob.writer.size(), error));  // once only
   std::vector<uint8_t> places;
-  CHECK(with_known_places(nullptr, 0, places) == 0 && places.size() >= 24);  // /proc at least
+  std::vector<std::string> mounts;
+  const std::atomic<bool> stopped = false;
+  CHECK(proc_mounts(mounts) == 0);
+  with_known_places(mounts, nullptr, 0, places, stopped);
+  CHECK(places.size() >= 24);  // /proc at least
 
   Config empty;
   CHECK(empty.parse(nullptr, 0, error) && empty.any_exec && !empty.wait_for_tree);
@@ -350,7 +354,7 @@ static void canonical_paths() {
   Config config;
   std::string error;
   std::vector<uint8_t> fields;
-  CHECK(with_known_places(blob.buffer, blob.writer.size(), fields) == 0);
+  with_known_links(blob.buffer, blob.writer.size(), fields);
   CHECK(config.parse(fields.data(), fields.size(), error));
   const Rules& rules = config.rules;
   CHECK(rules.path(folder / "real/sub/x", kRead).effect == Effect::allow);
