@@ -40,11 +40,18 @@ export {
   type VerdictKind,
 } from './hooks/verdict.ts';
 export type { PolicyWarning } from './policy/idle.ts';
-export type { FileAccess, FileDenial, NetworkDenial, NetworkOperation, Policy } from './policy/policy.ts';
+export type {
+  CompiledPolicy,
+  FileAccess,
+  FileDenial,
+  NetworkDenial,
+  NetworkOperation,
+  Policy,
+} from './policy/policy.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { MissingRight, Violation } from './process/violation.ts';
-export type { SandboxOptions, SpawnSandboxedOptions } from './spawn/options.ts';
+export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';
 export { checkSupport, type Support, type SupportProblem } from './spawn/support.ts';

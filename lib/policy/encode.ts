@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
-import type { FileRule, NetworkRule, Rules } from './policy.ts';
+import { CompiledPolicy, type FileRule, type NetworkRule, type PolicyRules, type Rules } from './policy.ts';
 
 export interface Configuration {
   command: string;
@@ -64,10 +64,31 @@ function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
   return bytes;
 }
 
+function ownRules(writer: FieldWriter, { files, network }: PolicyRules): void {
+  for (const rule of files) fileRule(writer, rule);
+  for (const rule of network) networkRule(writer, rule);
+}
+
+const encodedPolicies = new WeakMap<CompiledPolicy, Uint8Array>();
+
+/** The rules of a compiled policy, encoded at its first use. */
+function encoded(native: Native, policy: CompiledPolicy): Uint8Array {
+  let bytes = encodedPolicies.get(policy);
+  if (bytes === undefined) {
+    const writer = new FieldWriter(native.fields);
+    ownRules(writer, CompiledPolicy.rules(policy));
+    bytes = Uint8Array.from(writer.finish());
+    encodedPolicies.set(policy, bytes);
+  }
+  return bytes;
+}
+
 /** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
   const { command, waitForTree, rules } = configuration;
+  // Before our own writer: one writes at a time.
   const known = defaults(native, rules.defaults);
+  const compiled = rules.compiled && encoded(native, rules.compiled);
   const writer = new FieldWriter(native.fields);
   writer.nested('options', (fields) =>
     fields
@@ -78,7 +99,10 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .text('command', command),
   );
   writer.append(known);
-  for (const rule of rules.files) fileRule(writer, rule);
-  for (const rule of rules.network) networkRule(writer, rule);
+  if (rules.compiled === undefined || compiled === undefined) ownRules(writer, rules);
+  else {
+    writer.append(compiled);
+    for (const rule of rules.files.slice(CompiledPolicy.rules(rules.compiled).files.length)) fileRule(writer, rule);
+  }
   return writer.finish();
 }

@@ -87,10 +87,8 @@ export interface FileRule {
 }
 export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
 
-/** A policy made ready for the supervisor. */
-export interface Rules {
-  /** What a program needs to start; always the same list, or an empty one. */
-  defaults: readonly FileRule[];
+/** What a policy says by itself, wherever it is used. */
+export interface PolicyRules {
   files: FileRule[];
   network: NetworkRule[];
   /** Whatever may be read may be executed. */
@@ -99,6 +97,38 @@ export interface Rules {
   scratch: boolean;
   /** What is answered for what is there but not granted. */
   ungranted: 'EACCES' | 'ENOENT';
+}
+
+/** A policy made ready for the supervisor of one command. */
+export interface Rules extends PolicyRules {
+  /** What a program needs to start; always the same list, or an empty one. */
+  defaults: readonly FileRule[];
+  /** The policy whose own rules stand first in `files`, and are all of `network`, if it was compiled before. */
+  compiled?: CompiledPolicy;
+}
+
+const compiledMark: unique symbol = Symbol.for('holdfast.compiledPolicy') as never;
+
+/** A policy that has been checked, for any number of commands. Made by `compilePolicy`; it does not change any more. */
+export class CompiledPolicy {
+  readonly #rules: PolicyRules & { defaults: boolean };
+  /** @internal For other copies of this module, which cannot read it. */
+  readonly [compiledMark] = true;
+
+  /** @internal Use `compilePolicy`. */
+  constructor(policy: unknown, cwd: string) {
+    this.#rules = policyRules(policy, cwd);
+  }
+
+  /** @internal */
+  static rules(policy: CompiledPolicy): Readonly<PolicyRules & { defaults: boolean }> {
+    return policy.#rules;
+  }
+
+  /** @internal Whether it is one, and not only made from its class. */
+  static is(value: unknown): value is CompiledPolicy {
+    return typeof value === 'object' && value !== null && #rules in value;
+  }
 }
 
 const path = v.custom<string | URL>(
@@ -295,6 +325,10 @@ function networkRules(policy: Policy): NetworkRule[] {
 
 /** The policy's own fields, checked. */
 function check(given: unknown): Policy {
+  // Without fields of its own it would pass for a policy that is empty.
+  if (typeof given === 'object' && given !== null && compiledMark in given) {
+    throw invalid('policy', given, 'was compiled by another copy of holdfast');
+  }
   let policy: unknown;
   try {
     policy = ownFields(given, fieldNames);
@@ -323,7 +357,7 @@ const MAX_BYTES = 63 << 20;
 const FEW = 4096;
 
 /** What the rules take when they are encoded, rounded up. */
-function mostBytes({ files, network }: Rules): number {
+function mostBytes({ files, network }: PolicyRules): number {
   const frame = 160;
   let bytes = network.length * frame;
   for (const { path, label } of files) bytes += frame / 2 + Buffer.byteLength(path) + label.length;
@@ -331,29 +365,37 @@ function mostBytes({ files, network }: Rules): number {
   return bytes;
 }
 
-/**
- * Checks a policy and makes it ready. Without one, and with its `defaults`: what a program needs to start, and reading
- * the working directory unless that is `/`.
- * @param terminal Whether the command is given its terminal: then the defaults have it by name, too.
- * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
- */
-export function compilePolicy(policy: unknown, cwd: string, terminal = false): Rules {
+function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: boolean } {
   const checked: Policy = policy === undefined ? nothing : check(policy);
-  const defaults = checked.defaults ?? true;
-  const files = fileRules(checked, cwd);
-  // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
-  if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
-  if (checked.scratch === true) files.push(scratchTerminals);
-  const rules: Rules = {
-    defaults: defaults ? defaultRules(terminal) : noRules,
-    files,
+  const rules = {
+    files: fileRules(checked, cwd),
     network: networkRules(checked),
     anyExec: checked.exec === undefined,
     scratch: checked.scratch ?? false,
-    ungranted: checked.files?.ungranted ?? 'EACCES',
+    ungranted: checked.files?.ungranted ?? ('EACCES' as const),
+    defaults: checked.defaults ?? true,
   };
   if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }
+  return rules;
+}
+
+/**
+ * Checks a policy and makes it ready. Without one, and with its `defaults`: what a program needs to start, and reading
+ * the working directory unless that is `/`.
+ * @param policy A policy, or a compiled one: then its relative paths have been understood already.
+ * @param terminal Whether the command is given its terminal: then the defaults have it by name, too.
+ * Throws `ERR_HOLDFAST_INVALID_POLICY`, naming the field and the value.
+ */
+export function makeRules(policy: unknown, cwd: string, terminal = false): Rules {
+  const compiled = CompiledPolicy.is(policy) ? policy : undefined;
+  const { defaults, ...own } = compiled === undefined ? policyRules(policy, cwd) : CompiledPolicy.rules(compiled);
+  const files = compiled === undefined ? own.files : [...own.files];
+  // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
+  if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
+  if (own.scratch) files.push(scratchTerminals);
+  const rules: Rules = { ...own, files, defaults: defaults ? defaultRules(terminal) : noRules };
+  if (compiled !== undefined) rules.compiled = compiled;
   return rules;
 }

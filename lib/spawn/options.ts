@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
-import { compilePolicy, type Policy } from '../policy/policy.ts';
+import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
   checkAbortSignal,
@@ -23,7 +23,7 @@ export interface SandboxOptions {
    * What the command and its descendants may do. Without it: load what a program needs to start, read the working
    * directory, and nothing else.
    */
-  policy?: Policy;
+  policy?: Policy | CompiledPolicy;
   /**
    * How long one hook may think about one call, in milliseconds; then the call is denied and `hookError` emitted.
    * `Infinity` for ever. Default: 30000.
@@ -202,9 +202,37 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     timeout: (options.timeout as number | undefined) ?? 0,
     killSignal: killSignalNumber(options.killSignal),
     signal: options.signal as AbortSignal | undefined,
-    rules: compilePolicy(options.policy, cwd, givesTerminal(stdio, detached)),
+    rules: makeRules(options.policy, cwd, givesTerminal(stdio, detached)),
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
     killGrace: (options.killGrace as number | undefined) ?? 0,
   };
+}
+
+/**
+ * Checks a policy once, for any number of spawns: wherever a policy may be given, what this returns may be, too. What is
+ * changed in the policy later changes nothing.
+ *
+ * Relative paths are those of `cwd`, whatever the spawn's own is. Where a path leads is looked up when each command
+ * starts, and `defaults` means that command's own working directory and terminal.
+ * @param options.cwd Default: the working directory of this process, now.
+ * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`, `ERR_HOLDFAST_INVALID_OPTION`.
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`.
+ */
+export function compilePolicy(policy: Policy | CompiledPolicy, options?: { cwd?: string | URL }): CompiledPolicy;
+export function compilePolicy(policy: unknown, options: unknown = {}): CompiledPolicy {
+  checkObject(options);
+  const { cwd, ...others } = { __proto__: null, ...options } as { cwd?: unknown };
+  for (const [name, value] of Object.entries(others)) {
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.${name}: ${shown(value)} is not an option of compilePolicy. Known is cwd`,
+    );
+  }
+  if (CompiledPolicy.is(policy)) return policy;
+  if (cwd !== undefined && !(cwd instanceof URL && cwd.protocol === 'file:')) {
+    if (typeof cwd !== 'string') throw wrongType('options.cwd', 'of type string or an instance of URL', cwd);
+    checkNoNul(cwd, 'options.cwd');
+  }
+  return new CompiledPolicy(policy, workingDirectory(cwd));
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
-import { compilePolicy } from '../../lib/policy/policy.ts';
+import { makeRules } from '../../lib/policy/policy.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const folder = temporaryFolder('idle');
@@ -57,7 +57,7 @@ test('a unix socket in no folder is told', async () => {
 test('names that look wrong can be meant: as a file: URL', () => {
   const names = ['$HOME', ' x ', '~y', 'Foo$Bar.class'];
   const read = names.slice(0, 3).map((name) => pathToFileURL(join(folder, name)));
-  expect(compilePolicy({ files: { read: [...read, join(folder, 'Foo$Bar.class')] } }, '/').files).toEqual(
+  expect(makeRules({ files: { read: [...read, join(folder, 'Foo$Bar.class')] } }, '/').files).toEqual(
     names.map((name) => expect.objectContaining({ path: join(folder, name) })),
   );
 });

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { FieldWriter } from '../../lib/native/fields.ts';
-import { compilePolicy } from '../../lib/policy/policy.ts';
+import { makeRules } from '../../lib/policy/policy.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const folder = temporaryFolder('large');
@@ -88,15 +88,13 @@ test('a path that is plain to see is what resolve() says, and no other is taken 
     '/a/b\n',
   ];
   for (const path of paths.slice(0, -1)) {
-    expect(compilePolicy({ files: { read: [path] }, defaults: false }, '/cwd').files[0]?.path).toBe(
-      resolve('/cwd', path),
-    );
+    expect(makeRules({ files: { read: [path] }, defaults: false }, '/cwd').files[0]?.path).toBe(resolve('/cwd', path));
   }
   for (const path of ['/a/../b', '/..', '/a/..']) {
-    expect(compilePolicy({ files: { read: [path] }, defaults: false }, '/cwd').files[0]?.path).toBe(path);
+    expect(makeRules({ files: { read: [path] }, defaults: false }, '/cwd').files[0]?.path).toBe(path);
   }
   for (const path of ['/a/*', '/a/$HOME', '/a/$(X)', '/a ', `/${'x'.repeat(4095)}`, '/a\0', '/a/b\n']) {
-    expect(() => compilePolicy({ files: { read: [path] } }, '/cwd')).toThrow(/policy\.files\.read\[0\]/);
+    expect(() => makeRules({ files: { read: [path] } }, '/cwd')).toThrow(/policy\.files\.read\[0\]/);
   }
 });
 

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { deny, type Policy, redirect } from 'holdfast';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compileFilter } from '../../lib/hooks/filter.ts';
-import { compilePolicy } from '../../lib/policy/policy.ts';
+import { makeRules } from '../../lib/policy/policy.ts';
 import { normalizeSpawn } from '../../lib/spawn/options.ts';
 import { runSandboxed } from '../helpers/run.ts';
 
@@ -36,9 +36,9 @@ describe.each([
     ['foreign', 1, { files: { read: ['/usr'] } }],
   ];
   test.each(policies)('%s is no part of a policy', (key, value, policy) => {
-    const expected = compilePolicy(policy, '/work');
+    const expected = makeRules(policy, '/work');
     pollute(Object.prototype, key, value, enumerable);
-    expect(compilePolicy(policy, '/work')).toEqual(expected);
+    expect(makeRules(policy, '/work')).toEqual(expected);
   });
 
   test.each<[PropertyKey, unknown, unknown]>([
@@ -90,12 +90,12 @@ describe.each([
 
 test('a hole in a list shows nothing that lists inherit', () => {
   pollute(Array.prototype, 0, '/etc', true);
-  expect(() => compilePolicy({ files: { read: new Array(1) } }, '/')).toThrow(/files\.read\[0\]: undefined is refused/);
+  expect(() => makeRules({ files: { read: new Array(1) } }, '/')).toThrow(/files\.read\[0\]: undefined is refused/);
 });
 
 test.each(['constructor', 'hasOwnProperty', '__proto__x', 'toString'])('%s is no field of a policy', (key) => {
-  expect(() => compilePolicy({ [key]: 1 }, '/')).toThrow(`policy.${key}: 1 is not a field of a policy`);
-  expect(() => compilePolicy(JSON.parse('{"__proto__": {"files": {}}}'), '/')).toThrow(/__proto__.* is not a field/);
+  expect(() => makeRules({ [key]: 1 }, '/')).toThrow(`policy.${key}: 1 is not a field of a policy`);
+  expect(() => makeRules(JSON.parse('{"__proto__": {"files": {}}}'), '/')).toThrow(/__proto__.* is not a field/);
 });
 
 test('a field from another object or a class would silently not count: it is refused', () => {
@@ -104,8 +104,8 @@ test('a field from another object or a class would silently not count: it is ref
       return { deny: ['/secret'] };
     }
   }
-  expect(() => compilePolicy(new Kept(), '/')).toThrow(/^policy\.files is inherited/);
-  expect(() => compilePolicy({ files: Object.create({ deny: ['/secret'] }) }, '/')).toThrow(
+  expect(() => makeRules(new Kept(), '/')).toThrow(/^policy\.files is inherited/);
+  expect(() => makeRules({ files: Object.create({ deny: ['/secret'] }) }, '/')).toThrow(
     /^policy\.files\.deny is inherited/,
   );
   expect(() => compileFilter('open', Object.create({ path: '/x' }), '/')).toThrow(
@@ -115,7 +115,7 @@ test('a field from another object or a class would silently not count: it is ref
     files = { read: ['/usr'] };
     describe() {}
   }
-  expect(compilePolicy(new Own(), '/').files).toContainEqual(expect.objectContaining({ path: '/usr' }));
+  expect(makeRules(new Own(), '/').files).toContainEqual(expect.objectContaining({ path: '/usr' }));
 });
 
 test('a field is read once, so what was checked is what counts', () => {
@@ -125,7 +125,7 @@ test('a field is read once, so what was checked is what counts', () => {
       return reads++ === 0 ? ['/usr'] : ['/'];
     },
   };
-  expect(compilePolicy({ files }, '/').files).toContainEqual(expect.objectContaining({ path: '/usr' }));
+  expect(makeRules({ files }, '/').files).toContainEqual(expect.objectContaining({ path: '/usr' }));
   expect(reads).toBe(1);
 });
 

@@ -3,10 +3,10 @@ import { inspect } from 'node:util';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../lib/policy/addresses.ts';
-import { compilePolicy } from '../../lib/policy/policy.ts';
+import { makeRules } from '../../lib/policy/policy.ts';
 
 const own = (policy: Policy | undefined, cwd = '/work') =>
-  compilePolicy(policy, cwd).files.filter((rule) => rule.label !== 'defaults');
+  makeRules(policy, cwd).files.filter((rule) => rule.label !== 'defaults');
 
 describe('a malformed policy is refused before anything starts, naming the field and the value', () => {
   test.each<[unknown, RegExp]>([
@@ -107,23 +107,23 @@ describe('paths', () => {
       { effect: 'deny', access: 7, path: '/d', label: 'files.deny[0]' },
       { effect: 'deny', access: 6, path: '/e', label: 'files.deny[1]' },
     ]);
-    expect(compilePolicy(policy, '/').anyExec).toBe(false);
-    expect(compilePolicy({}, '/').anyExec).toBe(true);
+    expect(makeRules(policy, '/').anyExec).toBe(false);
+    expect(makeRules({}, '/').anyExec).toBe(true);
   });
 });
 
 describe('defaults', () => {
   test('without a policy are what a program needs, and reading the working directory', () => {
-    const { files, defaults } = compilePolicy(undefined, '/work');
+    const { files, defaults } = makeRules(undefined, '/work');
     expect(files).toEqual([{ effect: 'allow', access: 1, path: '/work', label: 'defaults' }]);
     expect(defaults).toContainEqual({ effect: 'allow', access: 1, path: '/usr', label: 'defaults' });
     // A folder is what it is, whatever its name looks like.
-    expect(compilePolicy(undefined, '/a*b').files[0]?.path).toBe('/a*b');
+    expect(makeRules(undefined, '/a*b').files[0]?.path).toBe('/a*b');
   });
 
   test('allow no write but to devices that keep nothing', () => {
     const written = (terminal: boolean) =>
-      compilePolicy({}, '/', terminal)
+      makeRules({}, '/', terminal)
         .defaults.filter((rule) => (rule.access & 2) !== 0)
         .map(({ path, device }) => [path, device]);
     const devices = [
@@ -139,15 +139,15 @@ describe('defaults', () => {
   test.each<Policy | undefined>([undefined, {}, { files: { write: ['/x'] } }, { exec: [] }, { defaults: true }])(
     'with %j include reading the working directory, unless that is /',
     (policy) => {
-      const reads = (cwd: string) => compilePolicy(policy, cwd).files.filter((rule) => rule.label === 'defaults');
+      const reads = (cwd: string) => makeRules(policy, cwd).files.filter((rule) => rule.label === 'defaults');
       expect(reads('/work')).toEqual([{ effect: 'allow', access: 1, path: '/work', label: 'defaults' }]);
       expect(reads('/')).toEqual([]);
     },
   );
 
   test('can be switched off', () => {
-    expect(compilePolicy({ defaults: false }, '/work')).toMatchObject({ defaults: [], files: [] });
-    expect(compilePolicy({ defaults: false }, '/')).toMatchObject({ defaults: [], files: [] });
+    expect(makeRules({ defaults: false }, '/work')).toMatchObject({ defaults: [], files: [] });
+    expect(makeRules({ defaults: false }, '/')).toMatchObject({ defaults: [], files: [] });
   });
 });
 

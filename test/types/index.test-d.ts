@@ -1,7 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
 import {
   allow,
+  type CompiledPolicy,
   type ConnectCall,
+  compilePolicy,
   deny,
   type HoldfastError,
   kill,
@@ -110,3 +112,13 @@ expectNotAssignable<SpawnSandboxedOptions>({ hookTimeout: '5s' });
 expectNotAssignable<SpawnSandboxedOptions>({ polices: {} });
 expectError(spawnSandboxed());
 expectError(spawnSandboxed(['ls']));
+
+// A compiled policy is taken where a policy is, and nothing else passes for one.
+const compiled = compilePolicy({ files: { read: ['/'] } }, { cwd: new URL('file:///') });
+expectType<CompiledPolicy>(compiled);
+expectAssignable<SpawnSandboxedOptions['policy']>(compiled);
+expectNotAssignable<CompiledPolicy>({});
+expectError(compilePolicy({ files: { raed: [] } }));
+expectError(compilePolicy());
+expectError(compilePolicy({}, { cwd: 1 }));
+expectError(compilePolicy({}, { cdw: '/' }));
