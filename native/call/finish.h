@@ -87,6 +87,7 @@ struct Finish {
   bool close_on_exec = false;
   int64_t value = -EPERM;
   UniqueFd fd;
+  UniqueFd folder;  // closed with it
   std::unique_ptr<Bounce> arguments;
 
   static Finish answer(int64_t value) {

@@ -68,7 +68,8 @@ bool Held::still_held() const {
   if (engine == Engine::trace) return true;
   int valid;
   while ((valid = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie)) != 0 && errno == EINTR) continue;
-  return valid == 0;
+  seen_held_ = valid == 0;
+  return seen_held_;
 }
 
 bool Held::must_end() const {

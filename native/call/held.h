@@ -52,6 +52,11 @@ class Held {
   // False as soon as the caller died or was interrupted. After opening anything by `tid`, ask before using it.
   bool still_held() const;
 
+  // The same, asked once for all looks at the caller that came before: ask before anything is done for it, written to
+  // it, or told of it. What only reads the caller, and ends with an answer or a descriptor, need not ask: the kernel
+  // takes those for a call that is held and for no other (seccomp_unotify(2)).
+  bool was_held() const { return seen_held_ || still_held(); }
+
   // True if the caller has a signal that will end it as soon as its call is answered. While it is traced, the kernel
   // does not interrupt a held call for any signal but SIGKILL (complete_signal() in kernel/signal.c). Reads /proc: for
   // waits.
@@ -59,6 +64,9 @@ class Held {
 
   // The thread group of the caller (from the tree; no look-up in /proc).
   pid_t tgid() const;
+
+ private:
+  mutable bool seen_held_ = false;
 };
 
 }  // namespace holdfast

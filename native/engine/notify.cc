@@ -56,7 +56,7 @@ void answer(int listener, uint64_t id, int64_t value) {
 // writes, closes and executes would still be open for writing here, and locks, leases and a pty's hang-up would wait.
 // `refused` hears of an error that is not the caller's own.
 template <typename Refused>
-void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec, Refused refused) {
+void hand_over(int listener, uint64_t id, UniqueFd fd, UniqueFd folder, bool close_on_exec, Refused refused) {
   seccomp_notif_addfd request = {};
   request.id = id;
   request.srcfd = static_cast<uint32_t>(fd.get());
@@ -64,7 +64,7 @@ void hand_over(int listener, uint64_t id, UniqueFd fd, bool close_on_exec, Refus
   int result;
   while ((result = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &request)) < 0 && errno == EINTR) continue;
   const int error = errno;
-  fd.reset();
+  close_together(fd, folder);
   const bool own = error == EMFILE || error == ENFILE || error == ENOMEM;
   if (result >= 0) {
     answer(listener, id, result);
@@ -87,6 +87,23 @@ void proceed(int listener, uint64_t id) {
   send(listener, response);
 }
 
+// Calls by path look at their caller's memory and folder first, and then ask whether it was held (view/resolve.cc).
+bool asks_after_looking(const Row& row) {
+  return row.family == Family::files && row.way == Way::perform &&
+         (row.index(Arg::path) >= 0 || row.index(Arg::path2) >= 0);
+}
+
+// What is opened one after the other is closed by one call if its numbers are neighbours (close_together): gaps that
+// the start has left between lower ones are filled.
+void fill_gaps() {
+  constexpr int kMost = 8;
+  for (int i = 0; i < kMost; i++) {
+    UniqueFd first(fcntl(0, F_DUPFD_CLOEXEC, 0)), second(fcntl(0, F_DUPFD_CLOEXEC, 0));
+    if (!first || !second || second.get() == first.get() + 1) return;
+    first.release();
+  }
+}
+
 }  // namespace
 
 static Notifier* notifier = nullptr;
@@ -101,6 +118,7 @@ bool Notifier::start() {
     return false;
   request_size_ = sizes.seccomp_notif;
   response_size_ = sizes.seccomp_notif_resp;
+  fill_gaps();
   // The caller and its worker hand over the processor to each other. Only a matter of speed; older kernels have no such
   // flag.
   ioctl(listener_, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
@@ -143,22 +161,22 @@ void Notifier::work() {
     call.tree = &sandbox_.tree;
     for (int i = 0; i < 6; i++) call.args[i] = request.data.args[i];
 
-    // From here to end_work() the caller's number stays its own, if it is still held now.
+    // From here to end_work() the caller's number stays its own, if it is still held at any time after this.
     begin_work_for(call.tid);
     forget_interrupted(call.tid);
-    if (call.still_held()) {
+    const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
+    if ((row != nullptr && asks_after_looking(*row)) || call.still_held()) {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
         if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
           // A copy: the original is asked for again if SIGSTOP interrupts this.
           const int fd = to_hand_over(call.tid);
           UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
           // Without it the held call is refused in turn, and that is reported.
-          hand_over(listener_, id, std::move(copy), true, [](int) {});
+          hand_over(listener_, id, std::move(copy), UniqueFd(), true, [](int) {});
         } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
         }
       } else {
-        const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
         call.row = row;
         Finish finish = row == nullptr ? refuse_unknown(sandbox_, call, request.data.nr, request.data.arch)
                                        : dispatch(sandbox_, call);
@@ -168,10 +186,11 @@ void Notifier::work() {
             answer(listener_, id, finish.value);
             break;
           case Finish::Kind::hand_over:
-            hand_over(listener_, id, std::move(finish.fd), finish.close_on_exec, [&](int error) {
-              report(sandbox_, call, EPERM,
-                     std::string("what was opened could not be handed over: ") + strerrorname_np(error));
-            });
+            hand_over(listener_, id, std::move(finish.fd), std::move(finish.folder), finish.close_on_exec,
+                      [&](int error) {
+                        report(sandbox_, call, EPERM,
+                               std::string("what was opened could not be handed over: ") + strerrorname_np(error));
+                      });
             break;
           case Finish::Kind::proceed:
             proceed(listener_, id);

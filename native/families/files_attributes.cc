@@ -37,7 +37,7 @@ struct OnPath {
   bool found(Sandbox& sandbox, const Held& call, unsigned flags) {
     if (as_caller.error != 0)
       end = failed(call, as_caller.error);
-    else if (resolve(sandbox, call, Arg::dirfd, Arg::path, flags | kMayMiss, at) != 0)
+    else if (resolve(sandbox, call, Arg::dirfd, Arg::path, flags | kMayMiss | kOnlyLook, at) != 0)
       end = failed(call, at.error);
     else
       return true;
@@ -116,6 +116,7 @@ Finish stat_path(Sandbox& sandbox, Held& call) {
   OnPath on(call);
   if (!on.found(sandbox, call, follow_by(flags)) || !on.permitted(sandbox, call, facts_of(call, on.at, 0)))
     return static_cast<Finish&&>(on.end);
+  if (on.at.has_status) return put(call, Arg::buffer, on.at.status);
   if (::syscall(SYS_fstat, on.at.object.get(), &st) != 0) return failed(call, errno);
   return put(call, Arg::buffer, st);
 }

@@ -358,14 +358,40 @@ Finish mknod_path(Sandbox& sandbox, Held& call) {
   });
 }
 
+namespace {
+
+// Most names that are asked about are none of a link: programs canonicalise their folders component by component. For a
+// plain name that rules alone let be looked at, the walk itself tells. 0: it is to be looked at.
+int error_of_no_link(const Sandbox& sandbox, const Held& call, const char* text, size_t size) {
+  if (!is_plain(sandbox, {text, size})) return 0;
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = {{text, size}, 0, false};
+  facts.path_count = 1;
+  if (!allowed_unheard(sandbox, call, facts)) return 0;
+  const int fd = open_plain(text, O_PATH | O_CLOEXEC);
+  if (fd < 0) return fd == -ENOENT ? ENOENT : 0;
+  ::close(fd);
+  return EINVAL;
+}
+
+}  // namespace
+
 Finish readlink_path(Sandbox& sandbox, Held& call) {
   const int room = static_cast<int>(call.arg(Arg::size));
   if (room <= 0) return Finish::error(EINVAL);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
+  char path[PATH_MAX];
+  const ssize_t length = call.read_string(call.arg(Arg::path), path, sizeof path);
+  if (length < 0) return failed(call, static_cast<int>(-length));
+  if (const int error = error_of_no_link(sandbox, call, path, static_cast<size_t>(length)); error != 0)
+    return Finish::error(error);
   Resolved at;
   // An empty path is the descriptor's own link (readlink(2)), and without one not there.
-  if (resolve(sandbox, call, Arg::dirfd, Arg::path, kMayMiss | (call.has(Arg::dirfd) ? kEmptyPath : 0u), at) != 0)
+  const unsigned flags = kMayMiss | kOnlyLook | (call.has(Arg::dirfd) ? kEmptyPath : 0u);
+  const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
+  if (resolve_text(sandbox, call, dirfd, {path, static_cast<size_t>(length)}, flags, at) != 0)
     return failed(call, at.error);
   Finish end;
   if (!at.by_descriptor && !allowed(sandbox, call, facts_of(call, at, 0), end)) return end;
@@ -379,12 +405,9 @@ Finish readlink_path(Sandbox& sandbox, Held& call) {
     AsOnlooker look(at.guarded);
     size = ::readlinkat(at.object.get(), "", text, sizeof text);
     struct stat st;
-    if (size < 0 && errno == ENOENT && ::fstat(at.object.get(), &st) == 0 && !S_ISLNK(st.st_mode)) {
-      // Not a link; an empty path that is none is not there, either.
-      char first = 0;
-      if (call.read(call.arg(Arg::path), &first, 1) == 0 && first != '\0') return Finish::error(EINVAL);
-      return Finish::error(ENOENT);
-    }
+    // Not a link; an empty path that is none is not there, either.
+    if (size < 0 && errno == ENOENT && ::fstat(at.object.get(), &st) == 0 && !S_ISLNK(st.st_mode))
+      return Finish::error(length != 0 ? EINVAL : ENOENT);
     if (size < 0) return failed(call, errno);
   }
   size = std::min<ssize_t>(size, room);

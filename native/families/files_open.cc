@@ -362,21 +362,31 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
 
 // A plain name that is only read, by rules alone: opened by that very name, which holds or there is nothing to open.
 // Half the work of pinning, naming and opening anew. False: the longer way is to be taken.
-bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, std::string_view path, Finish& end) {
+bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
+                  Finish& end) {
   constexpr int kKnown = O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | 0100000 /* O_LARGEFILE */;
   if (wanted.how != 0 || (wanted.flags & ~kKnown) != 0) return false;
-  if (!is_plain(sandbox, path) || path == "/dev/tty") return false;
+  UniqueFd folder;
+  std::string from_root;
+  std::string_view whole = path;
+  if (!path.empty() && path[0] != '/') {
+    if (pin_folder(call, dirfd, folder, from_root) != 0 || from_root.empty() || from_root[0] != '/') return false;
+    if (from_root.size() != 1) from_root += '/';
+    whole = from_root += path;
+    if (whole.size() >= PATH_MAX) return false;
+  }
+  if (!is_plain(sandbox, whole) || whole == "/dev/tty") return false;
   Facts facts;
   facts.event = call.row->event;
-  facts.paths[0] = {path, kRead, false};
+  facts.paths[0] = {whole, kRead, false};
   facts.path_count = 1;
   if (!allowed_unheard(sandbox, call, facts)) return false;
   MayBlock wait(call);
-  const int fd = open_plain(path.data(), wanted.flags | O_NOCTTY);
-  if (fd >= 0 && sandbox.config.rules.look(path).movable) {
+  const int fd = open_plain_below(folder ? folder.get() : -1, path.data(), wanted.flags | O_NOCTTY);
+  if (fd >= 0 && sandbox.config.rules.look(whole).movable) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;
-    if (canonical_name(fd, name) != 0 || name != path) {
+    if (canonical_name(fd, name) != 0 || name != whole) {
       ::close(fd);
       return false;
     }
@@ -384,6 +394,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, std:
   // Anything but a plain answer about the file is for the longer way to tell.
   if (fd < 0 && fd != -ENOENT && fd != -EINTR) return false;
   end = handed(call, fd, wanted.flags, wait);
+  end.folder = std::move(folder);
   return true;
 }
 
@@ -396,7 +407,7 @@ Finish open_wanted(Sandbox& sandbox, const Held& call, const Wanted& wanted) {
   const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
   const std::string_view path(text, static_cast<size_t>(size));
   if (wanted.is(O_CREAT) && path.ends_with('/')) return refuse_to_make_directory(sandbox, call, dirfd, path, wanted);
-  if (Finish end; open_by_name(sandbox, call, wanted, path, end)) return end;
+  if (Finish end; open_by_name(sandbox, call, wanted, dirfd, path, end)) return end;
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;
     Finish end;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 
 #include "../policy/config.h"
@@ -37,6 +38,8 @@ bool is_our_own_trouble(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR || error == EAGAIN;
 }
 
+constexpr int kLonger = -1;  // nothing is known yet: the longer way is to be taken
+
 // One path on its way through the kernel.
 class Resolution {
  public:
@@ -53,14 +56,19 @@ class Resolution {
     return (how_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0 ? how_ : how_ | RESOLVE_NO_MAGICLINKS;
   }
   int pin_and_name(const char* text, std::string_view name, uint64_t flags, UniqueFd& out);
+  int pin_base();
   int open_base();
+  int in_folder();
   int descriptor_itself();
   int existing();
   int parent();
   int missing(size_t size);
+  int missing_in_folder();
   int step_by_step(int kernel_error);
   int fail(int error);
   bool speaks_of_proc() const;
+  bool is_one_name() const { return size_ <= NAME_MAX && std::memchr(text_, '/', size_) == nullptr; }
+  bool needs_no_folder() const;
 
   Sandbox& sandbox_;
   const Held& call_;
@@ -74,6 +82,7 @@ class Resolution {
 };
 
 int Resolution::fail(int error) {
+  if (!call_.was_held()) return out_.error = ESRCH;
   if (error == EMFILE) {
     report(sandbox_, call_, ENFILE, "the supervisor has no descriptor left (RLIMIT_NOFILE)");
     error = ENFILE;
@@ -81,12 +90,17 @@ int Resolution::fail(int error) {
   return out_.error = error;
 }
 
-int Resolution::open_base() {
+// Whether the caller was held is still to be asked.
+int Resolution::pin_base() {
   if (dirfd_ < 0 && dirfd_ != AT_FDCWD) return EBADF;
   const CallerEntry entry(call_, dirfd_);
   AsSupervisor own(call_);
   base_.reset(::openat(proc_fd, entry.text, O_PATH | O_CLOEXEC));
-  const int error = base_ ? 0 : errno;
+  return base_ ? 0 : errno;
+}
+
+int Resolution::open_base() {
+  const int error = pin_base();
   if (!call_.still_held()) return ESRCH;
   if (error == EACCES || error == EPERM)
     report(
@@ -117,12 +131,61 @@ int Resolution::run(char* text, size_t size) {
   if (size == 0) return (flags_ & kEmptyPath) != 0 ? descriptor_itself() : fail(ENOENT);
   if (size >= PATH_MAX) return fail(ENAMETOOLONG);
   if (!absolute()) {
+    if (how_ == 0 && have_openat2 && (flags_ & (kParent | kOwnLinks)) == 0 && is_one_name()) {
+      if (const int error = in_folder(); error != kLonger) return error;
+    }
     if (const int error = open_base(); error != 0) return fail(error);
   }
   if ((flags_ & kOwnLinks) != 0) return step_by_step(0);
   if (!have_openat2) return how_ != 0 ? fail(ENOSYS) : step_by_step(0);
   if (how_ == 0 && speaks_of_proc()) return step_by_step(0);
   return (flags_ & kParent) != 0 ? parent() : existing();
+}
+
+// Where rules let the name be looked at and nobody else is asked, the answer is known.
+bool Resolution::needs_no_folder() const {
+  constexpr unsigned kBoth = kOnlyLook | kMayMiss;
+  return (flags_ & kBoth) == kBoth && !sandbox_.config.hooked(call_.row->event) &&
+         sandbox_.config.rules.metadata(out_.path).effect == Effect::allow;
+}
+
+// One name in a folder of the caller: one walk leads there and on to the name, which is not followed, so nothing that
+// the tree could have put there leads anywhere else. 0, a positive errno, or kLonger.
+int Resolution::in_folder() {
+  const CallerEntry entry(call_, dirfd_);
+  char path[sizeof entry.text + 1 + NAME_MAX + 1];
+  std::snprintf(path, sizeof path, "%s/%s", entry.text, text_);
+  UniqueFd object(::openat(proc_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!object) return errno == ENOENT ? missing_in_folder() : kLonger;
+  if (!call_.still_held()) return fail(ESRCH);
+  if ((flags_ & kFollow) != 0) {
+    if (::syscall(SYS_fstat, object.get(), &out_.status) != 0 || S_ISLNK(out_.status.st_mode)) return kLonger;
+  }
+  if (canonical_name(object.get(), out_.path) != 0 || below_proc_mount(sandbox_.config, out_.path)) return kLonger;
+  out_.has_status = (flags_ & kFollow) != 0;
+  out_.object = static_cast<UniqueFd&&>(object);
+  return 0;
+}
+
+int Resolution::missing_in_folder() {
+  const std::string_view name(text_, size_);
+  struct stat st;
+  if (name == "." || name == ".." || pin_base() != 0 || canonical_name(base_.get(), out_.path) != 0 ||
+      below_proc_mount(sandbox_.config, out_.path) || ::fstatat(base_.get(), text_, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+      errno != ENOENT)
+    return kLonger;
+  if (out_.path.size() != 1) out_.path += '/';
+  out_.path += name;
+  if (needs_no_folder()) {
+    out_.missing = true;
+    return 0;
+  }
+  if (!call_.still_held()) return fail(ESRCH);
+  if ((flags_ & kMayMiss) == 0) return fail(error_at(sandbox_, call_, out_.path, ENOENT));
+  out_.missing = true;
+  out_.name = name;
+  out_.parent = static_cast<UniqueFd&&>(base_);
+  return 0;
 }
 
 // Pins `text` and fills in its canonical name; `name` is the text without slashes at its end. 0 or a positive errno:
@@ -154,6 +217,15 @@ int Resolution::existing() {
   UniqueFd object;
   const int error = pin_and_name(text_, {text_, size_}, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, object);
   if (error == kNoName) return step_by_step(0);
+  if (error == ENOENT && how_ == 0 && is_plain(sandbox_, {text_, size_})) {
+    // The kernel has met no link up to what is not there.
+    out_.path.assign(text_, size_);
+    if (needs_no_folder()) {
+      out_.missing = true;
+      return 0;
+    }
+  }
+  if (!call_.was_held()) return fail(ESRCH);
   if (error != 0) {
     if (object || is_our_own_trouble(error)) return fail(error);
     return error == ENOENT ? missing(size_) : step_by_step(error);
@@ -161,6 +233,7 @@ int Resolution::existing() {
   if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
   out_.must_be_directory = text_[size_ - 1] == '/';
   out_.object = static_cast<UniqueFd&&>(object);
+  out_.base = static_cast<UniqueFd&&>(base_);
   return 0;
 }
 
@@ -182,8 +255,16 @@ int Resolution::parent() {
   const char after = text_[start];
   text_[start] = '\0';
   const char* directory = start != 0 ? text_ : name.empty() ? "/" : ".";
-  int error = pin_and_name(directory, {directory, start > 1 ? start - 1 : 1}, O_DIRECTORY, out_.parent);
+  int error;
+  if (start == 0 && how_ == 0 && out_.last == Last::name && base_) {
+    out_.parent = static_cast<UniqueFd&&>(base_);
+    error = canonical_name(out_.parent.get(), out_.path);
+    if (error == ENAMETOOLONG) error = kNoName;
+  } else {
+    error = pin_and_name(directory, {directory, start > 1 ? start - 1 : 1}, O_DIRECTORY, out_.parent);
+  }
   text_[start] = after;
+  if (!call_.was_held()) return fail(ESRCH);
   if (error == kNoName) return step_by_step(0);
   if (error != 0) return out_.parent || is_our_own_trouble(error) ? fail(error) : step_by_step(error);
   if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
@@ -196,6 +277,7 @@ int Resolution::parent() {
     out_.missing = true;
     return 0;
   }
+  if (error == ENOTDIR && start == 0) return step_by_step(error);
   return error == 0 ? 0 : fail(error);
 }
 
@@ -242,6 +324,7 @@ int Resolution::missing(size_t size) {
 
 // The caller's walk, not ours. `kernel_error` is what the kernel said to us, 0 if it had no say.
 int Resolution::step_by_step(int kernel_error) {
+  if (!call_.was_held()) return fail(ESRCH);
   if (how_ != 0 && kernel_error != 0) {
     // Of a walk with conditions the kernel's answer counts, but not that it tells what may not be looked at.
     if (kernel_error != ENOTDIR && kernel_error != ELOOP) return fail(kernel_error);
@@ -249,7 +332,8 @@ int Resolution::step_by_step(int kernel_error) {
     const int error = Walk(sandbox_, call_, flags_, 0, found).run(static_cast<UniqueFd&&>(base_), {text_, size_});
     return fail(error == EACCES || error == sandbox_.config.ungranted ? error : kernel_error);
   }
-  if ((how_ & RESOLVE_IN_ROOT) != 0) return fail(EXDEV);  // a root of its own with a procfs in it
+  if ((how_ & RESOLVE_IN_ROOT) != 0) return fail(EXDEV);                    // a root of its own with a procfs in it
+  if (!base_ && !absolute()) base_ = static_cast<UniqueFd&&>(out_.parent);  // where parent() found nothing nearer
   out_.parent.reset();
   out_.object.reset();
   Walk walk(sandbox_, call_, flags_, how_, out_);
@@ -332,10 +416,22 @@ bool is_plain(const Sandbox& sandbox, std::string_view text) {
   return !below_proc_mount(sandbox.config, text);
 }
 
-int open_plain(const char* name, int flags) {
+int open_plain(const char* name, int flags) { return open_plain_below(-1, name, flags); }
+
+int open_plain_below(int folder, const char* name, int flags) {
   const open_how request = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  const long fd = ::syscall(SYS_openat2, -1, name, &request, sizeof request);
+  const long fd = ::syscall(SYS_openat2, folder, name, &request, sizeof request);
   return fd < 0 ? -errno : static_cast<int>(fd);
+}
+
+int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name) {
+  if (dirfd < 0 && dirfd != AT_FDCWD) return EBADF;
+  const CallerEntry entry(call, dirfd);
+  {
+    AsSupervisor own(call);
+    out.reset(::openat(proc_fd, entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  return out ? canonical_name(out.get(), name) : errno;
 }
 
 int reopen(int pinned, int flags) {

@@ -3,6 +3,8 @@
 // The walk uses the credentials that the thread wears: put AsCaller around it where the caller's may differ.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <string>
 #include <string_view>
 
@@ -22,14 +24,22 @@ enum ResolveFlags : unsigned {
   kContents = 32,  // what is read of it depends on its name: where the tree may move a folder on the way, the text is
                    // not taken for the name, since something else may have come under it during the walk
   kOwnLinks = 16,  // a path that is not the tree's: no link is followed whose name the tree may change
+  kOnlyLook = 64,  // nothing will be made of what is missing: where rules let its name be looked at, and no hook hears
+                   // of it, `parent` and `name` stay empty
 };
 
 // What a path ends with. The kernel makes, removes and moves only names, and answers the others with an error.
 enum class Last : uint8_t { name, dots, root };
 
 struct Resolved {
+  Resolved() = default;
+  Resolved(Resolved&&) = default;
+  Resolved& operator=(Resolved&&) = default;
+  ~Resolved() { close_together(object, parent, base); }
+
   int error = 0;     // positive errno as the kernel would give it; everything below is filled only if 0
   UniqueFd object;   // O_PATH descriptor of what is there; empty if missing
+  UniqueFd base;     // where a relative path began, if it has not become one of the others
   UniqueFd parent;   // O_PATH descriptor of the canonical directory; filled if kParent, or missing
   std::string name;  // last component, if parent is filled
   std::string path;  // canonical name (of the object, or parent + name)
@@ -43,6 +53,8 @@ struct Resolved {
   bool own_descriptors = false;  // the caller's own /proc/self/fd, which it may list whatever its mode says
   bool guarded = false;          // another process's in a procfs: opened and read as AsOnlooker
   std::string magic_link;        // the caller's own magic link that was the last step (/proc/7/fd/3)
+  bool has_status = false;       // of the object: where the walk had to look
+  struct stat status = {};
 };
 
 // Reads the path (argument `path_kind`) relative to `dirfd_kind` (AT_FDCWD if the row has none) and walks it.
@@ -76,6 +88,12 @@ int reopen(int pinned, int flags);
 bool is_plain(const Sandbox& sandbox, std::string_view text);
 // Opens a plain name for itself: descriptor or -errno, ELOOP if a link is on its way.
 int open_plain(const char* name, int flags);
+// The same for a name below a folder.
+int open_plain_below(int folder, const char* name, int flags);
+
+// A folder of the caller (AT_FDCWD: its working directory), pinned, and its canonical name. 0 or a positive errno; that
+// the caller was held is still to be asked.
+int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name);
 
 // Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
 struct FdName {

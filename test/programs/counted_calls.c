@@ -42,6 +42,7 @@ static long call(const char *kind, int i) {
 #define IS(name) (strcmp(kind, name) == 0)
   if (IS("stat")) return syscall(SYS_newfstatat, AT_FDCWD, file, &st, 0);
   if (IS("stat, relative")) return syscall(SYS_newfstatat, AT_FDCWD, "file", &st, 0);
+  if (IS("stat, deeper, relative")) return syscall(SYS_newfstatat, AT_FDCWD, "below/file", &st, 0);
   if (IS("stat, below a descriptor")) return syscall(SYS_newfstatat, folder, "file", &st, 0);
   if (IS("stat, of a descriptor")) return syscall(SYS_newfstatat, opened, "", &st, AT_EMPTY_PATH);
   if (IS("stat, missing")) return expect(syscall(SYS_newfstatat, AT_FDCWD, none, &st, 0), ENOENT);
@@ -58,6 +59,18 @@ static long call(const char *kind, int i) {
   if (IS("readlink, of a link")) return syscall(SYS_readlinkat, AT_FDCWD, numbered("link", 0), text, sizeof text);
   if (IS("access")) return syscall(SYS_faccessat, AT_FDCWD, file, R_OK);
   if (IS("create")) return discard(syscall(SYS_openat, AT_FDCWD, numbered("new", i), O_CREAT | O_WRONLY, 0644));
+  if (IS("create, relative")) {
+    char name[32];
+    snprintf(name, sizeof name, "new%d", i);
+    return discard(syscall(SYS_openat, AT_FDCWD, name, O_CREAT | O_WRONLY, 0644));
+  }
+  if (IS("unlink, relative")) {
+    char name[32];
+    snprintf(name, sizeof name, "new%d", i);
+    return syscall(SYS_unlinkat, AT_FDCWD, name, 0);
+  }
+  if (IS("open, deeper, relative")) return discard(syscall(SYS_openat, AT_FDCWD, "below/file", O_RDONLY));
+  if (IS("readlink, relative")) return expect(syscall(SYS_readlinkat, AT_FDCWD, "file", text, sizeof text), EINVAL);
   if (IS("unlink")) return syscall(SYS_unlinkat, AT_FDCWD, numbered("new", i), 0);
   if (IS("mkdir")) return syscall(SYS_mkdirat, AT_FDCWD, numbered("folder", i), 0755);
   if (IS("rmdir")) return syscall(SYS_unlinkat, AT_FDCWD, numbered("folder", i), AT_REMOVEDIR);
