@@ -47,8 +47,10 @@ export type {
   NetworkDenial,
   NetworkOperation,
   Policy,
+  PolicyDefaults,
 } from './policy/policy.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
+export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { MissingRight, Violation } from './process/violation.ts';

@@ -18,9 +18,10 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
-/** What `start` carries. */
-export function encodeHooks(native: Native, hooks: readonly HookRule[]): Uint8Array {
+/** What `start` carries. `violations`: somebody listens to them. */
+export function encodeHooks(native: Native, hooks: readonly HookRule[], violations: boolean): Uint8Array {
   const writer = new FieldWriter(native.fields);
+  if (violations) writer.nested('listening', (fields) => fields.number('violations', 1));
   for (const hook of hooks) {
     const event = native.events.indexOf(hook.event);
     for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);

@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
 export interface NativeRecord {
-  readonly kind: 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning';
+  readonly kind: 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning' | 'plan';
   readonly [field: string]: unknown;
 }
 
@@ -36,6 +36,8 @@ export interface NativeChannel {
     onLost: (reason: 'closed' | 'corrupt') => void,
     onAsks: (asks: ArrayBuffer, end: number) => void,
   ): void;
+  /** Asks for a `plan` record. False if the supervisor is gone. */
+  plan(): boolean;
   /** Hands over what is in the ring already. */
   drain(): void;
   /** Why the supervisor gave up; empty if it did not say so. */

@@ -62,10 +62,7 @@ const data: readonly string[] = [
   '/etc/pki/tls/openssl.cnf',
   '/etc/pki/ca-trust/extracted',
   '/etc/crypto-policies',
-  // A process's own entries, and how large the machine is.
-  '/proc/self',
-  '/proc/thread-self',
-  '/proc/mounts',
+  // How large the machine is.
   '/proc/cpuinfo',
   '/proc/meminfo',
   '/proc/stat',
@@ -163,6 +160,9 @@ const data: readonly string[] = [
   ...[8, 11, 17, 21, 25].map((version) => `/etc/java-${version}-openjdk`),
 ];
 
+/** A process's own entries, which are other files to each: only a held call can tell them from those of others. */
+const ownEntries: readonly string[] = ['/proc/self', '/proc/thread-self', '/proc/mounts'];
+
 /** Devices without contents of their own: only the devices that they claim to be, by major and minor number. */
 const device = (major: number, minor: number): number => major * 256 + minor;
 const READ = 1;
@@ -178,9 +178,10 @@ const terminalDevice = ['/dev/tty', READ | WRITE, device(5, 0)] as const;
 
 const rule = (access: number, path: string): FileRule => ({ effect: 'allow', access, path, label: 'defaults' });
 
-function make(groups: string, terminal: boolean): readonly FileRule[] {
+function make(groups: string, terminal: boolean, proc: boolean): readonly FileRule[] {
   const rules = programs.map((path) => rule(READ, path));
-  for (const path of [...data, ...controlGroupFiles(groups)]) rules.push({ ...rule(READ, path), data: true });
+  for (const path of [...data, ...(proc ? ownEntries : []), ...controlGroupFiles(groups)])
+    rules.push({ ...rule(READ, path), data: true });
   for (const [path, access, number] of terminal ? [...devices, terminalDevice] : devices) {
     rules.push({ ...rule(access, path), device: number, data: true });
   }
@@ -198,13 +199,16 @@ function controlGroups(): string {
 /** By what they depend on, which hardly ever changes. */
 const made = new Map<string, readonly FileRule[]>();
 
-/** What is allowed without being named. `terminal`: the command is given its terminal, so it may also open it by name. */
-export function defaultRules(terminal: boolean): readonly FileRule[] {
+/**
+ * What is allowed without being named. `terminal`: the command is given its terminal, so it may also open it by name.
+ * `proc`: a process's own entries.
+ */
+export function defaultRules(terminal: boolean, proc = true): readonly FileRule[] {
   const groups = controlGroups();
-  const key = `${terminal}\n${groups}`;
+  const key = `${terminal} ${proc}\n${groups}`;
   let rules = made.get(key);
   if (rules === undefined) {
-    rules = make(groups, terminal);
+    rules = make(groups, terminal, proc);
     if (made.size >= 16) made.clear();
     made.set(key, rules);
   }

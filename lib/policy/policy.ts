@@ -6,8 +6,11 @@ import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addre
 import { defaultRules } from './baseline.ts';
 import { fieldName, InheritedField, ownFields, problemOf, record, shortOrLong, shown, words } from './check.ts';
 
-/** What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes. */
-export type FileAccess = 'read' | 'write' | 'exec';
+/**
+ * What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes, `metadata`
+ * looking at names, attributes and links.
+ */
+export type FileAccess = 'read' | 'write' | 'exec' | 'metadata';
 /** What an address rule can be about. `connect` covers sending to an address. */
 export type NetworkOperation = 'connect' | 'bind';
 
@@ -27,6 +30,12 @@ export interface NetworkDenial {
   operations?: readonly NetworkOperation[];
 }
 
+/** Parts of the defaults that can be left out. */
+export interface PolicyDefaults {
+  /** A process's own entries in `/proc` (`/proc/self`, `/proc/thread-self`, `/proc/mounts`). Default: true. */
+  proc?: boolean;
+}
+
 /**
  * What a command and all its descendants may do. Plain data: what is not allowed here is refused, unless a hook allows it.
  *
@@ -40,11 +49,17 @@ export interface Policy {
     /** May be changed, created, removed and renamed, and have their attributes set. Does not include reading. */
     write?: readonly (string | URL)[];
     /**
+     * May be looked at (stat, access, readlink, statfs, chdir), besides what may be read, written or executed. What is in
+     * a file, a listing and the values of extended attributes are reading. With `['/']` such calls are not held at all,
+     * which is most of what confinement costs in programs that walk folders; docs/api.md says what it reveals.
+     */
+    metadata?: readonly (string | URL)[];
+    /**
      * What reading or looking at what is there but not granted answers. `'ENOENT'`: as if it were not there, which
      * programs take better that look for files they can do without (`~/.gitconfig`). Default: `'EACCES'`.
      */
     ungranted?: 'EACCES' | 'ENOENT';
-    /** Refused before any hook is asked. A plain path denies reading, writing and executing. */
+    /** Refused before any hook is asked. A plain path denies reading, writing, executing and looking at. */
     deny?: readonly (string | URL | FileDenial)[];
   };
   /**
@@ -66,13 +81,14 @@ export interface Policy {
   exec?: readonly (string | URL)[];
   /**
    * Whether a program may read what it needs to start (system libraries, `/dev/null`, …) and its working directory, unless
-   * that is `/`. Default: true.
+   * that is `/`. Default: true. `{ proc: false }` leaves out a process's own entries in `/proc`, which only a held call
+   * can tell from other processes'.
    */
-  defaults?: boolean;
+  defaults?: boolean | PolicyDefaults;
 }
 
 /** Access bits of rules, as native/protocol/protocol.h has them. */
-export const accessBits: Readonly<Record<FileAccess, number>> = { read: 1, write: 2, exec: 4 };
+export const accessBits: Readonly<Record<FileAccess, number>> = { read: 1, write: 2, exec: 4, metadata: 8 };
 export const operationBits: Readonly<Record<NetworkOperation, number>> = { connect: 1, bind: 2 };
 
 export interface FileRule {
@@ -111,7 +127,7 @@ const compiledMark: unique symbol = Symbol.for('holdfast.compiledPolicy') as nev
 
 /** A policy that has been checked, for any number of commands. Made by `compilePolicy`; it does not change any more. */
 export class CompiledPolicy {
-  readonly #rules: PolicyRules & { defaults: boolean };
+  readonly #rules: PolicyRules & { defaults: Policy['defaults'] & {} };
   /** @internal For other copies of this module, which cannot read it. */
   readonly [compiledMark] = true;
 
@@ -121,7 +137,7 @@ export class CompiledPolicy {
   }
 
   /** @internal */
-  static rules(policy: CompiledPolicy): Readonly<PolicyRules & { defaults: boolean }> {
+  static rules(policy: CompiledPolicy): Readonly<PolicyRules & { defaults: Policy['defaults'] & {} }> {
     return policy.#rules;
   }
 
@@ -137,7 +153,7 @@ const path = v.custom<string | URL>(
 );
 const pathDenial = v.custom<never>(
   (value) => typeof value === 'string' || value instanceof URL,
-  "must be a path, or { path, access?: ('read' | 'write' | 'exec')[] }",
+  "must be a path, or { path, access?: ('read' | 'write' | 'exec' | 'metadata')[] }",
 );
 const address = v.string('must be an address');
 const addressDenial = v.string("must be an address, or { address, operations?: ('connect' | 'bind')[] }");
@@ -151,18 +167,19 @@ const schema = record(
         {
           read: paths,
           write: paths,
+          metadata: paths,
           ungranted: v.optional(v.picklist(['EACCES', 'ENOENT'], "must be 'EACCES' or 'ENOENT'")),
           deny: v.optional(
             v.array(
               shortOrLong(
                 pathDenial,
-                record({ path, access: v.optional(words(['read', 'write', 'exec'])) }, 'must have a path'),
+                record({ path, access: v.optional(words(['read', 'write', 'exec', 'metadata'])) }, 'must have a path'),
               ),
               'must be a list of paths',
             ),
           ),
         },
-        'must be an object with read, write, deny, ungranted',
+        'must be an object with read, write, metadata, deny, ungranted',
       ),
     ),
     network: v.optional(
@@ -185,7 +202,12 @@ const schema = record(
     ),
     exec: paths,
     scratch: v.optional(v.boolean('must be true or false')),
-    defaults: v.optional(v.boolean('must be true or false')),
+    defaults: v.optional(
+      shortOrLong(
+        v.custom<never>((value) => typeof value === 'boolean', 'must be true, false or { proc: false }'),
+        record({ proc: v.optional(v.boolean('must be true or false')) }, 'must be true, false or { proc: false }'),
+      ),
+    ),
   },
   'must be an object with files, network, exec, scratch, defaults',
 );
@@ -193,7 +215,8 @@ const schema = record(
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
   '': ['files', 'network', 'exec', 'scratch', 'defaults'],
-  files: ['read', 'write', 'deny', 'ungranted'],
+  files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
+  defaults: ['proc'],
   network: ['connect', 'bind', 'deny'],
   'files.deny.*': ['path', 'access'],
   'network.deny.*': ['address', 'operations'],
@@ -262,9 +285,10 @@ function fileRules(policy: Policy, cwd: string): FileRule[] {
   const rules: FileRule[] = [];
   const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
     rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
-  const { read = [], write = [], deny = [] } = policy.files ?? nothing;
+  const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
+  for (const [i, value] of metadata.entries()) add('allow', accessBits.metadata, value, `files.metadata[${i}]`);
   for (const [i, value] of (policy.exec ?? []).entries()) {
     const label = `exec[${i}]`;
     add('allow', accessBits.exec, value, label);
@@ -277,14 +301,14 @@ function fileRules(policy: Policy, cwd: string): FileRule[] {
       );
     }
   }
-  const all: readonly FileAccess[] = ['read', 'write', 'exec'];
+  const all = accessBits.read | accessBits.write | accessBits.exec | accessBits.metadata;
   for (const [i, value] of deny.entries()) {
     const label = `files.deny[${i}]`;
-    if (typeof value === 'string' || value instanceof URL) add('deny', 7, value, label);
+    if (typeof value === 'string' || value instanceof URL) add('deny', all, value, label);
     else
       add(
         'deny',
-        (value.access ?? all).reduce((bits, name) => bits | accessBits[name], 0),
+        value.access?.reduce((bits, name) => bits | accessBits[name], 0) ?? all,
         value.path,
         label,
         `${label}.path`,
@@ -365,7 +389,7 @@ function mostBytes({ files, network }: PolicyRules): number {
   return bytes;
 }
 
-function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: boolean } {
+function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: Policy['defaults'] & {} } {
   const checked: Policy = policy === undefined ? nothing : check(policy);
   const rules = {
     files: fileRules(checked, cwd),
@@ -393,9 +417,14 @@ export function makeRules(policy: unknown, cwd: string, terminal = false): Rules
   const { defaults, ...own } = compiled === undefined ? policyRules(policy, cwd) : CompiledPolicy.rules(compiled);
   const files = compiled === undefined ? own.files : [...own.files];
   // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
-  if (defaults && cwd !== '/') files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
+  if (defaults !== false && cwd !== '/')
+    files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
   if (own.scratch) files.push(scratchTerminals);
-  const rules: Rules = { ...own, files, defaults: defaults ? defaultRules(terminal) : noRules };
+  const rules: Rules = {
+    ...own,
+    files,
+    defaults: defaults === false ? noRules : defaultRules(terminal, defaults === true || (defaults.proc ?? true)),
+  };
   if (compiled !== undefined) rules.compiled = compiled;
   return rules;
 }

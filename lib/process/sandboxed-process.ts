@@ -8,6 +8,7 @@ import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import type { Inner } from './launched.ts';
+import type { SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
 import { Supervision } from './supervision.ts';
 
@@ -73,6 +74,7 @@ export class SandboxedProcess<
       over: () => this.emit('close', this.exitCode, this.signalCode),
       error: (error) => this.emit('error', error),
       violation: (violation) => this.emit('violation', violation),
+      hearsViolations: () => this.listenerCount('violation') > 0,
       warning: (warning) => this.emit('warning', warning),
       hookError: (error) => this.emit('hookError', error),
       treeEmpty: () => this.emit('treeEmpty'),
@@ -135,6 +137,15 @@ export class SandboxedProcess<
     const sent = this.#supervision.kill(signal === 0 ? 0 : signalNumber(signal));
     if (sent) this.killed = true;
     return sent;
+  }
+
+  /**
+   * Which layer decides each class of calls, and why it is not a cheaper one: docs/performance.md says what each costs.
+   * Answered when the command has started.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if it could not be started, or has ended.
+   */
+  plan(): Promise<SandboxPlan> {
+    return this.#supervision.plan();
   }
 
   /** Lets Node wait for the command again, after {@link unref}. */

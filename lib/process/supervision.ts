@@ -10,6 +10,7 @@ import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { Ending } from './ending.ts';
 import type { Inner } from './launched.ts';
+import { planOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
@@ -27,6 +28,8 @@ export interface SupervisionListener {
   over(): void;
   error(error: Error): void;
   violation(violation: Violation): void;
+  /** Whether anybody does by the end of the spawn's tick: then whatever can be refused is held. */
+  hearsViolations(): boolean;
   warning(warning: PolicyWarning): void;
   hookError(error: HoldfastError): void;
   treeEmpty(): void;
@@ -58,6 +61,8 @@ export class Supervision {
   #corrupt = false;
   /** The signal that was sent last. */
   #killed = 0;
+  /** Who waits for a plan. */
+  readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
 
@@ -149,6 +154,26 @@ export class Supervision {
     this.#grace.unref();
   }
 
+  /** Which layer decides what. Waits for the command's start. */
+  plan(): Promise<SandboxPlan> {
+    return new Promise((resolve, reject) => {
+      if (this.#state === 'running' && !(this.#channel?.plan() ?? false)) return reject(this.#notRunning());
+      if (this.#state !== 'starting' && this.#state !== 'running') return reject(this.#notRunning());
+      this.#plans.push({ resolve, reject });
+    });
+  }
+
+  #notRunning(): HoldfastError {
+    return new HoldfastError(
+      'ERR_HOLDFAST_NOT_RUNNING',
+      `${this.#spawn.file} is not running: its plan cannot be asked for`,
+    );
+  }
+
+  #forgetPlans(): void {
+    for (const { reject } of this.#plans.splice(0)) reject(this.#notRunning());
+  }
+
   ref(): void {
     this.inner?.ref();
     this.#channel?.ref();
@@ -163,12 +188,15 @@ export class Supervision {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
     const { rules } = this.#hooks;
-    const errno = channel.start(rules.length === 0 ? noHooks : encodeHooks(this.#native, rules));
+    const violations = this.#listener.hearsViolations();
+    const nothing = rules.length === 0 && !violations;
+    const errno = channel.start(nothing ? noHooks : encodeHooks(this.#native, rules, violations));
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 
   #failSoon({ error, errno }: StartFailure): void {
     this.#state = 'failed';
+    this.#forgetPlans();
     process.nextTick(() => {
       this.#listener.failed(error, errno);
       // With an inner child, its own end is the end.
@@ -195,9 +223,12 @@ export class Supervision {
         return this.#listener.violation(violationOf(record));
       case 'warning':
         return this.#listener.warning(warningOf(record));
+      case 'plan':
+        return this.#plans.shift()?.resolve(planOf(record));
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';
+          for (const _ of this.#plans) this.#channel?.plan();
           this.#listener.spawned();
         }
         return;
@@ -215,6 +246,7 @@ export class Supervision {
 
   #launchFailed(stage: number, errno: number): void {
     if (this.#state !== 'starting') return;
+    this.#forgetPlans();
     // Killed on the way to its first instruction: that is an end, not a failure.
     if (errno === 0 && this.#killed !== 0) return this.#exit(null, signalName(this.#killed));
     this.#state = 'failed';
@@ -235,6 +267,7 @@ export class Supervision {
   }
 
   #lost(reason: 'closed' | 'corrupt'): void {
+    this.#forgetPlans();
     this.#corrupt ||= reason === 'corrupt';
     this.#dispatcher.close();
     // Whoever closed the channel must not go on without it. An ordinary end has closed it too, and is about to exit.
@@ -251,6 +284,7 @@ export class Supervision {
     this.#channel?.drain();
     const lastWord = this.#channel?.lastWord() ?? '';
     const lastStage = this.#channel?.lastStage() ?? 0;
+    this.#forgetPlans();
     this.#channel?.close();
     this.#dispatcher.close();
     if (this.#finished() && !this.#corrupt) return;

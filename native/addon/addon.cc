@@ -61,7 +61,7 @@ Napi::Array event_names(Napi::Env env) {
 
 Napi::Object record_kinds(Napi::Env env) {
   Napi::Object result = Napi::Object::New(env);
-  for (uint32_t i = 1; i <= static_cast<uint32_t>(RecordKind::warning); i++) {
+  for (uint32_t i = 1; i <= static_cast<uint32_t>(RecordKind::plan); i++) {
     result.Set(record_kind_name(static_cast<RecordKind>(i)), i);
   }
   return result;

@@ -89,6 +89,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::kill>("kill"),
                          InstanceMethod<&Channel::kill_all>("killAll"),
                          InstanceMethod<&Channel::spare>("spare"),
+                         InstanceMethod<&Channel::plan>("plan"),
                          InstanceMethod<&Channel::listen>("listen"),
                          InstanceMethod<&Channel::drain>("drain"),
                          InstanceMethod<&Channel::last_word>("lastWord"),
@@ -190,6 +191,10 @@ Napi::Value Channel::kill(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::kill_all(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::kill_all, int32_of(info, 0)) == 0);
+}
+
+Napi::Value Channel::plan(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::plan, 0) == 0);
 }
 
 Napi::Value Channel::spare(const Napi::CallbackInfo& info) {

@@ -200,6 +200,7 @@ Link::Report Link::read() {
     case protocol::MessageType::kill:
     case protocol::MessageType::kill_all:
     case protocol::MessageType::spare:
+    case protocol::MessageType::plan:
       break;
   }
   return {Report::Kind::corrupt};
@@ -239,7 +240,7 @@ Link::Next Link::peek(RecordHeader& header) {
       advance(rest);
       continue;
     }
-    if (header.kind > static_cast<uint32_t>(RecordKind::warning) || header.size > protocol::kMaxRecord) {
+    if (header.kind > static_cast<uint32_t>(RecordKind::plan) || header.size > protocol::kMaxRecord) {
       return Next::corrupt;
     }
     const uint32_t total = size_of(header);

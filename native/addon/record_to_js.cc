@@ -131,6 +131,8 @@ const char* record_kind_name(RecordKind kind) {
       return "forgotten";
     case RecordKind::warning:
       return "warning";
+    case RecordKind::plan:
+      return "plan";
   }
   return "unknown";
 }

@@ -307,7 +307,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   const Row* row = find_row(static_cast<int>(number));
   Held call = held_call(tracee, number);
-  if (row == nullptr || !is_stopped(*row, call.args) || lets_by(row->guard, call.args)) {
+  if (row == nullptr || !is_stopped(*row, call.args) || lets_by(*row, call.args)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);

@@ -27,7 +27,7 @@ bool is_notified(int64_t number, const uint64_t (&args)[6]) {
   const Row* row = find_row(static_cast<int>(number));
   if (row == nullptr) return true;
   if (row->way == Way::let_by || row->way == Way::absent || is_stopped(*row, args)) return false;
-  return !lets_by(row->guard, args);
+  return !lets_by(*row, args);
 }
 
 // Whether the kernel would have dropped the signal, had the thread not been traced. One that is blocked but for the

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "../arch/arch.h"
+#include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../syscalls/table.h"
 
@@ -99,6 +100,7 @@ class Generator {
     uint32_t held;
     Guard guard;
     const Row* stops = nullptr;  // whose condition turns the hold into a stop
+    const Row* left = nullptr;   // whose class the policy leaves to the kernel
     bool operator==(const Leaf&) const = default;
   };
   struct Range {  // up to the start of the next one
@@ -114,13 +116,18 @@ class Generator {
         return {SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.error), row.guard};
       case Way::bounce:
       case Way::verify:
-        return {SECCOMP_RET_TRACE, row.guard};
       case Way::perform:
       case Way::observe:
       case Way::refuse:
-        return {notify_, row.guard, stopped_if(row) ? &row : nullptr};
+        break;
     }
-    return {notify_, Guard::always_held};
+    const std::vector<Alternative> left = left_alternatives(row);
+    // Whatever it says: then the number alone decides, as for what is let by.
+    if (std::any_of(left.begin(), left.end(), [](const Alternative& all) { return all.empty(); }))
+      return {SECCOMP_RET_ALLOW, Guard::always_held};
+    const bool stops = row.way == Way::bounce || row.way == Way::verify;
+    return {stops ? SECCOMP_RET_TRACE : notify_, row.guard, !stops && stopped_if(row) ? &row : nullptr,
+            left.empty() ? nullptr : &row};
   }
 
   // Numbers in order, neighbours with the same leaf together, and unknown numbers between and after them.
@@ -147,10 +154,13 @@ class Generator {
   }
 
   Label leaf_code(const Leaf& leaf) {
-    if (leaf.guard == Guard::always_held && leaf.stops == nullptr) return answer(leaf.held);
+    if (leaf.guard == Guard::always_held && leaf.stops == nullptr && leaf.left == nullptr) return answer(leaf.held);
     for (const auto& [known, code] : guards_)
       if (known == leaf) return code;
-    const std::span<const Alternative> all = alternatives(leaf.guard);
+    const std::span<const Alternative> guarded = alternatives(leaf.guard);
+    std::vector<Alternative> all(guarded.begin(), guarded.end());
+    if (leaf.left != nullptr)
+      for (const Alternative& alternative : left_alternatives(*leaf.left)) all.push_back(alternative);
     const Label allow = answer(SECCOMP_RET_ALLOW);
     Label otherwise = answer(leaf.held);
     if (leaf.stops != nullptr && leaf.held != SECCOMP_RET_TRACE) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "../arch/raw_syscall.h"
+#include "../protocol/protocol.h"
 #include "../syscalls/guards.h"
 
 namespace holdfast {
@@ -26,7 +27,9 @@ struct NetPort {
 };
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // one number on every architecture
 constexpr unsigned kVersionFlag = 1, kRulePathBeneath = 1, kRuleNetPort = 2;
-constexpr uint64_t kExecute = 1 << 0, kReadFile = 1 << 2;
+constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDirectory = 1 << 3,
+                   kMakeDirectory = 1 << 7, kMakeFile = 1 << 8, kMakeLink = 1 << 12, kTruncate = 1 << 14,
+                   kDeviceIoctl = 1 << 15;
 constexpr uint64_t kBindTcp = 1 << 0, kConnectTcp = 1 << 1;
 constexpr uint64_t kScopeAbstract = 1 << 0, kScopeSignal = 1 << 1;
 // An exec opens its file for reading too.
@@ -41,8 +44,18 @@ uint64_t all_rights(long abi) {
   return (uint64_t{1} << 13) - 1;
 }
 
-long add_path(int ruleset, int fd) {
-  const PathBeneath rule = {kToExecute, fd};
+// The rights to what a file holds, and those that only a folder can give. Names are removed and moved by the supervisor
+// alone, and so are made those of devices, FIFOs and sockets.
+uint64_t rights_to(uint8_t access, bool folder) {
+  uint64_t rights = kDeviceIoctl;
+  if ((access & protocol::kRead) != 0) rights |= kReadFile | (folder ? kReadDirectory : 0);
+  if ((access & protocol::kWrite) != 0)
+    rights |= kWriteFile | kTruncate | (folder ? kMakeFile | kMakeDirectory | kMakeLink : 0);
+  return rights;
+}
+
+long add_path(int ruleset, int fd, uint64_t rights) {
+  const PathBeneath rule = {rights, fd};
   return raw_syscall(kAddRule, static_cast<uint64_t>(ruleset), kRulePathBeneath, raw(&rule));
 }
 
@@ -104,10 +117,16 @@ int make_ruleset(long abi, Confinement& confinement, UniqueFd& out) {
   if (confinement.execute_anywhere) {
     const UniqueFd root(open("/", O_PATH | O_CLOEXEC));
     if (!root) return errno;
-    result = add_path(ruleset.get(), root.get());
+    result = add_path(ruleset.get(), root.get(), kToExecute);
   }
   for (auto& place : confinement.executable) {
-    if (result == 0 && !confinement.execute_anywhere) result = add_path(ruleset.get(), place.fd.get());
+    if (result == 0 && !confinement.execute_anywhere) result = add_path(ruleset.get(), place.fd.get(), kToExecute);
+    place.fd.reset();
+  }
+  for (auto& [place, access] : confinement.grants) {
+    const uint64_t rights = rights_to(access, place.folder) & attributes.files;
+    if (result == 0) result = add_path(ruleset.get(), place.fd.get(), rights);
+    if (result == -EBADFD) result = 0;  // a memfd: no file of any file system, which Landlock leaves alone
     place.fd.reset();
   }
   if (abi >= 4 && result == 0) result = add_ports(ruleset.get(), confinement.bind_ports, kBindTcp);

@@ -13,8 +13,9 @@
 
 namespace holdfast {
 
-// What the tree may do by itself. Every path call is made by the supervisor, so the tree needs no right to files but to
-// execute them, for which the kernel reads them in the caller's name. No signal leaves the tree in any case.
+// What the tree may do by itself. Path calls that are held are made by the supervisor, so the tree needs no right to
+// files but to execute them, for which the kernel reads them in the caller's name, and to what the calls that are left
+// to it may touch. No signal leaves the tree in any case.
 struct Confinement {
   // A file, or a folder and what lies below it.
   struct Place {
@@ -24,8 +25,14 @@ struct Confinement {
     dev_t device = 0;
     ino_t inode = 0;
   };
+  // A place with what the tree's own calls may do there.
+  struct Grant {
+    Place place;
+    uint8_t access = 0;  // protocol::kRead, kWrite
+  };
   bool execute_anywhere = true;
   std::vector<Place> executable;
+  std::vector<Grant> grants;
   // TCP ports that may be connected to or bound. None: not confined.
   std::optional<std::vector<uint16_t>> connect_ports, bind_ports;
   bool abstract_sockets = true;  // unix sockets without a path that were made outside may be reached

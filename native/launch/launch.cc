@@ -184,6 +184,7 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
   if (const int error = drop_capabilities(0)) fail(area, Stage::capabilities, error);
 
+  while (area->filtered.load() == 0) raw_syscall(SYS_futex, raw(&area->filtered), FUTEX_WAIT, 0);
   const sock_fprog program = {area->filter_length, area->filter};
   const auto put_on = [&](uint64_t flags) {
     return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
@@ -215,8 +216,7 @@ struct ChildMemory {
 
 }  // namespace
 
-int Launch::fork_child(const std::vector<sock_filter>& filter) {
-  if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return E2BIG;
+int Launch::fork_child() {
   // Never given back: who has it last is not worth finding out.
   void* const pages =
       mmap(nullptr, sizeof(ChildMemory), PROT_READ | PROT_WRITE, kPagesOfChild | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -224,8 +224,6 @@ int Launch::fork_child(const std::vector<sock_filter>& filter) {
   ChildMemory& memory = *static_cast<ChildMemory*>(pages);
   area = &memory.area;
   area->listener.store(-1);
-  std::copy(filter.begin(), filter.end(), area->filter);
-  area->filter_length = static_cast<unsigned short>(filter.size());
   area->supervisor = getpid();
   by_shell = {const_cast<char*>(kShell), file.data()};
   for (char** argument = line.arguments; *argument != nullptr; argument++)
@@ -257,10 +255,26 @@ void ignore_terminal_signals() {
   for (const int signal : kIgnored) ::signal(signal, SIG_IGN);
 }
 
+namespace {
+
+void tell(std::atomic<uint32_t>& word) {
+  word.store(1);
+  raw_syscall(SYS_futex, raw(&word), FUTEX_WAKE, 1);
+}
+
+}  // namespace
+
+bool Launch::give_filter(const std::vector<sock_filter>& filter) {
+  if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return false;
+  std::copy(filter.begin(), filter.end(), area->filter);
+  area->filter_length = static_cast<unsigned short>(filter.size());
+  tell(area->filtered);
+  return true;
+}
+
 void Launch::let_go(int ruleset) {
   area->ruleset = ruleset;
-  area->go.store(1);
-  raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAKE, 1);
+  tell(area->go);
 }
 
 void Launch::count_inherited() {

@@ -26,11 +26,12 @@ struct CommandLine {
 
 // Read and written by the supervisor and by the child that becomes the command.
 struct LaunchArea {
-  std::atomic<uint32_t> go;       // futex word: put on the ruleset and execute the command
-  std::atomic<int32_t> stage;     // protocol::Stage where the child failed, or 0
-  std::atomic<int32_t> error;     // its errno
-  std::atomic<int32_t> listener;  // number of the notification listener in the table that both share until the exec
-  int ruleset;                    // Landlock's, in the same table; -1: there is none. Set before `go`
+  std::atomic<uint32_t> filtered;  // futex word: the filter is there, to be put on
+  std::atomic<uint32_t> go;        // futex word: put on the ruleset and execute the command
+  std::atomic<int32_t> stage;      // protocol::Stage where the child failed, or 0
+  std::atomic<int32_t> error;      // its errno
+  std::atomic<int32_t> listener;   // number of the notification listener in the table that both share until the exec
+  int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
   pid_t supervisor;
   unsigned short filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
@@ -47,9 +48,11 @@ struct Launch {
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();
   // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It gives up its
-  // capabilities, puts the filter on, and waits. 0 or errno (E2BIG: the filter is too long).
-  int fork_child(const std::vector<sock_filter>& filter);
-  // Until the child has done its part or failed in it (area->stage), for a while at most.
+  // capabilities, and waits for the filter. 0 or errno.
+  int fork_child();
+  // What the child puts on. False: it is too long.
+  bool give_filter(const std::vector<sock_filter>& filter);
+  // After that: until it has done so, or failed in its part (area->stage), for a while at most.
   void wait_for_filter() const;
   // Lets the child, now a tracee, confine itself and call execve, where it stops for the tracer.
   void let_go(int ruleset);

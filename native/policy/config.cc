@@ -24,6 +24,7 @@ using protocol::Tag;
 namespace {
 
 constexpr uint8_t kAllAccess = protocol::kRead | protocol::kWrite | protocol::kExecute;
+constexpr uint8_t kAllRights = kAllAccess | protocol::kMetadata;
 constexpr uint8_t kAllOperations = protocol::kConnect | protocol::kBind;
 
 const char* name_of(Tag tag) {
@@ -164,6 +165,8 @@ class Parser {
         return unix_rule(field);
       case Tag::hookRule_:
         return hook_rule(field);
+      case Tag::listening_:
+        return listening(field);
       default:
         error_ = shown(field.tag) + " is not expected";
         return false;
@@ -191,6 +194,12 @@ class Parser {
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();
+  }
+
+  bool listening(const Field& field) {
+    RuleReader listening(field, "listening", -1, {Tag::violations_}, error_);
+    config_.reports = listening.number(Tag::violations_, 0, 1) != 0;
+    return listening.ok();
   }
 
   bool proc_mount(const Field& field) {
@@ -222,7 +231,7 @@ class Parser {
     PathRule read;
     read.number = file_rules_ - 1;
     read.effect = read_effect(rule);
-    read.bits = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllAccess));
+    read.bits = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllRights));
     read.path = rule.text(Tag::path_);
     read.label = rule.text(Tag::label_);
     read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
@@ -389,7 +398,8 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
   FieldReader reader(data, size);
   Field field;
   while (reader.next(field)) {
-    if (hooks_only && field.tag != Tag::hookRule_ && field.tag != Tag::knownLink_) {
+    const bool late = field.tag == Tag::hookRule_ || field.tag == Tag::knownLink_ || field.tag == Tag::listening_;
+    if (hooks_only && !late) {
       error = shown(field.tag) + " comes too late";
       return false;
     }

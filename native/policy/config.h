@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "rules.h"
 
 namespace holdfast {
+
+struct Layers;
 
 // One line of a registered hook's filter. A hook without a filter has one for every name and all access bits.
 struct HookFilter {
@@ -49,7 +52,10 @@ struct Config {
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 
-  Confinement second_wall;  // what of all this the kernel knows by itself (policy/second_wall.h)
+  bool reports = false;  // somebody listens to what is refused, so nothing that can be refused is left to the kernel
+
+  std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)
+  Confinement second_wall;               // what of all this the kernel knows by itself (policy/second_wall.h)
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <deque>
 #include <set>
@@ -15,11 +16,13 @@ namespace {
 using protocol::kBind;
 using protocol::kConnect;
 using protocol::kExecute;
+using protocol::kMetadata;
 using protocol::kRead;
 using protocol::kWrite;
 
-constexpr int kBits = 3;
-constexpr int kWriteIndex = 1;
+constexpr int kBits = 4;
+constexpr int kWriteIndex = 1, kMetadataIndex = 3;
+static_assert(kMetadata == 1 << kMetadataIndex);
 
 // FNV-1a, one byte at a time: the hashes of all prefixes of a path come from one pass over it.
 constexpr uint64_t kHashSeed = 0xcbf29ce484222325;
@@ -31,7 +34,7 @@ uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-int bit_index(uint8_t bit) { return bit == 1 ? 0 : bit == 2 ? 1 : 2; }
+int bit_index(uint8_t bit) { return std::countr_zero(bit); }
 
 bool is_canonical(std::string_view path) {
   if (path.empty() || path[0] != '/' || path.find('\0') != path.npos) return false;
@@ -52,7 +55,7 @@ class NameTable {
   struct Node {
     size_t begin = 0, size = 0;  // of the key, in names_
     Effect effect[kBits] = {};
-    const char* label[kBits] = {"", "", ""};
+    const char* label[kBits] = {"", "", "", ""};
     bool leads_to_allowed = false;
     bool leads_to_rule = false;
     bool visible = false;
@@ -354,7 +357,7 @@ Rules::~Rules() = default;
 
 bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label, bool data) {
   if (impl_->finished || !is_canonical(path) || effect == Effect::none) return false;
-  if (access == 0 || (access & ~(kRead | kWrite | kExecute)) != 0) return false;
+  if (access == 0 || (access & ~(kRead | kWrite | kExecute | kMetadata)) != 0) return false;
   NameTable::Node& node = impl_->paths.obtain(path);
   apply(node, access, effect, impl_->keep(label));
   if (!data) node.programs = true;
@@ -448,7 +451,7 @@ bool Rules::finish() {
 
 PathMatch Rules::look(std::string_view canonical) const {
   const NameTable::Node* deciding[kBits] = {};
-  int depth_of[kBits] = {-1, -1, -1};
+  int depth_of[kBits] = {-1, -1, -1, -1};
   const NameTable::Node* last = nullptr;
   const NameTable::Node* above = nullptr;  // what decides on writing to the folder, if the path has a rule of its own
   int writable_from = -1;
@@ -470,9 +473,9 @@ PathMatch Rules::look(std::string_view canonical) const {
   if (walked == NameTable::Walk::not_canonical) return out;
   const NameTable::Node* exact = walked == NameTable::Walk::exact ? last : nullptr;
 
-  Match* const matches[kBits] = {&out.read, &out.write, &out.execute};
+  Match* const matches[] = {&out.read, &out.write, &out.execute};
   int deepest_allow = -1;
-  for (int i = 0; i < kBits; i++) {
+  for (int i = 0; i < kMetadataIndex; i++) {
     if (deciding[i] == nullptr) continue;
     *matches[i] = {deciding[i]->effect[i], deciding[i]->label[i]};
     if (matches[i]->effect == Effect::allow && depth_of[i] > deepest_allow) {
@@ -488,8 +491,12 @@ PathMatch Rules::look(std::string_view canonical) const {
   if (exact != nullptr && exact->command)
     for (Match* match : {&out.read, &out.execute})
       if (match->effect == Effect::none) *match = {Effect::allow, "command"};
+  const NameTable::Node* own = deciding[kMetadataIndex];
   if (exact != nullptr && (exact->leads_to_allowed || exact->visible))
     out.metadata.effect = Effect::allow;
+  else if (own != nullptr &&
+           (own->effect[kMetadataIndex] == Effect::allow || depth_of[kMetadataIndex] >= deepest_allow))
+    out.metadata = {own->effect[kMetadataIndex], own->label[kMetadataIndex]};
   else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)
     out.metadata = out.read;
   return out;
@@ -554,6 +561,21 @@ std::vector<Rules::Allowed> Rules::allowed_paths(uint8_t access_bit) const {
       out.push_back({std::string(path.empty() ? "/" : path), node.label[index]});
   });
   return out;
+}
+
+void Rules::for_paths(const std::function<void(const Ruled&)>& act) const {
+  impl_->paths.for_all([&](const NameTable::Node& node, std::string_view path) {
+    Ruled ruled;
+    ruled.path = path.empty() ? "/" : path;
+    ruled.command = node.command;
+    bool any = node.command;
+    for (int i = 0; i < kBits; i++) {
+      ruled.effect[i] = node.effect[i];
+      ruled.label[i] = node.label[i];
+      any = any || node.effect[i] != Effect::none;
+    }
+    if (any) act(ruled);
+  });
 }
 
 std::vector<std::pair<uint16_t, uint16_t>> Rules::allowed_ports(uint8_t operation) const {

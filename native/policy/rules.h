@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -104,9 +105,10 @@ class Rules {
   // Whether a rule speaks of a name below this one. Such a directory must not be moved: what lies in it would escape
   // from a rule, or get under one.
   bool has_rule_below(std::string_view canonical) const;
-  // Metadata: allowed where reading, writing or executing is, for every ancestor of such a rule, and for visible names.
-  // A deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an allowed one, or
-  // something is allowed by a rule that is as deep.
+  // Metadata: allowed where reading, writing or executing is, for every ancestor of such a rule, and for visible names;
+  // and where a rule of its own (kMetadata) allows it. Such a rule denies it, unless something is allowed deeper.
+  // Without one, a deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an
+  // allowed one, or something is allowed by a rule that is as deep.
   Match metadata(std::string_view canonical) const { return look(canonical).metadata; }
   // For one operation bit; deny wins, then the longest prefix. Paths of unix sockets: the deepest rule, as for files.
   // To connect to 0.0.0.0 or :: is to connect to this machine, so rules on loopback addresses hold for it.
@@ -127,6 +129,14 @@ class Rules {
     const char* label;
   };
   std::vector<Allowed> allowed_paths(uint8_t access_bit) const;
+  // Every path that a rule speaks of, by bit: what the rules at that very place say.
+  struct Ruled {
+    std::string_view path;
+    Effect effect[4] = {};
+    const char* label[4] = {};
+    bool command = false;  // the command's own name, which may be read and executed in any case
+  };
+  void for_paths(const std::function<void(const Ruled&)>& act) const;
   // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
   std::vector<std::pair<uint16_t, uint16_t>> allowed_ports(uint8_t operation) const;
   // Whether any rule speaks of exec.

@@ -21,6 +21,7 @@ enum class MessageType : uint32_t {
   failed = 6,     // supervisor -> Node: value = errno, detail = Stage
   configure = 7,  // Node -> supervisor, before `start`: value = size in bytes of options and policy, carried as below
   spare = 8,      // Node -> supervisor: value = signal that the command's end sends to what it leaves, not SIGKILL
+  plan = 9,       // Node -> supervisor, while the command runs: a record that tells of the layers is wanted
 };
 
 // At most so many bytes follow the message in its own packet; more are in a memfd that comes with it.
@@ -133,6 +134,7 @@ enum class RecordKind : uint32_t {
   failed = 6,      // the launch failed after `spawned`: errno, stage
   forgotten = 7,   // an asked call is gone (its thread died or was interrupted): slot, generation
   warning = 8,     // a rule stands for less than it seems: rule, path, reason, target of a link
+  plan = 9,        // count (Landlock's ABI), plan
 };
 
 enum class Event : uint8_t {
@@ -151,6 +153,8 @@ enum class Tag : uint16_t {
 
 // Access bits, in rules, hooks' filters and records.
 inline constexpr uint8_t kRead = 1, kWrite = 2, kExecute = 4;
+// In rules alone: its name, attributes and links may be looked at.
+inline constexpr uint8_t kMetadata = 8;
 // Operation bits of address rules.
 inline constexpr uint8_t kConnect = 1, kBind = 2;
 

@@ -14,6 +14,7 @@
 #include "../channel/channel.h"
 #include "../engine/tracer.h"
 #include "../families/ipc.h"
+#include "../policy/layers.h"
 
 namespace holdfast {
 
@@ -141,6 +142,8 @@ void* Control::run(void* argument) {
       signal_tree(tree, message.value);
     } else if (message.type == static_cast<uint32_t>(MessageType::spare)) {
       tree.spare(message.value);
+    } else if (message.type == static_cast<uint32_t>(MessageType::plan)) {
+      report_plan(*serving.sandbox);
     } else if (message.type == static_cast<uint32_t>(MessageType::kill)) {
       tree.while_stable([&] {
         if (tree.contains(serving.command)) kill(serving.command, message.value);

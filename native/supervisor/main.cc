@@ -31,7 +31,9 @@
 #include "../launch/filter.h"
 #include "../launch/launch.h"
 #include "../policy/config.h"
+#include "../policy/layers.h"
 #include "../policy/second_wall.h"
+#include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../view/resolve.h"
 #include "control.h"
@@ -105,12 +107,11 @@ Failure begin(Launch& launch) {
   if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
   prepare_signals();
   if (must_look_by_ids()) stop_changes_of_rights();
-  std::vector<sock_filter> filter;
-  if (!build_filter(FilterOptions{}, filter)) return {Stage::seccomp, E2BIG};
-  if (const int error = launch.fork_child(filter)) return {Stage::fork, error};
+  if (const int error = launch.fork_child()) return {Stage::fork, error};
   if (const int error = Tracer::seize(launch.child)) {
     // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
-    launch.wait_for_filter();
+    std::vector<sock_filter> filter;
+    if (build_filter(FilterOptions{}, filter) && launch.give_filter(filter)) launch.wait_for_filter();
     const int stage = launch.area->stage.load();
     kill(launch.child, SIGKILL);
     return stage != 0 ? Failure{static_cast<Stage>(stage), launch.area->error.load()} : Failure{Stage::ptrace, error};
@@ -124,6 +125,24 @@ Failure begin(Launch& launch) {
   if (const int error = give_up_capabilities()) return {Stage::capabilities, error};
   if (!keep_threads_ready(kReadyThreads)) return {Stage::threads, EAGAIN};
   return {};
+}
+
+// What the command is given open it may also open by name, as /dev/stdin or in /proc/self/fd.
+void grant_inherited(int count, std::vector<Confinement::Grant>& grants) {
+  for (int fd = 0; fd < count; fd++) {
+    struct stat status;
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_PATH) != 0 || fstat(fd, &status) != 0) continue;
+    if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode)) continue;
+    Confinement::Grant grant;
+    const int mode = flags & O_ACCMODE;
+    grant.access = mode == O_RDONLY   ? protocol::kRead
+                   : mode == O_WRONLY ? protocol::kWrite
+                   : mode == O_RDWR   ? protocol::kRead | protocol::kWrite
+                                      : 0;
+    grant.place.fd.reset(fcntl(fd, F_DUPFD_CLOEXEC, 64));
+    if (grant.access != 0 && grant.place.fd) grants.push_back(std::move(grant));
+  }
 }
 
 int run(int argc, char** argv) {
@@ -172,20 +191,39 @@ int run(int argc, char** argv) {
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
-  // While Node's tick goes on: as if no hook came.
+  // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
+  Left left;
   const auto build_second_wall = [&] {
+    const long abi = landlock_abi();
     config.second_wall = second_wall(config);
-    const int problem = make_ruleset(landlock_abi(), config.second_wall, ruleset);
+    Layers layers = plan_layers(config, config.second_wall, abi);
+    if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.grants);
+    left = layers.left;
+    config.second_wall.grants = std::move(layers.grants);
+    config.layers = std::make_shared<Layers>(std::move(layers));
+    const int problem = make_ruleset(abi, config.second_wall, ruleset);
     if (!ruleset) config.second_wall = {};
     return problem;
   };
+  bool filtered = false;
+  const auto give_filter = [&] {
+    std::vector<sock_filter> filter;
+    leave_to_kernel(left);
+    filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
+    return filtered;
+  };
   int wall_problem = valid ? build_second_wall() : 0;
+  const bool may_change = left.classes != 0;
+  // The kernel takes its time to translate it, so what is sure already comes first.
+  if (valid && !may_change && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
-  if (widened_by_hooks(config)) wall_problem = build_second_wall();
+  const bool heard = config.reports || !config.hooks.empty();
+  if (widened_by_hooks(config) || (may_change && heard)) wall_problem = build_second_wall();
+  if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
   launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.

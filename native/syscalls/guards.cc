@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "classes.h"
 #include "sealed_range.h"
 
 namespace holdfast {
@@ -410,12 +411,21 @@ bool changes_rights(const Row& row) {
 
 }  // namespace
 
-bool lets_by(Guard guard, const uint64_t (&args)[6]) {
-  const std::span<const Alternative> all = alternatives(guard);
+namespace {
+
+bool any_holds(std::span<const Alternative> all, const uint64_t (&args)[6]) {
   return std::any_of(all.begin(), all.end(), [&](const Alternative& alternative) {
     return std::all_of(alternative.begin(), alternative.end(),
                        [&](const Condition& condition) { return holds(condition, args[condition.argument]); });
   });
+}
+
+}  // namespace
+
+bool lets_by(Guard guard, const uint64_t (&args)[6]) { return any_holds(alternatives(guard), args); }
+
+bool lets_by(const Row& row, const uint64_t (&args)[6]) {
+  return lets_by(row.guard, args) || any_holds(left_alternatives(row), args);
 }
 
 void stop_changes_of_rights() { changes_of_rights_stop = true; }

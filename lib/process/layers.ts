@@ -1,0 +1,65 @@
+// Which layer decides each class of calls, and why (native/policy/layers.h).
+import { number, own } from '../hooks/families/common.ts';
+import type { NativeRecord } from '../native/native.ts';
+
+/**
+ * Who decides a class of calls, from the cheapest on:
+ * - `kernel`: not held; nothing of this class can be refused;
+ * - `landlock`: not held; Landlock refuses what the rules would, with EACCES and without a `violation`;
+ * - `supervisor`: held, judged by the rules, and done by the supervisor;
+ * - `hook`: held, and hooks hear of it.
+ */
+export type Layer = 'kernel' | 'landlock' | 'supervisor' | 'hook';
+
+/** What is decided by one layer as a whole; docs/api.md says which calls each has. */
+export type CallClass =
+  | 'metadata'
+  | 'read'
+  | 'write'
+  | 'readWrite'
+  | 'make'
+  | 'remove'
+  | 'attributes'
+  | 'exec'
+  | 'connect'
+  | 'send'
+  | 'bind'
+  | 'signal';
+
+/** Why a class is not on a cheaper layer. */
+export interface PlanObstacle {
+  readonly why: string;
+  /** What would remove it, as a change of the policy or of the machine; undefined if nothing would. */
+  readonly change?: string;
+}
+
+export interface ClassPlan {
+  readonly layer: Layer;
+  /** Empty on the cheapest layer that the class has. At most eight are named. */
+  readonly obstacles: readonly PlanObstacle[];
+}
+
+/** The argument of {@link SandboxedProcess.plan}'s promise. */
+export interface SandboxPlan {
+  /** ABI of the kernel's Landlock; 0 without. */
+  readonly landlockAbi: number;
+  readonly classes: Readonly<Record<CallClass, ClassPlan>>;
+}
+
+const layers: Readonly<Record<string, Layer>> = { 1: 'kernel', 2: 'landlock', 4: 'supervisor', 5: 'hook' };
+
+export function planOf(record: NativeRecord): SandboxPlan {
+  const texts = own(record, 'plan') as readonly string[];
+  const classes: Partial<Record<string, ClassPlan>> = {};
+  for (let at = 0; at < texts.length; ) {
+    const [name = '', layer = '', count = '0'] = texts.slice(at, at + 3);
+    at += 3;
+    const obstacles: PlanObstacle[] = [];
+    for (let i = 0; i < Number(count); i++, at += 2) {
+      const [why = '', change = ''] = texts.slice(at, at + 2);
+      obstacles.push(change === '' ? { why } : { why, change });
+    }
+    classes[name] = { layer: layers[layer] ?? 'supervisor', obstacles };
+  }
+  return { landlockAbi: number(record, 'count'), classes: classes as SandboxPlan['classes'] };
+}

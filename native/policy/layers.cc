@@ -1,0 +1,365 @@
+#include "layers.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "../call/sandbox.h"
+#include "../call/threads.h"
+#include "../channel/channel.h"
+#include "../protocol/tlv.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::Event, protocol::kMetadata, protocol::kRead, protocol::kWrite;
+
+// A rule costs some microseconds of the start.
+constexpr size_t kMostGrants = 512;
+// So many are told; whoever removes them sees the rest.
+constexpr size_t kMostObstacles = 8;
+
+bool is_at_or_below(std::string_view path, std::string_view folder) {
+  return folder == "/" || path == folder ||
+         (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
+}
+
+std::string quoted(std::string_view label, std::string_view path) {
+  return std::string(label) + " ('" + std::string(path) + "')";
+}
+
+class Planner {
+ public:
+  Planner(const Config& config, const Confinement& wall, long abi) : config_(config), wall_(wall), abi_(abi) {
+    config.rules.for_paths([&](const Rules::Ruled& ruled) {
+      for (int i = 0; i < kRights; i++) {
+        if (ruled.effect[i] == Effect::none) continue;
+        (ruled.effect[i] == Effect::allow ? allows_ : denies_)[i].push_back({std::string(ruled.path), ruled.label[i]});
+      }
+    });
+    for (int i = 0; i < kClassCount; i++) out_.plan.push_back({to_string(static_cast<Class>(i)), Layer::perform, {}});
+    out_.abi = abi;
+    for (auto* lists : {&allows_, &denies_})
+      for (auto& list : *lists)
+        std::sort(list.begin(), list.end(), [](const Rule& a, const Rule& b) { return a.path < b.path; });
+  }
+
+  Layers plan() {
+    metadata();
+    const bool read_known = places(kReadIndex, kRead, read_), write_known = places(kWriteIndex, kWrite, write_);
+    const bool executed_read = executables();
+    const bool reads = read_known && executed_read;
+    opens(reads, write_known);
+    make();
+    if (out_.left.has(Class::read) || out_.left.has(Class::write) || out_.left.has(Class::make)) grant();
+    for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
+      if (config_.hooked(static_cast<Event>(event))) out_.left.heard |= uint32_t{1} << event;
+    held();
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr int kReadIndex = 0, kWriteIndex = 1, kMetadataIndex = 3, kRights = 4;
+
+  struct Rule {
+    std::string path;
+    const char* label;
+  };
+  struct Place {
+    std::string path;
+    bool folder;
+  };
+  // What Landlock would have to grant for one right; and why it cannot.
+  struct Places {
+    std::vector<Place> granted;
+    std::vector<Obstacle> obstacles;
+  };
+
+  void object(std::vector<Obstacle>& to, std::string why, std::string change) {
+    Obstacle obstacle{std::move(why), std::move(change)};
+    if (to.size() < kMostObstacles && std::find(to.begin(), to.end(), obstacle) == to.end())
+      to.push_back(std::move(obstacle));
+  }
+
+  // The first rule of a sorted list that lies below a path, or null.
+  static const Rule* below(const std::vector<Rule>& rules, const std::string& path) {
+    const std::string start = path == "/" ? "/" : path + "/";
+    const auto at = std::upper_bound(rules.begin(), rules.end(), start,
+                                     [](const std::string& value, const Rule& rule) { return value < rule.path; });
+    return at != rules.end() && at->path.starts_with(start) ? &*at : nullptr;
+  }
+
+  static bool covers(const std::vector<Place>& places, std::string_view path) {
+    return std::any_of(places.begin(), places.end(),
+                       [&](const Place& place) { return place.folder && is_at_or_below(path, place.path); });
+  }
+
+  // A process's own entries, by whichever name, and those of others.
+  bool is_of_process(std::string_view path, std::string_view mount) const {
+    if (path == mount || !is_at_or_below(path, mount)) return false;
+    const std::string_view first = path.substr(mount.size() + 1, path.find('/', mount.size() + 1) - mount.size() - 1);
+    return first == "self" || first == "thread-self" || (first[0] >= '0' && first[0] <= '9');
+  }
+
+  // One rule that allows: granted, or the reason why not.
+  void place(const Rule& rule, int right, Places& out) {
+    const bool of_defaults = std::string_view(rule.label) == "defaults";
+    if (covers(out.granted, rule.path)) return;
+    for (const std::string& mount : config_.proc_mounts) {
+      if (is_of_process(rule.path, mount))
+        return object(out.obstacles,
+                      quoted(rule.label, rule.path) +
+                          " is another folder for each process, and Landlock cannot tell its own from others'",
+                      of_defaults ? "policy.defaults: { proc: false }" : "a policy without " + std::string(rule.label));
+      if (is_at_or_below(mount, rule.path))
+        return object(out.obstacles,
+                      quoted(rule.label, rule.path) + " holds " + mount + ", where other processes are never shown",
+                      "folders beside " + mount + " in place of " + std::string(rule.label));
+    }
+    if (const Rule* inner = below(denies_[right], rule.path))
+      return object(out.obstacles,
+                    quoted(inner->label, inner->path) + " lies in " + quoted(rule.label, rule.path) +
+                        ": Landlock grants folders as a whole",
+                    "a policy without " + std::string(inner->label));
+    struct stat status;
+    const PathMatch match = config_.rules.look(rule.path);
+    const bool changeable = match.name.effect == Effect::allow || match.movable;
+    if (lstat(rule.path.c_str(), &status) != 0 || S_ISLNK(status.st_mode)) {
+      if (of_defaults && match.write.effect != Effect::allow && !changeable) return;  // what some distribution has
+      return object(out.obstacles,
+                    quoted(rule.label, rule.path) + " is not there yet: Landlock grants what is there at the start",
+                    "make it before, or leave out " + std::string(rule.label));
+    }
+    if (changeable)
+      return object(out.obstacles,
+                    "the tree may put something else in the place of " + quoted(rule.label, rule.path) +
+                        ": Landlock knows files and folders, not names",
+                    "the same right to the folder that it stands in");
+    out.granted.push_back({rule.path, S_ISDIR(status.st_mode)});
+  }
+
+  // Whether Landlock can say what the rules say of one right.
+  bool places(int right, uint8_t access, Places& out) {
+    // A folder comes before what lies in it, so that this needs no look.
+    for (const Rule& rule : allows_[right]) {
+      place(rule, right, out);
+      if (out.granted.size() > kMostGrants) break;
+    }
+    if (access == kRead && !config_.command.empty() && !covers(out.granted, config_.command)) {
+      struct stat status;
+      if (lstat(config_.command.c_str(), &status) == 0 && S_ISREG(status.st_mode))
+        out.granted.push_back({config_.command, false});
+    }
+    if (out.granted.size() > kMostGrants)
+      object(out.obstacles, "Landlock would need more than " + std::to_string(kMostGrants) + " grants",
+             "at most " + std::to_string(kMostGrants) + " places, by folders that hold several");
+    return out.obstacles.empty();
+  }
+
+  // The kernel reads what is executed in the caller's name, so Landlock grants both together.
+  bool executables() {
+    if (wall_.execute_anywhere) {
+      object(read_.obstacles, "a hook on exec may allow any program, which the kernel then reads for the tree",
+             "no onExec");
+      return false;
+    }
+    for (const Confinement::Place& place : wall_.executable) {
+      const bool whole = !place.folder || below(denies_[kReadIndex], place.path) == nullptr;
+      if (whole && config_.rules.look(place.path).read.effect == Effect::allow) continue;
+      object(read_.obstacles, "'" + place.path + "' may be executed and not read: Landlock grants both together",
+             "reading it as well");
+      return false;
+    }
+    return true;
+  }
+
+  // What keeps any class held that rules can refuse.
+  std::vector<Obstacle> common() {
+    std::vector<Obstacle> out;
+    if (abi_ < 1) object(out, "this kernel has no Landlock", "a kernel with Landlock (Linux 5.13)");
+    if (config_.reports)
+      object(out, "somebody listens to 'violation', and a refusal by the kernel is not seen",
+             "no listener for 'violation'");
+    if (config_.ungranted != EACCES)
+      object(out, "policy.files.ungranted: Landlock answers EACCES", "policy.files.ungranted: 'EACCES'");
+    if (config_.own_terminals)
+      object(out, "policy.scratch: Landlock cannot tell the tree's own terminals from others'",
+             "policy.scratch: false");
+    return out;
+  }
+
+  bool heard(Event event, uint8_t access) const {
+    const auto& list = config_.hooks_of[static_cast<unsigned>(event)];
+    return std::any_of(list.begin(), list.end(),
+                       [&](uint32_t index) { return (config_.hooks[index].access & access) != 0; });
+  }
+
+  void add(ClassPlan& plan, const std::vector<Obstacle>& obstacles) {
+    for (const Obstacle& obstacle : obstacles) object(plan.obstacles, obstacle.why, obstacle.change);
+  }
+
+  // By then all obstacles are known.
+  void settle(Class which, Layer cheapest, bool asked) {
+    ClassPlan& plan = out_.of(which);
+    plan.layer = asked ? Layer::ask : plan.obstacles.empty() ? cheapest : Layer::perform;
+    if (!plan.obstacles.empty() || asked) return;
+    out_.left.add(which);
+  }
+
+  void metadata() {
+    ClassPlan& plan = out_.of(Class::metadata);
+    if (abi_ < 1)
+      object(plan.obstacles, "without Landlock nothing would keep other processes' links in /proc from the tree",
+             "a kernel with Landlock (Linux 5.13)");
+    const auto& all = allows_[kMetadataIndex];
+    if (all.empty() || all.front().path != "/")
+      object(plan.obstacles, "the policy does not let everything be looked at, and Landlock has no such right",
+             "policy.files.metadata: ['/']");
+    for (const Rule& rule : denies_[kMetadataIndex])
+      object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes, too",
+             "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
+    // Each of its calls is a hook's on its own (Left::heard).
+    const Event events[] = {Event::stat, Event::access, Event::readlink, Event::statfs, Event::chdir};
+    bool asked = plan.obstacles.empty();
+    for (const Event event : events) {
+      if (!config_.hooked(event)) {
+        asked = false;
+        continue;
+      }
+      std::string name = to_string(event);
+      name[0] = static_cast<char>(name[0] - 'a' + 'A');
+      if (plan.obstacles.empty()) object(heard_, "a hook hears of " + std::string(to_string(event)), "no on" + name);
+    }
+    settle(Class::metadata, Layer::filter, asked);
+    add(plan, heard_);
+  }
+
+  void opens(bool reads, bool writes) {
+    const std::vector<Obstacle> all = common();
+    const bool read_heard = heard(Event::open, kRead), any_heard = config_.hooked(Event::open);
+    const Obstacle hook = {"a hook hears of opens", "no onOpen"};
+
+    ClassPlan& read = out_.of(Class::read);
+    add(read, all);
+    if (read_heard) object(read.obstacles, "a hook hears of opens for reading", "onOpen with access: ['write']");
+    add(read, read_.obstacles);
+    settle(Class::read, Layer::landlock, read_heard);
+
+    ClassPlan& write = out_.of(Class::write);
+    add(write, all);
+    if (any_heard) object(write.obstacles, hook.why, hook.change);
+    if (abi_ >= 1 && abi_ < 3)
+      object(write.obstacles, "this kernel's Landlock knows nothing of truncation", "Linux 6.2 or newer");
+    add(write, write_.obstacles);
+    settle(Class::write, Layer::landlock, any_heard);
+
+    ClassPlan& both = out_.of(Class::read_write);
+    add(both, write.obstacles);
+    // What may be written must be known to be readable or not, wherever in it.
+    for (const Place& place : write_.granted) {
+      if (reads || !writes) break;
+      if (config_.rules.look(place.path).read.effect != Effect::allow ||
+          below(denies_[kReadIndex], place.path) != nullptr)
+        object(both.obstacles, "'" + place.path + "' may be written and not all of it read", "reading it as well");
+    }
+    settle(Class::read_write, Layer::landlock, any_heard);
+  }
+
+  void make() {
+    ClassPlan& plan = out_.of(Class::make);
+    add(plan, common());
+    add(plan, write_.obstacles);
+    const bool asked = config_.hooked(Event::mkdir) && config_.hooked(Event::symlink);
+    settle(Class::make, Layer::landlock, asked && plan.obstacles.empty());
+    if (plan.layer == Layer::landlock || asked) {
+      if (config_.hooked(Event::mkdir)) object(plan.obstacles, "a hook hears of mkdir", "no onMkdir");
+      if (config_.hooked(Event::symlink)) object(plan.obstacles, "a hook hears of symlink", "no onSymlink");
+    }
+  }
+
+  // What no kernel decides as the rules do.
+  void held() {
+    const auto add = [&](const char* name, std::initializer_list<Event> events, const char* why, const char* change) {
+      const bool asked = std::all_of(events.begin(), events.end(), [&](Event event) { return config_.hooked(event); });
+      out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, change}}});
+    };
+    add("remove", {Event::unlink, Event::rename, Event::link},
+        "no rule gives the name of a device, and Landlock cannot tell a device from a file", "");
+    add("attributes", {Event::chmod, Event::chown, Event::utimes, Event::truncate, Event::setxattr, Event::getxattr},
+        "Landlock has no right for attributes", "");
+    add("exec", {Event::exec}, "what is executed is compared with what was approved", "");
+    const char* const address = "Landlock knows ports of TCP and no addresses";
+    add("connect", {Event::connect}, address, "");
+    add("send", {Event::send}, address, "");
+    add("bind", {Event::bind}, address, "");
+    add("signal", {Event::signal}, "a number can come to stand for another process", "");
+  }
+
+  // Opened when they were looked at would be as good: they are canonical, and nothing of the tree runs yet.
+  void grant() {
+    if (out_.left.has(Class::read))
+      for (const Place& place : read_.granted) open_place(place, kRead);
+    if (!out_.left.has(Class::write) && !out_.left.has(Class::make)) return;
+    for (const Place& place : write_.granted) {
+      const bool readable = config_.rules.look(place.path).read.effect == Effect::allow &&
+                            below(denies_[kReadIndex], place.path) == nullptr;
+      const bool both = out_.left.has(Class::read_write) && readable;
+      open_place(place, static_cast<uint8_t>(kWrite | (both ? kRead : 0)));
+    }
+  }
+
+  void open_place(const Place& place, uint8_t access) {
+    Confinement::Grant grant;
+    struct stat status;
+    grant.place.fd.reset(open(place.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!grant.place.fd || fstat(grant.place.fd.get(), &status) != 0) return;  // gone meanwhile: nothing to grant
+    grant.place.path = place.path;
+    grant.place.folder = S_ISDIR(status.st_mode);
+    grant.place.device = status.st_dev;
+    grant.place.inode = status.st_ino;
+    grant.access = access;
+    out_.grants.push_back(static_cast<Confinement::Grant&&>(grant));
+  }
+
+  const Config& config_;
+  const Confinement& wall_;
+  const long abi_;
+  std::vector<Rule> allows_[kRights], denies_[kRights];
+  Places read_, write_;
+  std::vector<Obstacle> heard_;
+  Layers out_;
+};
+
+void* report_plan_of(void* given) {
+  Sandbox& sandbox = *static_cast<Sandbox*>(given);
+  const Layers& layers = *sandbox.config.layers;
+  std::vector<uint8_t> buffer(protocol::kMaxRecord);
+  protocol::FieldWriter writer(buffer.data(), buffer.size());
+  writer.number(protocol::Tag::count_, layers.abi);
+  for (const ClassPlan& plan : layers.plan) {
+    writer.text(protocol::Tag::plan_, plan.name);
+    writer.text(protocol::Tag::plan_, std::to_string(static_cast<int>(plan.layer)));
+    writer.text(protocol::Tag::plan_, std::to_string(plan.obstacles.size()));
+    for (const Obstacle& obstacle : plan.obstacles) {
+      writer.text(protocol::Tag::plan_, obstacle.why);
+      writer.text(protocol::Tag::plan_, obstacle.change);
+    }
+  }
+  sandbox.channel.send(protocol::RecordKind::plan, buffer.data(), writer.size());
+  return nullptr;
+}
+
+}  // namespace
+
+void report_plan(Sandbox& sandbox) {
+  if (!start_thread(report_plan_of, &sandbox)) report_plan_of(&sandbox);
+}
+
+Layers plan_layers(const Config& config, const Confinement& wall, long abi) {
+  return Planner(config, wall, abi).plan();
+}
+
+}  // namespace holdfast

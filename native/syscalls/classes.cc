@@ -1,0 +1,101 @@
+#include "classes.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <iterator>
+
+namespace holdfast {
+namespace {
+
+constexpr uint64_t kInt = 0xffffffff;
+constexpr uint32_t kZero[] = {0};
+constexpr uint32_t kWriteOnly[] = {O_WRONLY};
+constexpr uint32_t kBoth[] = {O_RDWR};
+
+// The kernel's own bit; libc's O_TMPFILE has O_DIRECTORY in it, too, which has another place on each architecture.
+constexpr uint32_t kUnnamed = 020000000;
+constexpr uint32_t kMayChange = O_CREAT | O_TRUNC | kUnnamed;
+// What the tree makes never gets these (families/files.h: kSetIds), so a call with them is looked at.
+constexpr uint32_t kSetIdBits = S_ISUID | S_ISGID;
+
+constexpr Condition bits(int index, Relation relation, std::span<const uint32_t> values, uint32_t mask) {
+  return {static_cast<uint8_t>(index), relation, mask & kInt, values};
+}
+
+// Of an open whose flags are argument `At`, with the mode after them.
+template <int At>
+struct Opens {
+  // With O_PATH the kernel looks at no other flag that matters here (open(2)).
+  static constexpr Condition kPath[] = {bits(At, Relation::none_of, kZero, O_PATH)};
+  static constexpr Condition kRead[] = {bits(At, Relation::one_of, kZero, O_ACCMODE | O_PATH | kMayChange)};
+  static constexpr Condition kWrite[] = {bits(At, Relation::one_of, kWriteOnly, O_ACCMODE | O_PATH),
+                                         bits(At + 1, Relation::one_of, kZero, kSetIdBits)};
+  static constexpr Condition kReadWrite[] = {bits(At, Relation::one_of, kBoth, O_ACCMODE | O_PATH),
+                                             bits(At + 1, Relation::one_of, kZero, kSetIdBits)};
+  static constexpr Condition kReadAndChange[] = {bits(At, Relation::one_of, kZero, O_ACCMODE | O_PATH),
+                                                 bits(At, Relation::none_of, kZero, kMayChange),
+                                                 bits(At + 1, Relation::one_of, kZero, kSetIdBits)};
+};
+
+template <int At>
+constexpr Condition kPlainMode[] = {bits(At, Relation::one_of, kZero, kSetIdBits)};
+
+Left left;
+
+template <int At>
+void add_opens(std::vector<Alternative>& out) {
+  using Of = Opens<At>;
+  // A hook on opens hears of those with O_PATH, too.
+  if (left.has(Class::metadata) && (left.heard >> static_cast<int>(Event::open) & 1) == 0) out.emplace_back(Of::kPath);
+  if (left.has(Class::read)) out.emplace_back(Of::kRead);
+  if (left.has(Class::write)) out.emplace_back(Of::kWrite);
+  if (!left.has(Class::read_write)) return;
+  out.emplace_back(Of::kReadWrite);
+  out.emplace_back(Of::kReadAndChange);
+}
+
+}  // namespace
+
+void leave_to_kernel(const Left& what) { left = what; }
+
+std::vector<Alternative> left_alternatives(const Row& row) {
+  std::vector<Alternative> out;
+  if (left.classes == 0 || row.event == Event::none) return out;
+  const bool heard = (left.heard >> static_cast<int>(row.event) & 1) != 0;
+  const int mode = row.index(Arg::mode);
+  switch (row.event) {
+    case Event::stat:
+    case Event::access:
+    case Event::readlink:
+    case Event::statfs:
+    case Event::chdir:
+      if (left.has(Class::metadata) && !heard) out.emplace_back();
+      break;
+    case Event::symlink:
+      if (left.has(Class::make) && !heard) out.emplace_back();
+      break;
+    case Event::mkdir:
+      if (left.has(Class::make) && !heard) out.emplace_back(mode == 1 ? kPlainMode<1> : kPlainMode<2>);
+      break;
+    case Event::open:
+      if (row.index(Arg::how) >= 0) break;  // its flags lie in memory
+      if (const int flags = row.index(Arg::open_flags); flags >= 0) {
+        flags == 1 ? add_opens<1>(out) : add_opens<2>(out);
+      } else if (left.has(Class::write)) {
+        out.emplace_back(kPlainMode<1>);  // creat
+      }
+      break;
+    default:
+      break;
+  }
+  return out;
+}
+
+const char* to_string(Class which) {
+  static constexpr const char* kNames[] = {"metadata", "read", "write", "readWrite", "make"};
+  static_assert(std::size(kNames) == kClassCount);
+  return kNames[static_cast<int>(which)];
+}
+
+}  // namespace holdfast
