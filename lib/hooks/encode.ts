@@ -18,10 +18,22 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
-/** What `start` carries. `violations`: somebody listens to them. */
-export function encodeHooks(native: Native, hooks: readonly HookRule[], violations: boolean): Uint8Array {
+/** Who waits for what a sandbox says. */
+export interface Listening {
+  violations: boolean;
+  /** The plan is wanted before the command runs. */
+  plan: boolean;
+}
+
+/** What `start` carries. */
+export function encodeHooks(native: Native, hooks: readonly HookRule[], listening: Listening): Uint8Array {
   const writer = new FieldWriter(native.fields);
-  if (violations) writer.nested('listening', (fields) => fields.number('violations', 1));
+  const { violations, plan } = listening;
+  if (violations || plan) {
+    writer.nested('listening', (fields) =>
+      fields.number('violations', Number(violations)).number('planWanted', Number(plan)),
+    );
+  }
   for (const hook of hooks) {
     const event = native.events.indexOf(hook.event);
     for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);

@@ -141,8 +141,8 @@ export class SandboxedProcess<
 
   /**
    * Which layer decides each class of calls, and why it is not a cheaper one: docs/performance.md says what each costs.
-   * Answered when the command has started.
-   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if it could not be started, or has ended.
+   * Asked for in the tick of the spawn, it is answered however soon the command ends.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if it could not be started, or has ended before it was asked.
    */
   plan(): Promise<SandboxPlan> {
     return this.#supervision.plan();

@@ -62,6 +62,7 @@ export class Supervision {
   /** The signal that was sent last. */
   #killed = 0;
   /** Who waits for a plan. */
+  #plan: SandboxPlan | undefined;
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
@@ -154,9 +155,10 @@ export class Supervision {
     this.#grace.unref();
   }
 
-  /** Which layer decides what. Waits for the command's start. */
+  /** Which layer decides what: it never changes. Asked for in the spawn's tick, it comes before the command runs. */
   plan(): Promise<SandboxPlan> {
     return new Promise((resolve, reject) => {
+      if (this.#plan !== undefined) return resolve(this.#plan);
       if (this.#state === 'running' && !(this.#channel?.plan() ?? false)) return reject(this.#notRunning());
       if (this.#state !== 'starting' && this.#state !== 'running') return reject(this.#notRunning());
       this.#plans.push({ resolve, reject });
@@ -188,9 +190,9 @@ export class Supervision {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
     const { rules } = this.#hooks;
-    const violations = this.#listener.hearsViolations();
-    const nothing = rules.length === 0 && !violations;
-    const errno = channel.start(nothing ? noHooks : encodeHooks(this.#native, rules, violations));
+    const listening = { violations: this.#listener.hearsViolations(), plan: this.#plans.length > 0 };
+    const nothing = rules.length === 0 && !listening.violations && !listening.plan;
+    const errno = channel.start(nothing ? noHooks : encodeHooks(this.#native, rules, listening));
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 
@@ -224,11 +226,13 @@ export class Supervision {
       case 'warning':
         return this.#listener.warning(warningOf(record));
       case 'plan':
-        return this.#plans.shift()?.resolve(planOf(record));
+        this.#plan = planOf(record);
+        for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
+        return;
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';
-          for (const _ of this.#plans) this.#channel?.plan();
+          if (this.#plans.length > 0) this.#channel?.plan();
           this.#listener.spawned();
         }
         return;

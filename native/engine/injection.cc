@@ -40,10 +40,10 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
   arch::Registers changed = tracee.registers;
   const uint64_t args[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected fetch = {__NR_openat, {}, std::move(hand_over)};
+  Injected fetch = {__NR_openat2, {}, std::move(hand_over)};
   std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
   expect_injected(tracee.tid, std::move(fetch));
-  if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
+  if (arch::set_number(tracee.tid, changed, __NR_openat2) != 0 || arch::set(tracee.tid, changed) != 0) return;
   resume(tracee);
 }
 
@@ -139,7 +139,7 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
     arch::Registers again;
     if (arch::get(tracee.tid, again) != 0) return;
     arch::set_argument(again, 0, kInjectedHandOver);
-    arch::call_again(again, __NR_openat);
+    arch::call_again(again, __NR_openat2);
     if (arch::set(tracee.tid, again) == 0) resume(tracee);
     return;
   }

@@ -197,8 +197,9 @@ class Parser {
   }
 
   bool listening(const Field& field) {
-    RuleReader listening(field, "listening", -1, {Tag::violations_}, error_);
-    config_.reports = listening.number(Tag::violations_, 0, 1) != 0;
+    RuleReader listening(field, "listening", -1, {Tag::violations_, Tag::planWanted_}, error_);
+    config_.reports = listening.number(Tag::violations_, 0, 1, 0) != 0;
+    config_.plan_wanted = listening.number(Tag::planWanted_, 0, 1, 0) != 0;
     return listening.ok();
   }
 

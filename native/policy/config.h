@@ -53,6 +53,7 @@ struct Config {
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 
   bool reports = false;  // somebody listens to what is refused, so nothing that can be refused is left to the kernel
+  bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 
   std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)
   Confinement second_wall;               // what of all this the kernel knows by itself (policy/second_wall.h)

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "../call/sandbox.h"
-#include "../call/threads.h"
 #include "../channel/channel.h"
 #include "../protocol/tlv.h"
 
@@ -49,10 +48,9 @@ class Planner {
 
   Layers plan() {
     metadata();
-    const bool read_known = places(kReadIndex, kRead, read_), write_known = places(kWriteIndex, kWrite, write_);
-    const bool executed_read = executables();
-    const bool reads = read_known && executed_read;
-    opens(reads, write_known);
+    if (places(kReadIndex, kRead, read_)) executables();
+    const bool write_known = places(kWriteIndex, kWrite, write_);
+    opens(write_known);
     make();
     if (out_.left.has(Class::read) || out_.left.has(Class::write) || out_.left.has(Class::make)) grant();
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
@@ -160,20 +158,16 @@ class Planner {
   }
 
   // The kernel reads what is executed in the caller's name, so Landlock grants both together.
-  bool executables() {
-    if (wall_.execute_anywhere) {
+  void executables() {
+    if (wall_.execute_anywhere)
       object(read_.obstacles, "a hook on exec may allow any program, which the kernel then reads for the tree",
              "no onExec");
-      return false;
-    }
     for (const Confinement::Place& place : wall_.executable) {
-      const bool whole = !place.folder || below(denies_[kReadIndex], place.path) == nullptr;
-      if (whole && config_.rules.look(place.path).read.effect == Effect::allow) continue;
+      if (readable(place.path)) continue;
       object(read_.obstacles, "'" + place.path + "' may be executed and not read: Landlock grants both together",
              "reading it as well");
-      return false;
+      return;
     }
-    return true;
   }
 
   // What keeps any class held that rules can refuse.
@@ -189,6 +183,10 @@ class Planner {
       object(out, "policy.scratch: Landlock cannot tell the tree's own terminals from others'",
              "policy.scratch: false");
     return out;
+  }
+
+  bool readable(const std::string& path) const {
+    return config_.rules.look(path).read.effect == Effect::allow && below(denies_[kReadIndex], path) == nullptr;
   }
 
   bool heard(Event event, uint8_t access) const {
@@ -237,14 +235,14 @@ class Planner {
     add(plan, heard_);
   }
 
-  void opens(bool reads, bool writes) {
+  void opens(bool writes) {
     const std::vector<Obstacle> all = common();
     const bool read_heard = heard(Event::open, kRead), any_heard = config_.hooked(Event::open);
     const Obstacle hook = {"a hook hears of opens", "no onOpen"};
 
     ClassPlan& read = out_.of(Class::read);
     add(read, all);
-    if (read_heard) object(read.obstacles, "a hook hears of opens for reading", "onOpen with access: ['write']");
+    if (read_heard) object(read.obstacles, "a hook hears of opens for reading", "onOpen with access: 'write'");
     add(read, read_.obstacles);
     settle(Class::read, Layer::landlock, read_heard);
 
@@ -258,12 +256,10 @@ class Planner {
 
     ClassPlan& both = out_.of(Class::read_write);
     add(both, write.obstacles);
-    // What may be written must be known to be readable or not, wherever in it.
+    // What is made to be read and written is made before it is found out that it may not be read.
     for (const Place& place : write_.granted) {
-      if (reads || !writes) break;
-      if (config_.rules.look(place.path).read.effect != Effect::allow ||
-          below(denies_[kReadIndex], place.path) != nullptr)
-        object(both.obstacles, "'" + place.path + "' may be written and not all of it read", "reading it as well");
+      if (!writes || readable(place.path)) continue;
+      object(both.obstacles, "'" + place.path + "' may be written and not all of it read", "reading it as well");
     }
     settle(Class::read_write, Layer::landlock, any_heard);
   }
@@ -304,10 +300,7 @@ class Planner {
       for (const Place& place : read_.granted) open_place(place, kRead);
     if (!out_.left.has(Class::write) && !out_.left.has(Class::make)) return;
     for (const Place& place : write_.granted) {
-      const bool readable = config_.rules.look(place.path).read.effect == Effect::allow &&
-                            below(denies_[kReadIndex], place.path) == nullptr;
-      const bool both = out_.left.has(Class::read_write) && readable;
-      open_place(place, static_cast<uint8_t>(kWrite | (both ? kRead : 0)));
+      open_place(place, static_cast<uint8_t>(kWrite | (out_.left.has(Class::read_write) ? kRead : 0)));
     }
   }
 
@@ -333,8 +326,9 @@ class Planner {
   Layers out_;
 };
 
-void* report_plan_of(void* given) {
-  Sandbox& sandbox = *static_cast<Sandbox*>(given);
+}  // namespace
+
+void report_plan(Sandbox& sandbox) {
   const Layers& layers = *sandbox.config.layers;
   std::vector<uint8_t> buffer(protocol::kMaxRecord);
   protocol::FieldWriter writer(buffer.data(), buffer.size());
@@ -349,13 +343,6 @@ void* report_plan_of(void* given) {
     }
   }
   sandbox.channel.send(protocol::RecordKind::plan, buffer.data(), writer.size());
-  return nullptr;
-}
-
-}  // namespace
-
-void report_plan(Sandbox& sandbox) {
-  if (!start_thread(report_plan_of, &sandbox)) report_plan_of(&sandbox);
 }
 
 Layers plan_layers(const Config& config, const Confinement& wall, long abi) {

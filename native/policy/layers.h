@@ -46,7 +46,7 @@ struct Layers {
 // before the tree runs.
 Layers plan_layers(const Config& config, const Confinement& wall, long abi);
 
-// Tells Node, on a thread of its own: it may have to wait for room.
+// Tells Node. May have to wait for room.
 void report_plan(Sandbox& sandbox);
 
 }  // namespace holdfast

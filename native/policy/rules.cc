@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <deque>
 #include <set>
@@ -34,7 +33,7 @@ uint64_t hash_of(std::string_view text) {
   return hash;
 }
 
-int bit_index(uint8_t bit) { return std::countr_zero(bit); }
+int bit_index(uint8_t bit) { return bit == 1 ? 0 : bit == 2 ? 1 : bit == 8 ? kMetadataIndex : 2; }
 
 bool is_canonical(std::string_view path) {
   if (path.empty() || path[0] != '/' || path.find('\0') != path.npos) return false;

@@ -143,7 +143,9 @@ void* Control::run(void* argument) {
     } else if (message.type == static_cast<uint32_t>(MessageType::spare)) {
       tree.spare(message.value);
     } else if (message.type == static_cast<uint32_t>(MessageType::plan)) {
-      report_plan(*serving.sandbox);
+      // Not here: it may have to wait for room, and the next message may be to kill.
+      const auto report = [](void* sandbox) -> void* { return report_plan(*static_cast<Sandbox*>(sandbox)), nullptr; };
+      if (!start_thread(report, serving.sandbox)) fatal("the plan cannot be told", protocol::Stage::threads);
     } else if (message.type == static_cast<uint32_t>(MessageType::kill)) {
       tree.while_stable([&] {
         if (tree.contains(serving.command)) kill(serving.command, message.value);

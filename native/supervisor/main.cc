@@ -225,6 +225,7 @@ int run(int argc, char** argv) {
   if (widened_by_hooks(config) || (may_change && heard)) wall_problem = build_second_wall();
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
+  if (config.plan_wanted) report_plan(sandbox);
   launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);

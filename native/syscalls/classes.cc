@@ -50,9 +50,9 @@ void add_opens(std::vector<Alternative>& out) {
   if (left.has(Class::metadata) && (left.heard >> static_cast<int>(Event::open) & 1) == 0) out.emplace_back(Of::kPath);
   if (left.has(Class::read)) out.emplace_back(Of::kRead);
   if (left.has(Class::write)) out.emplace_back(Of::kWrite);
-  if (!left.has(Class::read_write)) return;
-  out.emplace_back(Of::kReadWrite);
-  out.emplace_back(Of::kReadAndChange);
+  if (left.has(Class::read_write)) out.emplace_back(Of::kReadWrite);
+  // It may be about what is only read, too.
+  if (left.has(Class::read) && left.has(Class::read_write)) out.emplace_back(Of::kReadAndChange);
 }
 
 }  // namespace

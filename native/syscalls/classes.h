@@ -14,7 +14,7 @@ enum class Class : uint8_t {
   metadata,    // stat, access, readlink, statfs, chdir, and opens with O_PATH
   read,        // opens for reading that can make and change nothing
   write,       // opens for writing alone
-  read_write,  // opens for both; opens for reading that may make or truncate
+  read_write,  // opens for both; with `read`, opens for reading that may make or truncate
   make,        // directories and symbolic links
 };
 inline constexpr int kClassCount = 5;

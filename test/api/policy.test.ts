@@ -97,15 +97,22 @@ describe('paths', () => {
 
   test('carry their effect, access and field', () => {
     const policy: Policy = {
-      files: { read: ['/r'], write: ['/w'], deny: ['/d', { path: '/e', access: ['write', 'exec'] }] },
+      files: {
+        read: ['/r'],
+        write: ['/w'],
+        metadata: ['/m'],
+        deny: ['/d', { path: '/e', access: ['write', 'exec'] }, { path: '/f', access: ['metadata'] }],
+      },
       exec: ['/x'],
     };
     expect(own(policy)).toEqual([
       { effect: 'allow', access: 1, path: '/r', label: 'files.read[0]' },
       { effect: 'allow', access: 2, path: '/w', label: 'files.write[0]' },
+      { effect: 'allow', access: 8, path: '/m', label: 'files.metadata[0]' },
       { effect: 'allow', access: 4, path: '/x', label: 'exec[0]' },
-      { effect: 'deny', access: 7, path: '/d', label: 'files.deny[0]' },
+      { effect: 'deny', access: 15, path: '/d', label: 'files.deny[0]' },
       { effect: 'deny', access: 6, path: '/e', label: 'files.deny[1]' },
+      { effect: 'deny', access: 8, path: '/f', label: 'files.deny[2]' },
     ]);
     expect(makeRules(policy, '/').anyExec).toBe(false);
     expect(makeRules({}, '/').anyExec).toBe(true);

@@ -157,7 +157,7 @@ static void bad() {
   expect(Blob().file(3, 1, "/").refused(), "fileRule 0: effect is 3");
   expect(Blob().file(1, 1, "/").file(0, 1, "/").refused(), "fileRule 1: effect is 0");
   expect(Blob().file(1, 0, "/").refused(), "fileRule 0: access is 0");
-  expect(Blob().file(1, 8, "/").refused(), "fileRule 0: access is 8");
+  expect(Blob().file(1, 16, "/").refused(), "fileRule 0: access is 16");
   expect(Blob().file(1, 1, "").refused(), "fileRule 0: no path");
   expect(Blob().file(1, 1, "/", "").refused(), "fileRule 0: no label");
   expect(Blob().file(1, 1, std::string_view("/a\0", 3)).refused(), "fileRule 0: path contains a NUL byte");

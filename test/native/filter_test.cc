@@ -20,6 +20,7 @@
 
 #include "../../native/arch/arch.h"
 #include "../../native/engine/bounce.h"
+#include "../../native/syscalls/classes.h"
 #include "../../native/syscalls/guards.h"
 #include "../../native/syscalls/table.h"
 
@@ -383,6 +384,87 @@ void size_and_cost() {
   }
 }
 
+// What a policy can leave to the kernel: by number and registers, and nothing more than its class.
+void classes_left() {
+  using holdfast::Class, holdfast::Left, holdfast::protocol::Event;
+  const auto rebuild = [](std::initializer_list<Class> classes, std::initializer_list<Event> heard = {}) {
+    Left left;
+    for (const Class each : classes) left.add(each);
+    for (const Event event : heard) left.heard |= uint32_t{1} << static_cast<int>(event);
+    holdfast::leave_to_kernel(left);
+    if (!holdfast::build_filter({}, notifying) || !holdfast::build_filter({.trace_everything = true}, tracing)) {
+      failures++;
+      std::printf("FAIL: too long\n");
+    }
+  };
+  // openat's flags are its third argument, the mode the fourth.
+  const auto opens = [](bool lets, uint64_t flags, uint64_t mode = 0) {
+    check("openat", lets, {{0, 0, flags, mode}});
+    check("openat", lets, {{0, 0, kJunk | flags, kJunk | mode}});
+    check("open", lets, {{0, flags, mode}});
+  };
+  constexpr uint64_t kUnnamed = 020000000 | O_DIRECTORY;
+  rebuild({Class::read});
+  opens(true, O_RDONLY);
+  opens(true, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
+  for (const uint64_t flags : {uint64_t{O_WRONLY}, uint64_t{O_RDWR}, uint64_t{3}, uint64_t{O_CREAT}, uint64_t{O_TRUNC},
+                               uint64_t{O_PATH}, kUnnamed, uint64_t{O_WRONLY | O_CREAT}, kUnnamed | O_RDWR})
+    opens(false, flags);
+  held("openat2", {{0, 0, 0, 24}});
+  held("creat", {{0, 0644}});
+  held("stat", {{}});
+  rebuild({Class::write});
+  for (const uint64_t flags :
+       {O_WRONLY, O_WRONLY | O_CREAT, O_WRONLY | O_CREAT | O_TRUNC | O_EXCL, O_WRONLY | O_APPEND})
+    opens(true, flags, 0644);
+  opens(true, kUnnamed | O_WRONLY, 0600);
+  opens(false, O_WRONLY | O_CREAT, 04755);
+  opens(false, O_WRONLY | O_CREAT, 02755);
+  opens(false, O_WRONLY | O_PATH);
+  for (const uint64_t flags : {O_RDONLY, O_RDWR, O_RDONLY | O_CREAT, O_RDONLY | O_TRUNC, 3}) opens(false, flags, 0644);
+  passes("creat", {{0, 0644}});
+  held("creat", {{0, 04755}});
+  held("openat2", {{0, 0, 0, 24}});
+  rebuild({Class::write, Class::read_write});
+  opens(true, O_RDWR | O_CREAT, 0644);
+  opens(false, O_RDWR | O_CREAT, 02644);
+  opens(false, O_RDONLY | O_CREAT, 0644);
+  opens(false, O_RDWR | O_PATH, 0644);
+  rebuild({Class::read, Class::write, Class::read_write});
+  opens(true, O_RDONLY | O_CREAT, 0644);
+  opens(true, O_RDONLY | O_TRUNC);
+  opens(false, O_RDONLY | O_CREAT, 04644);
+  opens(false, O_PATH);
+  rebuild({Class::metadata});
+  for (const char* name : {"stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink",
+                           "readlinkat", "statfs", "chdir"})
+    passes(name, {{~0ull, ~0ull, ~0ull, ~0ull}});
+  opens(true, O_PATH);
+  opens(true, O_PATH | O_WRONLY | O_CREAT, 07777);
+  opens(false, O_RDONLY);
+  for (const char* name : {"getxattr", "chmod", "unlink", "mkdir", "execve", "inotify_add_watch", "truncate"})
+    held(name, {{}});
+  rebuild({Class::metadata}, {Event::readlink, Event::open});
+  passes("stat", {{}});
+  held("readlink", {{}});
+  held("readlinkat", {{}});
+  opens(false, O_PATH);
+  rebuild({Class::make});
+  passes("mkdir", {{0, 0755}});
+  passes("mkdirat", {{0, 0, 01777}});
+  passes("symlink", {{}});
+  passes("symlinkat", {{}});
+  held("mkdir", {{0, 02755}});
+  held("mkdirat", {{0, 0, 04755}});
+  for (const char* name : {"rmdir", "unlink", "unlinkat", "rename", "renameat2", "link", "linkat", "mknod"})
+    held(name, {{}});
+  rebuild({Class::make}, {Event::mkdir});
+  held("mkdir", {{0, 0755}});
+  passes("symlink", {{}});
+  rebuild({});
+  opens(false, O_RDONLY);
+}
+
 }  // namespace
 
 int main() {
@@ -397,6 +479,7 @@ int main() {
   descriptor_guards();
   socket_guards();
   size_and_cost();
+  classes_left();
   std::printf("filter: %d checks, %d failures\n", checks, failures);
   return failures ? 1 : 0;
 }

@@ -21,6 +21,7 @@ using namespace holdfast;
 using protocol::kBind;
 using protocol::kConnect;
 using protocol::kExecute;
+using protocol::kMetadata;
 using protocol::kRead;
 using protocol::kWrite;
 
@@ -118,6 +119,26 @@ static void paths() {
   expect(root.path("/etc/shadow", kRead), Effect::deny, "deny[0]", "/etc/shadow");
   CHECK(root.metadata("/etc/shadow").effect == Effect::deny);
 
+  // A right of its own: beside the others, and refused on its own too.
+  Rules looked;
+  CHECK(looked.add_path("/", kMetadata, Effect::allow, "files.metadata[0]"));
+  CHECK(looked.add_path("/a", kRead | kWrite | kExecute, Effect::deny, "files.deny[0]"));
+  CHECK(looked.add_path("/b", kRead | kWrite | kExecute | kMetadata, Effect::deny, "files.deny[1]"));
+  CHECK(looked.add_path("/b/c", kRead, Effect::allow, "files.read[0]"));
+  CHECK(looked.add_path("/d", kRead, Effect::allow, "files.read[1]"));
+  CHECK(looked.add_path("/d", kMetadata, Effect::deny, "files.deny[2]"));
+  CHECK(looked.finish());
+  const auto looks = [&](const char* path, Effect effect) { CHECK(looked.metadata(path).effect == effect); };
+  looks("/", Effect::allow);
+  looks("/etc/shadow", Effect::allow);
+  looks("/a/x", Effect::allow);
+  looks("/b", Effect::allow);  // on the way to what may be read
+  looks("/b/x", Effect::deny);
+  looks("/b/c/x", Effect::allow);
+  looks("/d/x", Effect::deny);
+  CHECK(looked.path("/etc/shadow", kRead).effect == Effect::none && looked.path("/a/x", kRead).effect == Effect::deny);
+  CHECK(looked.path("/d/x", kRead).effect == Effect::allow);
+
   Rules none;
   CHECK(none.finish());
   CHECK(none.path("/", kRead).effect == Effect::none && none.metadata("/").effect == Effect::none);
@@ -127,7 +148,7 @@ static void paths() {
     CHECK(!bad.add_path(path, kRead, Effect::allow, "") && !bad.add_visible(path));
   CHECK(!bad.add_path(std::string_view("/a\0b", 4), kRead, Effect::allow, ""));
   CHECK(!bad.add_path("/a", 0, Effect::allow, ""));
-  CHECK(!bad.add_path("/a", 8, Effect::allow, ""));
+  CHECK(!bad.add_path("/a", 16, Effect::allow, ""));
   CHECK(!bad.add_path("/a", kRead, Effect::none, ""));
 }
 

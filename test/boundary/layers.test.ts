@@ -1,0 +1,430 @@
+// Each class of calls goes to the cheapest layer that decides the same (docs/performance.md). Random policies, trees and calls:
+// what the kernel is left to decide, what the supervisor decides, and a naive reading of the rules must agree, and leave the same
+// tree behind. And what is left to the kernel shows no more of other processes than before.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { checkSupport, type Policy, type SandboxPlan, spawnSandboxed } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { runBare } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+const { EACCES, EEXIST, EISDIR, ENOENT, ENOTDIR, EPERM, EXDEV } = constants.errno;
+const told = new Set([EEXIST, EISDIR, ENOENT, ENOTDIR]);
+const landlock = checkSupport().landlockAbi ?? 0;
+
+/** Numbers below `end`, the same for the same seed (xorshift32). */
+function generator(seed: number) {
+  let state = seed * 2654435761 + 1;
+  const below = (end: number): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % end;
+  };
+  return { below, pick: <T>(from: readonly T[]): T => from[below(from.length)] as T };
+}
+type Random = ReturnType<typeof generator>;
+
+const names = ['a', 'b', 'c'];
+const folders = names.flatMap((one) => [one, ...names.flatMap((two) => [`${one}/${two}`, `${one}/${two}/a`])]);
+
+function plant(root: string, random: Random): void {
+  mkdirSync(root);
+  for (const folder of folders) {
+    mkdirSync(join(root, folder));
+    writeFileSync(join(root, folder, 'file'), folder);
+  }
+  for (let i = 0; i < 8; i++) {
+    const target = random.pick([
+      () => random.pick(folders),
+      () => `${random.pick(folders)}/file`,
+      () => 'nowhere',
+      () => '..',
+    ])();
+    const place = join(root, random.pick(folders), `link${i}`);
+    symlinkSync(random.below(2) === 0 ? join(root, target) : target === '..' ? '..' : join(root, target), place);
+  }
+}
+
+function drawPolicy(root: string, random: Random): Policy {
+  const some = (most: number) =>
+    Array.from({ length: random.below(most + 1) }, () => join(root, random.pick([...folders, 'a/file', 'b/a/file'])));
+  const deny: NonNullable<NonNullable<Policy['files']>['deny']>[number][] = [];
+  if (random.below(3) === 0) {
+    const access = random.pick([undefined, ['read'], ['write'], ['metadata'], ['read', 'write', 'exec']] as const);
+    deny.push({ path: join(root, random.pick(folders)), ...(access && { access }) });
+  }
+  const metadata = random.pick([[], ['/'], ['/'], [join(root, random.pick(folders))]]);
+  return { files: { read: some(3), write: some(3), metadata, deny }, defaults: { proc: false } };
+}
+
+interface Call {
+  op: string;
+  path: string;
+  other?: string;
+}
+
+function drawCall(random: Random): Call {
+  const name = () => {
+    const last = random.pick(['file', 'file', 'new', `link${random.below(8)}`, `link${random.below(8)}/file`, 'a', '']);
+    const way = random.pick([random.pick(folders), `${random.pick(folders)}/..`, `${random.pick(folders)}/.`]);
+    return last === '' ? way : `${way}/${last}`;
+  };
+  const op = random.pick([...'rfodwtcxbBqTupslakvmyRUnhC']);
+  return { op, path: name(), ...('ynh'.includes(op) && { other: name() }) };
+}
+
+/** The rules, read naively: the deepest one decides, and at the same place the one that denies. */
+function right(policy: Policy, cwd: string, path: string, bit: 'read' | 'write' | 'metadata', above = false): boolean {
+  const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? {};
+  const rules: [path: string, effect: 'allow' | 'deny', bit: string][] = [
+    ...[...read, cwd].map((each) => [String(each), 'allow', 'read'] as const),
+    ...write.map((each) => [String(each), 'allow', 'write'] as const),
+    ...metadata.map((each) => [String(each), 'allow', 'metadata'] as const),
+  ].map((each) => [...each]);
+  for (const each of deny as { path: string; access?: string[] }[])
+    for (const access of each.access ?? ['read', 'write', 'exec', 'metadata']) rules.push([each.path, 'deny', access]);
+  const decide = (wanted: string): [depth: number, effect: string] => {
+    let best: [number, string] = [-1, 'none'];
+    for (const [rule, effect, of] of rules) {
+      const covers = rule === '/' || path === rule ? !above || path !== rule : path.startsWith(`${rule}/`);
+      const depth = rule === '/' ? 0 : rule.split('/').length;
+      if (of !== wanted || !covers) continue;
+      if (depth > best[0] || (depth === best[0] && effect === 'deny')) best = [depth, effect];
+    }
+    return best;
+  };
+  if (bit !== 'metadata') return decide(bit)[1] === 'allow';
+  // On the way to what a rule allows everything can be looked at, and so can what may be read or written.
+  if (rules.some(([rule, effect]) => effect === 'allow' && rule.startsWith(path === '/' ? '/' : `${path}/`)))
+    return true;
+  const [own, reading, writing] = [decide('metadata'), decide('read'), decide('write')];
+  const allowed = Math.max(...[reading, writing].map(([depth, effect]) => (effect === 'allow' ? depth : -1)));
+  if (own[1] === 'allow') return true;
+  if (own[1] === 'deny') return own[0] < allowed;
+  return allowed >= 0 && !(reading[1] === 'deny' && reading[0] > allowed);
+}
+
+/** What the rules say of a call as things stand now; undefined where this reading has nothing to say. */
+function judged(policy: Policy, cwd: string, root: string, { op, path }: Call): boolean | undefined {
+  const full = `${root}/${path}`;
+  const real = (of: string) => {
+    try {
+      return realpathSync(of);
+    } catch {
+      return undefined;
+    }
+  };
+  const ask = (at: string, bit: 'read' | 'write' | 'metadata', above = false) => right(policy, cwd, at, bit, above);
+  const last = basename(full);
+  const named = last === '..' || last === '.' ? undefined : real(dirname(full));
+  const own = named === undefined ? undefined : join(named, last);
+  const target = real(full);
+  if ('ym'.includes(op)) {
+    // What is there already is said to be there, whoever asks.
+    if (own === undefined || existsSync(own) || isLink(own)) return undefined;
+    return ask(own, 'write', op === 'y');
+  }
+  if ('lk'.includes(op))
+    return own === undefined || !(existsSync(own) || isLink(own)) ? undefined : ask(own, 'metadata');
+  if (target !== undefined) {
+    const folder = statSync(target).isDirectory();
+    if ('rfod'.includes(op)) return ask(target, 'read');
+    if ('wtc'.includes(op)) return folder ? undefined : ask(target, 'write');
+    if ('bB'.includes(op)) return folder ? undefined : ask(target, 'read') && ask(target, 'write');
+    if (op === 'T') return folder ? undefined : ask(target, 'read') && ask(target, 'write');
+    if (op === 'q') return folder ? undefined : ask(target, 'read');
+    if ('sapv'.includes(op)) return ask(target, 'metadata');
+    return undefined;
+  }
+  if (own === undefined || isLink(own) || path.endsWith('/')) return undefined;
+  if ('cx'.includes(op)) return ask(own, 'write');
+  if ('Bq'.includes(op)) return ask(own, 'write') && ask(own, 'read');
+  return undefined;
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** Everything below a folder, by name: its kind, its mode, and what it holds. */
+function pictured(root: string, under = ''): string[] {
+  return readdirSync(join(root, under))
+    .sort()
+    .flatMap((name) => {
+      const path = join(under, name);
+      const status = lstatSync(join(root, path));
+      const shown = `${path} ${status.mode.toString(8)} `;
+      if (status.isSymbolicLink()) return [shown + readlinkSync(join(root, path)).replace(root, 'ROOT')];
+      return status.isDirectory() ? [shown, ...pictured(root, path)] : [`${shown}${status.size}`];
+    });
+}
+
+/** Makes calls one by one, so that the rules can be asked in between. */
+async function make(
+  child: Pick<ChildProcess, 'stdin' | 'stdout' | 'stderr'>,
+  calls: Call[],
+  root: string,
+  before: (call: Call) => void,
+) {
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+  const answers: string[] = [];
+  for (const call of calls) {
+    before(call);
+    child.stdin?.write(
+      `${[call.op, `${root}/${call.path}`, ...(call.other ? [`${root}/${call.other}`] : [])].join('\t')}\n`,
+    );
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`it ended at ${JSON.stringify(call)}`);
+    answers.push(String(value));
+  }
+  child.stdin?.end();
+  return answers;
+}
+
+const errnoOf = (answer: string) => Number(answer.split(' ').at(-1));
+
+async function compare(seed: number, seen: Set<string>): Promise<void> {
+  const scene = temporaryFolder('layers');
+  const roots = { kernel: join(scene, 'kernel'), supervisor: join(scene, 'supervisor') };
+  const results: Record<string, { answers: string[]; tree: string[]; plan: SandboxPlan }> = {};
+  const calls = Array.from(
+    { length: 120 },
+    (
+      (random) => () =>
+        drawCall(random)
+    )(generator(seed + 7)),
+  );
+  for (const [layer, root] of Object.entries(roots)) {
+    plant(root, generator(seed));
+    const cwd = join(root, 'c/c');
+    const policy = drawPolicy(root, generator(seed + 3));
+    const child = spawnSandboxed(program('layer_calls'), [], { policy, cwd });
+    if (layer === 'supervisor') child.on('violation', () => {});
+    const closed = once(child as never, 'close');
+    const plan = await child.plan();
+    const verdicts: (boolean | undefined)[] = [];
+    const answers = await make(child, calls, root, (call) => verdicts.push(judged(policy, cwd, root, call)));
+    await closed;
+    results[layer] = { answers, tree: pictured(root), plan };
+    for (const [i, allowed] of verdicts.entries()) {
+      const error = errnoOf(answers[i] as string);
+      const what = `seed ${seed}, ${layer}: ${JSON.stringify(calls[i])}, ${JSON.stringify(policy)}`;
+      if (allowed === false) expect(error, what).not.toBe(0);
+      if (allowed === true) expect([EACCES, EPERM, EXDEV], what).not.toContain(error);
+    }
+  }
+  const { kernel, supervisor } = results as Required<typeof results>;
+  for (const [i, answer] of kernel!.answers.entries()) {
+    const what = `seed ${seed}: ${JSON.stringify(calls[i])} in call ${i}`;
+    const other = supervisor!.answers[i] as string;
+    // Of what is refused, the kernel tells what stands there before it asks Landlock.
+    if (errnoOf(other) === EACCES && told.has(errnoOf(answer))) continue;
+    expect(answer, what).toBe(other);
+  }
+  expect(kernel!.tree, `seed ${seed}`).toEqual(supervisor!.tree);
+  for (const [name, { layer }] of Object.entries(kernel!.plan.classes)) seen.add(`${name}: ${layer}`);
+  for (const name of ['read', 'write', 'readWrite', 'make'] as const)
+    expect(supervisor!.plan.classes[name].layer, `seed ${seed}`).toBe('supervisor');
+}
+
+describe('every layer decides the same', () => {
+  const seeds = Array.from(
+    { length: Number(process.env.LAYER_SEEDS ?? 24) },
+    (_, i) => Number(process.env.LAYER_FIRST ?? 1) + i,
+  );
+  test('random policies, trees and calls', async () => {
+    const seen = new Set<string>();
+    for (const seed of seeds) await compare(seed, seen);
+    if (landlock === 0) return;
+    // The comparison says something only if it met both.
+    const expected = [
+      'metadata: kernel',
+      'metadata: supervisor',
+      'read: landlock',
+      'write: landlock',
+      'make: landlock',
+    ];
+    expect([...seen]).toEqual(expect.arrayContaining(landlock >= 3 ? expected : expected.slice(0, 3)));
+  }, 300_000);
+});
+
+describe('with all metadata left to the kernel', () => {
+  // Each prints what it could learn of a process that is not of the tree.
+  const looks = [
+    'readlink /proc/$P/exe',
+    'readlink /proc/$P/cwd',
+    'readlink /proc/$P/root',
+    'readlink /proc/$P/fd/0',
+    'ls -d /proc/$P/cwd/',
+    'cd /proc/$P/cwd && pwd -P',
+    'cd /proc/$P/root/etc && pwd -P',
+    'cat /proc/$P/cmdline',
+    'cat /proc/$P/environ',
+    'cat /proc/$P/status',
+    'cat /proc/$P/maps',
+    'cat /proc/$P/root/etc/hostname',
+    'cat /proc/$P/cwd/secret',
+  ];
+
+  test.each(looks)('another process stays closed: %s', async (look) => {
+    const folder = temporaryFolder('others');
+    writeFileSync(join(folder, 'secret'), 'secret');
+    const other = spawn('sleep', ['60'], { cwd: folder, stdio: ['pipe', 'ignore', 'ignore'] });
+    try {
+      const script = look.replaceAll('$P', String(other.pid));
+      const bare = await runBare('/bin/sh', ['-c', script]);
+      for (const listens of [false, true]) {
+        const child = spawnSandboxed('/bin/sh', ['-c', script], {
+          cwd: '/',
+          stdio: ['ignore', 'pipe', 'pipe'],
+          policy: { files: { metadata: ['/'] }, defaults: { proc: listens } },
+        });
+        if (listens) child.on('violation', () => {});
+        let told = '';
+        child.stdout.on('data', (chunk) => (told += chunk));
+        const { classes } = await child.plan();
+        if (landlock > 0) expect(classes.metadata.layer).toBe('kernel');
+        await once(child as never, 'close');
+        expect(told).toBe('');
+        expect(child.exitCode).not.toBe(0);
+      }
+      expect(bare.code === 0 || look.includes('secret') || look.includes('hostname')).toBe(true);
+    } finally {
+      other.kill('SIGKILL');
+    }
+  });
+
+  test('a file that may not be read can be looked at, and not read', async () => {
+    const folder = temporaryFolder('looks');
+    mkdirSync(join(folder, 'in'));
+    writeFileSync(join(folder, 'secret'), 'secret');
+    symlinkSync('secret', join(folder, 'link'));
+    const script =
+      'stat -c %s ../secret; readlink ../link; test -e ../secret && echo there; cat ../secret; ls ..; echo $?';
+    for (const metadata of [['/'], [folder], []]) {
+      const child = spawnSandboxed('/bin/sh', ['-c', script], {
+        cwd: join(folder, 'in'),
+        policy: { files: { metadata } },
+      });
+      let told = '';
+      child.stdout.on('data', (chunk) => (told += chunk));
+      await once(child as never, 'close');
+      expect(told).toBe(metadata.length === 0 ? '2\n' : '6\nsecret\nthere\n2\n');
+    }
+  });
+
+  test('a hook on one of its calls holds that one alone', async () => {
+    const heard: string[] = [];
+    const child = spawnSandboxed('/bin/sh', ['-c', 'test -e /usr; readlink /proc/self/exe; exec stat -c %F /usr'], {
+      policy: { files: { metadata: ['/'] } },
+      stdio: 'ignore',
+    });
+    child.onReadlink((call) => {
+      heard.push(call.path);
+    });
+    const { metadata } = (await child.plan()).classes;
+    await once(child as never, 'close');
+    expect(heard.some((path) => path.endsWith('/exe'))).toBe(true);
+    if (landlock > 0) expect(metadata).toMatchObject({ layer: 'kernel', obstacles: [{ change: 'no onReadlink' }] });
+  });
+});
+
+describe('a plan', () => {
+  const planOf = async (policy: Policy, prepare: (child: ReturnType<typeof spawnSandboxed>) => void = () => {}) => {
+    const child = spawnSandboxed('/bin/true', [], { policy, cwd: temporaryFolder('plan'), stdio: 'ignore' });
+    prepare(child);
+    const closed = once(child as never, 'close');
+    const { classes } = await child.plan();
+    await closed;
+    return classes;
+  };
+  const plain: Policy = { defaults: { proc: false } };
+  const where = { skip: landlock < 3 }; // an older Landlock knows nothing of truncation, and leaves nothing to itself
+
+  test('names what holds a class, and what would change it', where, async () => {
+    const changes = (plan: { obstacles: readonly { change?: string }[] }) => plan.obstacles.map(({ change }) => change);
+    const all = await planOf(plain);
+    for (const name of ['read', 'write', 'readWrite', 'make'] as const)
+      expect(all[name]).toEqual({ layer: 'landlock', obstacles: [] });
+    expect(changes(all.metadata)).toEqual(["policy.files.metadata: ['/']"]);
+    expect(changes((await planOf({})).read)).toEqual(Array(3).fill('policy.defaults: { proc: false }'));
+    const listening = await planOf(plain, (child) => child.on('violation', () => {}));
+    for (const name of ['read', 'write', 'readWrite', 'make'] as const) {
+      expect(listening[name].layer).toBe('supervisor');
+      expect(changes(listening[name])).toEqual(["no listener for 'violation'"]);
+    }
+    const other = temporaryFolder('plan');
+    mkdirSync(join(other, 'in'));
+    const denied = await planOf({ ...plain, files: { read: [other], deny: [join(other, 'in')] } });
+    expect(changes(denied.read)).toEqual(['a policy without files.deny[0]']);
+    expect(denied.write.layer).toBe('landlock');
+    const missing = await planOf({ ...plain, files: { write: [join(other, 'new')] } });
+    expect(changes(missing.write)).toEqual(['make it before, or leave out files.write[0]']);
+    expect(missing.make.layer).toBe('supervisor');
+    const inWritable = await planOf({ ...plain, files: { read: [join(other, 'in')], write: [other] } });
+    expect(changes(inWritable.read)).toEqual(['the same right to the folder that it stands in']);
+    expect(changes((await planOf({ ...plain, files: { ungranted: 'ENOENT' } })).read)).toEqual([
+      "policy.files.ungranted: 'EACCES'",
+    ]);
+    expect(changes((await planOf({ ...plain, exec: ['/bin/true', other] })).read)).toEqual(['reading it as well']);
+  });
+
+  test('holds what hooks hear of, and no more', where, async () => {
+    const writes = await planOf(plain, (child) => child.onOpen({ access: 'write' }, () => {}));
+    expect([writes.read.layer, writes.write.layer, writes.readWrite.layer]).toEqual(['landlock', 'hook', 'hook']);
+    const reads = await planOf(plain, (child) => child.onOpen({ access: 'read' }, () => {}));
+    expect(reads.read.layer).toBe('hook');
+    const makes = await planOf(plain, (child) => child.onMkdir(() => {}));
+    expect(makes.make.layer).toBe('landlock');
+    expect(makes.make.obstacles).toEqual([{ why: 'a hook hears of mkdir', change: 'no onMkdir' }]);
+    expect((await planOf(plain, (child) => child.onExec(() => {}))).read.layer).toBe('supervisor');
+  });
+
+  test('cannot be asked of what does not run', async () => {
+    const child = spawnSandboxed('/bin/true', [], { stdio: 'ignore' });
+    await once(child as never, 'close');
+    await expect(child.plan()).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NOT_RUNNING' });
+    const never = spawnSandboxed('/nowhere/at-all', [], { stdio: 'ignore' });
+    never.on('error', () => {});
+    await expect(never.plan()).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NOT_RUNNING' });
+  });
+});
+
+test('what the command is given open it can open by name', async () => {
+  const folder = temporaryFolder('given');
+  writeFileSync(join(folder, 'input'), 'given');
+  writeFileSync(join(folder, 'output'), '');
+  const { closeSync, openSync, readFileSync } = await import('node:fs');
+  const input = openSync(join(folder, 'input'), 'r');
+  const output = openSync(join(folder, 'output'), 'w');
+  const child = spawnSandboxed('/bin/sh', ['-c', 'cat /dev/stdin > /dev/stdout'], {
+    policy: { files: { metadata: ['/'] }, defaults: { proc: false } },
+    cwd: '/',
+    stdio: [input, output, 'inherit'],
+  });
+  await once(child as never, 'close');
+  closeSync(input);
+  closeSync(output);
+  expect(readFileSync(join(folder, 'output'), 'utf8')).toBe('given');
+});
