@@ -1,6 +1,7 @@
 // Which layer decides each class of calls, and why (native/policy/layers.h).
-import { number, own } from '../hooks/families/common.ts';
+
 import type { NativeRecord } from '../native/native.ts';
+import { number, own } from '../native/records.ts';
 
 /**
  * Who decides a class of calls, from the cheapest on:
