@@ -58,10 +58,10 @@ inline Facts facts_of(const Held& call, const Resolved& at, uint8_t access) {
 constexpr dev_t kWhiteout = 0;
 
 inline Thing thing_of(const Resolved& at) {
-  struct stat st;
-  if (!at.object || ::fstat(at.object.get(), &st) != 0) return Thing::ordinary;
-  if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev != kWhiteout)) return Thing::device;
-  return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ? Thing::pipe : Thing::ordinary;
+  const struct stat* const st = at.look();
+  if (st == nullptr) return Thing::ordinary;
+  if (S_ISBLK(st->st_mode) || (S_ISCHR(st->st_mode) && st->st_rdev != kWhiteout)) return Thing::device;
+  return S_ISFIFO(st->st_mode) || S_ISSOCK(st->st_mode) ? Thing::pipe : Thing::ordinary;
 }
 
 // A change of something else than the contents.

@@ -116,9 +116,10 @@ Finish stat_path(Sandbox& sandbox, Held& call) {
   OnPath on(call);
   if (!on.found(sandbox, call, follow_by(flags)) || !on.permitted(sandbox, call, facts_of(call, on.at, 0)))
     return static_cast<Finish&&>(on.end);
-  if (on.at.has_status) return put(call, Arg::buffer, on.at.status);
-  if (::syscall(SYS_fstat, on.at.object.get(), &st) != 0) return failed(call, errno);
-  return put(call, Arg::buffer, st);
+  // A hook may have changed it meanwhile.
+  if (sandbox.config.hooked(call.row->event)) on.at.has_status = false;
+  const struct stat* const found = on.at.look();
+  return found == nullptr ? failed(call, errno) : put(call, Arg::buffer, *found);
 }
 
 Finish statx_path(Sandbox& sandbox, Held& call) {
@@ -152,9 +153,8 @@ Finish access_path(Sandbox& sandbox, Held& call) {
   uint8_t access = 0;
   if ((mode & R_OK) != 0) access |= kRead;
   if ((mode & W_OK) != 0) access |= kWrite;
-  struct stat st;
   // Of a directory X_OK asks whether it may be walked through, and rules do not speak of that.
-  if ((mode & X_OK) != 0 && !on.at.missing && ::fstat(on.at.object.get(), &st) == 0 && !S_ISDIR(st.st_mode))
+  if ((mode & X_OK) != 0 && on.at.look() != nullptr && !S_ISDIR(on.at.look()->st_mode))
     access |= sandbox.config.any_exec ? kRead : kExecute;
   Facts facts = facts_of(call, on.at, access);
   facts.mode = mode;

@@ -30,9 +30,10 @@ bool is_as_judged(const Resolved& at) {
   if (error != 0) return false;
   const size_t slash = at.path.size() - at.name.size() - 1;
   if (std::string_view(at.path).substr(0, std::max<size_t>(slash, 1)) != folder) return false;
-  struct stat now, then;
+  struct stat now;
   if (::fstatat(at.parent.get(), at.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return at.missing && errno == ENOENT;
-  return !at.missing && ::fstat(at.object.get(), &then) == 0 && now.st_dev == then.st_dev && now.st_ino == then.st_ino;
+  const struct stat* const then = at.missing ? nullptr : at.look();
+  return then != nullptr && now.st_dev == then->st_dev && now.st_ino == then->st_ino;
 }
 
 namespace {
@@ -73,8 +74,8 @@ bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Reso
 constexpr char kExecutesMore[] = "a rule denies its execution here, and not by its new name";
 
 mode_t type_of(const Resolved& at) {
-  struct stat st;
-  return at.object && ::fstat(at.object.get(), &st) == 0 ? st.st_mode & S_IFMT : 0;
+  const struct stat* const st = at.look();
+  return st == nullptr ? 0 : st->st_mode & S_IFMT;
 }
 
 bool is_directory(const Resolved& at) { return type_of(at) == S_IFDIR; }
@@ -404,11 +405,11 @@ Finish readlink_path(Sandbox& sandbox, Held& call) {
   } else {
     AsOnlooker look(at.guarded);
     size = ::readlinkat(at.object.get(), "", text, sizeof text);
-    struct stat st;
+    const int error = size < 0 ? errno : 0;
     // Not a link; an empty path that is none is not there, either.
-    if (size < 0 && errno == ENOENT && ::fstat(at.object.get(), &st) == 0 && !S_ISLNK(st.st_mode))
+    if (error == ENOENT && at.look() != nullptr && !S_ISLNK(at.look()->st_mode))
       return Finish::error(length != 0 ? EINVAL : ENOENT);
-    if (size < 0) return failed(call, errno);
+    if (error != 0) return failed(call, error);
   }
   size = std::min<ssize_t>(size, room);
   if (const int error = call.write(call.arg(Arg::buffer), text, static_cast<size_t>(size)); error != 0)

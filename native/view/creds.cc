@@ -64,7 +64,7 @@ int umask_of(const Held& call, mode_t& out) {
   uint64_t value;
   if (!next_number(field, 8, value)) return EPERM;
   out = static_cast<mode_t>(value);
-  return call.still_held() ? 0 : ESRCH;
+  return call.was_held() ? 0 : ESRCH;
 }
 
 AsCaller::AsCaller(const Held& call, Which which) {

@@ -62,7 +62,7 @@ class Resolution {
   int descriptor_itself();
   int existing();
   int parent();
-  int missing(size_t size);
+  int missing(size_t size, bool plain);
   int missing_in_folder();
   int step_by_step(int kernel_error);
   int fail(int error);
@@ -79,6 +79,7 @@ class Resolution {
   char* text_ = nullptr;
   size_t size_ = 0;
   UniqueFd base_;
+  bool met_no_link_ = false;  // up to what is not there
 };
 
 int Resolution::fail(int error) {
@@ -204,6 +205,7 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
       const int error = canonical_name(fd, out_.path);
       return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
     }
+    met_no_link_ = fd == -ENOENT;
     if (fd != -ELOOP) return -fd;
   }
   const int fd = pin(base_.get(), text, flags, kernel_how());
@@ -217,8 +219,8 @@ int Resolution::existing() {
   UniqueFd object;
   const int error = pin_and_name(text_, {text_, size_}, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, object);
   if (error == kNoName) return step_by_step(0);
-  if (error == ENOENT && how_ == 0 && is_plain(sandbox_, {text_, size_})) {
-    // The kernel has met no link up to what is not there.
+  const bool plain_missing = error == ENOENT && met_no_link_;
+  if (plain_missing) {
     out_.path.assign(text_, size_);
     if (needs_no_folder()) {
       out_.missing = true;
@@ -228,7 +230,7 @@ int Resolution::existing() {
   if (!call_.was_held()) return fail(ESRCH);
   if (error != 0) {
     if (object || is_our_own_trouble(error)) return fail(error);
-    return error == ENOENT ? missing(size_) : step_by_step(error);
+    return error == ENOENT ? missing(size_, plain_missing) : step_by_step(error);
   }
   if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
   out_.must_be_directory = text_[size_ - 1] == '/';
@@ -282,7 +284,8 @@ int Resolution::parent() {
 }
 
 // The kernel said ENOENT. Finds the place: the deepest directory that is there, and the first name that is not.
-int Resolution::missing(size_t size) {
+// `plain`: and that no link is on the way to it.
+int Resolution::missing(size_t size, bool plain) {
   bool last = true;
   size_t end = size;
   for (;;) {
@@ -310,7 +313,8 @@ int Resolution::missing(size_t size) {
   if (out_.name == "." || out_.name == "..") return step_by_step(ENOENT);
   if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(ENOENT);
   struct stat st;
-  if (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+  if (!(plain && last) &&
+      (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
     return step_by_step(ENOENT);
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += out_.name;
@@ -358,6 +362,11 @@ bool is_really_named(int fd, const std::string& name) {
 }
 
 }  // namespace
+
+const struct stat* Resolved::look() const {
+  if (!has_status) has_status = object && ::syscall(SYS_fstat, object.get(), &status) == 0;  // libc's takes longer
+  return has_status ? &status : nullptr;
+}
 
 FdName::FdName(int fd) { *std::to_chars(text, text + sizeof text - 1, fd).ptr = '\0'; }
 

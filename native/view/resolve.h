@@ -53,8 +53,11 @@ struct Resolved {
   bool own_descriptors = false;  // the caller's own /proc/self/fd, which it may list whatever its mode says
   bool guarded = false;          // another process's in a procfs: opened and read as AsOnlooker
   std::string magic_link;        // the caller's own magic link that was the last step (/proc/7/fd/3)
-  bool has_status = false;       // of the object: where the walk had to look
-  struct stat status = {};
+  // Of the object, as it was when somebody looked for the first time: what it is does not change. Null: there is none,
+  // or it cannot be looked at.
+  const struct stat* look() const;
+  mutable bool has_status = false;
+  mutable struct stat status = {};
 };
 
 // Reads the path (argument `path_kind`) relative to `dirfd_kind` (AT_FDCWD if the row has none) and walks it.

@@ -113,8 +113,8 @@ int read_status(pid_t tid, std::string& out) {
     const ssize_t n = ::read(fd.get(), part, sizeof part);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
-    if (n == 0) return 0;
     out.append(part, static_cast<size_t>(n));
+    if (static_cast<size_t>(n) < sizeof part) return 0;  // the kernel gives all of it that there is room for (seq_file)
   }
 }
 

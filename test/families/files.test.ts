@@ -62,6 +62,8 @@ function playground(): string {
   symlinkSync('../hidden/file', join(folder, 'open/to-hidden'));
   symlinkSync('../shown/file', join(folder, 'open/to-shown'));
   symlinkSync('../hidden/new', join(folder, 'open/to-new'));
+  symlinkSync('kept', join(folder, 'open/to-kept'));
+  symlinkSync('kept/none', join(folder, 'open/to-none'));
   return folder;
 }
 
@@ -210,6 +212,16 @@ describe('rules', () => {
       'unlink $/open/kept/none',
       'create $/open/kept/none',
       'stat $/open/kept/key/',
+      // By a link, too, and from a folder.
+      'stat $/open/to-none',
+      'read $/open/to-none',
+      'stat $/open/to-kept/none',
+      'stat $/open/to-kept/none/deeper',
+      'readlink $/open/to-kept/none',
+      'stat open/to-none',
+      'stat open/kept/none',
+      'at $/open to-none',
+      'at $/open/kept none',
     ];
     expect((await made(calls, { folder, policy: policyOf(folder) })).answers).toEqual(calls.map(() => 'EACCES'));
   });

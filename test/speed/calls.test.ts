@@ -31,13 +31,13 @@ const expected: Record<string, number> = {
   'readlink, relative': 9,
   'readlink, of a link': 9,
   access: 7,
-  create: 16,
-  'create, relative': 17,
+  create: 13,
+  'create, relative': 15,
   unlink: 10,
   'unlink, relative': 11,
-  mkdir: 14,
+  mkdir: 12,
   rmdir: 10,
-  rename: 24,
+  rename: 18,
   'kill, itself': 3,
 };
 
