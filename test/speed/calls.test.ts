@@ -64,6 +64,8 @@ const child = spawnSandboxed(program, [], {
   policy: { ...policy, files: { read: ['/'], write: [folder] }, network: { connect: ['127.0.0.1:*'] } },
 });
 child.stderr.pipe(process.stderr);
+// Whoever wants to hear of refusals has all calls held.
+child.on('violation', (violation) => process.stderr.write(JSON.stringify(violation)));
 const stat = fs.readFileSync('/proc/' + child.pid + '/stat', 'latin1');
 const supervisor = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
 const lines = [];
