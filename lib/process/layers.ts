@@ -7,10 +7,12 @@ import { number, own } from '../native/records.ts';
  * Who decides a class of calls, from the cheapest on:
  * - `kernel`: not held; nothing of this class can be refused;
  * - `landlock`: not held; Landlock refuses what the rules would, with EACCES and without a `violation`;
+ * - `continued`: held and judged; in folders that Landlock grants as a whole the call then goes on as the caller's own, and
+ *   elsewhere the supervisor does it;
  * - `supervisor`: held, judged by the rules, and done by the supervisor;
  * - `hook`: held, and hooks hear of it.
  */
-export type Layer = 'kernel' | 'landlock' | 'supervisor' | 'hook';
+export type Layer = 'kernel' | 'landlock' | 'continued' | 'supervisor' | 'hook';
 
 /** What is decided by one layer as a whole; docs/api.md says which calls each has. */
 export type CallClass =
@@ -47,7 +49,13 @@ export interface SandboxPlan {
   readonly classes: Readonly<Record<CallClass, ClassPlan>>;
 }
 
-const layers: Readonly<Record<string, Layer>> = { 1: 'kernel', 2: 'landlock', 4: 'supervisor', 5: 'hook' };
+const layers: Readonly<Record<string, Layer>> = {
+  1: 'kernel',
+  2: 'landlock',
+  3: 'continued',
+  4: 'supervisor',
+  5: 'hook',
+};
 
 export function planOf(record: NativeRecord): SandboxPlan {
   const texts = own(record, 'plan') as readonly string[];

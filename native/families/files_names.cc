@@ -11,6 +11,7 @@
 #include <string>
 
 #include "../policy/config.h"
+#include "../policy/layers.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/walk.h"
@@ -217,8 +218,9 @@ Finish as_often_as_needed(Sandbox& sandbox, const Held& call, Once once) {
 }
 
 // Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.
+// `by_itself`: the caller may do it, where Landlock lets it do nothing else.
 template <typename Judge, typename Act>
-Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act) {
+Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act, bool by_itself = false) {
   std::string path;
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;
@@ -230,6 +232,7 @@ Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act) {
     Facts facts;
     if (!judge(at, facts, end) || !allowed(sandbox, call, facts, end)) return end;
     if (at.missing && facts.paths[0].access == 0) return Finish::error(ENOENT);
+    if (by_itself && !at.by_descriptor && may_go_on(sandbox.config, call, at.path, kWrite)) return Finish::proceed();
     const ChangesNames changes(call, device_of(at));
     if (!changes.held()) return Finish::gone();
     if (is_as_heard(sandbox, call, at)) return result_of(call, act(at));
@@ -298,8 +301,9 @@ Finish symlink_path(Sandbox& sandbox, Held& call) {
     facts.target = {text, static_cast<size_t>(size)};  // told, not judged: whoever follows it is
     return true;
   };
-  return on_name(sandbox, call, judge,
-                 [&](const Resolved& at) { return ::symlinkat(text, at.parent.get(), last_component(at).c_str()); });
+  return on_name(
+      sandbox, call, judge,
+      [&](const Resolved& at) { return ::symlinkat(text, at.parent.get(), last_component(at).c_str()); }, true);
 }
 
 Finish unlink_path(Sandbox& sandbox, Held& call) {
@@ -329,9 +333,10 @@ Finish mkdir_path(Sandbox& sandbox, Held& call) {
     facts.mode = mode;
     return true;
   };
-  return on_name(sandbox, call, judge, [&](const Resolved& at) {
+  const auto act = [&](const Resolved& at) {
     return make(call, [&] { return ::mkdirat(at.parent.get(), last_component(at).c_str(), mode); });
-  });
+  };
+  return on_name(sandbox, call, judge, act, (mode & kSetIds) == 0);
 }
 
 Finish mknod_path(Sandbox& sandbox, Held& call) {

@@ -18,6 +18,7 @@
 #include <string>
 #include <utility>
 
+#include "../policy/layers.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/proc_view.h"
@@ -251,6 +252,11 @@ bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wa
     }
     if (!is_as_judged(at)) return false;
   }
+  const uint8_t access = static_cast<uint8_t>(access_of(wanted.flags) | kWrite);
+  if (wanted.how == 0 && !at.by_descriptor && may_go_on(sandbox.config, call, at.path, access)) {
+    end = Finish::proceed();
+    return true;
+  }
   MayBlock wait(call);
   const int fd = create(call, at, wanted);
   if (fd == -EEXIST && !wanted.is(O_EXCL)) return false;
@@ -360,6 +366,62 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
   return open_found(sandbox, call, at, wanted, end);
 }
 
+// Whether nothing but the name itself is in it: no dots, and no slash too many.
+bool is_clean(std::string_view path) {
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, end - at);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end + 1;
+  }
+  return true;
+}
+
+// What stands by that name, if no link is on its way: a descriptor that only names it, or -errno. `out` is its
+// canonical name.
+int name_of(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags, std::string& out) {
+  if (path[0] == '/') {
+    out = path;
+    return is_plain(sandbox, path) ? open_plain(path.data(), flags) : -ELOOP;
+  }
+  char text[PATH_MAX];
+  const CallerEntry entry(call, dirfd);
+  const int size = std::snprintf(text, sizeof text, "%s/%s", entry.text, path.data());
+  if (size < 0 || static_cast<size_t>(size) >= sizeof text || !is_clean(path)) return -ELOOP;
+  UniqueFd object(::openat(proc_directory(), text, flags));
+  if (!object) return -errno;
+  if (const int error = canonical_name(object.get(), out); error != 0) return -error;
+  const bool without_links =
+      out.size() > path.size() && out.ends_with(path) && out[out.size() - path.size() - 1] == '/';
+  return without_links && !below_proc_mount(sandbox.config, out) ? object.release() : -ELOOP;
+}
+
+// What Landlock grants as a whole the caller opens itself (policy/layers.h): nothing is handed over, and whatever the
+// tree makes of the name meanwhile, the kernel opens nothing that the rules refuse. So it need not even be asked
+// whether the caller is still there. False: another way is to be taken.
+bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path, Finish& end) {
+  if (call.engine != Held::Engine::notify || wanted.how != 0 || wanted.is(O_PATH) || wanted.is(O_TMPFILE) ||
+      path.empty() || path == "/dev/tty" || (wanted.mode & kSetIds) != 0)
+    return false;
+  const uint8_t access = access_of(wanted.flags);
+  const Layers& layers = *sandbox.config.layers;
+  if (((access & kRead) != 0 && layers.readable.empty()) || ((access & kWrite) != 0 && layers.writable.empty()))
+    return false;
+  std::string name;
+  const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
+  MayBlock wait(call);
+  const int found = name_of(sandbox, call, dirfd, path, flags, name);
+  if (found < 0) return false;
+  ::close(found);
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = {name, access, false};
+  facts.path_count = 1;
+  if (!allowed_unheard(sandbox, call, facts) || !may_go_on(sandbox.config, call, name, access)) return false;
+  end = Finish::proceed();
+  return true;
+}
+
 // A plain name that is only read, by rules alone: opened by that very name, which holds or there is nothing to open.
 // Half the work of pinning, naming and opening anew. False: the longer way is to be taken.
 bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
@@ -407,6 +469,7 @@ Finish open_wanted(Sandbox& sandbox, const Held& call, const Wanted& wanted) {
   const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
   const std::string_view path(text, static_cast<size_t>(size));
   if (wanted.is(O_CREAT) && path.ends_with('/')) return refuse_to_make_directory(sandbox, call, dirfd, path, wanted);
+  if (Finish end; go_on(sandbox, call, wanted, dirfd, path, end)) return end;
   if (Finish end; open_by_name(sandbox, call, wanted, dirfd, path, end)) return end;
   for (int turn = 0; turn < kMostTurns; turn++) {
     Resolved at;

@@ -26,6 +26,14 @@ bool is_at_or_below(std::string_view path, std::string_view folder) {
          (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
 }
 
+// As if / came before every other byte, so that what lies in a folder follows it at once.
+bool before(std::string_view a, std::string_view b) {
+  const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (in_a == a.end() || in_b == b.end()) return in_a == a.end() && in_b != b.end();
+  const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+  return rank(*in_a) < rank(*in_b);
+}
+
 std::string quoted(std::string_view label, std::string_view path) {
   return std::string(label) + " ('" + std::string(path) + "')";
 }
@@ -36,7 +44,8 @@ class Planner {
     config.rules.for_paths([&](const Rules::Ruled& ruled) {
       for (int i = 0; i < kRights; i++) {
         if (ruled.effect[i] == Effect::none) continue;
-        (ruled.effect[i] == Effect::allow ? allows_ : denies_)[i].push_back({std::string(ruled.path), ruled.label[i]});
+        (ruled.effect[i] == Effect::allow ? allows_ : denies_)[i].push_back(
+            {std::string(ruled.path), ruled.label[i], ruled.data});
       }
     });
     for (int i = 0; i < kClassCount; i++) out_.plan.push_back({to_string(static_cast<Class>(i)), Layer::perform, {}});
@@ -48,11 +57,13 @@ class Planner {
 
   Layers plan() {
     metadata();
-    if (places(kReadIndex, kRead, read_)) executables();
+    places(kReadIndex, kRead, read_);
+    executables();
     const bool write_known = places(kWriteIndex, kWrite, write_);
     opens(write_known);
     make();
-    if (out_.left.has(Class::read) || out_.left.has(Class::write) || out_.left.has(Class::make)) grant();
+    let_go_on();
+    grant();
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
       if (config_.hooked(static_cast<Event>(event))) out_.left.heard |= uint32_t{1} << event;
     held();
@@ -65,6 +76,7 @@ class Planner {
   struct Rule {
     std::string path;
     const char* label;
+    bool data;
   };
   struct Place {
     std::string path;
@@ -102,31 +114,41 @@ class Planner {
     return first == "self" || first == "thread-self" || (first[0] >= '0' && first[0] <= '9');
   }
 
-  // One rule that allows: granted, or the reason why not.
-  void place(const Rule& rule, int right, Places& out) {
-    const bool of_defaults = std::string_view(rule.label) == "defaults";
-    if (covers(out.granted, rule.path)) return;
+  // Why Landlock cannot have the words for a rule that allows, whatever stands there.
+  bool can_be_said(const Rule& rule, int right, Places& out) {
     for (const std::string& mount : config_.proc_mounts) {
       if (is_of_process(rule.path, mount))
         return object(out.obstacles,
                       quoted(rule.label, rule.path) +
                           " is another folder for each process, and Landlock cannot tell its own from others'",
-                      of_defaults ? "policy.defaults: { proc: false }" : "a policy without " + std::string(rule.label));
+                      is_default(rule) ? "policy.defaults: { proc: false }"
+                                       : "a policy without " + std::string(rule.label)),
+               false;
       if (is_at_or_below(mount, rule.path))
         return object(out.obstacles,
                       quoted(rule.label, rule.path) + " holds " + mount + ", where other processes are never shown",
-                      "folders beside " + mount + " in place of " + std::string(rule.label));
+                      "folders beside " + mount + " in place of " + std::string(rule.label)),
+               false;
     }
     if (const Rule* inner = below(denies_[right], rule.path))
       return object(out.obstacles,
                     quoted(inner->label, inner->path) + " lies in " + quoted(rule.label, rule.path) +
                         ": Landlock grants folders as a whole",
-                    "a policy without " + std::string(inner->label));
+                    "a policy without " + std::string(inner->label)),
+             false;
+    return true;
+  }
+
+  static bool is_default(const Rule& rule) { return std::string_view(rule.label) == "defaults"; }
+
+  // One of those: granted, or the reason why not.
+  void place(const Rule& rule, Places& out) {
+    if (covers(out.granted, rule.path)) return;
     struct stat status;
     const PathMatch match = config_.rules.look(rule.path);
     const bool changeable = match.name.effect == Effect::allow || match.movable;
     if (lstat(rule.path.c_str(), &status) != 0 || S_ISLNK(status.st_mode)) {
-      if (of_defaults && match.write.effect != Effect::allow && !changeable) return;  // what some distribution has
+      if (is_default(rule) && match.write.effect != Effect::allow && !changeable) return;  // what some distribution has
       return object(out.obstacles,
                     quoted(rule.label, rule.path) + " is not there yet: Landlock grants what is there at the start",
                     "make it before, or leave out " + std::string(rule.label));
@@ -141,9 +163,14 @@ class Planner {
 
   // Whether Landlock can say what the rules say of one right.
   bool places(int right, uint8_t access, Places& out) {
-    // A folder comes before what lies in it, so that this needs no look.
-    for (const Rule& rule : allows_[right]) {
-      place(rule, right, out);
+    std::vector<const Rule*> said;
+    for (const Rule& rule : allows_[right])
+      if (can_be_said(rule, right, out)) said.push_back(&rule);
+    // A folder comes before what lies in it, so that this needs no look. And where not all can be said, only folders
+    // with much in them are worth one.
+    const bool all = out.obstacles.empty();
+    for (const Rule* rule : said) {
+      if (all || !is_default(*rule) || !rule->data) place(*rule, out);
       if (out.granted.size() > kMostGrants) break;
     }
     if (access == kRead && !config_.command.empty() && !covers(out.granted, config_.command)) {
@@ -159,14 +186,16 @@ class Planner {
 
   // The kernel reads what is executed in the caller's name, so Landlock grants both together.
   void executables() {
+    exec_reads_ = wall_.execute_anywhere;
     if (wall_.execute_anywhere)
       object(read_.obstacles, "a hook on exec may allow any program, which the kernel then reads for the tree",
              "no onExec");
     for (const Confinement::Place& place : wall_.executable) {
       if (readable(place.path)) continue;
+      exec_reads_ = true;
+      if (below(denies_[kReadIndex], place.path) != nullptr) continue;  // which is told already
       object(read_.obstacles, "'" + place.path + "' may be executed and not read: Landlock grants both together",
              "reading it as well");
-      return;
     }
   }
 
@@ -294,17 +323,38 @@ class Planner {
     add("signal", {Event::signal}, "a number can come to stand for another process", "");
   }
 
+  // Held calls in folders that are granted as a whole: nothing that a hook hears of, and no right that a program has
+  // only to be executed.
+  void let_go_on() {
+    const bool heard = config_.hooked(Event::open);
+    going_on_[0] = abi_ >= 1 && !heard && !exec_reads_;
+    going_on_[1] = abi_ >= 3 && !heard;
+    const auto lift = [&](Class which, bool going, const Places& places) {
+      const auto is_folder = [](const Place& place) { return place.folder; };
+      ClassPlan& plan = out_.of(which);
+      if (plan.layer == Layer::perform && going && std::any_of(places.granted.begin(), places.granted.end(), is_folder))
+        plan.layer = Layer::go_on;
+    };
+    lift(Class::read, going_on_[0], read_);
+    lift(Class::write, going_on_[1], write_);
+    lift(Class::read_write, going_on_[0] && going_on_[1], write_);
+    lift(Class::make, going_on_[1], write_);
+  }
+
   // Opened when they were looked at would be as good: they are canonical, and nothing of the tree runs yet.
   void grant() {
-    if (out_.left.has(Class::read))
-      for (const Place& place : read_.granted) open_place(place, kRead);
-    if (!out_.left.has(Class::write) && !out_.left.has(Class::make)) return;
+    const Left& left = out_.left;
+    for (const Place& place : read_.granted)
+      if (left.has(Class::read) || (going_on_[0] && place.folder)) open_place(place, kRead, out_.readable);
     for (const Place& place : write_.granted) {
-      open_place(place, static_cast<uint8_t>(kWrite | (out_.left.has(Class::read_write) ? kRead : 0)));
+      if (left.has(Class::write) || left.has(Class::make) || (going_on_[1] && place.folder))
+        open_place(place, kWrite, out_.writable);
+      // What may be written as well as read is opened for both at once.
+      if (left.has(Class::read_write) && !left.has(Class::read)) open_place(place, kRead, out_.readable);
     }
   }
 
-  void open_place(const Place& place, uint8_t access) {
+  void open_place(const Place& place, uint8_t access, GrantedFolders& folders) {
     Confinement::Grant grant;
     struct stat status;
     grant.place.fd.reset(open(place.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -314,6 +364,7 @@ class Planner {
     grant.place.device = status.st_dev;
     grant.place.inode = status.st_ino;
     grant.access = access;
+    if (grant.place.folder) folders.add(place.path, status.st_dev, status.st_ino);
     out_.grants.push_back(static_cast<Confinement::Grant&&>(grant));
   }
 
@@ -323,10 +374,43 @@ class Planner {
   std::vector<Rule> allows_[kRights], denies_[kRights];
   Places read_, write_;
   std::vector<Obstacle> heard_;
+  bool exec_reads_ = false;  // Landlock lets be read what the rules let be executed only
+  bool going_on_[2] = {};    // held calls that read, that write
   Layers out_;
 };
 
 }  // namespace
+
+void GrantedFolders::add(std::string_view path, dev_t device, ino_t inode) {
+  if (hold_by_name(path) != nullptr) return;
+  const auto at =
+      std::upper_bound(folders_.begin(), folders_.end(), path,
+                       [](std::string_view value, const Folder& folder) { return before(value, folder.path); });
+  folders_.insert(at, {std::string(path), device, inode});
+}
+
+const GrantedFolders::Folder* GrantedFolders::hold_by_name(std::string_view path) const {
+  auto after =
+      std::upper_bound(folders_.begin(), folders_.end(), path,
+                       [](std::string_view value, const Folder& folder) { return before(value, folder.path); });
+  if (after == folders_.begin()) return nullptr;
+  --after;
+  return is_at_or_below(path, after->path) ? &*after : nullptr;
+}
+
+bool GrantedFolders::hold(std::string_view canonical) const {
+  const Folder* folder = hold_by_name(canonical);
+  struct stat status;
+  return folder != nullptr && stat(folder->path.c_str(), &status) == 0 && status.st_dev == folder->device &&
+         status.st_ino == folder->inode;
+}
+
+bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access) {
+  if (call.engine != Held::Engine::notify || !config.layers || config.hooked(call.row->event)) return false;
+  const Layers& layers = *config.layers;
+  return ((access & kRead) == 0 || layers.readable.hold(canonical)) &&
+         ((access & kWrite) == 0 || layers.writable.hold(canonical));
+}
 
 void report_plan(Sandbox& sandbox) {
   const Layers& layers = *sandbox.config.layers;

@@ -2,9 +2,13 @@
 // docs/performance.md tells users of the layers, docs/internals.md of their soundness.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "../call/held.h"
 #include "../call/sandbox.h"
 #include "../launch/landlock.h"
 #include "../syscalls/classes.h"
@@ -16,6 +20,7 @@ namespace holdfast {
 enum class Layer : uint8_t {
   filter = 1,    // not held: nothing of this class can be refused
   landlock = 2,  // not held: Landlock refuses what the rules would
+  go_on = 3,     // held and judged; in folders that Landlock grants as a whole it goes on as the caller's own
   perform = 4,   // held, judged, and done by the supervisor
   ask = 5,       // held, and hooks hear of it
 };
@@ -32,9 +37,30 @@ struct ClassPlan {
   std::vector<Obstacle> obstacles;  // none: there is no cheaper one
 };
 
+// Folders that Landlock grants as a whole: a held call on something below them may go on as the caller's own, since
+// whatever the tree puts into its arguments' memory meanwhile reaches nothing that the policy refuses.
+class GrantedFolders {
+ public:
+  void add(std::string_view path, dev_t device, ino_t inode);
+  // Whether that path lies below one of them, which is still the folder that was granted: somebody outside may have put
+  // another in its place.
+  bool hold(std::string_view canonical) const;
+  bool empty() const { return folders_.empty(); }
+
+ private:
+  struct Folder {
+    std::string path;
+    dev_t device;
+    ino_t inode;
+  };
+  const Folder* hold_by_name(std::string_view path) const;
+  std::vector<Folder> folders_;  // none below another; sorted as if / came before every other byte
+};
+
 struct Layers {
   Left left;
   std::vector<Confinement::Grant> grants;
+  GrantedFolders readable, writable;  // of those, for what is held
   // Those of syscalls/classes.h by their numbers, then those that are held in any case.
   std::vector<ClassPlan> plan;
   long abi = 0;  // of Landlock, by which it was made
@@ -45,6 +71,10 @@ struct Layers {
 // For what `config` knows by now. `wall`: what may be executed, for which Landlock grants reading. Looks at files:
 // before the tree runs.
 Layers plan_layers(const Config& config, const Confinement& wall, long abi);
+
+// Whether a held call that the rules allow may go on: `access` to that path, as the caller's own, by registers that say
+// so. Not if anybody else is asked about such calls.
+bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access);
 
 // Tells Node. May have to wait for room.
 void report_plan(Sandbox& sandbox);

@@ -567,6 +567,7 @@ void Rules::for_paths(const std::function<void(const Ruled&)>& act) const {
     Ruled ruled;
     ruled.path = path.empty() ? "/" : path;
     ruled.command = node.command;
+    ruled.data = !node.programs;
     bool any = node.command;
     for (int i = 0; i < kBits; i++) {
       ruled.effect[i] = node.effect[i];

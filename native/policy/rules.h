@@ -135,6 +135,7 @@ class Rules {
     Effect effect[4] = {};
     const char* label[4] = {};
     bool command = false;  // the command's own name, which may be read and executed in any case
+    bool data = false;     // all rules on it are said to be of what is not executed
   };
   void for_paths(const std::function<void(const Ruled&)>& act) const;
   // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
