@@ -280,16 +280,18 @@ bool Link::answer(uint32_t index, uint32_t generation, protocol::VerdictKind ver
                   const uint8_t* data, size_t size) {
   if (!is_open() || index >= protocol::kSlotCount || size > protocol::kSlotData) return false;
   Slot& slot = shared_->slots[index];
-  constexpr auto asked = static_cast<uint32_t>(SlotState::asked);
-  if (slot.state.load(std::memory_order_acquire) != asked) return false;
+  constexpr auto asked = static_cast<uint32_t>(SlotState::asked), waited = static_cast<uint32_t>(SlotState::waited);
+  uint32_t state = slot.state.load(std::memory_order_acquire);
+  if (state != asked && state != waited) return false;
   if (slot.generation.load(std::memory_order_acquire) != generation) return false;
   slot.verdict = static_cast<uint32_t>(verdict);
   slot.error = error;
   slot.size = static_cast<uint32_t>(size);
   if (size != 0) std::memcpy(slot.data, data, size);
-  uint32_t expected = asked;
-  if (!slot.state.compare_exchange_strong(expected, static_cast<uint32_t>(SlotState::answered))) return false;
-  wake_all(&slot.state);
+  while (!slot.state.compare_exchange_weak(state, static_cast<uint32_t>(SlotState::answered))) {
+    if (state != asked && state != waited) return false;
+  }
+  if (state == waited) wake_all(&slot.state);
   return true;
 }
 

@@ -206,8 +206,8 @@ void Channel::reclaim_abandoned() {
 }
 
 void Channel::abandon(uint32_t slot, uint32_t generation) {
-  uint32_t asked = as_word(SlotState::asked);
-  shared_->slots[slot].state.compare_exchange_strong(asked, as_word(SlotState::abandoned));
+  uint32_t waited = as_word(SlotState::waited);
+  shared_->slots[slot].state.compare_exchange_strong(waited, as_word(SlotState::abandoned));
   uint8_t fields[64];
   FieldWriter writer(fields, sizeof fields);
   writer.number(Tag::slot_, slot);
@@ -220,7 +220,8 @@ void Channel::abandon(uint32_t slot, uint32_t generation) {
   any_abandoned_.store(true, std::memory_order_relaxed);
 }
 
-Channel::Answer Channel::ask(const Held& call, const std::function<void(FieldWriter&)>& build) {
+Channel::Answer Channel::ask(const Held& call, const std::function<void(FieldWriter&)>& build,
+                             const std::function<void()>& before_sleep) {
   Answer answer;
   const int taken = take_slot(call, answer.gone);
   if (taken < 0) {
@@ -248,6 +249,10 @@ Channel::Answer Channel::ask(const Held& call, const std::function<void(FieldWri
     return answer;
   }
   wake();
+  before_sleep();
+  // In a burst Node may have answered already, and then nobody needs to be woken.
+  uint32_t asked = as_word(SlotState::asked);
+  slot.state.compare_exchange_strong(asked, as_word(SlotState::waited));
   return wait(number, generation, call);
 }
 
@@ -257,13 +262,13 @@ Channel::Answer Channel::wait(uint32_t number, uint32_t generation, const Held& 
   for (;;) {
     const uint32_t state = slot.state.load(std::memory_order_acquire);
     if (state == as_word(SlotState::answered)) break;
-    if (state != as_word(SlotState::asked)) break_off();
+    if (state != as_word(SlotState::waited)) break_off();
     if (lost()) {
       answer.lost = true;
       return answer;
     }
-    futex_wait(slot.state, as_word(SlotState::asked));
-    if (slot.state.load(std::memory_order_relaxed) == as_word(SlotState::asked) &&
+    futex_wait(slot.state, as_word(SlotState::waited));
+    if (slot.state.load(std::memory_order_relaxed) == as_word(SlotState::waited) &&
         (!call.still_held() || call.must_end())) {
       abandon(number, generation);
       answer.gone = true;

@@ -49,8 +49,10 @@ class Channel {
   void wait_until_taken();
 
   // Takes a verdict slot (waits for one), sends the ask record that `build` completes (slot and generation are written
-  // already), and waits for the verdict.
-  Answer ask(const Held& call, const std::function<void(protocol::FieldWriter&)>& build);
+  // already), and waits for the verdict; `before_sleep` is called between the two.
+  Answer ask(
+      const Held& call, const std::function<void(protocol::FieldWriter&)>& build,
+      const std::function<void()>& before_sleep = [] {});
 
   // fatal() leaves its reason where Node finds it.
   void keep_last_word() { set_last_word(&shared_->last_word); }

@@ -122,13 +122,16 @@ bool would_escape_hooks(const Config& config, std::string_view from, std::string
 
 bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) {
   const std::string executable = executable_of(sandbox, call);
-  if (sandbox.tree.size() > 1) pass_turn();  // a hook takes its time
-  Channel::Answer answer = sandbox.channel.ask(call, [&](FieldWriter& writer) {
+  const auto build = [&](FieldWriter& writer) {
     write_hooks(writer, sandbox.config, call, facts);
     writer.number(Tag::event_, static_cast<int64_t>(facts.event));
     write_caller(writer, call, syscall_of(call, facts), executable);
     write_names(writer, facts);
     write_details(writer, facts);
+  };
+  // A single thread makes one call at a time.
+  Channel::Answer answer = sandbox.channel.ask(call, build, [&] {
+    if (sandbox.tree.size() > 1) pass_turn();
   });
   if (answer.gone) {
     out.kind = Decision::Kind::gone;

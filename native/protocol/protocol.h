@@ -8,7 +8,7 @@
 namespace holdfast::protocol {
 
 inline constexpr uint32_t kMagic = 0x44464c48;  // "HLFD"
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
 
 // ---- The socket (SOCK_SEQPACKET): start, end, and the proof that the other end lives -------------------------------
 
@@ -65,7 +65,8 @@ inline constexpr uint32_t kSlotCount = 256;        // calls that hooks can think
 inline constexpr uint32_t kSlotData = 4160;        // bytes of a verdict's data: a path (PATH_MAX 4096) or an address
 inline constexpr uint32_t kMaxRecord = 64u << 10;  // bytes; longer argv lists are cut and marked with `count`
 
-enum class SlotState : uint32_t { free = 0, asked = 1, answered = 2, abandoned = 3 };
+// `waited` is `asked` of a worker that sleeps, which the answer wakes.
+enum class SlotState : uint32_t { free = 0, asked = 1, answered = 2, abandoned = 3, waited = 4 };
 
 enum class VerdictKind : uint32_t {
   none = 0,  // no opinion: the rules decide

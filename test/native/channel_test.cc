@@ -117,6 +117,23 @@ static void asks(int threads_count, int each) {
   for (auto& thread : threads) thread.join();
 }
 
+// In a burst Node has answered before the worker sleeps: it need not be woken, and finds its answer.
+static void answered_before_sleep() {
+  Pair pair;
+  Node node(pair, [](Node& node, RecordKind, FieldReader reader) {
+    const Node::Ask ask = read_ask(reader);
+    const auto& state = node.shared.slots[ask.slot].state;
+    CHECK(state.load() == static_cast<uint32_t>(SlotState::asked));
+    CHECK(node.answer(ask.slot, ask.generation, VerdictKind::allow, static_cast<int>(ask.id)));
+    CHECK(state.load() == static_cast<uint32_t>(SlotState::answered));
+  });
+  for (int id = 0; id < 300; id++) {
+    const auto answer = pair.channel.ask(
+        Held(), [&](FieldWriter& writer) { writer.number(Tag::size_, id); }, [&] { CHECK(node.drain()); });
+    CHECK(answer.verdict == VerdictKind::allow && answer.error == id);
+  }
+}
+
 // More calls at once than slots: the rest waits, and all are answered although none is before the last slot is taken.
 static void more_than_slots() {
   Pair pair;
@@ -287,6 +304,7 @@ int main() {
   records(4, 300, true);
   asks(1, 2000);
   asks(6, 1000);
+  answered_before_sleep();
   more_than_slots();
   dying_calls();
   dying_without_slot();

@@ -131,15 +131,17 @@ struct Node {
   // False if the call is no longer there to be answered.
   bool answer(uint32_t number, uint32_t generation, VerdictKind verdict, int error, std::string_view data = {}) {
     Slot& slot = shared.slots[number];
-    if (slot.state.load(std::memory_order_acquire) != static_cast<uint32_t>(SlotState::asked)) return false;
+    const auto asked = static_cast<uint32_t>(SlotState::asked), waited = static_cast<uint32_t>(SlotState::waited);
+    uint32_t state = slot.state.load(std::memory_order_acquire);
+    if (state != asked && state != waited) return false;
     if (slot.generation.load(std::memory_order_relaxed) != generation) return false;
     slot.verdict = static_cast<uint32_t>(verdict);
     slot.error = error;
     slot.size = static_cast<uint32_t>(data.size());
     if (!data.empty()) std::memcpy(slot.data, data.data(), data.size());
-    uint32_t asked = static_cast<uint32_t>(SlotState::asked);
-    const bool done = slot.state.compare_exchange_strong(asked, static_cast<uint32_t>(SlotState::answered));
-    syscall(SYS_futex, &slot.state, FUTEX_WAKE, 1, nullptr, nullptr, 0);
-    return done;
+    while (!slot.state.compare_exchange_weak(state, static_cast<uint32_t>(SlotState::answered)))
+      if (state != asked && state != waited) return false;
+    if (state == waited) syscall(SYS_futex, &slot.state, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+    return true;
   }
 };

@@ -74,8 +74,10 @@ void ask(Shared& shared, int wake, uint32_t generation, uint32_t& written) {
     const uint64_t one = 1;
     if (write(wake, &one, sizeof one) < 0) fail("eventfd");
   }
-  const uint32_t asked = static_cast<uint32_t>(SlotState::asked);
-  while (slot.state.load() == asked) syscall(SYS_futex, &slot.state, FUTEX_WAIT, asked, nullptr, nullptr, 0);
+  uint32_t asked = static_cast<uint32_t>(SlotState::asked);
+  const uint32_t waited = static_cast<uint32_t>(SlotState::waited);
+  slot.state.compare_exchange_strong(asked, waited);
+  while (slot.state.load() == waited) syscall(SYS_futex, &slot.state, FUTEX_WAIT, waited, nullptr, nullptr, 0);
   slot.state.store(static_cast<uint32_t>(SlotState::free));
 }
 
