@@ -6,7 +6,7 @@ import { buildPrograms } from './build.js';
 import { calls } from './calls.js';
 import { imports } from './import.js';
 import { realPrograms } from './programs.js';
-import { evaluate, load, machine, print, writeDocs, writeJson } from './report.js';
+import { evaluate, load, machine, print, summaries, writeDocs, writeJson } from './report.js';
 import { starts } from './start.js';
 
 const { values } = parseArgs({
@@ -24,9 +24,8 @@ const few = (count) => (values.quick ? Math.ceil(count / 10) : count);
 
 buildPrograms();
 const wanted = values.only?.flatMap((names) => names.split(','));
-const selected = [...calls(few), ...starts(few), ...imports(few), ...realPrograms(few)].filter(
-  ({ name }) => wanted === undefined || wanted.some((part) => name.startsWith(part)),
-);
+const all = [...calls(few), ...starts(few), ...imports(few), ...realPrograms(few)];
+const selected = all.filter(({ name }) => wanted === undefined || wanted.some((part) => name.startsWith(part)));
 if (selected.length === 0) throw new RangeError(`no measure is called ${values.only}`);
 
 const before = load();
@@ -42,6 +41,11 @@ for (const measure of selected) {
   const measured = evaluate(measure, times);
   measures.push(measured);
   print(measured);
+}
+
+for (const summary of summaries(measures, all)) {
+  measures.push(summary);
+  print(summary);
 }
 
 const result = { machine: machine(), before, after: load(), rounds, quick: values.quick, measures };

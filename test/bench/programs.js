@@ -1,4 +1,5 @@
-// Real programs, bare and in a sandbox: with a policy only, and with a hook on every open as well.
+// Real programs, bare and in a sandbox: under plain rules, with the right to look at everything, on kernel layers alone, and with a
+// hook on every open.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -82,30 +83,46 @@ if (execFileSync('/bin/echo', ['yes']).toString() !== 'yes\\n') process.exit(1);
 const programs = (few) => [
   {
     name: 'git',
+    group: 'builders',
     title: `git init, add, commit of ${few(200)} files`,
     prepare: (folder) => writeFiles(folder, few(200)),
     command: ['sh', '-c', 'git init -q . && git add -A && git commit -q -m all && git status --short'],
   },
   {
+    name: 'status',
+    title: `git status of ${few(2000)} files`,
+    group: 'walkers',
+    prepare: (folder) => {
+      writeFiles(folder, few(2000));
+      execFileSync('sh', ['-c', 'git init -q . && git add -A && git commit -q -m all'], { cwd: folder, env });
+    },
+    keep: true,
+    command: ['git', 'status', '--short'],
+  },
+  {
     name: 'make',
     title: 'make -j2 of a C project',
+    group: 'walkers',
     prepare: (folder) => writeProject(folder, few(20)),
     command: ['make', '-s', '-j2'],
   },
   {
     name: 'python',
+    group: 'builders',
     title: 'python3 with threads and subprocesses',
     prepare: (folder) => write(join(folder, 'script.py'), script),
     command: [pythonPath(), 'script.py'],
   },
   {
     name: 'node',
+    group: 'builders',
     title: 'node, files and a child',
     prepare: (folder) => write(join(folder, 'script.cjs'), nodeScript),
     command: [process.execPath, 'script.cjs'],
   },
   {
     name: 'npm',
+    group: 'builders',
     title: 'npm install with dependencies, offline',
     prepare: (folder) => {
       rmSync(env.npm_config_cache, { recursive: true, force: true });
@@ -116,6 +133,7 @@ const programs = (few) => [
   },
   {
     name: 'tar',
+    group: 'builders',
     title: `tar of ${few(1000)} files, and out of it again`,
     prepare: (folder) => writeFiles(join(folder, 'in'), few(1000)),
     command: ['sh', '-c', 'tar cf all.tar in && mkdir out && tar xf all.tar -C out'],
@@ -125,6 +143,7 @@ const programs = (few) => [
     title: `find over ${few(2000)} files`,
     prepare: (folder) => writeFiles(folder, few(2000)),
     keep: true,
+    group: 'walkers',
     command: ['find', '.', '-type', 'f', '-size', '+0', '-newer', '/etc/passwd', '-name', '*.txt'],
   },
   {
@@ -132,6 +151,7 @@ const programs = (few) => [
     title: `grep -r through ${few(2000)} files`,
     prepare: (folder) => writeFiles(folder, few(2000)),
     keep: true,
+    group: 'walkers',
     command: ['grep', '-rc', 'line 7', '.'],
   },
 ];
@@ -143,7 +163,19 @@ function pythonPath() {
   return execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
 }
 
-function measure({ name, title, prepare, keep, command }) {
+/** How a sandbox is asked for; the goals are for the geometric means of the groups. */
+const kinds = {
+  holdfast: { listens: true, policy: () => wide },
+  'holdfast, metadata': { listens: true, policy: () => ({ ...wide, files: { ...wide.files, metadata: ['/'] } }) },
+  'holdfast, kernel layers': { listens: false, policy: () => narrow },
+  'holdfast, hook on every open': {
+    listens: false,
+    policy: () => wide,
+    hook: (child) => child.onOpen(() => undefined),
+  },
+};
+
+function measure({ name, title, group, prepare, keep, command }) {
   const folder = join(work, `run-${name}`);
   let prepared = false;
   const timed = (start) => async () => {
@@ -157,30 +189,29 @@ function measure({ name, title, prepare, keep, command }) {
     await ended(start(command[0], command.slice(1), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }), title);
     return ms() - began;
   };
-  const sandboxed = (command, args, options) => spawnSandboxed(command, args, { ...options, policy: wide });
-  const hooked = (...args) => {
-    const child = sandboxed(...args);
-    child.onOpen(() => undefined);
-    return child;
-  };
-  return {
-    name,
-    title,
-    unit: 'ms',
-    subjects: { bare: timed(spawn), holdfast: timed(sandboxed), 'holdfast, hook on every open': timed(hooked) },
-    compare: [
-      { of: 'holdfast', to: 'bare' },
-      { of: 'holdfast, hook on every open', to: 'bare' },
-    ],
-  };
+  const sandboxed =
+    ({ listens, policy, hook }) =>
+    (command, args, options) => {
+      const child = spawnSandboxed(command, args, { ...options, policy: policy() });
+      if (listens) child.on('violation', () => {});
+      hook?.(child);
+      return child;
+    };
+  const subjects = { bare: timed(spawn) };
+  for (const [kind, how] of Object.entries(kinds)) subjects[kind] = timed(sandboxed(how));
+  return { name, title, unit: 'ms', group, subjects, compare: Object.keys(kinds).map((of) => ({ of, to: 'bare' })) };
 }
 
 let wide = policy;
+/** What the kernel can be left to decide: no folder of /proc in it, and each rule a folder that is there. */
+let narrow = policy;
 
 export const realPrograms = (few) => {
   for (const folder of [home, env.TMPDIR]) mkdirSync(folder, { recursive: true });
   for (const name of packages) pack(name, [], few(40));
   const prefix = execFileSync(pythonPath(), ['-c', 'import sys; print(sys.base_prefix)'], { encoding: 'utf8' }).trim();
   wide = { ...policy, files: { ...policy.files, read: [...policy.files.read, prefix] } };
+  const read = wide.files.read.filter((path) => !['/proc', '/sys', '/dev'].includes(path));
+  narrow = { ...wide, files: { read, write: [work], metadata: ['/'] }, defaults: { proc: false } };
   return programs(few).map(measure);
 };

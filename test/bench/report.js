@@ -38,14 +38,51 @@ export function evaluate(measure, rounds) {
       ...(goal === undefined ? {} : { goal, reached: ratio <= goal }),
     };
   });
-  return { name: measure.name, title: measure.title, unit: measure.unit, compare, rounds };
+  return { name: measure.name, title: measure.title, unit: measure.unit, group: measure.group, compare, rounds };
+}
+
+const geometricMean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
+const groups = {
+  walkers: {
+    title: 'make -j2, find, grep -r, git status: geometric mean',
+    goals: { holdfast: 3.2, 'holdfast, metadata': 1.8, 'holdfast, kernel layers': 1.2 },
+  },
+  builders: {
+    title: 'git, python3, node, npm, tar: geometric mean',
+    goals: { holdfast: 1.5, 'holdfast, metadata': 1.25 },
+  },
+};
+
+/** The groups whose members were all measured, as measures of their own. */
+export function summaries(measures, all) {
+  return Object.entries(groups).flatMap(([name, { title, goals }]) => {
+    const members = measures.filter(({ group }) => group === name);
+    if (members.length === 0 || members.length < all.filter(({ group }) => group === name).length) return [];
+    const compare = members[0].compare.map(({ of, to }, i) => {
+      const each = members.map((member) => member.compare[i]);
+      const goal = goals[of];
+      const ratio = geometricMean(each.map((one) => one.ratio));
+      return {
+        of,
+        to,
+        ratio,
+        best: geometricMean(each.map((one) => one.best)),
+        least: geometricMean(each.map((one) => one.least)),
+        most: geometricMean(each.map((one) => one.most)),
+        ...(goal === undefined ? {} : { goal, reached: ratio <= goal }),
+      };
+    });
+    return [{ name, title, unit: '', compare, rounds: [] }];
+  });
 }
 
 export function print({ title, unit, compare }) {
   console.log(colors.bold(title));
   for (const { of, to, ofTime, toTime, ratio, best, least, most, goal, reached } of compare) {
+    const took = (time) => (time === undefined ? ''.padStart(7) : digits(time).padStart(7));
     const line =
-      `  ${of.padEnd(29)} ${digits(ofTime).padStart(7)} ${unit}   ${to.padEnd(27)} ${digits(toTime).padStart(7)} ${unit}   ` +
+      `  ${of.padEnd(29)} ${took(ofTime)} ${unit}   ${to.padEnd(27)} ${took(toTime)} ${unit}   ` +
       `${times(ratio).padStart(7)} (${least.toFixed(2)}–${most.toFixed(2)}, best ${best.toFixed(2)})`;
     if (goal === undefined) console.log(line);
     else console.log(`${line}  ${(reached ? colors.green : colors.red)(`${reached ? '✓' : '✗'} goal ≤ ${goal}`)}`);
@@ -80,9 +117,10 @@ export function writeDocs({ machine, before, after, rounds, measures }) {
   for (const { title, unit, compare } of measures) {
     for (const { of, to, ofTime, toTime, ratio, best, least, most, goal, reached } of compare) {
       const what = of === 'holdfast' ? title : `${title}; ${of.replace('holdfast, ', '')}`;
+      const took = (time) => (time === undefined ? '' : `${digits(time)} ${unit}`);
       const aim = goal === undefined ? '' : `≤ ${goal}${reached ? '' : ', missed'}`;
       lines.push(
-        `| ${what} | ${digits(ofTime)} ${unit} | ${to} | ${digits(toTime)} ${unit} | ` +
+        `| ${what} | ${took(ofTime)} | ${to} | ${took(toTime)} | ` +
           `**${times(ratio)}** (${least.toFixed(2)}–${most.toFixed(2)}) | ${times(best)} | ${aim} |`,
       );
     }
