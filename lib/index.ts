@@ -55,5 +55,6 @@ export type { NamedArguments } from './process/named-arguments.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { MissingRight, Violation } from './process/violation.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
+export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';
 export { checkSupport, type Support, type SupportProblem } from './spawn/support.ts';

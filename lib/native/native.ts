@@ -20,6 +20,11 @@ export interface NativeChannel {
   waitSpawned(timeout: number): SpawnReport;
   /** Makes what the two ends share. Throws a system error. */
   shareMemory(): void;
+  /**
+   * What a supervisor that was started without a command is to start, with `descriptors` as in native/addon/launch.h. Our
+   * ends of its streams, for the caller to close. Throws a system error, and then it waits on.
+   */
+  command(fields: Uint8Array, directory: string, descriptors: Int32Array): number[];
   /** Options and policy. 0, or a positive errno. Throws a system error if the mounts cannot be read. */
   configure(policy: Uint8Array): number;
   /** The hooks' filters: the command may start. 0, or a positive errno. */

@@ -13,8 +13,10 @@ export type Inner = Pick<ChildProcess, 'pid' | 'stdin' | 'stdout' | 'stderr' | '
   Partial<Pick<ChildProcess, 'send' | 'disconnect' | 'connected' | 'channel'>>;
 
 /** As native/addon/launch.h has them. */
-const IGNORED = -1;
-const STREAM = -2;
+export const IGNORED = -1;
+export const STREAM = -2;
+/** What ps(1) shows. */
+export const SUPERVISOR = 'holdfast-supervisor';
 /** Above all that a process can have open (RLIMIT_NOFILE's own limit). */
 const MAX_DESCRIPTOR = 2 ** 30;
 
@@ -43,7 +45,7 @@ function descriptorOf(entry: unknown, place: number): number | undefined {
 /** What Node takes as it is. */
 export const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
 /** As the addon takes a list. */
-const joined = (texts: readonly string[]): string => texts.map((text) => `${text}\0`).join('');
+export const joined = (texts: readonly string[]): string => texts.map((text) => `${text}\0`).join('');
 
 const COVERAGE = 'NODE_V8_COVERAGE';
 
@@ -100,10 +102,10 @@ const isUsedAsStdio = (stream: object) =>
 /** A supervisor that the addon has started, with streams as Node gives them to a child, and the same order of events. */
 export class Launched extends EventEmitter implements Inner {
   readonly pid: number;
-  readonly stdin: Socket | null;
-  readonly stdout: Socket | null;
-  readonly stderr: Socket | null;
-  readonly stdio: ChildProcess['stdio'];
+  stdin: Socket | null = null;
+  stdout: Socket | null = null;
+  stderr: Socket | null = null;
+  stdio = [] as unknown as ChildProcess['stdio'];
   readonly #child: NativeChild;
   /** Its exit, and the end of each stream but its input. */
   #awaited = 1;
@@ -119,18 +121,21 @@ export class Launched extends EventEmitter implements Inner {
   ) {
     super();
     const { environment, directory } = where;
-    const exited = (code: number, signal: number) => this.#exited(code, signal);
     this.#child = new addon.Child(
       path,
-      joined(args),
+      joined([SUPERVISOR, ...args]),
       environment,
       directory,
       Int32Array.from(descriptors),
       detached,
-      exited,
+      (code, signal) => this.#exited(code, signal),
     );
     this.pid = this.#child.pid;
-    const ends = this.#child.takeEnds();
+    this.give(this.#child.takeEnds(), descriptors);
+  }
+
+  /** Streams on our ends of those among the descriptors. */
+  give(ends: number[], descriptors: readonly number[]): void {
     try {
       const streams = descriptors.map((from, place) => (from === STREAM ? this.#stream(ends, place) : null));
       [this.stdin = null, this.stdout = null, this.stderr = null] = streams;

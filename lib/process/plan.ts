@@ -1,5 +1,6 @@
 import type { SpawnOptions } from 'node:child_process';
 import type { Rules } from '../policy/policy.ts';
+import type { ReadySupervisors } from './ready.ts';
 
 /** What goes to Node's own spawn as it is. */
 export const passedOptions = [
@@ -32,4 +33,6 @@ export interface Spawn {
   waitForTree: boolean;
   /** Milliseconds; 0 for none. */
   killGrace: number;
+  /** Supervisors to choose from, for a spawn of a pool. */
+  ready?: ReadySupervisors;
 }

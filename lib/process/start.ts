@@ -6,7 +6,7 @@ import { errnoName, HoldfastError, spawnError } from '../errors.ts';
 import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
-import { descriptorsOf, type Inner, isText, Launched, surroundingsOf } from './launched.ts';
+import { descriptorsOf, type Inner, isText, Launched, SUPERVISOR, surroundingsOf } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import { makeScratch, removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
@@ -29,6 +29,8 @@ export interface Start {
   pid?: number;
   /** The folder of policy.scratch, which is to be removed at the end. */
   scratch?: Scratch;
+  /** The supervisor ended before there was a process. */
+  lost?: boolean;
   /** Without one, and without a pid, the inner child's own `error` event tells why. */
   failure?: StartFailure;
 }
@@ -57,6 +59,17 @@ function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
 }
 
 function startWithout(addon: Native, path: string, given: Spawn): Start {
+  const ready = given.ready?.take(given);
+  if (ready !== undefined) {
+    const start = finish(addon, ready.channel, ready.inner, given, true);
+    if (!start.lost) return start;
+    // It was about to end when it was told: nothing of the command has run.
+    ready.abandon();
+  }
+  return startAnew(addon, path, given);
+}
+
+function startAnew(addon: Native, path: string, given: Spawn): Start {
   let channel: NativeChannel;
   try {
     channel = addon.createChannel();
@@ -77,8 +90,13 @@ function startWithout(addon: Native, path: string, given: Spawn): Start {
     channel.close();
     return { inner, channel };
   }
+  return finish(addon, channel, inner, given);
+}
+
+/** @param shared One that was ready has its memory. */
+function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn, shared = false): Start {
   try {
-    channel.shareMemory();
+    if (!shared) channel.shareMemory();
     configure(addon, channel, inner, given);
   } catch (error) {
     inner.kill('SIGKILL');
@@ -110,8 +128,6 @@ function startSupervisor(addon: Native, channel: NativeChannel, path: string, gi
   }
 }
 
-const SUPERVISOR = 'holdfast-supervisor';
-
 /** By the addon, where it can. What cannot be done so is left to Node's own spawn, and so is what is wrong with it. */
 function launch(addon: Native, channel: NativeChannel, path: string, line: string[], given: Spawn): Inner | undefined {
   const { stdio, passed, detached } = given;
@@ -120,7 +136,7 @@ function launch(addon: Native, channel: NativeChannel, path: string, line: strin
   if (descriptors === undefined || surroundings === undefined || !line.every(isText)) return undefined;
   descriptors.push(channel.remoteFd);
   try {
-    return new Launched(addon, path, [SUPERVISOR, ...line], surroundings, descriptors, detached);
+    return new Launched(addon, path, line, surroundings, descriptors, detached);
   } catch (error) {
     if (['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw new NoDescriptors(error);
     return undefined;
@@ -161,7 +177,7 @@ function awaitCommand(addon: Native, channel: NativeChannel, inner: Inner, given
     known?.code ?? 'ERR_HOLDFAST_SUPERVISOR_LOST',
     `${file} was not started: ${known?.message ?? `the supervisor ${what}`}`,
   );
-  return { failure: { error, errno: 0 } };
+  return { failure: { error, errno: 0 }, lost: isReport(report, 'lost') };
 }
 
 /** By what it has itself, not by what Object.prototype may have. */

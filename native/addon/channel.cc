@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <climits>
@@ -8,7 +9,9 @@
 #include "../paths/known_places.h"
 #include "../paths/mounts.h"
 #include "callback.h"
+#include "child.h"
 #include "errors.h"
+#include "launch.h"
 #include "record_to_js.h"
 
 namespace holdfast {
@@ -39,10 +42,10 @@ bool bytes_of(napi_env env, napi_value value, const uint8_t*& data, size_t& size
   return type == napi_uint8_array;
 }
 
-// The only argument of configure() and start(). False, and a TypeError, if it is something else.
+// The first argument of command(), configure() and start(). False, and a TypeError, if it is something else.
 bool take_bytes(const Napi::CallbackInfo& info, const uint8_t*& data, size_t& size) {
   if (bytes_of(info.Env(), info[0], data, size)) return true;
-  Napi::TypeError::New(info.Env(), "configure() and start() take a Uint8Array").ThrowAsJavaScriptException();
+  Napi::TypeError::New(info.Env(), "command(), configure() and start() take a Uint8Array").ThrowAsJavaScriptException();
   return false;
 }
 
@@ -84,6 +87,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::close_remote>("closeRemote"),
                          InstanceMethod<&Channel::wait_spawned>("waitSpawned"),
                          InstanceMethod<&Channel::share_memory>("shareMemory"),
+                         InstanceMethod<&Channel::command>("command"),
                          InstanceMethod<&Channel::configure>("configure"),
                          InstanceMethod<&Channel::start>("start"),
                          InstanceMethod<&Channel::kill>("kill"),
@@ -145,6 +149,38 @@ Napi::Value Channel::share_memory(const Napi::CallbackInfo& info) {
   const int error = link_.is_open() ? EEXIST : link_.share_memory(&step);
   if (error != 0) system_error(info.Env(), error, step).ThrowAsJavaScriptException();
   return info.Env().Undefined();
+}
+
+// command(fields, directory, descriptors): what a waiting supervisor is to start, with our ends of its streams for an
+// answer. What is in `descriptors` is as in launch.h. Throws a system error, and then the supervisor waits on.
+Napi::Value Channel::command(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!take_bytes(info, data, size)) return {};
+  const std::string directory = info[1].As<Napi::String>();
+  const auto descriptors = info[2].As<Napi::Int32Array>();
+  const auto failed = [&](int error) {
+    system_error(env, error, "spawn").ThrowAsJavaScriptException();
+    return Napi::Value();
+  };
+  if (size > protocol::kMaxInline) return failed(E2BIG);
+  const UniqueFd place(open(directory.empty() ? "." : directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!place) return failed(errno);
+  std::vector<int> fds = {place.get()};
+  std::vector<UniqueFd> remote, ends;
+  for (size_t i = 0; i < descriptors.ElementLength(); i++) {
+    const int from = descriptors[i];
+    if (from == Program::kIgnored) continue;
+    fds.push_back(from);
+    if (from != Program::kStream) continue;
+    if (const int error = stream_pair(ends, remote)) return failed(error);
+    fds.back() = remote.back().get();
+  }
+  if (const int error =
+          link_.send(protocol::MessageType::command, static_cast<int32_t>(size), fds.data(), fds.size(), data, size))
+    return failed(error);
+  return numbers_of(env, ends);
 }
 
 Napi::Value Channel::configure(const Napi::CallbackInfo& info) {

@@ -29,6 +29,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value close_remote(const Napi::CallbackInfo& info);
   Napi::Value wait_spawned(const Napi::CallbackInfo& info);
   Napi::Value share_memory(const Napi::CallbackInfo& info);
+  Napi::Value command(const Napi::CallbackInfo& info);
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value start(const Napi::CallbackInfo& info);
   Napi::Value kill(const Napi::CallbackInfo& info);

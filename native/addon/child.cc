@@ -137,13 +137,15 @@ int Child::watch(uv_loop_t* loop) {
 
 Napi::Value Child::pid(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), launched_.pid); }
 
-Napi::Value Child::take_ends(const Napi::CallbackInfo& info) {
-  Napi::Array result = Napi::Array::New(info.Env(), launched_.ends.size());
+Napi::Array numbers_of(Napi::Env env, std::vector<UniqueFd>& descriptors) {
+  Napi::Array result = Napi::Array::New(env, descriptors.size());
   uint32_t next = 0;
-  for (UniqueFd& end : launched_.ends) result.Set(next++, end.release());
-  launched_.ends.clear();
+  for (UniqueFd& descriptor : descriptors) result.Set(next++, descriptor.release());
+  descriptors.clear();
   return result;
 }
+
+Napi::Value Child::take_ends(const Napi::CallbackInfo& info) { return numbers_of(info.Env(), launched_.ends); }
 
 // Its number is its own until it has been reaped.
 Napi::Value Child::kill(const Napi::CallbackInfo& info) {

@@ -8,6 +8,9 @@
 
 namespace holdfast {
 
+// Their numbers, for the caller to keep.
+Napi::Array numbers_of(Napi::Env env, std::vector<UniqueFd>& descriptors);
+
 class Child : public Napi::ObjectWrap<Child> {
  public:
   static Napi::Function define(Napi::Env env);

@@ -90,6 +90,14 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+int stream_pair(std::vector<UniqueFd>& ours, std::vector<UniqueFd>& theirs) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
+  ours.emplace_back(pair[0]);
+  theirs.emplace_back(pair[1]);
+  return 0;
+}
+
 int launch(const Program& program, Launched& launched) {
   const size_t count = program.descriptors.size();
   std::vector<int> descriptors = program.descriptors;
@@ -98,11 +106,8 @@ int launch(const Program& program, Launched& launched) {
   for (size_t place = 0; place < count; place++) {
     ours[place] = program.descriptors[place] < 0;
     if (program.descriptors[place] != Program::kStream) continue;
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
-    ends.emplace_back(pair[0]);
-    remote.emplace_back(pair[1]);
-    descriptors[place] = pair[1];
+    if (const int error = stream_pair(ends, remote)) return error;
+    descriptors[place] = remote.back().get();
   }
   const std::vector<char*> arguments = pointers(program.arguments), environment = pointers(program.environment);
   Plan plan = {program.path.c_str(), arguments.data(),

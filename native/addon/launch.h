@@ -28,6 +28,9 @@ struct Launched {
   std::vector<UniqueFd> ends;  // ours of the streams, in their order
 };
 
+// Adds one end each. 0, or a positive errno.
+int stream_pair(std::vector<UniqueFd>& ours, std::vector<UniqueFd>& theirs);
+
 // 0, or a positive errno: then nothing is left of it.
 int launch(const Program& program, Launched& launched);
 

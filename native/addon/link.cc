@@ -133,11 +133,13 @@ int Link::send(protocol::MessageType type, int32_t value, const int* fds, size_t
   if (!socket_) return EPIPE;
   protocol::Message message = {protocol::kMagic, protocol::kVersion, static_cast<uint32_t>(type), value, 0, 0};
   iovec parts[] = {{&message, sizeof message}, {const_cast<uint8_t*>(bytes), size}};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE((protocol::kMostPlaces + 1) * sizeof(int))];
   msghdr header = {};
   header.msg_iov = parts;
   header.msg_iovlen = size == 0 ? 1 : 2;
+  if (fd_count > protocol::kMostPlaces + 1) return E2BIG;
   if (fd_count != 0) {
+    std::memset(control, 0, CMSG_SPACE(fd_count * sizeof(int)));
     header.msg_control = control;
     header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
     cmsghdr* rights = CMSG_FIRSTHDR(&header);
@@ -201,6 +203,7 @@ Link::Report Link::read() {
     case protocol::MessageType::kill_all:
     case protocol::MessageType::spare:
     case protocol::MessageType::plan:
+    case protocol::MessageType::command:
       break;
   }
   return {Report::Kind::corrupt};

@@ -13,7 +13,8 @@
 
 namespace holdfast {
 
-// What Node's spawn gave the supervisor on its command line (lib/spawn.ts writes it):
+// What the supervisor is given on its command line (lib/process/start.ts writes it), or by a message
+// (supervisor/ready):
 //   holdfast-supervisor <channel fd> detached=<0|1>,stdio=<count> <argv0> <command> [arguments...]
 struct CommandLine {
   int channel = -1;

@@ -22,10 +22,22 @@ enum class MessageType : uint32_t {
   configure = 7,  // Node -> supervisor, before `start`: value = size in bytes of options and policy, carried as below
   spare = 8,      // Node -> supervisor: value = signal that the command's end sends to what it leaves, not SIGKILL
   plan = 9,       // Node -> supervisor, while the command runs: a record that tells of the layers is wanted
+  command = 10,   // Node -> a supervisor that was started without one: value = size in bytes of what it is, behind the
+                  // message; fds {its working directory, one for each place of its stdio that is not ignored}
 };
 
 // At most so many bytes follow the message in its own packet; more are in a memfd that comes with it.
 inline constexpr uint32_t kMaxInline = 32u << 10;
+
+// What stands at a place of a command's stdio.
+enum class Place : uint8_t {
+  ignored = 0,
+  inherited = 1,  // the sender has it open, too
+  stream = 2,     // made for the command
+};
+
+// A supervisor without a command yet takes no more places than this; below the numbers of its own descriptors.
+inline constexpr int32_t kMostPlaces = 60;
 
 struct Message {
   uint32_t magic;

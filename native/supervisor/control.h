@@ -14,6 +14,7 @@ namespace holdfast {
 class Control {
  public:
   explicit Control(int socket) : socket_(socket) {}
+  int socket() const { return socket_; }
 
   // Each waits for its message; false if Node is gone or sent something else.
   bool receive_hello(UniqueFd& memory, UniqueFd& wake);

@@ -37,6 +37,7 @@
 #include "../syscalls/guards.h"
 #include "../view/resolve.h"
 #include "control.h"
+#include "ready.h"
 
 namespace holdfast {
 namespace {
@@ -151,7 +152,8 @@ int run(int argc, char** argv) {
   mallopt(M_ARENA_MAX, 1);
   std::set_new_handler([] { fatal("there is no memory left for it", Stage::memory); });
   Launch launch;
-  if (!launch.line.parse(argc, argv)) {
+  const bool waits = waits_for_command(argc, argv, launch.line);
+  if (!waits && !launch.line.parse(argc, argv)) {
     static const char kUsage[] = "holdfast-supervisor is started by the holdfast library, not by hand.\n";
     if (write(STDERR_FILENO, kUsage, sizeof kUsage - 1) < 0) return 64;
     return 64;  // EX_USAGE, sysexits.h
@@ -161,10 +163,17 @@ int run(int argc, char** argv) {
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
   if (channel_fd < 0) return 64;
   Control control(channel_fd);
+  UniqueFd memory, wake;
+  if (waits) {
+    prepare_signals();
+    if (!control.receive_hello(memory, wake)) return 0;
+    for (UniqueFd* const ours : {&memory, &wake}) *ours = UniqueFd(move_up(ours->release(), 64));
+    if (!receive_command(control, launch.line)) return 0;
+    fill_gaps(launch.line.stdio_count);
+  }
   // The child comes first: what it has to do takes longest, and needs nobody.
   const auto [stage, error] = begin(launch);
-  UniqueFd memory, wake;
-  if (!control.receive_hello(memory, wake)) return 71;  // EX_OSERR
+  if (!waits && !control.receive_hello(memory, wake)) return 71;  // EX_OSERR
   Channel channel;
   const auto failed = [&](Stage at, int errno_value) {
     control.failed(at, errno_value);

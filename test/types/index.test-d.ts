@@ -4,6 +4,7 @@ import {
   type CompiledPolicy,
   type ConnectCall,
   compilePolicy,
+  createSandboxPool,
   deny,
   type HoldfastError,
   kill,
@@ -13,6 +14,7 @@ import {
   redirect,
   respond,
   type SandboxedProcess,
+  type SandboxPool,
   type SpawnSandboxedOptions,
   spawnSandboxed,
   type Violation,
@@ -122,3 +124,15 @@ expectError(compilePolicy({ files: { raed: [] } }));
 expectError(compilePolicy());
 expectError(compilePolicy({}, { cwd: 1 }));
 expectError(compilePolicy({}, { cdw: '/' }));
+
+// A pool spawns as spawnSandboxed does.
+const pool = createSandboxPool({ size: 2 });
+expectType<SandboxPool>(pool);
+expectType<typeof spawnSandboxed>(pool.spawn);
+expectType<null>(pool.spawn('ls', [], { stdio: ['ignore', 'pipe', 'inherit'] }).stdin);
+expectType<Readable>(pool.spawn('ls', [], { stdio: ['ignore', 'pipe', 'inherit'] }).stdout);
+expectType<Promise<void>>(pool.close());
+expectAssignable<AsyncDisposable>(pool);
+expectError(createSandboxPool({}));
+expectError(createSandboxPool({ size: '2' }));
+expectError(pool.spawn('ls', [], { nonsense: true }));
