@@ -410,9 +410,13 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   std::string name;
   const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
   MayBlock wait(call);
-  const int found = name_of(sandbox, call, dirfd, path, flags, name);
-  if (found < 0) return false;
-  ::close(found);
+  UniqueFd found(name_of(sandbox, call, dirfd, path, flags, name));
+  struct stat status;
+  // What may wait (a FIFO, a device) is to be interrupted as it would be bare, which only a wait of ours can tell from
+  // one for a worker (engine/waiting.cc).
+  if (!found || ::fstat(found.get(), &status) != 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+    return false;
+  found.reset();
   Facts facts;
   facts.event = call.row->event;
   facts.paths[0] = {name, access, false};

@@ -23,6 +23,7 @@ import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { expectUntouched, movingScene, type Race, scene } from './race.ts';
 
 const { EACCES, EEXIST, EISDIR, ENOENT, ENOTDIR, EPERM, EXDEV } = constants.errno;
 const told = new Set([EEXIST, EISDIR, ENOENT, ENOTDIR]);
@@ -430,4 +431,82 @@ test('what the command is given open it can open by name', async () => {
   closeSync(input);
   closeSync(output);
   expect(readFileSync(join(folder, 'output'), 'utf8')).toBe('given');
+});
+
+describe('races against what the kernel is left to decide, where nothing of ours looks', () => {
+  const timeout = 120_000;
+
+  async function race(name: string, args: readonly (string | number)[], inside: string) {
+    const child = spawnSandboxed(program(name), args.map(String), {
+      policy: { files: { read: [inside], write: [inside] }, defaults: { proc: false } },
+    });
+    let told = '';
+    child.stdout.on('data', (chunk) => {
+      told += chunk;
+    });
+    const { classes } = await child.plan();
+    if (landlock >= 3)
+      for (const name of ['read', 'write', 'readWrite', 'make'] as const) expect(classes[name].layer).toBe('landlock');
+    await once(child as never, 'close');
+    expect(child.exitCode).toBe(0);
+    return JSON.parse(told) as Race;
+  }
+
+  test.each(['thread', 'vm', 'shared'])('a path that changes by %s reaches nothing else', { timeout }, async (mode) => {
+    const made = scene();
+    const { escapes, flips, approvals } = await race(
+      'race_path',
+      [mode, 'open', 5_000, made.inside, made.outside],
+      made.inside,
+    );
+    expect({ escapes, flipped: flips > 0, approved: approvals > 0 }).toEqual({
+      escapes: 0,
+      flipped: true,
+      approved: true,
+    });
+    expectUntouched(made);
+  });
+
+  test.each(['open', 'create', 'mkdir'])(
+    'a folder and a link that change places during %s lead nowhere else',
+    { timeout },
+    async (call) => {
+      const made = movingScene();
+      const { escapes, flips, approvals } = await race(
+        'race_exchange',
+        ['symlink', call, 3_000, made.inside],
+        made.inside,
+      );
+      expect({ escapes, flipped: flips > 0, approved: approvals > 0 }).toEqual({
+        escapes: 0,
+        flipped: true,
+        approved: true,
+      });
+      expectUntouched(made);
+    },
+  );
+});
+
+test('a folder that somebody outside replaces is decided by the rules where its calls are held', async () => {
+  const folder = temporaryFolder('replaced');
+  const { renameSync } = await import('node:fs');
+  mkdirSync(join(folder, 'in'));
+  const child = spawnSandboxed(program('layer_calls'), [], {
+    cwd: '/',
+    policy: { files: { read: [join(folder, 'in')], write: [join(folder, 'in')] } },
+  });
+  child.on('violation', () => {});
+  const { classes } = await child.plan();
+  if (landlock >= 3) expect([classes.read.layer, classes.write.layer]).toEqual(['continued', 'continued']);
+  renameSync(join(folder, 'in'), join(folder, 'before'));
+  mkdirSync(join(folder, 'in'));
+  writeFileSync(join(folder, 'in/file'), 'new');
+  const calls = [
+    { op: 'r', path: 'in/file' },
+    { op: 'c', path: 'in/made' },
+    { op: 'm', path: 'in/folder' },
+    { op: 'r', path: 'before' },
+  ];
+  const answers = await make(child, calls, folder, () => {});
+  expect(answers).toEqual(['n 0', ' 0', ' 0', ` ${EACCES}`]);
 });

@@ -8,12 +8,14 @@ import {
   deny,
   type HoldfastError,
   kill,
+  type Layer,
   type OpenCall,
   type Policy,
   type RenameCall,
   redirect,
   respond,
   type SandboxedProcess,
+  type SandboxPlan,
   type SandboxPool,
   type SpawnSandboxedOptions,
   spawnSandboxed,
@@ -100,6 +102,21 @@ expectAssignable<Policy>({
   exec: ['/usr/bin'],
   defaults: false,
 });
+expectAssignable<Policy>({
+  files: { metadata: ['/'], deny: [{ path: '/etc', access: ['metadata'] }] },
+  defaults: { proc: false },
+});
+expectNotAssignable<Policy>({ defaults: { prok: false } });
+expectNotAssignable<Policy>({ files: { metadata: true } });
+expectType<Promise<SandboxPlan>>(spawnSandboxed('ls').plan());
+spawnSandboxed('ls')
+  .plan()
+  .then(({ classes, landlockAbi }) => {
+    expectType<number>(landlockAbi);
+    expectType<Layer>(classes.metadata.layer);
+    expectType<string | undefined>(classes.read.obstacles[0]?.change);
+    expectError(classes.reading);
+  });
 expectNotAssignable<Policy>({ files: { read: '/usr' } });
 expectNotAssignable<Policy>({ files: { execute: ['/usr'] } });
 expectAssignable<SpawnSandboxedOptions>({
