@@ -6,6 +6,9 @@ import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn } from './options.ts';
 import type { spawnSandboxed } from './spawn.ts';
 
+/** Milliseconds that a command runs before the supervisor that it has taken is replaced, unless it ends before. */
+const REPLACE_AFTER = 20;
+
 /** Options of {@link createSandboxPool}. */
 export interface SandboxPoolOptions {
   /** How many supervisors wait for a command, 1 to 64. */
@@ -37,10 +40,9 @@ export class SandboxPool {
   readonly spawn = ((command: string, argsOrOptions?: unknown, options?: unknown) => {
     if (this.#closed) throw new HoldfastError('ERR_HOLDFAST_POOL_CLOSED', 'the pool is closed: it spawns nothing more');
     const child = new SandboxedProcess({ ...normalizeSpawn(command, argsOrOptions, options), ready: this.#ready });
-    // When the command runs, or will not: the replacement's start is not to hold up its own.
-    const fill = () => setImmediate(() => this.#ready.fill());
-    child.once('spawn', fill);
-    child.once('close', fill);
+    // The replacement's start is not to hold up the command's own, nor the whole of a short one.
+    child.once('spawn', () => setTimeout(() => this.#ready.fill(), REPLACE_AFTER).unref());
+    child.once('close', () => setImmediate(() => this.#ready.fill()));
     return child;
   }) as typeof spawnSandboxed;
 
