@@ -1,18 +1,22 @@
 #include "later.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
 
 namespace holdfast {
 
 bool Later::begin(std::function<void(const std::atomic<bool>&)> work) {
   if (running_) return false;
   work_ = std::move(work);
-  // Node's signals are for Node's own thread.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  // Node's signals are for Node's own thread. By number: glibc has moved pthread_sigmask in 2.32 (old_glibc.cc).
+  const uint64_t all = ~uint64_t{0};
+  uint64_t before = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
   running_ = uv_thread_create(&thread_, run, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
   return running_;
 }
 
