@@ -1,6 +1,7 @@
 // The tracer's part about calls of ours that a stopped thread is made to make before its own.
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -38,12 +39,12 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
     return;  // it died
   tracee.phase = phase;
   arch::Registers changed = tracee.registers;
-  const uint64_t args[6] = {kInjectedHandOver, 0, 0, 0, 0, 0};
+  const uint64_t args[6] = {kInjectedHandOver, 0, O_ACCMODE, 0, 0, 0};  // flags that no policy leaves to the kernel
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected fetch = {__NR_openat2, {}, std::move(hand_over)};
+  Injected fetch = {__NR_openat, {}, std::move(hand_over)};
   std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
   expect_injected(tracee.tid, std::move(fetch));
-  if (arch::set_number(tracee.tid, changed, __NR_openat2) != 0 || arch::set(tracee.tid, changed) != 0) return;
+  if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
   resume(tracee);
 }
 
@@ -139,7 +140,7 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
     arch::Registers again;
     if (arch::get(tracee.tid, again) != 0) return;
     arch::set_argument(again, 0, kInjectedHandOver);
-    arch::call_again(again, __NR_openat2);
+    arch::call_again(again, __NR_openat);
     if (arch::set(tracee.tid, again) == 0) resume(tracee);
     return;
   }

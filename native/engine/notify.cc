@@ -167,7 +167,7 @@ void Notifier::work() {
     const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
     if ((row != nullptr && asks_after_looking(*row)) || call.still_held()) {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
-        if (request.data.nr == __NR_openat2 && call.args[0] == kInjectedHandOver) {
+        if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
           // A copy: the original is asked for again if SIGSTOP interrupts this.
           const int fd = to_hand_over(call.tid);
           UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
