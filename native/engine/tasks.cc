@@ -58,13 +58,16 @@ bool add_thread() {
 }  // namespace
 
 void run_task(std::function<void()> task) {
+  bool is_taken;
   {
     std::lock_guard<std::mutex> lock(guard);
     queue.push_back(std::move(task));
-    if (idle >= queue.size()) {
-      arrived.notify_one();
-      return;
-    }
+    is_taken = idle >= queue.size();
+  }
+  // After the lock is given back: who is woken takes it.
+  if (is_taken) {
+    arrived.notify_one();
+    return;
   }
   // Without another thread the task waits for one that is there: they never all wait for the tree.
   add_thread();

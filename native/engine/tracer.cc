@@ -51,15 +51,17 @@ void Tracer::run() {
   sigaddset(&wanted, SIGUSR1);
   adopt(launch_.child, launch_.child, 0);
   // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
+  int woken_by = SIGCHLD;
   for (;;) {
     handle_posts();
-    reap_and_handle();
+    // A post says nothing about anybody's stop or end: those have a signal of their own.
+    if (woken_by != SIGUSR1 || held_back_) reap_and_handle();
     if (tracees_.empty() && !somebody_is_left()) break;
     if (!others_started_ && launch_.launched) begin_to_serve();
     siginfo_t info;
     if (others_started_)
-      sigwaitinfo(&wanted, &info);
-    else if (sigtimedwait(&wanted, &info, &kSoon) < 0 && errno == EAGAIN)
+      woken_by = sigwaitinfo(&wanted, &info);
+    else if ((woken_by = sigtimedwait(&wanted, &info, &kSoon)) < 0 && errno == EAGAIN)
       begin_to_serve();
   }
 }
@@ -94,10 +96,12 @@ void Tracer::reap_and_handle() {
     on_death(tid, status);
     return 1;
   };
+  held_back_ = false;
   for (;;) {
     const int got = take(P_ALL, 0);
     if (got == 0) return;
     if (got != 2) continue;
+    held_back_ = true;
     // The first in the kernel's line must wait, so ask for the others by name. Rare.
     bool any = true;
     while (any) {

@@ -142,6 +142,7 @@ class Tracer {
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   uint64_t tasks_ = 0;
   bool others_started_ = false;
+  bool held_back_ = false;  // somebody has ended whom a worker still works for
   std::mutex posts_guard_;
   std::vector<Post> posts_;
 };

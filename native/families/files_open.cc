@@ -448,6 +448,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   facts.path_count = 1;
   if (!allowed_unheard(sandbox, call, facts)) return false;
   MayBlock wait(call);
+  if (wait.refused()) return false;
   const int fd = open_plain_below(folder ? folder.get() : -1, path.data(), wanted.flags | O_NOCTTY);
   if (fd >= 0 && sandbox.config.rules.look(whole).movable) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
