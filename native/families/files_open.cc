@@ -377,13 +377,10 @@ bool is_clean(std::string_view path) {
   return true;
 }
 
-// What stands by that name, if no link is on its way: a descriptor that only names it, or -errno. `out` is its
-// canonical name.
-int name_of(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags, std::string& out) {
-  if (path[0] == '/') {
-    out = path;
-    return is_plain(sandbox, path) ? open_plain(path.data(), flags) : -ELOOP;
-  }
+// What stands by that name in a folder of the caller, if no link is on its way: a descriptor that only names it, or
+// -errno. `out` is its canonical name.
+int name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags,
+                   std::string& out) {
   char text[PATH_MAX];
   const CallerEntry entry(call, dirfd);
   const int size = std::snprintf(text, sizeof text, "%s/%s", entry.text, path.data());
@@ -407,21 +404,29 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   const Layers& layers = *sandbox.config.layers;
   if (((access & kRead) != 0 && layers.readable.empty()) || ((access & kWrite) != 0 && layers.writable.empty()))
     return false;
+  const auto granted = [&](std::string_view name) {
+    Facts facts;
+    facts.event = call.row->event;
+    facts.paths[0] = {name, access, false};
+    facts.path_count = 1;
+    return allowed_unheard(sandbox, call, facts) && may_go_on(sandbox.config, call, name, access);
+  };
+  const bool absolute = path[0] == '/';
+  if (absolute && (!is_plain(sandbox, path) || !granted(path))) return false;
   std::string name;
   const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
-  MayBlock wait(call);
-  UniqueFd found(name_of(sandbox, call, dirfd, path, flags, name));
+  const int fd = absolute ? open_plain(path.data(), flags) : name_in_folder(sandbox, call, dirfd, path, flags, name);
+  if (fd < 0) {
+    end = Finish::proceed();
+    return absolute && fd == -ENOENT && !wanted.is(O_CREAT);
+  }
+  UniqueFd found(fd);
   struct stat status;
   // What may wait (a FIFO, a device) is to be interrupted as it would be bare, which only a wait of ours can tell from
   // one for a worker (engine/waiting.cc).
-  if (!found || ::fstat(found.get(), &status) != 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
-    return false;
+  if (::fstat(found.get(), &status) != 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) return false;
   found.reset();
-  Facts facts;
-  facts.event = call.row->event;
-  facts.paths[0] = {name, access, false};
-  facts.path_count = 1;
-  if (!allowed_unheard(sandbox, call, facts) || !may_go_on(sandbox.config, call, name, access)) return false;
+  if (!absolute && !granted(name)) return false;
   end = Finish::proceed();
   return true;
 }
