@@ -47,12 +47,12 @@ template <int At>
 void add_opens(std::vector<Alternative>& out) {
   using Of = Opens<At>;
   // A hook on opens hears of those with O_PATH, too.
-  if (left.has(Class::metadata) && (left.heard >> static_cast<int>(Event::open) & 1) == 0) out.emplace_back(Of::kPath);
-  if (left.has(Class::read)) out.emplace_back(Of::kRead);
-  if (left.has(Class::write)) out.emplace_back(Of::kWrite);
-  if (left.has(Class::read_write)) out.emplace_back(Of::kReadWrite);
+  if (left.has(Class::metadata) && (left.heard >> static_cast<int>(Event::open) & 1) == 0) out.push_back(Of::kPath);
+  if (left.has(Class::read)) out.push_back(Of::kRead);
+  if (left.has(Class::write)) out.push_back(Of::kWrite);
+  if (left.has(Class::read_write)) out.push_back(Of::kReadWrite);
   // It may be about what is only read, too.
-  if (left.has(Class::read) && left.has(Class::read_write)) out.emplace_back(Of::kReadAndChange);
+  if (left.has(Class::read) && left.has(Class::read_write)) out.push_back(Of::kReadAndChange);
 }
 
 }  // namespace
@@ -76,14 +76,14 @@ std::vector<Alternative> left_alternatives(const Row& row) {
       if (left.has(Class::make) && !heard) out.emplace_back();
       break;
     case Event::mkdir:
-      if (left.has(Class::make) && !heard) out.emplace_back(mode == 1 ? kPlainMode<1> : kPlainMode<2>);
+      if (left.has(Class::make) && !heard) out.push_back(mode == 1 ? Alternative(kPlainMode<1>) : kPlainMode<2>);
       break;
     case Event::open:
       if (row.index(Arg::how) >= 0) break;  // its flags lie in memory
       if (const int flags = row.index(Arg::open_flags); flags >= 0) {
         flags == 1 ? add_opens<1>(out) : add_opens<2>(out);
       } else if (left.has(Class::write)) {
-        out.emplace_back(kPlainMode<1>);  // creat
+        out.push_back(kPlainMode<1>);  // creat
       }
       break;
     default:
