@@ -1,7 +1,10 @@
 #include "layers.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string_view>
@@ -34,8 +37,22 @@ bool before(std::string_view a, std::string_view b) {
   return rank(*in_a) < rank(*in_b);
 }
 
+// A path as it is told: all obstacles together must have room in one record.
+std::string quoted(std::string_view path) {
+  constexpr size_t kMost = 200;
+  return "'" + (path.size() > kMost ? std::string(path.substr(0, kMost)) + "…" : std::string(path)) + "'";
+}
+
 std::string quoted(std::string_view label, std::string_view path) {
-  return std::string(label) + " ('" + std::string(path) + "')";
+  return std::string(label) + " (" + quoted(path) + ")";
+}
+
+// Whether that is what the path names, with no link on its way: another sandbox's tree may be at work there.
+bool is_named(int fd, const std::string& path) {
+  char link[32], name[PATH_MAX];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const ssize_t size = readlink(link, name, sizeof name);
+  return size > 0 && path == std::string_view(name, static_cast<size_t>(size));
 }
 
 class Planner {
@@ -194,7 +211,7 @@ class Planner {
       if (readable(place.path)) continue;
       exec_reads_ = true;
       if (below(denies_[kReadIndex], place.path) != nullptr) continue;  // which is told already
-      object(read_.obstacles, "'" + place.path + "' may be executed and not read: Landlock grants both together",
+      object(read_.obstacles, quoted(place.path) + " may be executed and not read: Landlock grants both together",
              "reading it as well");
     }
   }
@@ -288,7 +305,7 @@ class Planner {
     // What is made to be read and written is made before it is found out that it may not be read.
     for (const Place& place : write_.granted) {
       if (!writes || readable(place.path)) continue;
-      object(both.obstacles, "'" + place.path + "' may be written and not all of it read", "reading it as well");
+      object(both.obstacles, quoted(place.path) + " may be written and not all of it read", "reading it as well");
     }
     settle(Class::read_write, Layer::landlock, any_heard);
   }
@@ -358,7 +375,8 @@ class Planner {
     Confinement::Grant grant;
     struct stat status;
     grant.place.fd.reset(open(place.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!grant.place.fd || fstat(grant.place.fd.get(), &status) != 0) return;  // gone meanwhile: nothing to grant
+    const int fd = grant.place.fd.get();
+    if (fd < 0 || fstat(fd, &status) != 0 || !is_named(fd, place.path)) return;  // gone meanwhile: nothing to grant
     grant.place.path = place.path;
     grant.place.folder = S_ISDIR(status.st_mode);
     grant.place.device = status.st_dev;
