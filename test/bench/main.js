@@ -5,6 +5,7 @@ import colors from 'picocolors';
 import { buildPrograms } from './build.js';
 import { calls } from './calls.js';
 import { imports } from './import.js';
+import { others } from './peers.js';
 import { realPrograms } from './programs.js';
 import { evaluate, load, machine, print, summaries, writeDocs, writeJson } from './report.js';
 import { starts } from './start.js';
@@ -24,7 +25,7 @@ const few = (count) => (values.quick ? Math.ceil(count / 10) : count);
 
 buildPrograms();
 const wanted = values.only?.flatMap((names) => names.split(','));
-const all = [...calls(few), ...starts(few), ...imports(few), ...realPrograms(few)];
+const all = [...calls(few), ...starts(few), ...imports(few), ...realPrograms(few), ...others(few)];
 const selected = all.filter(({ name }) => wanted === undefined || wanted.some((part) => name.startsWith(part)));
 if (selected.length === 0) throw new RangeError(`no measure is called ${values.only}`);
 
