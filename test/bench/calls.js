@@ -29,7 +29,7 @@ const hooked = (name, title, call, count, asked) => ({
     holdfast: () => sandboxedLoop(call, file, count, asked),
   },
   compare: [
-    { of: 'holdfast', to: ['perform floor', 'round trip'], goal: 2 },
+    { of: 'holdfast', to: ['perform floor', 'round trip'], goal: 1.3 },
     { of: 'holdfast', to: ['answer floor', 'round trip'] },
   ],
 });
@@ -57,8 +57,8 @@ const connect = (count) => {
 };
 
 export const calls = (few) => [
-  held('stat', 'stat, held, no hook', 'stat', file, few(20_000), 1.5),
-  held('open', 'open and close, held, no hook', 'open', file, few(20_000), 1.5),
+  held('stat', 'stat, held, no hook', 'stat', file, few(20_000), 1.25),
+  held('open', 'open and close, held, no hook', 'open', file, few(20_000), 1.25),
   held('stat-deep', 'stat eleven folders deep, held, no hook', 'stat', deepFile, few(20_000)),
   hooked('open-hook', 'open and close, a hook on every open', 'open', few(5_000), (child) => {
     child.onOpen({ path: file }, () => undefined);

@@ -38,7 +38,7 @@ const measure = (name, title, event, options, count, goal) => ({
 });
 
 export const starts = (few) => [
-  measure('start', "spawn('true') until 'close'", 'close', {}, few(20), 2),
+  measure('start', "spawn('true') until 'close'", 'close', {}, few(20), 1.3),
   measure('start-quiet', "spawn('true'), stdio ignored, until 'close'", 'close', { stdio: 'ignore' }, few(20)),
   measure('start-spawn', "spawn('true') until 'spawn'", 'spawn', {}, few(20)),
   measure('start-gone', "spawn('true') until nothing of it is left", 'gone', {}, few(20)),
