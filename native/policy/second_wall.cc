@@ -31,10 +31,6 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
-bool is_below(std::string_view path, std::string_view folder) {
-  return folder == "/" || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
-}
-
 class Wall {
  public:
   explicit Wall(const Config& config) : config_(config) {}
@@ -82,7 +78,7 @@ class Wall {
 
   bool in_proc(std::string_view path) const {
     return std::any_of(config_.proc_mounts.begin(), config_.proc_mounts.end(),
-                       [&](const std::string& mount) { return path == mount || is_below(path, mount); });
+                       [&](const std::string& mount) { return path == mount || lies_below(path, mount); });
   }
 
   // Whether something that was added lies at or above it. What was to be taken for a folder above that one has made
@@ -215,11 +211,5 @@ class Wall {
 }  // namespace
 
 Confinement second_wall(const Config& config) { return Wall(config).build(); }
-
-bool widened_by_hooks(const Config& config) {
-  using Event = protocol::Event;
-  const Event events[] = {Event::exec, Event::connect, Event::send, Event::bind, Event::chmod};
-  return std::any_of(std::begin(events), std::end(events), [&](Event event) { return config.hooked(event); });
-}
 
 }  // namespace holdfast

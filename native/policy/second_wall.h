@@ -11,7 +11,4 @@ namespace holdfast {
 // the tree runs.
 Confinement second_wall(const Config& config);
 
-// Whether hooks that `config` has learned of since can have made it wider.
-bool widened_by_hooks(const Config& config);
-
 }  // namespace holdfast

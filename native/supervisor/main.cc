@@ -202,13 +202,11 @@ int run(int argc, char** argv) {
   Sandbox sandbox{config, channel, tree, page};
   // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
-  Left left;
   const auto build_second_wall = [&] {
     const long abi = landlock_abi();
     config.second_wall = second_wall(config);
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.grants);
-    left = layers.left;
     config.second_wall.grants = std::move(layers.grants);
     config.layers = std::make_shared<Layers>(std::move(layers));
     const int problem = make_ruleset(abi, config.second_wall, ruleset);
@@ -218,20 +216,18 @@ int run(int argc, char** argv) {
   bool filtered = false;
   const auto give_filter = [&] {
     std::vector<sock_filter> filter;
-    leave_to_kernel(left);
+    leave_to_kernel(config.layers->left);
     filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
     return filtered;
   };
   int wall_problem = valid ? build_second_wall() : 0;
-  const bool may_change = left.classes != 0;
   // The kernel takes its time to translate it, so what is sure already comes first.
-  if (valid && !may_change && !give_filter()) return failed(Stage::seccomp, E2BIG);
+  if (valid && config.layers->left.classes == 0 && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
-  const bool heard = config.reports || !config.hooks.empty();
-  if (widened_by_hooks(config) || (may_change && heard)) wall_problem = build_second_wall();
+  if (config.reports || !config.hooks.empty()) wall_problem = build_second_wall();
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
   if (config.plan_wanted) report_plan(sandbox);

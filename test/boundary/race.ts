@@ -54,7 +54,7 @@ export async function attackTwin(
   return read(await runBare(program('naive_twin'), all, stdio === undefined ? {} : { stdio: stdio as never }));
 }
 
-export function expectHeld({ race }: Attacked): void {
+export function expectHeld({ race }: Pick<Attacked, 'race'>): void {
   expect(race.escapes, 'escapes').toBe(0);
   expect(race.flips, 'real flips').toBeGreaterThan(0);
   expect(race.approvals, 'approvals').toBeGreaterThan(0);
