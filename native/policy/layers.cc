@@ -13,6 +13,7 @@
 #include "../call/sandbox.h"
 #include "../channel/channel.h"
 #include "../protocol/tlv.h"
+#include "name_filter.h"
 
 namespace holdfast {
 namespace {
@@ -25,8 +26,7 @@ constexpr size_t kMostGrants = 512;
 constexpr size_t kMostObstacles = 8;
 
 bool is_at_or_below(std::string_view path, std::string_view folder) {
-  return folder == "/" || path == folder ||
-         (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
+  return path == folder || lies_below(path, folder);
 }
 
 // As if / came before every other byte, so that what lies in a folder follows it at once.
@@ -74,15 +74,15 @@ class Planner {
 
   Layers plan() {
     metadata();
-    places(kReadIndex, kRead, read_);
+    places(kReadIndex, read_);
     executables();
-    const bool write_known = places(kWriteIndex, kWrite, write_);
+    const bool write_known = places(kWriteIndex, write_);
     opens(write_known);
     make();
     let_go_on();
     grant();
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
-      if (config_.hooked(static_cast<Event>(event))) out_.left.heard |= uint32_t{1} << event;
+      if (config_.hooked(static_cast<Event>(event))) out_.left.hear(static_cast<Event>(event));
     held();
     return std::move(out_);
   }
@@ -179,7 +179,7 @@ class Planner {
   }
 
   // Whether Landlock can say what the rules say of one right.
-  bool places(int right, uint8_t access, Places& out) {
+  bool places(int right, Places& out) {
     std::vector<const Rule*> said;
     for (const Rule& rule : allows_[right])
       if (can_be_said(rule, right, out)) said.push_back(&rule);
@@ -190,7 +190,7 @@ class Planner {
       if (all || !is_default(*rule) || !rule->data) place(*rule, out);
       if (out.granted.size() > kMostGrants) break;
     }
-    if (access == kRead && !config_.command.empty() && !covers(out.granted, config_.command)) {
+    if (right == kReadIndex && !config_.command.empty() && !covers(out.granted, config_.command)) {
       struct stat status;
       if (lstat(config_.command.c_str(), &status) == 0 && S_ISREG(status.st_mode))
         out.granted.push_back({config_.command, false});
@@ -267,6 +267,7 @@ class Planner {
              "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
     // Each of its calls is a hook's on its own (Left::heard).
     const Event events[] = {Event::stat, Event::access, Event::readlink, Event::statfs, Event::chdir};
+    std::vector<Obstacle> heard;
     bool asked = plan.obstacles.empty();
     for (const Event event : events) {
       if (!config_.hooked(event)) {
@@ -275,10 +276,10 @@ class Planner {
       }
       std::string name = to_string(event);
       name[0] = static_cast<char>(name[0] - 'a' + 'A');
-      if (plan.obstacles.empty()) object(heard_, "a hook hears of " + std::string(to_string(event)), "no on" + name);
+      if (plan.obstacles.empty()) object(heard, "a hook hears of " + std::string(to_string(event)), "no on" + name);
     }
     settle(Class::metadata, Layer::filter, asked);
-    add(plan, heard_);
+    add(plan, heard);
   }
 
   void opens(bool writes) {
@@ -324,20 +325,20 @@ class Planner {
 
   // What no kernel decides as the rules do.
   void held() {
-    const auto add = [&](const char* name, std::initializer_list<Event> events, const char* why, const char* change) {
+    const auto add = [&](const char* name, std::initializer_list<Event> events, const char* why) {
       const bool asked = std::all_of(events.begin(), events.end(), [&](Event event) { return config_.hooked(event); });
-      out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, change}}});
+      out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, ""}}});
     };
     add("remove", {Event::unlink, Event::rename, Event::link},
-        "no rule gives the name of a device, and Landlock cannot tell a device from a file", "");
+        "no rule gives the name of a device, and Landlock cannot tell a device from a file");
     add("attributes", {Event::chmod, Event::chown, Event::utimes, Event::truncate, Event::setxattr, Event::getxattr},
-        "Landlock has no right for attributes", "");
-    add("exec", {Event::exec}, "what is executed is compared with what was approved", "");
+        "Landlock has no right for attributes");
+    add("exec", {Event::exec}, "what is executed is compared with what was approved");
     const char* const address = "Landlock knows ports of TCP and no addresses";
-    add("connect", {Event::connect}, address, "");
-    add("send", {Event::send}, address, "");
-    add("bind", {Event::bind}, address, "");
-    add("signal", {Event::signal}, "a number can come to stand for another process", "");
+    add("connect", {Event::connect}, address);
+    add("send", {Event::send}, address);
+    add("bind", {Event::bind}, address);
+    add("signal", {Event::signal}, "a number can come to stand for another process");
   }
 
   // Held calls in folders that are granted as a whole: nothing that a hook hears of, and no right that a program has
@@ -377,10 +378,7 @@ class Planner {
     grant.place.fd.reset(open(place.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     const int fd = grant.place.fd.get();
     if (fd < 0 || fstat(fd, &status) != 0 || !is_named(fd, place.path)) return;  // gone meanwhile: nothing to grant
-    grant.place.path = place.path;
     grant.place.folder = S_ISDIR(status.st_mode);
-    grant.place.device = status.st_dev;
-    grant.place.inode = status.st_ino;
     grant.access = access;
     if (grant.place.folder) folders.add(place.path, status.st_dev, status.st_ino);
     out_.grants.push_back(static_cast<Confinement::Grant&&>(grant));
@@ -391,7 +389,6 @@ class Planner {
   const long abi_;
   std::vector<Rule> allows_[kRights], denies_[kRights];
   Places read_, write_;
-  std::vector<Obstacle> heard_;
   bool exec_reads_ = false;  // Landlock lets be read what the rules let be executed only
   bool going_on_[2] = {};    // held calls that read, that write
   Layers out_;

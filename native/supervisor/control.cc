@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "../call/threads.h"
 #include "../call/tree.h"
@@ -43,6 +45,20 @@ ssize_t size_of(const Message& message) {
 
 }  // namespace
 
+std::vector<UniqueFd> take_descriptors(msghdr& header) {
+  std::vector<UniqueFd> out;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+      out.emplace_back(fd);
+    }
+  }
+  return out;
+}
+
 int Control::receive(Message& message, UniqueFd* fds, int fd_count, uint8_t* bytes) {
   memset(&message, 0, sizeof message);
   iovec parts[] = {{&message, sizeof message}, {bytes, protocol::kMaxInline}};
@@ -55,18 +71,9 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count, uint8_t* byt
   ssize_t size;
   while ((size = recvmsg(socket_, &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
   if (size <= 0) return 0;
-  int taken = 0;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      UniqueFd owned(fd);
-      if (taken < fd_count) fds[taken] = std::move(owned);
-      taken++;
-    }
-  }
+  std::vector<UniqueFd> came = take_descriptors(header);
+  const int taken = static_cast<int>(came.size());
+  for (int i = 0; i < std::min(taken, fd_count); i++) fds[i] = std::move(came[static_cast<size_t>(i)]);
   const bool valid = size == size_of(message) && message.magic == protocol::kMagic &&
                      message.version == protocol::kVersion && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
                      taken == descriptors_of(message) && taken <= fd_count;

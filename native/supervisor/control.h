@@ -1,6 +1,8 @@
 // The socket to Node: the start, and afterwards a thread that hears of kills and of Node's end.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <string>
 #include <vector>
 
@@ -10,6 +12,9 @@
 #include "../protocol/unique_fd.h"
 
 namespace holdfast {
+
+// The descriptors that came with a message: all are ours, whatever it is.
+std::vector<UniqueFd> take_descriptors(msghdr& header);
 
 class Control {
  public:

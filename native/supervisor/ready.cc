@@ -58,15 +58,7 @@ bool receive(int socket, Message& message, Told& told, std::vector<UniqueFd>& fd
   ssize_t size;
   while ((size = recvmsg(socket, &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
   if (size <= 0) return false;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
+  fds = take_descriptors(header);
   return (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && size >= static_cast<ssize_t>(sizeof message) &&
          message.magic == protocol::kMagic && message.version == protocol::kVersion &&
          message.type == static_cast<uint32_t>(protocol::MessageType::command) &&

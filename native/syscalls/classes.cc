@@ -47,7 +47,7 @@ template <int At>
 void add_opens(std::vector<Alternative>& out) {
   using Of = Opens<At>;
   // A hook on opens hears of those with O_PATH, too.
-  if (left.has(Class::metadata) && (left.heard >> static_cast<int>(Event::open) & 1) == 0) out.push_back(Of::kPath);
+  if (left.has(Class::metadata) && !left.hears(Event::open)) out.push_back(Of::kPath);
   if (left.has(Class::read)) out.push_back(Of::kRead);
   if (left.has(Class::write)) out.push_back(Of::kWrite);
   if (left.has(Class::read_write)) out.push_back(Of::kReadWrite);
@@ -62,7 +62,7 @@ void leave_to_kernel(const Left& what) { left = what; }
 std::vector<Alternative> left_alternatives(const Row& row) {
   std::vector<Alternative> out;
   if (left.classes == 0 || row.event == Event::none) return out;
-  const bool heard = (left.heard >> static_cast<int>(row.event) & 1) != 0;
+  const bool heard = left.hears(row.event);
   const int mode = row.index(Arg::mode);
   switch (row.event) {
     case Event::stat:

@@ -26,7 +26,8 @@ struct Left {
 
   bool has(Class which) const { return (classes >> static_cast<int>(which) & 1) != 0; }
   void add(Class which) { classes = static_cast<uint8_t>(classes | 1 << static_cast<int>(which)); }
-  bool operator==(const Left&) const = default;
+  bool hears(Event event) const { return (heard >> static_cast<int>(event) & 1) != 0; }
+  void hear(Event event) { heard |= uint32_t{1} << static_cast<int>(event); }
 };
 static_assert(protocol::kEventCount <= 32);
 

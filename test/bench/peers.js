@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { spawnSandboxed } from 'holdfast';
 import colors from 'picocolors';
 import { program } from './build.js';
-import { ended, file, ms, policy, sandboxedLoop, work } from './run.js';
+import { ended, file, microseconds, ms, policy, sandboxedLoop, work } from './run.js';
 
 /** How each starts a command. */
 const peers = {
@@ -36,13 +36,6 @@ function usable() {
 const stdio = ['ignore', 'pipe', 'pipe'];
 /** Some thousand files that are the same on most machines. */
 const tree = ['/usr/share/zoneinfo', '/usr/include', '/usr/lib'].find((folder) => existsSync(folder));
-
-async function microseconds(child, what) {
-  const out = await ended(child, what);
-  const [nanoseconds, failed] = out.trim().split('\n').at(-1).split(' ').map(Number);
-  if (!(nanoseconds > 0) || failed > 0) throw new Error(`${what}: unexpected output: ${out}`);
-  return nanoseconds / 1000;
-}
 
 /** What the kernel can be left to decide. */
 const kernel = {

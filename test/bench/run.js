@@ -55,7 +55,8 @@ export function ended(child, what) {
 
 const stdio = ['ignore', 'pipe', 'pipe'];
 
-async function microseconds(child, what, { failing = false } = {}) {
+/** What loop.c says that an iteration took. */
+export async function microseconds(child, what, { failing = false } = {}) {
   const out = await ended(child, what);
   const [nanoseconds, failed] = out.trim().split(' ').map(Number);
   if (!(nanoseconds > 0) || failed > 0 !== failing) throw new Error(`${what}: unexpected output: ${out}`);

@@ -390,7 +390,7 @@ void classes_left() {
   const auto rebuild = [](std::initializer_list<Class> classes, std::initializer_list<Event> heard = {}) {
     Left left;
     for (const Class each : classes) left.add(each);
-    for (const Event event : heard) left.heard |= uint32_t{1} << static_cast<int>(event);
+    for (const Event event : heard) left.hear(event);
     holdfast::leave_to_kernel(left);
     if (!holdfast::build_filter({}, notifying) || !holdfast::build_filter({.trace_everything = true}, tracing)) {
       failures++;

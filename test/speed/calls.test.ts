@@ -181,7 +181,7 @@ async function count(kinds: readonly string[]): Promise<Map<string, Counted>> {
   return new Map(lines.map(({ kind, n, rounds }) => [kind, countOf(n, rounds)]));
 }
 
-test.skipIf(sanitizer)(
+test.skipIf(sanitizer /* its run-time makes calls of its own */)(
   'each held call costs the supervisor exactly so many system calls',
   { timeout: 120_000 },
   async () => {
