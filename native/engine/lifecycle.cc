@@ -41,6 +41,8 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
 void Tracer::on_death(pid_t tid, int status) {
   const auto at = tracees_.find(tid);
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
+  // Who was killed on its way out of a fork has not told of the child; so can a thread be, when its process exits.
+  if (WIFSIGNALED(status) || at->second->group != tid) perhaps_unknown_ = true;
   expect_nothing(tid);
   forget_interrupted(tid);
   forget_rights(tid);
@@ -75,6 +77,7 @@ void Tracer::on_exec(pid_t tid) {
   if (former != 0 && former != tid) {
     // A thread that is not the leader has become it: it took the leader's number, and nobody reports the old leader's
     // end (ptrace(2), "execve(2) under ptrace").
+    perhaps_unknown_ = true;
     const auto from = tracees_.find(former);
     if (from != tracees_.end()) {
       std::unique_ptr<Tracee> moved = std::move(from->second);

@@ -52,16 +52,18 @@ void Tracer::run() {
   adopt(launch_.child, launch_.child, 0);
   // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
   int woken_by = SIGCHLD;
+  siginfo_t told = {};
   for (;;) {
     handle_posts();
     // A post says nothing about anybody's stop or end: those have a signal of their own.
-    if (woken_by != SIGUSR1 || held_back_) reap_and_handle();
+    const bool done = woken_by == SIGUSR1 ? !held_back_ : is_all(told);
+    if (!done) reap_and_handle();
     if (tracees_.empty() && !somebody_is_left()) break;
     if (!others_started_ && launch_.launched) begin_to_serve();
-    siginfo_t info;
+    told = {};
     if (others_started_)
-      woken_by = sigwaitinfo(&wanted, &info);
-    else if ((woken_by = sigtimedwait(&wanted, &info, &kSoon)) < 0 && errno == EAGAIN)
+      woken_by = sigwaitinfo(&wanted, &told);
+    else if ((woken_by = sigtimedwait(&wanted, &told, &kSoon)) < 0 && errno == EAGAIN)
       begin_to_serve();
   }
 }
@@ -70,6 +72,25 @@ void Tracer::run() {
 // come when it runs already; or when it does not run for a while, for it may have been stopped, or a hook be asked
 // about its exec.
 void Tracer::begin_to_serve() { others_started_ = start_others(launch_.area->listener.load()); }
+
+bool Tracer::take_stop(pid_t tid) {
+  siginfo_t stop = {};
+  if (waitid(P_PID, static_cast<id_t>(tid), &stop, WSTOPPED | WNOHANG | __WALL) != 0 || stop.si_pid != tid)
+    return false;
+  on_stop(tid, (stop.si_status << 8) | 0x7f);  // as waitpid(2) would give it
+  return true;
+}
+
+// Takes the stop that a SIGCHLD tells of before anything is looked for. True: nothing else can have happened. One such
+// signal stands for all events since it was sent, as a second one is dropped while the first is pending (signal(7)), so
+// a look at all must follow wherever there is anybody else: another tracee, or a newborn that nobody has told of. But
+// what a single one does after this stop comes with a signal of its own, and had it been killed before, it would not be
+// stopped. Only the kernel gives a code above 0 to another process (rt_sigqueueinfo(2)).
+bool Tracer::is_all(const siginfo_t& told) {
+  if (told.si_signo != SIGCHLD || told.si_code != CLD_TRAPPED || find(told.si_pid) == nullptr) return false;
+  const bool alone = tracees_.size() == 1 && !perhaps_unknown_;
+  return take_stop(told.si_pid) && alone && tracees_.size() == 1 && !perhaps_unknown_;
+}
 
 void Tracer::reap_and_handle() {
   // One look that takes nothing away comes first, because a dead thread that a worker still works for must stay a
@@ -82,9 +103,7 @@ void Tracer::reap_and_handle() {
     if (!dead) {
       // It may have been killed since: then its end, which is to be seen as such, must not be taken in place of the
       // stop.
-      siginfo_t stop = {};
-      if (waitid(P_PID, static_cast<id_t>(tid), &stop, WSTOPPED | WNOHANG | __WALL) == 0 && stop.si_pid == tid)
-        on_stop(tid, (stop.si_status << 8) | 0x7f);  // as waitpid(2) would give it
+      take_stop(tid);
       return 1;
     }
     int status = 0;

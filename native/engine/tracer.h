@@ -4,6 +4,7 @@
 // calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <condition_variable>
@@ -97,6 +98,8 @@ class Tracer {
 
   void begin_to_serve();
   void reap_and_handle();
+  bool take_stop(pid_t tid);
+  bool is_all(const siginfo_t& told);
   void handle_posts();
   void finish_task(Post);
   void on_death(pid_t tid, int status);
@@ -142,7 +145,8 @@ class Tracer {
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   uint64_t tasks_ = 0;
   bool others_started_ = false;
-  bool held_back_ = false;  // somebody has ended whom a worker still works for
+  bool held_back_ = false;        // somebody has ended whom a worker still works for
+  bool perhaps_unknown_ = false;  // there may be a tracee that nobody has told of: its maker was killed
   std::mutex posts_guard_;
   std::vector<Post> posts_;
 };

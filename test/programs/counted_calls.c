@@ -14,14 +14,16 @@
 #include <unistd.h>
 
 static char here[4096], file[4200], none[4200];
-static int folder, opened, udp, tcp;
+static int folder, opened, udp, tcp, broken;
+
+static void ignore(int signal) { (void)signal; }
 
 static long discard(long fd) {
   if (fd >= 0) close((int)fd);
   return fd;
 }
 
-static const char *numbered(const char *kind, int i) {
+static const char* numbered(const char* kind, int i) {
   static char name[4400];
   snprintf(name, sizeof name, "%s/%s%d", here, kind, i);
   return name;
@@ -32,10 +34,23 @@ static long to_port(int sock, int port) {
   return syscall(SYS_connect, sock, &address, sizeof address);
 }
 
+// One that does nothing until this process ends.
+static int has_child(void) {
+  static int ends[2];
+  if (ends[1] != 0) return 1;
+  if (pipe(ends) != 0) return 0;
+  const pid_t child = fork();
+  if (child != 0) return child > 0;
+  close(ends[1]);
+  char none;
+  const ssize_t got = read(ends[0], &none, 1);
+  _exit(got == 0 ? 0 : 1);
+}
+
 static int expect(long result, int error) { return result < 0 && errno == error ? 0 : -1; }
 
 // 0 or more, or -1 with errno.
-static long call(const char *kind, int i) {
+static long call(const char* kind, int i) {
   static struct stat st;
   static struct statx stx;
   static char text[4096];
@@ -47,8 +62,7 @@ static long call(const char *kind, int i) {
   if (IS("stat, of a descriptor")) return syscall(SYS_newfstatat, opened, "", &st, AT_EMPTY_PATH);
   if (IS("stat, missing")) return expect(syscall(SYS_newfstatat, AT_FDCWD, none, &st, 0), ENOENT);
   if (IS("stat, missing, relative")) return expect(syscall(SYS_newfstatat, AT_FDCWD, "none", &st, 0), ENOENT);
-  if (IS("statx, of a descriptor"))
-    return syscall(SYS_statx, opened, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx);
+  if (IS("statx, of a descriptor")) return syscall(SYS_statx, opened, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx);
   if (IS("open")) return discard(syscall(SYS_openat, AT_FDCWD, file, O_RDONLY));
   if (IS("open, relative")) return discard(syscall(SYS_openat, AT_FDCWD, "file", O_RDONLY));
   if (IS("open, below a descriptor")) return discard(syscall(SYS_openat, folder, "file", O_RDONLY));
@@ -83,6 +97,9 @@ static long call(const char *kind, int i) {
   if (IS("connect, UDP")) return to_port(udp, 9);
   if (IS("connect, TCP, refused")) return expect(to_port(tcp, 1), ECONNREFUSED);
   if (IS("kill, itself")) return syscall(SYS_kill, getpid(), 0);
+  // Not held, and what arrives at once is for this thread.
+  if (IS("signal")) return expect(write(broken, "", 1), EPIPE);
+  if (IS("signal, not alone")) return has_child() ? expect(write(broken, "", 1), EPIPE) : -1;
   if (IS("getpid")) return syscall(SYS_getpid);
   errno = ENOSYS;
   return -1;
@@ -96,10 +113,14 @@ int main(void) {
   opened = open(file, O_RDONLY);
   udp = socket(AF_INET, SOCK_DGRAM, 0);
   tcp = socket(AF_INET, SOCK_STREAM, 0);
-  if (folder < 0 || opened < 0 || udp < 0 || tcp < 0) return 2;
+  int ends[2] = {-1, -1};
+  if (pipe(ends) == 0) close(ends[0]);
+  broken = ends[1];
+  signal(SIGPIPE, ignore);
+  if (broken < 0 || folder < 0 || opened < 0 || udp < 0 || tcp < 0) return 2;
   char line[256];
   while (fgets(line, sizeof line, stdin) != NULL) {
-    char *last = strrchr(line, ' ');
+    char* last = strrchr(line, ' ');
     if (last == NULL) return 2;
     *last = '\0';
     const int n = atoi(last + 1);
