@@ -285,8 +285,11 @@ Napi::Value Channel::last_word(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), link_.last_word());
 }
 
+// All that a supervisor which has ended has said before, why it could not start the command too.
 Napi::Value Channel::drain(const Napi::CallbackInfo& info) {
   if (watch_ != nullptr) hand_over(UINT_MAX);
+  const Link::Report report = watch_ != nullptr ? link_.read() : Link::Report{Link::Report::Kind::nothing};
+  if (report.kind == Link::Report::Kind::failed) hand_over_failure(report);
   return info.Env().Undefined();
 }
 

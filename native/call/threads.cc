@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <vector>
 
 namespace holdfast {
 namespace {
@@ -27,8 +28,8 @@ struct Work {
 struct Ready {
   std::mutex guard;
   std::condition_variable given;
-  size_t threads = 0;  // wait and have nothing to do yet
-  Work next = {nullptr, nullptr};
+  size_t threads = 0;      // wait and have nothing to do yet
+  std::vector<Work> work;  // for as many others, each of which is woken for one
 };
 Ready& ready() {
   static Ready& it = *new Ready;
@@ -39,10 +40,9 @@ void* wait_for_work(void*) {
   Ready& here = ready();
   for (;;) {
     std::unique_lock<std::mutex> lock(here.guard);
-    while (here.next.run == nullptr) here.given.wait(lock);
-    const Work work = here.next;
-    here.next.run = nullptr;
-    here.given.notify_all();
+    here.given.wait(lock, [&] { return !here.work.empty(); });
+    const Work work = here.work.back();
+    here.work.pop_back();
     lock.unlock();
     work.run(work.argument);
     lock.lock();
@@ -55,9 +55,8 @@ bool take_ready(const Work& work) {
   std::unique_lock<std::mutex> lock(here.guard);
   if (here.threads == 0) return false;
   here.threads--;
-  while (here.next.run != nullptr) here.given.wait(lock);
-  here.next = work;
-  here.given.notify_all();
+  here.work.push_back(work);
+  here.given.notify_one();
   return true;
 }
 
@@ -80,6 +79,7 @@ protocol::LastWord* last_word = nullptr;
 
 bool keep_threads_ready(size_t count) {
   Ready& here = ready();
+  here.work.reserve(count);  // nobody waits yet
   for (size_t made = 0; made < count; made++) {
     if (!make_thread(wait_for_work, nullptr)) return false;
     std::lock_guard<std::mutex> lock(here.guard);

@@ -1,5 +1,6 @@
 #include "layers.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "../call/sandbox.h"
 #include "../channel/channel.h"
+#include "../paths/plain.h"
 #include "../protocol/tlv.h"
 #include "name_filter.h"
 
@@ -47,12 +49,15 @@ std::string quoted(std::string_view label, std::string_view path) {
   return std::string(label) + " (" + quoted(path) + ")";
 }
 
-// Whether that is what the path names, with no link on its way: another sandbox's tree may be at work there.
-bool is_named(int fd, const std::string& path) {
+// What a path names, with no link on its way: another sandbox's tree may be at work there. Negative: there is none.
+int open_named(const std::string& path) {
+  const int opened = open_plain(path.c_str(), O_PATH | O_CLOEXEC);
+  if (opened != -ENOSYS && opened != -EPERM) return opened;
+  UniqueFd fd(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   char link[32], name[PATH_MAX];
-  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd.get());
   const ssize_t size = readlink(link, name, sizeof name);
-  return size > 0 && path == std::string_view(name, static_cast<size_t>(size));
+  return size > 0 && path == std::string_view(name, static_cast<size_t>(size)) ? fd.release() : -ELOOP;
 }
 
 class Planner {
@@ -95,9 +100,12 @@ class Planner {
     const char* label;
     bool data;
   };
+  // Pinned when it is looked at: what is granted is what was seen there.
   struct Place {
     std::string path;
-    bool folder;
+    UniqueFd fd;
+    struct stat status;
+    bool folder() const { return S_ISDIR(status.st_mode); }
   };
   // What Landlock would have to grant for one right; and why it cannot.
   struct Places {
@@ -121,7 +129,7 @@ class Planner {
 
   static bool covers(const std::vector<Place>& places, std::string_view path) {
     return std::any_of(places.begin(), places.end(),
-                       [&](const Place& place) { return place.folder && is_at_or_below(path, place.path); });
+                       [&](const Place& place) { return place.folder() && is_at_or_below(path, place.path); });
   }
 
   // A process's own entries, by whichever name, and those of others.
@@ -158,13 +166,19 @@ class Planner {
 
   static bool is_default(const Rule& rule) { return std::string_view(rule.label) == "defaults"; }
 
+  static bool find(const std::string& path, Place& out) {
+    out.path = path;
+    out.fd.reset(open_named(path));
+    return out.fd && fstat(out.fd.get(), &out.status) == 0 && !S_ISLNK(out.status.st_mode);
+  }
+
   // One of those: granted, or the reason why not.
   void place(const Rule& rule, Places& out) {
     if (covers(out.granted, rule.path)) return;
-    struct stat status;
+    Place found;
     const PathMatch match = config_.rules.look(rule.path);
     const bool changeable = match.name.effect == Effect::allow || match.movable;
-    if (lstat(rule.path.c_str(), &status) != 0 || S_ISLNK(status.st_mode)) {
+    if (!find(rule.path, found)) {
       if (is_default(rule) && match.write.effect != Effect::allow && !changeable) return;  // what some distribution has
       return object(out.obstacles,
                     quoted(rule.label, rule.path) + " is not there yet: Landlock grants what is there at the start",
@@ -175,7 +189,7 @@ class Planner {
                     "the tree may put something else in the place of " + quoted(rule.label, rule.path) +
                         ": Landlock knows files and folders, not names",
                     "the same right to the folder that it stands in");
-    out.granted.push_back({rule.path, S_ISDIR(status.st_mode)});
+    out.granted.push_back(std::move(found));
   }
 
   // Whether Landlock can say what the rules say of one right.
@@ -191,9 +205,8 @@ class Planner {
       if (out.granted.size() > kMostGrants) break;
     }
     if (right == kReadIndex && !config_.command.empty() && !covers(out.granted, config_.command)) {
-      struct stat status;
-      if (lstat(config_.command.c_str(), &status) == 0 && S_ISREG(status.st_mode))
-        out.granted.push_back({config_.command, false});
+      Place found;
+      if (find(config_.command, found) && S_ISREG(found.status.st_mode)) out.granted.push_back(std::move(found));
     }
     if (out.granted.size() > kMostGrants)
       object(out.obstacles, "Landlock would need more than " + std::to_string(kMostGrants) + " grants",
@@ -348,7 +361,7 @@ class Planner {
     going_on_[0] = abi_ >= 1 && !heard && !exec_reads_;
     going_on_[1] = abi_ >= 3 && !heard;
     const auto lift = [&](Class which, bool going, const Places& places) {
-      const auto is_folder = [](const Place& place) { return place.folder; };
+      const auto is_folder = [](const Place& place) { return place.folder(); };
       ClassPlan& plan = out_.of(which);
       if (plan.layer == Layer::perform && going && std::any_of(places.granted.begin(), places.granted.end(), is_folder))
         plan.layer = Layer::go_on;
@@ -359,29 +372,28 @@ class Planner {
     lift(Class::make, going_on_[1], write_);
   }
 
-  // Opened when they were looked at would be as good: they are canonical, and nothing of the tree runs yet.
   void grant() {
     const Left& left = out_.left;
-    for (const Place& place : read_.granted)
-      if (left.has(Class::read) || (going_on_[0] && place.folder)) open_place(place, kRead, out_.readable);
-    for (const Place& place : write_.granted) {
-      if (left.has(Class::write) || left.has(Class::make) || (going_on_[1] && place.folder))
-        open_place(place, kWrite, out_.writable);
+    for (Place& place : read_.granted)
+      if (left.has(Class::read) || (going_on_[0] && place.folder())) grant(place, kRead);
+    for (Place& place : write_.granted) {
+      const bool writes = left.has(Class::write) || left.has(Class::make) || (going_on_[1] && place.folder());
       // What may be written as well as read is opened for both at once.
-      if (left.has(Class::read_write) && !left.has(Class::read)) open_place(place, kRead, out_.readable);
+      const bool reads = left.has(Class::read_write) && !left.has(Class::read);
+      if (writes || reads) grant(place, static_cast<uint8_t>((writes ? kWrite : 0) | (reads ? kRead : 0)));
     }
   }
 
-  void open_place(const Place& place, uint8_t access, GrantedFolders& folders) {
+  void grant(Place& place, uint8_t access) {
+    if (place.folder()) {
+      for (const auto& [right, folders] : {std::pair(kRead, &out_.readable), std::pair(kWrite, &out_.writable)})
+        if ((access & right) != 0) folders->add(place.path, place.status.st_dev, place.status.st_ino);
+    }
     Confinement::Grant grant;
-    struct stat status;
-    grant.place.fd.reset(open(place.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    const int fd = grant.place.fd.get();
-    if (fd < 0 || fstat(fd, &status) != 0 || !is_named(fd, place.path)) return;  // gone meanwhile: nothing to grant
-    grant.place.folder = S_ISDIR(status.st_mode);
+    grant.place.folder = place.folder();
+    grant.place.fd = std::move(place.fd);
     grant.access = access;
-    if (grant.place.folder) folders.add(place.path, status.st_dev, status.st_ino);
-    out_.grants.push_back(static_cast<Confinement::Grant&&>(grant));
+    out_.grants.push_back(std::move(grant));
   }
 
   const Config& config_;

@@ -103,7 +103,7 @@ struct Failure {
   int error;  // 0: none
 };
 
-// Makes the child, and ourselves its tracer.
+// Makes the child, and ourselves its tracer. Before any thread: rights belong to threads.
 Failure begin(Launch& launch) {
   if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
   prepare_signals();
@@ -120,11 +120,9 @@ Failure begin(Launch& launch) {
   // A double-forked daemon becomes our child; and no terminal signal reaches us (prctl(2), setsid(2)).
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   setsid();
-  // Node is still busy with its part, so this is nobody's time. Before any thread: rights belong to threads.
   raise_limits();
   if (!proc_is_ours()) return {Stage::proc, ENOENT};
   if (const int error = give_up_capabilities()) return {Stage::capabilities, error};
-  if (!keep_threads_ready(kReadyThreads)) return {Stage::threads, EAGAIN};
   return {};
 }
 
@@ -213,15 +211,17 @@ int run(int argc, char** argv) {
     if (!ruleset) config.second_wall = {};
     return problem;
   };
-  bool filtered = false;
+  bool filtered = false, has_threads = false;
+  // The kernel takes its time to translate it, in the child: the threads can be made meanwhile.
   const auto give_filter = [&] {
     std::vector<sock_filter> filter;
     leave_to_kernel(config.layers->left);
     filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
+    has_threads = filtered && keep_threads_ready(kReadyThreads);
     return filtered;
   };
   int wall_problem = valid ? build_second_wall() : 0;
-  // The kernel takes its time to translate it, so what is sure already comes first.
+  // What is sure already comes first.
   if (valid && config.layers->left.classes == 0 && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
@@ -229,6 +229,7 @@ int run(int argc, char** argv) {
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (config.reports || !config.hooks.empty()) wall_problem = build_second_wall();
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
+  if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
   if (config.plan_wanted) report_plan(sandbox);
   launch.let_go(ruleset.get());

@@ -425,14 +425,6 @@ bool is_plain(const Sandbox& sandbox, std::string_view text) {
   return !below_proc_mount(sandbox.config, text);
 }
 
-int open_plain(const char* name, int flags) { return open_plain_below(-1, name, flags); }
-
-int open_plain_below(int folder, const char* name, int flags) {
-  const open_how request = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  const long fd = ::syscall(SYS_openat2, folder, name, &request, sizeof request);
-  return fd < 0 ? -errno : static_cast<int>(fd);
-}
-
 int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name) {
   if (dirfd < 0 && dirfd != AT_FDCWD) return EBADF;
   const CallerEntry entry(call, dirfd);

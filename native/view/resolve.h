@@ -10,6 +10,7 @@
 
 #include "../call/held.h"
 #include "../call/sandbox.h"
+#include "../paths/plain.h"
 #include "../protocol/unique_fd.h"
 
 namespace holdfast {
@@ -89,10 +90,6 @@ int reopen(int pinned, int flags);
 
 // Absolute, outside of every procfs, and every part of it a name: the canonical name, if no link is on its way.
 bool is_plain(const Sandbox& sandbox, std::string_view text);
-// Opens a plain name for itself: descriptor or -errno, ELOOP if a link is on its way.
-int open_plain(const char* name, int flags);
-// The same for a name below a folder.
-int open_plain_below(int folder, const char* name, int flags);
 
 // A folder of the caller (AT_FDCWD: its working directory), pinned, and its canonical name. 0 or a positive errno; that
 // the caller was held is still to be asked.
