@@ -229,7 +229,9 @@ Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted
 }
 
 // Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
-bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted, Finish& end) {
+// `elsewhere`: not where the caller's own path leads.
+bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted, Finish& end,
+                bool elsewhere = false) {
   if (wanted.is(O_TMPFILE)) {
     end = at.missing ? Finish::error(ENOENT) : open_unnamed(call, at, wanted);
     return true;
@@ -242,6 +244,11 @@ bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wa
     end = Finish::error(ENOENT);
     return true;
   }
+  const uint8_t access = static_cast<uint8_t>(access_of(wanted.flags) | kWrite);
+  if (wanted.how == 0 && !elsewhere && !at.by_descriptor && may_go_on(sandbox.config, call, at.path, access)) {
+    end = Finish::proceed();
+    return true;
+  }
   // A hook takes its time, and what it has said of a name is said of that name alone.
   std::optional<ChangesNames> changes;
   if (sandbox.config.hooked(call.row->event)) {
@@ -251,11 +258,6 @@ bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wa
       return true;
     }
     if (!is_as_judged(at)) return false;
-  }
-  const uint8_t access = static_cast<uint8_t>(access_of(wanted.flags) | kWrite);
-  if (wanted.how == 0 && !at.by_descriptor && may_go_on(sandbox.config, call, at.path, access)) {
-    end = Finish::proceed();
-    return true;
   }
   MayBlock wait(call);
   const int fd = create(call, at, wanted);
@@ -296,7 +298,7 @@ Finish open_elsewhere(Sandbox& sandbox, const Held& call, const std::string& dat
       const Decision decision = decide_redirected(sandbox, call, facts_of(call, at, access));
       if (!decision.allowed()) return refusal(decision);
     }
-    if (open_found(sandbox, call, at, wanted, end)) return end;
+    if (open_found(sandbox, call, at, wanted, end, true)) return end;
   }
   return too_many_turns(sandbox, call, data.c_str());
 }

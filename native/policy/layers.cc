@@ -254,6 +254,15 @@ class Planner {
                        [&](uint32_t index) { return (config_.hooks[index].access & access) != 0; });
   }
 
+  // Whether a hook may hear of such a call on the folder or file, or on what lies in it.
+  bool may_be_heard(Event event, uint8_t access, std::string_view place) const {
+    const auto& list = config_.hooks_of[static_cast<unsigned>(event)];
+    return std::any_of(list.begin(), list.end(), [&](uint32_t index) {
+      const HookFilter& filter = config_.hooks[index];
+      return (filter.access & access) != 0 && filter.names.may_match_within(place);
+    });
+  }
+
   void add(ClassPlan& plan, const std::vector<Obstacle>& obstacles) {
     for (const Obstacle& obstacle : obstacles) object(plan.obstacles, obstacle.why, obstacle.change);
   }
@@ -354,30 +363,44 @@ class Planner {
     add("signal", {Event::signal}, "a number can come to stand for another process");
   }
 
-  // Held calls in folders that are granted as a whole: nothing that a hook hears of, and no right that a program has
-  // only to be executed.
+  // Held calls in folders that are granted as a whole: none that a hook can hear of, and no right that a program has
+  // only to be executed. Whatever the path becomes meanwhile, it leads to one of those or the kernel refuses it, so
+  // what may be executed counts as well: the kernel reads that for anybody.
   void let_go_on() {
-    const bool heard = config_.hooked(Event::open);
-    going_on_[0] = abi_ >= 1 && !heard && !exec_reads_;
-    going_on_[1] = abi_ >= 3 && !heard;
-    const auto lift = [&](Class which, bool going, const Places& places) {
-      const auto is_folder = [](const Place& place) { return place.folder(); };
+    const auto& programs = wall_.executable;
+    const bool heard = std::any_of(programs.begin(), programs.end(), [&](const Confinement::Place& place) {
+      return may_be_heard(Event::open, kRead, place.path);
+    });
+    going_on_[0] = abi_ >= 1 && !exec_reads_ && !heard;
+    // Directories that are left to the kernel have it grant the making of files, too.
+    going_on_[1] = abi_ >= 3 && !(out_.left.has(Class::make) &&
+                                  std::any_of(write_.granted.begin(), write_.granted.end(), [&](const Place& place) {
+                                    return may_be_heard(Event::open, kWrite, place.path);
+                                  }));
+    const auto lift = [&](Class which, uint8_t access, const Places& places) {
       ClassPlan& plan = out_.of(which);
-      if (plan.layer == Layer::perform && going && std::any_of(places.granted.begin(), places.granted.end(), is_folder))
-        plan.layer = Layer::go_on;
+      const bool any = std::any_of(places.granted.begin(), places.granted.end(),
+                                   [&](const Place& place) { return goes_on(place, access); });
+      if (plan.layer == Layer::perform && any) plan.layer = Layer::go_on;
     };
-    lift(Class::read, going_on_[0], read_);
-    lift(Class::write, going_on_[1], write_);
-    lift(Class::read_write, going_on_[0] && going_on_[1], write_);
-    lift(Class::make, going_on_[1], write_);
+    lift(Class::read, kRead, read_);
+    lift(Class::write, kWrite, write_);
+    lift(Class::read_write, kRead | kWrite, write_);
+    lift(Class::make, kWrite, write_);
+  }
+
+  bool goes_on(const Place& place, uint8_t access) const {
+    if (!place.folder()) return false;
+    if ((access & kRead) != 0 && (!going_on_[0] || may_be_heard(Event::open, kRead, place.path))) return false;
+    return (access & kWrite) == 0 || (going_on_[1] && !may_be_heard(Event::open, kWrite, place.path));
   }
 
   void grant() {
     const Left& left = out_.left;
     for (Place& place : read_.granted)
-      if (left.has(Class::read) || (going_on_[0] && place.folder())) grant(place, kRead);
+      if (left.has(Class::read) || goes_on(place, kRead)) grant(place, kRead);
     for (Place& place : write_.granted) {
-      const bool writes = left.has(Class::write) || left.has(Class::make) || (going_on_[1] && place.folder());
+      const bool writes = left.has(Class::write) || left.has(Class::make) || goes_on(place, kWrite);
       // What may be written as well as read is opened for both at once.
       const bool reads = left.has(Class::read_write) && !left.has(Class::read);
       if (writes || reads) grant(place, static_cast<uint8_t>((writes ? kWrite : 0) | (reads ? kRead : 0)));
@@ -387,7 +410,10 @@ class Planner {
   void grant(Place& place, uint8_t access) {
     if (place.folder()) {
       for (const auto& [right, folders] : {std::pair(kRead, &out_.readable), std::pair(kWrite, &out_.writable)})
-        if ((access & right) != 0) folders->add(place.path, place.status.st_dev, place.status.st_ino);
+        if ((access & right) != 0 && goes_on(place, right))
+          folders->add(place.path, place.status.st_dev, place.status.st_ino);
+      for (const Event event : {Event::mkdir, Event::symlink})
+        if ((access & kWrite) != 0 && may_be_heard(event, kRead | kWrite, place.path)) out_.ask(event);
     }
     Confinement::Grant grant;
     grant.place.folder = place.folder();
@@ -433,7 +459,7 @@ bool GrantedFolders::hold(std::string_view canonical) const {
 }
 
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access) {
-  if (call.engine != Held::Engine::notify || !config.layers || config.hooked(call.row->event)) return false;
+  if (call.engine != Held::Engine::notify || !config.layers || config.layers->asks(call.row->event)) return false;
   const Layers& layers = *config.layers;
   return ((access & kRead) == 0 || layers.readable.hold(canonical)) &&
          ((access & kWrite) == 0 || layers.writable.hold(canonical));

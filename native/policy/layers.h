@@ -60,11 +60,14 @@ class GrantedFolders {
 struct Layers {
   Left left;
   std::vector<Confinement::Grant> grants;
-  GrantedFolders readable, writable;  // of those, for what is held
+  GrantedFolders readable, writable;  // of those, for what is held; no hook hears of opens in them
+  uint32_t asked = 0;                 // bits of events: hooks hear of such calls in folders that Landlock grants
   // Those of syscalls/classes.h by their numbers, then those that are held in any case.
   std::vector<ClassPlan> plan;
   long abi = 0;  // of Landlock, by which it was made
 
+  bool asks(protocol::Event event) const { return (asked >> static_cast<int>(event) & 1) != 0; }
+  void ask(protocol::Event event) { asked |= uint32_t{1} << static_cast<int>(event); }
   ClassPlan& of(Class which) { return plan[static_cast<size_t>(which)]; }
 };
 
@@ -73,7 +76,7 @@ struct Layers {
 Layers plan_layers(const Config& config, const Confinement& wall, long abi);
 
 // Whether a held call that the rules allow may go on: `access` to that path, as the caller's own, by registers that say
-// so. Not if anybody else is asked about such calls.
+// so. Not if a hook hears of anything that it could become meanwhile.
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access);
 
 // Tells Node. May have to wait for room.

@@ -30,6 +30,13 @@ bool NameFilter::matches(std::string_view name) const {
   return lies_below(name, folder_) && pattern_.matches(inside(name, folder_));
 }
 
+bool NameFilter::may_match_within(std::string_view folder) const {
+  if (matches(folder)) return true;
+  if (folder_.empty()) return pattern_.may_match_below(folder);
+  if (folder_ == folder || lies_below(folder_, folder)) return true;
+  return has_pattern_ && lies_below(folder, folder_) && pattern_.may_match_below(inside(folder, folder_));
+}
+
 bool NameFilter::would_lose(std::string_view from, std::string_view to, bool is_directory) const {
   if (any_) return false;
   if (matches(from) && !matches(to)) return true;

@@ -17,6 +17,9 @@ class NameFilter {
 
   bool any() const { return any_; }
   bool matches(std::string_view name) const;
+  // Whether it may speak of that folder, or of anything below it. May be true where it is false, never the other way
+  // round.
+  bool may_match_within(std::string_view folder) const;
   // Whether something that it speaks of would have a name that it does not speak of, if `from` became `to`: the object
   // itself, or, of a directory, what lies in it. May be true where it is false, never the other way round.
   bool would_lose(std::string_view from, std::string_view to, bool is_directory) const;

@@ -126,8 +126,11 @@ Failure begin(Launch& launch) {
   return {};
 }
 
-// What the command is given open it may also open by name, as /dev/stdin or in /proc/self/fd.
-void grant_inherited(int count, std::vector<Confinement::Grant>& grants) {
+// What the command is given open it may also open by name, as /dev/stdin or in /proc/self/fd. Where such opens are held
+// they are made for it.
+void grant_inherited(int count, const Left& left, std::vector<Confinement::Grant>& grants) {
+  const bool reads = left.has(Class::read), writes = left.has(Class::write), both = left.has(Class::read_write);
+  const int to_kernel = (reads || both ? protocol::kRead : 0) | (writes || both ? protocol::kWrite : 0);
   for (int fd = 0; fd < count; fd++) {
     struct stat status;
     const int flags = fcntl(fd, F_GETFL);
@@ -135,10 +138,11 @@ void grant_inherited(int count, std::vector<Confinement::Grant>& grants) {
     if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode)) continue;
     Confinement::Grant grant;
     const int mode = flags & O_ACCMODE;
-    grant.access = mode == O_RDONLY   ? protocol::kRead
-                   : mode == O_WRONLY ? protocol::kWrite
-                   : mode == O_RDWR   ? protocol::kRead | protocol::kWrite
-                                      : 0;
+    const int access = mode == O_RDONLY   ? protocol::kRead
+                       : mode == O_WRONLY ? protocol::kWrite
+                       : mode == O_RDWR   ? protocol::kRead | protocol::kWrite
+                                          : 0;
+    grant.access = static_cast<uint8_t>(access & to_kernel);
     grant.place.fd.reset(fcntl(fd, F_DUPFD_CLOEXEC, 64));
     if (grant.access != 0 && grant.place.fd) grants.push_back(std::move(grant));
   }
@@ -204,7 +208,7 @@ int run(int argc, char** argv) {
     const long abi = landlock_abi();
     config.second_wall = second_wall(config);
     Layers layers = plan_layers(config, config.second_wall, abi);
-    if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.grants);
+    if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
     config.second_wall.grants = std::move(layers.grants);
     config.layers = std::make_shared<Layers>(std::move(layers));
     const int problem = make_ruleset(abi, config.second_wall, ruleset);

@@ -18,12 +18,12 @@ import {
 import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { checkSupport, type Policy, type SandboxPlan, spawnSandboxed } from 'holdfast';
+import { checkSupport, deny, type Policy, type SandboxPlan, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { expectHeld, expectUntouched, movingScene, type Race, scene } from './race.ts';
+import { expectHeld, expectUntouched, movingScene, type Race, type Scene, scene } from './race.ts';
 
 const { EACCES, EEXIST, EISDIR, ENOENT, ENOTDIR, EPERM, EXDEV } = constants.errno;
 const told = new Set([EEXIST, EISDIR, ENOENT, ENOTDIR]);
@@ -72,7 +72,14 @@ function drawPolicy(root: string, random: Random): Policy {
     deny.push({ path: join(root, random.pick(folders)), ...(access && { access }) });
   }
   const metadata = random.pick([[], ['/'], ['/'], [join(root, random.pick(folders))]]);
-  return { files: { read: some(3), write: some(3), metadata, deny }, defaults: { proc: false } };
+  // What may be executed the kernel reads for anybody.
+  const exec = random.below(2) === 0 ? { exec: [] } : {};
+  return { files: { read: some(3), write: some(3), metadata, deny }, defaults: { proc: false }, ...exec };
+}
+
+/** Folders that hooks are to hear of. */
+function drawFilters(random: Random): Record<string, string> {
+  return { onOpen: random.pick(folders), onMkdir: random.pick(folders), onSymlink: random.pick(folders) };
 }
 
 interface Call {
@@ -146,6 +153,8 @@ function judged(policy: Policy, cwd: string, root: string, { op, path }: Call): 
     return own === undefined || !(existsSync(own) || isLink(own)) ? undefined : ask(own, 'metadata');
   if (target !== undefined) {
     const folder = statSync(target).isDirectory();
+    // By way of its folder, which is opened for its name alone.
+    if (op === 'f' && (named === undefined || !ask(named, 'metadata'))) return undefined;
     if ('rfod'.includes(op)) return ask(target, 'read');
     if ('wtc'.includes(op)) return folder ? undefined : ask(target, 'write');
     if ('bB'.includes(op)) return folder ? undefined : ask(target, 'read') && ask(target, 'write');
@@ -207,8 +216,9 @@ const errnoOf = (answer: string) => Number(answer.split(' ').at(-1));
 
 async function compare(seed: number, seen: Set<string>): Promise<void> {
   const scene = temporaryFolder('layers');
-  const roots = { kernel: join(scene, 'kernel'), continued: join(scene, 'continued'), hook: join(scene, 'hook') };
-  const results: Record<string, { answers: string[]; tree: string[]; plan: SandboxPlan }> = {};
+  const layers = ['kernel', 'continued', 'filtered', 'hook'];
+  const filters = drawFilters(generator(seed + 5));
+  const results: Record<string, { answers: string[]; tree: string[]; plan: SandboxPlan; heard: string[][] }> = {};
   const calls = Array.from(
     { length: 120 },
     (
@@ -216,20 +226,31 @@ async function compare(seed: number, seen: Set<string>): Promise<void> {
         drawCall(random)
     )(generator(seed + 7)),
   );
-  for (const [layer, root] of Object.entries(roots)) {
+  for (const layer of layers) {
+    const root = join(scene, layer);
     plant(root, generator(seed));
     const cwd = join(root, 'c/c');
     const policy = drawPolicy(root, generator(seed + 3));
     const child = spawnSandboxed(program('layer_calls'), [], { policy, cwd });
     if (layer !== 'kernel') child.on('violation', () => {});
-    // Without an opinion, so that the rules decide, and the supervisor does all.
-    if (layer === 'hook') for (const hook of ['onOpen', 'onMkdir', 'onSymlink'] as const) child[hook](() => {});
+    // Without an opinion, so that the rules decide, and the supervisor does all that they hear of.
+    const heard: string[][] = [];
+    for (const hook of ['onOpen', 'onMkdir', 'onSymlink'] as const) {
+      const hear = (call: { path: string }) => {
+        heard.at(-1)?.push(`${hook} ${call.path.replace(root, '')}`);
+      };
+      if (layer === 'hook') child[hook](hear);
+      if (layer === 'filtered') child[hook]({ path: `${root}/${filters[hook]}` }, hear);
+    }
     const closed = once(child as never, 'close');
     const plan = await child.plan();
     const verdicts: (boolean | undefined)[] = [];
-    const answers = await make(child, calls, root, (call) => verdicts.push(judged(policy, cwd, root, call)));
+    const answers = await make(child, calls, root, (call) => {
+      heard.push([]);
+      verdicts.push(judged(policy, cwd, root, call));
+    });
     await closed;
-    results[layer] = { answers, tree: pictured(root), plan };
+    results[layer] = { answers, tree: pictured(root), plan, heard };
     for (const [i, allowed] of verdicts.entries()) {
       const error = errnoOf(answers[i] as string);
       const what = `seed ${seed}, ${layer}: ${JSON.stringify(calls[i])}, ${JSON.stringify(policy)}`;
@@ -237,18 +258,24 @@ async function compare(seed: number, seen: Set<string>): Promise<void> {
       if (allowed === true) expect([EACCES, EPERM, EXDEV], what).not.toContain(error);
     }
   }
-  const { kernel, continued, hook } = results as Required<typeof results>;
+  const { kernel, continued, filtered, hook } = results as Required<typeof results>;
   for (const [i, call] of calls.entries()) {
     const what = `seed ${seed}: ${JSON.stringify(call)} in call ${i}`;
     const [left, gone, asked] = [kernel, continued, hook].map((result) => result?.answers[i] as string);
     expect(gone, what).toBe(asked);
+    expect(filtered?.answers[i], `${what}, ${JSON.stringify(filters)}`).toBe(asked);
+    const meant = hook?.heard[i]?.filter((each) => {
+      const [name = '', path = ''] = each.split(' ');
+      return path === `/${filters[name]}` || path.startsWith(`/${filters[name]}/`);
+    });
+    expect(filtered?.heard[i], `${what}, ${JSON.stringify(filters)}`).toEqual(meant);
     // Of what is refused, the kernel tells what stands there before it asks Landlock.
     if (errnoOf(asked as string) === EACCES && told.has(errnoOf(left as string))) continue;
     expect(left, what).toBe(asked);
   }
   expect(kernel?.tree, `seed ${seed}`).toEqual(hook?.tree);
-  expect(continued?.tree, `seed ${seed}`).toEqual(hook?.tree);
-  for (const result of [kernel, continued, hook])
+  for (const result of [continued, filtered]) expect(result?.tree, `seed ${seed}`).toEqual(hook?.tree);
+  for (const result of [kernel, continued, filtered, hook])
     for (const [name, { layer }] of Object.entries(result?.plan.classes ?? {})) seen.add(`${name}: ${layer}`);
 }
 
@@ -435,6 +462,49 @@ test('what the command is given open it can open by name', async () => {
   closeSync(input);
   closeSync(output);
   expect(readFileSync(join(folder, 'output'), 'utf8')).toBe('given');
+});
+
+describe('races against folders that a filter does not speak of', () => {
+  const timeout = 120_000;
+
+  async function race(name: string, args: readonly (string | number)[], { inside, outside }: Scene) {
+    const heard = new Set<string>();
+    const child = spawnSandboxed(program(name), args.map(String), {
+      policy: { files: { read: [inside, outside], write: [inside, outside] }, exec: [], defaults: { proc: false } },
+    });
+    // The rules allow both; only the hook keeps one of them closed.
+    for (const hook of ['onOpen', 'onMkdir', 'onSymlink'] as const)
+      child[hook]({ path: outside }, (call: { path: string }) => {
+        heard.add(call.path);
+        return deny();
+      });
+    let told = '';
+    child.stdout.on('data', (chunk) => {
+      told += chunk;
+    });
+    await once(child as never, 'close');
+    expect(child.exitCode).toBe(0);
+    expect([...heard].every((path) => path.startsWith(outside))).toBe(true);
+    return { race: JSON.parse(told) as Race, heard };
+  }
+
+  test.each(['thread', 'vm', 'shared'])('a path that changes by %s is heard of', { timeout }, async (mode) => {
+    const made = scene();
+    const seen = await race('race_path', [mode, 'open', 2_000, made.inside, made.outside], made);
+    expectHeld(seen);
+    expect(seen.heard.size).toBeGreaterThan(0);
+    expectUntouched(made);
+  });
+
+  test.each(['open', 'create', 'mkdir'])(
+    'a folder and a link that change places during %s lead nowhere else',
+    { timeout },
+    async (call) => {
+      const made = movingScene();
+      expectHeld(await race('race_exchange', ['symlink', call, 2_000, made.inside], made));
+      expectUntouched(made);
+    },
+  );
 });
 
 describe('races against what the kernel is left to decide, where nothing of ours looks', () => {

@@ -33,6 +33,21 @@ void names() {
   CHECK(!wrong.set("/a", "["));
 }
 
+void within() {
+  CHECK(NameFilter().may_match_within("/a"));
+  const NameFilter folder = filter("/a/b", "");
+  for (const char* near : {"/", "/a", "/a/b", "/a/b/c"}) CHECK(folder.may_match_within(near));
+  for (const char* far : {"/a/bc", "/a/c", "/b"}) CHECK(!folder.may_match_within(far));
+  const NameFilter one = filter("/a/b", "*.key");
+  CHECK(one.may_match_within("/a") && one.may_match_within("/a/b"));
+  CHECK(!one.may_match_within("/a/b/c") && one.may_match_within("/a/b/x.key"));
+  CHECK(filter("/a", "**/key").may_match_within("/a/b/c"));
+  const NameFilter text = filter("", "/a/*/key");
+  CHECK(text.may_match_within("/") && text.may_match_within("/a") && text.may_match_within("/a/b"));
+  CHECK(!text.may_match_within("/b") && !text.may_match_within("/a/b/c"));
+  CHECK(filter("", "*.key").may_match_within("/anywhere"));
+}
+
 void moves() {
   const NameFilter folder = filter("/a/secret", "");
   CHECK(folder.would_lose("/a/secret", "/a/s2", true) && folder.would_lose("/a", "/b", true));
@@ -88,6 +103,7 @@ void by_trial() {
 
 int main() {
   names();
+  within();
   moves();
   by_trial();
   return failures == 0 ? 0 : 1;

@@ -80,11 +80,14 @@ interface Counted {
 
 /** Of rounds of `n` and `2n` calls the difference, so that what happens once is not counted. */
 const script = `
-const [program, folder, list] = args;
+const [program, folder, list, heard] = args;
+// What may be executed the kernel reads for anybody, whatever a hook is to hear of.
+const rights = heard ? { files: { read: [folder], write: [folder] }, exec: [] } : { files: { read: ['/'], write: [folder] } };
 const child = spawnSandboxed(program, [], {
   cwd: folder,
-  policy: { ...policy, files: { read: ['/'], write: [folder] }, network: { connect: ['127.0.0.1:*'] } },
+  policy: { ...policy, ...rights, network: { connect: ['127.0.0.1:*'] } },
 });
+if (heard) child.onOpen({ path: heard }, () => {});
 child.stderr.pipe(process.stderr);
 // Whoever wants to hear of refusals has all calls held.
 child.on('violation', (violation) => process.stderr.write(JSON.stringify(violation)));
@@ -187,10 +190,9 @@ function countOf(n: number, rounds: readonly Round[]): Counted {
   };
 }
 
-async function count(kinds: readonly string[]): Promise<Map<string, Counted>> {
-  const host = startHost(script, [program('counted_calls'), join(folder, 'home'), JSON.stringify(kinds)], {}, [
-    program('call_counter'),
-  ]);
+async function count(kinds: readonly string[], heard = ''): Promise<Map<string, Counted>> {
+  const given = [program('counted_calls'), join(folder, 'home'), JSON.stringify(kinds), heard];
+  const host = startHost(script, given, {}, [program('call_counter')]);
   let said = '';
   host.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
   const code = await new Promise((resolve) => host.on('close', resolve));
@@ -212,5 +214,17 @@ test.skipIf(sanitizer /* its run-time makes calls of its own */)(
     expect(shown((kind) => counted.get(kind)?.calls)).toEqual(shown((kind) => expected[kind]));
     for (const [kind, most] of Object.entries(mostWaits))
       expect(Math.round(counted.get(kind)?.waits ?? Number.NaN), kind).toBeLessThanOrEqual(most);
+  },
+);
+
+test.skipIf(sanitizer /* its run-time makes calls of its own */)(
+  'a hook that hears of other places costs nothing where it cannot hear',
+  { timeout: 60_000 },
+  async () => {
+    const kinds = ['open', 'open, relative', 'open, to write', 'create'];
+    const counted = await count(kinds, join(folder, 'elsewhere'));
+    expect(kinds.map((kind) => counted.get(kind)?.calls)).toEqual(kinds.map((kind) => expected[kind]));
+    const asked = await count(['open'], join(folder, 'home'));
+    expect(asked.get('open')?.calls).toBeGreaterThan(expected.open as number);
   },
 );
