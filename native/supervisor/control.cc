@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,6 +79,11 @@ int Control::receive(Message& message, UniqueFd* fds, int fd_count, uint8_t* byt
                      message.version == protocol::kVersion && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
                      taken == descriptors_of(message) && taken <= fd_count;
   return valid ? 1 : -1;
+}
+
+bool Control::has_message() const {
+  pollfd socket = {socket_, POLLIN, 0};
+  return poll(&socket, 1, 0) == 1;
 }
 
 bool Control::receive_hello(UniqueFd& memory, UniqueFd& wake) {

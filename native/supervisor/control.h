@@ -26,6 +26,9 @@ class Control {
   // What is to be killed meanwhile is: `command` waits for the start and is not reaped yet.
   bool receive_bytes(protocol::MessageType type, std::vector<uint8_t>& bytes, pid_t command);
 
+  // Whether one has come that nobody has received.
+  bool has_message() const;
+
   bool send(protocol::MessageType type, int value, int detail = 0);
   bool failed(protocol::Stage stage, int error) {
     return send(protocol::MessageType::failed, error, static_cast<int>(stage));

@@ -224,17 +224,19 @@ int run(int argc, char** argv) {
     has_threads = filtered && keep_threads_ready(kReadyThreads);
     return filtered;
   };
-  int wall_problem = valid ? build_second_wall() : 0;
+  // Where Node's tick has ended already, hooks and listeners are known at once.
+  const bool known = control.has_message();
+  int wall_problem = valid && !known ? build_second_wall() : 0;
   // What is sure already comes first.
-  if (valid && config.layers->left.classes == 0 && !give_filter()) return failed(Stage::seccomp, E2BIG);
+  if (valid && !known && config.layers->left.classes == 0 && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!control.receive_bytes(MessageType::start, bytes, launch.child)) return 0;
   if (!valid || !config.parse_hooks(bytes.data(), bytes.size(), problem)) return failed(Stage::channel, EPROTO);
-  for (const Warning& warning : config.warnings)
-    report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
-  if (config.reports || !config.hooks.empty()) wall_problem = build_second_wall();
+  if (known || config.reports || !config.hooks.empty()) wall_problem = build_second_wall();
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
+  for (const Warning& warning : config.warnings)
+    report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (config.plan_wanted) report_plan(sandbox);
   launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
