@@ -8,6 +8,7 @@
 #include <string>
 
 #include "../policy/config.h"
+#include "../policy/layers.h"
 #include "../view/creds.h"
 #include "network.h"
 
@@ -155,6 +156,11 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
     if (error != 0) return Judged::over(Finish::error(error));
   }
   if (use == Use::bind && judged.where.last != Last::name) return Judged::over(Finish::error(EADDRINUSE));
+  const Event event = event_of(use == Use::fast_open ? Use::send : use);
+  if (gives_every_address(sandbox.config, operation_of(use), event)) {
+    judged.kind = Judged::Kind::path;
+    return judged;
+  }
   if (judged.where.by_descriptor) {
     report(sandbox, call, EACCES, "a socket without a name, by way of a descriptor", judged.where.path);
     return Judged::over(Finish::error(EACCES));

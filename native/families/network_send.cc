@@ -9,6 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "../policy/config.h"
+#include "../policy/layers.h"
 #include "handlers.h"
 #include "network.h"
 
@@ -85,7 +87,7 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
   Message message;
   const int error = read_message(call, call.arg(Arg::message), message);
   if (error != 0) return failed_read(error);
-  if (names_a_route(message.control)) {
+  if (names_a_route(message.control) && !gives_every_address(sandbox.config, protocol::kConnect, Event::send)) {
     report(sandbox, call, EPERM, "a source route or another option of the header in control data");
     return Finish::error(EPERM);
   }

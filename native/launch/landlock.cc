@@ -28,8 +28,8 @@ struct NetPort {
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // one number on every architecture
 constexpr unsigned kVersionFlag = 1, kRulePathBeneath = 1, kRuleNetPort = 2;
 constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDirectory = 1 << 3,
-                   kMakeDirectory = 1 << 7, kMakeFile = 1 << 8, kMakeLink = 1 << 12, kTruncate = 1 << 14,
-                   kDeviceIoctl = 1 << 15;
+                   kMakeDirectory = 1 << 7, kMakeFile = 1 << 8, kMakeSocket = 1 << 9, kMakeLink = 1 << 12,
+                   kTruncate = 1 << 14, kDeviceIoctl = 1 << 15;
 constexpr uint64_t kBindTcp = 1 << 0, kConnectTcp = 1 << 1;
 constexpr uint64_t kScopeAbstract = 1 << 0, kScopeSignal = 1 << 1;
 // An exec opens its file for reading too.
@@ -114,10 +114,11 @@ int make_ruleset(long abi, Confinement& confinement, UniqueFd& out) {
   if (made < 0) return static_cast<int>(-made);
   UniqueFd ruleset(static_cast<int>(made));
   long result = 0;
-  if (confinement.execute_anywhere) {
+  if (const uint64_t anywhere =
+          (confinement.execute_anywhere ? kToExecute : 0) | (confinement.make_sockets ? kMakeSocket : 0)) {
     const UniqueFd root(open("/", O_PATH | O_CLOEXEC));
     if (!root) return errno;
-    result = add_path(ruleset.get(), root.get(), kToExecute);
+    result = add_path(ruleset.get(), root.get(), anywhere);
   }
   for (auto& place : confinement.executable) {
     if (result == 0 && !confinement.execute_anywhere) result = add_path(ruleset.get(), place.fd.get(), kToExecute);

@@ -1,9 +1,12 @@
 #include "layers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,6 +87,7 @@ class Planner {
     const bool write_known = places(kWriteIndex, write_);
     opens(write_known);
     make();
+    network();
     let_go_on();
     grant();
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
@@ -287,6 +291,7 @@ class Planner {
     for (const Rule& rule : denies_[kMetadataIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes, too",
              "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
+    looks_ = plan.obstacles;
     // Each of its calls is a hook's on its own (Left::heard).
     const Event events[] = {Event::stat, Event::access, Event::readlink, Event::statfs, Event::chdir};
     std::vector<Obstacle> heard;
@@ -296,9 +301,7 @@ class Planner {
         asked = false;
         continue;
       }
-      std::string name = to_string(event);
-      name[0] = static_cast<char>(name[0] - 'a' + 'A');
-      if (plan.obstacles.empty()) object(heard, "a hook hears of " + std::string(to_string(event)), "no on" + name);
+      if (plan.obstacles.empty()) object(heard, "a hook hears of " + std::string(to_string(event)), hook_of(event));
     }
     settle(Class::metadata, Layer::filter, asked);
     add(plan, heard);
@@ -345,21 +348,83 @@ class Planner {
     }
   }
 
+  // The family of an address lies in memory, so that a call is held for all of them or for none.
+  void network() {
+    using protocol::kBind, protocol::kConnect;
+    addresses(Class::connect, Event::connect, kConnect, "connect");
+    addresses(Class::send, Event::send, kConnect, "connect");
+    addresses(Class::bind, Event::bind, kBind, "bind");
+  }
+
+  void addresses(Class which, Event event, uint8_t operation, const char* field) {
+    ClassPlan& plan = out_.of(which);
+    const Rules::Reach reach = config_.rules.reach(operation);
+    const std::string name = "policy.network." + std::string(field);
+    std::string missing;
+    const auto miss = [&](bool there, const char* text) {
+      if (!there) missing += std::string(missing.empty() ? "" : ", ") + text;
+    };
+    miss(reach.internet, "'*'");
+    miss(reach.paths, "'unix:/'");
+    miss(reach.abstract, "'unix:@*'");
+    if (!missing.empty())
+      object(plan.obstacles, name + " does not give every address, and the kernel tells them apart only in memory",
+             name + ": with " + missing + ", too");
+    for (const char* const label : reach.denied)
+      object(plan.obstacles, std::string(label) + " refuses addresses", "a policy without " + std::string(label));
+    for (const Rule& rule : denies_[kWriteIndex])
+      object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there, too",
+             "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
+    if (plan.obstacles.empty()) out_.every_address |= operation;
+    if (!plan.obstacles.empty())
+      object(plan.obstacles, "Landlock knows ports of TCP, and neither UDP nor addresses", "");
+    // The kernel's walk to a unix socket would be as good as a look at what is on its way.
+    for (const Obstacle& obstacle : looks_)
+      object(plan.obstacles, "a unix socket's path is walked by the kernel: " + obstacle.why, obstacle.change);
+    if (plan.obstacles.empty() && has_other_sockets())
+      object(plan.obstacles, "the command is given a socket of a family that no rule can judge",
+             "sockets of the internet and unix sockets only in stdio");
+    settle(which, Layer::filter, config_.hooked(event));
+    if (config_.hooked(event))
+      object(plan.obstacles, "a hook hears of " + std::string(to_string(event)), hook_of(event));
+  }
+
+  // As the setter is called.
+  static std::string hook_of(Event event) {
+    std::string name = to_string(event);
+    name[0] = static_cast<char>(name[0] - 'a' + 'A');
+    return "no on" + name;
+  }
+
+  // Of families that the tree can make none of itself (syscalls/guards.cc), among what it inherits.
+  static bool has_other_sockets() {
+    DIR* const all = opendir("/proc/self/fd");
+    if (all == nullptr) return true;
+    bool found = false;
+    while (const dirent* entry = readdir(all)) {
+      int domain;
+      socklen_t size = sizeof domain;
+      const int fd = atoi(entry->d_name);
+      if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) continue;
+      found = found || (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6 && domain != AF_NETLINK);
+    }
+    closedir(all);
+    return found;
+  }
+
   // What no kernel decides as the rules do.
   void held() {
-    const auto add = [&](const char* name, std::initializer_list<Event> events, const char* why) {
+    const auto add = [&](const char* name, std::initializer_list<Event> events, auto... why) {
       const bool asked = std::all_of(events.begin(), events.end(), [&](Event event) { return config_.hooked(event); });
-      out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, ""}}});
+      out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, ""}...}});
     };
     add("remove", {Event::unlink, Event::rename, Event::link},
         "no rule gives the name of a device, and Landlock cannot tell a device from a file");
     add("attributes", {Event::chmod, Event::chown, Event::utimes, Event::truncate, Event::setxattr, Event::getxattr},
         "Landlock has no right for attributes");
-    add("exec", {Event::exec}, "what is executed is compared with what was approved");
-    const char* const address = "Landlock knows ports of TCP and no addresses";
-    add("connect", {Event::connect}, address);
-    add("send", {Event::send}, address);
-    add("bind", {Event::bind}, address);
+    add("exec", {Event::exec}, "Landlock lets every program in memory (memfd_create) be executed: it has no path",
+        "a program that its user may execute and not read would run where the supervisor cannot see into it",
+        "a program's ELF interpreter is read by the kernel, and a program of another ABI started, without a question");
     add("signal", {Event::signal}, "a number can come to stand for another process");
   }
 
@@ -427,8 +492,9 @@ class Planner {
   const long abi_;
   std::vector<Rule> allows_[kRights], denies_[kRights];
   Places read_, write_;
-  bool exec_reads_ = false;  // Landlock lets be read what the rules let be executed only
-  bool going_on_[2] = {};    // held calls that read, that write
+  std::vector<Obstacle> looks_;  // why not everything can be looked at
+  bool exec_reads_ = false;      // Landlock lets be read what the rules let be executed only
+  bool going_on_[2] = {};        // held calls that read, that write
   Layers out_;
 };
 
@@ -463,6 +529,10 @@ bool may_go_on(const Config& config, const Held& call, std::string_view canonica
   const Layers& layers = *config.layers;
   return ((access & kRead) == 0 || layers.readable.hold(canonical)) &&
          ((access & kWrite) == 0 || layers.writable.hold(canonical));
+}
+
+bool gives_every_address(const Config& config, uint8_t operation, Event event) {
+  return config.layers && (config.layers->every_address & operation) != 0 && !config.hooked(event);
 }
 
 void report_plan(Sandbox& sandbox) {

@@ -62,6 +62,7 @@ struct Layers {
   std::vector<Confinement::Grant> grants;
   GrantedFolders readable, writable;  // of those, for what is held; no hook hears of opens in them
   uint32_t asked = 0;                 // bits of events: hooks hear of such calls in folders that Landlock grants
+  uint8_t every_address = 0;          // operation bits for which no rule can refuse any
   // Those of syscalls/classes.h by their numbers, then those that are held in any case.
   std::vector<ClassPlan> plan;
   long abi = 0;  // of Landlock, by which it was made
@@ -78,6 +79,10 @@ Layers plan_layers(const Config& config, const Confinement& wall, long abi);
 // Whether a held call that the rules allow may go on: `access` to that path, as the caller's own, by registers that say
 // so. Not if a hook hears of anything that it could become meanwhile.
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access);
+
+// Whether neither a rule nor a hook that hears of `event` can refuse any address: what cannot be judged need not be
+// then, and where the kernel is left to decide it would not be.
+bool gives_every_address(const Config& config, uint8_t operation, protocol::Event event);
 
 // Tells Node. May have to wait for room.
 void report_plan(Sandbox& sandbox);

@@ -253,6 +253,24 @@ class AddressTable {
 
   bool empty() const { return ports_.empty(); }
 
+  // Every port of every address.
+  bool is_everything() const {
+    const auto whole = ports_.find(Prefix{});
+    if (whole == ports_.end()) return false;
+    uint32_t next = 0;
+    for (const Ports& range : whole->second) {
+      if (range.low != next) return false;
+      next = uint32_t{range.high} + 1;
+    }
+    return next == 65536;
+  }
+
+  template <typename Act>
+  void for_labels(Act act) const {
+    for (const auto& [prefix, ports] : ports_)
+      for (const Ports& range : ports) act(range.label);
+  }
+
   template <typename Act>
   void for_ports(Act act) const {
     for (const auto& [prefix, ports] : ports_)
@@ -608,6 +626,29 @@ bool Rules::any_internet(uint8_t operation) const {
 bool Rules::any_abstract(uint8_t operation) const {
   const int index = bit_index(operation);
   return index <= 1 && impl_->abstract_allowed[index];
+}
+
+Rules::Reach Rules::reach(uint8_t operation) const {
+  constexpr size_t kMost = 8;
+  const int index = bit_index(operation);
+  Reach out;
+  if (index > 1) return out;
+  const auto deny = [&](const char* label) {
+    if (out.denied.size() < kMost) out.denied.push_back(label);
+  };
+  out.internet = true;
+  for (const auto& family : impl_->addresses) {
+    if (!family[index][0].is_everything()) out.internet = false;
+    family[index][1].for_labels(deny);
+  }
+  for (const NameTable* table : {&impl_->sockets, &impl_->abstract_prefixes})
+    table->for_all([&](const NameTable::Node& node, std::string_view name) {
+      if (node.effect[index] == Effect::deny) deny(node.label[index]);
+      if (node.effect[index] != Effect::allow) return;
+      if (table == &impl_->sockets && name.empty()) out.paths = true;
+      if (table == &impl_->abstract_prefixes && name == "@") out.abstract = true;
+    });
+  return out;
 }
 
 }  // namespace holdfast

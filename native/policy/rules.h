@@ -123,6 +123,15 @@ class Rules {
   // Whether any rule could allow it for an address of the internet; for an abstract name.
   bool any_internet(uint8_t operation) const;
   bool any_abstract(uint8_t operation) const;
+  // Of which kinds of addresses rules allow every one for an operation bit, and what denies any. Nothing denied and
+  // all three allowed: no address can be refused.
+  struct Reach {
+    bool internet = false, paths = false, abstract = false;
+    std::vector<const char*> denied;  // the policy's fields, some of many
+
+    bool everything() const { return internet && paths && abstract && denied.empty(); }
+  };
+  Reach reach(uint8_t operation) const;
   // What rules allow by name for one access bit, whatever they deny below it; without what is data.
   struct Allowed {
     std::string path;

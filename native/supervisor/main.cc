@@ -210,6 +210,7 @@ int run(int argc, char** argv) {
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
     config.second_wall.grants = std::move(layers.grants);
+    config.second_wall.make_sockets = layers.left.has(Class::bind);
     config.layers = std::make_shared<Layers>(std::move(layers));
     const int problem = make_ruleset(abi, config.second_wall, ruleset);
     if (!ruleset) config.second_wall = {};

@@ -38,6 +38,11 @@ struct Opens {
                                                  bits(At + 1, Relation::one_of, kZero, kSetIdBits)};
 };
 
+// With MSG_FASTOPEN sending connects, and a hook on that hears of it.
+constexpr uint32_t kFastOpen = 0x20000000;
+template <int At>
+constexpr Condition kOnlySends[] = {bits(At, Relation::one_of, kZero, kFastOpen)};
+
 template <int At>
 constexpr Condition kPlainMode[] = {bits(At, Relation::one_of, kZero, kSetIdBits)};
 
@@ -86,6 +91,20 @@ std::vector<Alternative> left_alternatives(const Row& row) {
         out.push_back(kPlainMode<1>);  // creat
       }
       break;
+    case Event::connect:
+      // Joins are connects to hooks, and options with many meanings: held.
+      if (left.has(Class::connect) && !heard && row.index(Arg::address) >= 0) out.emplace_back();
+      break;
+    case Event::bind:
+      if (left.has(Class::bind) && !heard) out.emplace_back();
+      break;
+    case Event::send:
+      if (!left.has(Class::send) || heard) break;
+      if (!left.hears(Event::connect))
+        out.emplace_back();
+      else
+        out.push_back(row.index(Arg::flags) == 2 ? Alternative(kOnlySends<2>) : kOnlySends<3>);
+      break;
     default:
       break;
   }
@@ -93,7 +112,7 @@ std::vector<Alternative> left_alternatives(const Row& row) {
 }
 
 const char* to_string(Class which) {
-  static constexpr const char* kNames[] = {"metadata", "read", "write", "readWrite", "make"};
+  static constexpr const char* kNames[] = {"metadata", "read", "write", "readWrite", "make", "connect", "send", "bind"};
   static_assert(std::size(kNames) == kClassCount);
   return kNames[static_cast<int>(which)];
 }

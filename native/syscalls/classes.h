@@ -16,12 +16,16 @@ enum class Class : uint8_t {
   write,       // opens for writing alone
   read_write,  // opens for both; with `read`, opens for reading that may make or truncate
   make,        // directories and symbolic links
+  connect,     // connect()
+  send,        // sendto(), sendmsg(), sendmmsg() with an address or what may have one
+  bind,        // bind(), listen()
 };
-inline constexpr int kClassCount = 5;
+inline constexpr int kClassCount = 8;
 
 // What is left to the kernel.
 struct Left {
   uint8_t classes = 0;
+  static_assert(kClassCount <= 8);
   uint32_t heard = 0;  // bits of events: hooks hear of them, so they are held all the same (opens: the class tells)
 
   bool has(Class which) const { return (classes >> static_cast<int>(which) & 1) != 0; }

@@ -461,6 +461,33 @@ void classes_left() {
   rebuild({Class::make}, {Event::mkdir});
   held("mkdir", {{0, 0755}});
   passes("symlink", {{}});
+  constexpr uint64_t kFastOpen = 0x20000000;
+  rebuild({Class::connect});
+  passes("connect", {{~0ull, ~0ull, ~0ull}});
+  for (const char* name : {"bind", "listen", "sendmsg", "sendmmsg"}) held(name, {{}});
+  held("sendto", {{3, 1, 1, 0, 1, 16}});
+  held("setsockopt", {{3, 0, 35}});  // IP_ADD_MEMBERSHIP
+  held("socket", {{17, 3, 0}});
+  rebuild({Class::send});
+  passes("sendto", {{3, 1, 1, kFastOpen, 1, 16}});
+  passes("sendmsg", {{3, 1, kFastOpen}});
+  passes("sendmmsg", {{3, 1, 1, kFastOpen}});
+  held("connect", {{3, 1, 16}});
+  rebuild({Class::send}, {Event::connect});
+  check("sendto", true, {{3, 1, 1, kJunk, 1, 16}});
+  check("sendto", false, {{3, 1, 1, kFastOpen, 1, 16}});
+  check("sendmsg", true, {{3, 1, kJunk | 0x40}});
+  check("sendmsg", false, {{3, 1, kJunk | kFastOpen | 0x40}});
+  check("sendmmsg", true, {{3, 1, 1, 0}});
+  check("sendmmsg", false, {{3, 1, 1, kFastOpen}});
+  rebuild({Class::bind});
+  passes("bind", {{}});
+  passes("listen", {{}});
+  held("connect", {{}});
+  held("execve", {{}});
+  rebuild({Class::connect, Class::send, Class::bind}, {Event::send, Event::bind});
+  passes("connect", {{}});
+  for (const char* name : {"bind", "listen", "sendmsg", "sendmmsg"}) held(name, {{}});
   rebuild({});
   opens(false, O_RDONLY);
 }

@@ -556,7 +556,44 @@ static void parts() {
   CHECK(rules.metadata("/home/u").effect == Effect::allow && rules.has_rule_below("/home/u"));
 }
 
+void test_reach() {
+  const uint8_t none[16] = {};
+  const auto all = [&](Rules& rules, uint8_t operations, uint16_t low = 0) {
+    return rules.add_address(AF_INET, none, 0, low, 65535, operations, Effect::allow, "all") &&
+           rules.add_address(AF_INET6, none, 0, 0, 65535, operations, Effect::allow, "all") &&
+           rules.add_unix("/", operations, Effect::allow, "all") &&
+           rules.add_unix("@*", operations, Effect::allow, "all");
+  };
+  Rules whole;
+  CHECK(all(whole, kConnect) && whole.finish());
+  CHECK(whole.reach(kConnect).everything() && !whole.reach(kBind).everything() && whole.reach(kBind).denied.empty());
+  Rules ports;  // all but one, and that one by another rule
+  CHECK(all(ports, kConnect, 1) && all(ports, kBind, 1));
+  CHECK(ports.add_address(AF_INET, none, 0, 0, 0, kBind, Effect::allow, "the last") && ports.finish());
+  CHECK(!ports.reach(kConnect).internet && ports.reach(kConnect).paths && ports.reach(kBind).everything());
+  Rules folder;
+  CHECK(folder.add_unix("/run", kConnect, Effect::allow, "") && folder.add_unix("@x*", kConnect, Effect::allow, ""));
+  CHECK(folder.add_address(AF_INET, none, 1, 0, 65535, kConnect, Effect::allow, "half") && folder.finish());
+  const Rules::Reach some = folder.reach(kConnect);
+  CHECK(!some.internet && !some.paths && !some.abstract && some.denied.empty());
+  const auto denied = [&](auto deny) {
+    Rules rules;
+    CHECK(all(rules, kConnect | kBind) && deny(rules) && rules.finish());
+    const Rules::Reach reach = rules.reach(kConnect);
+    return !reach.everything() && reach.denied.size() == 1 && std::string_view(reach.denied[0]) == "no" &&
+           rules.reach(kBind).everything();
+  };
+  const uint8_t one[16] = {10};
+  CHECK(
+      denied([&](Rules& rules) { return rules.add_address(AF_INET, one, 8, 0, 65535, kConnect, Effect::deny, "no"); }));
+  CHECK(denied([&](Rules& rules) { return rules.add_address(AF_INET6, one, 8, 1, 1, kConnect, Effect::deny, "no"); }));
+  CHECK(denied([&](Rules& rules) { return rules.add_unix("/run/x", kConnect, Effect::deny, "no"); }));
+  CHECK(denied([&](Rules& rules) { return rules.add_unix("@x", kConnect, Effect::deny, "no"); }));
+  CHECK(denied([&](Rules& rules) { return rules.add_unix("@x*", kConnect, Effect::deny, "no"); }));
+}
+
 int main() {
+  test_reach();
   parts();
   paths();
   random_paths();

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int closed(int fd) {
@@ -45,6 +47,21 @@ static int by_folder(const char* path) {
   close(folder);
   errno = error;
   return result;
+}
+
+// What it ends with is its exec's errno.
+static int executes(const char* path) {
+  int status = 0;
+  const pid_t child = vfork();
+  if (child == 0) {
+    char* const arguments[] = {(char*)(uintptr_t)path, NULL};
+    char* const environment[] = {NULL};
+    execve(path, arguments, environment);
+    _exit(errno);
+  }
+  if (child < 0 || waitpid(child, &status, 0) != child) return -1;
+  errno = WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+  return errno == 0 ? 0 : -1;
 }
 
 static int act(const char* op, const char* path, const char* other) {
@@ -104,6 +121,8 @@ static int act(const char* op, const char* path, const char* other) {
       return link(path, other);
     case 'C':
       return chmod(path, 0700);
+    case 'E':
+      return executes(path);
   }
   errno = ENOSYS;
   return -1;
