@@ -1,7 +1,9 @@
-// Every relative link in the documentation leads to a file that is there, and every #anchor to a heading of it.
+// Every relative link in the documentation leads to a file that is there, and every #anchor to a heading of it; and the picture of the
+// benchmark is that of the page's table.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { drawn, picturePath } from '../test/bench/picture.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pages = ['README.md', 'CHANGELOG.md', 'prebuilds/README.md']
@@ -33,6 +35,9 @@ for (const page of pages) {
       broken.push(`${relative(root, page)}: ${link}: no such heading`);
     }
   }
+}
+if (drawn(readFileSync(join(root, 'docs/performance.md'), 'utf8')) !== readFileSync(picturePath, 'utf8')) {
+  broken.push('docs/performance.svg: not the picture of the table in docs/performance.md: npm run bench -- --docs');
 }
 for (const line of broken) console.error(line);
 console.log(`docs: ${pages.length} pages, ${links} links, ${broken.length} broken`);

@@ -21,7 +21,7 @@ function compile(name, extension, compiler, flags) {
 
 export function buildPrograms() {
   mkdirSync(built, { recursive: true });
-  compile('loop', 'c', 'gcc', []);
+  compile('loop', 'c', 'gcc', ['-pthread']);
   compile('floor', 'c', 'gcc', []);
   compile('asker', 'cc', 'g++', ['-std=c++20', '-fno-exceptions', '-fno-rtti']);
 }

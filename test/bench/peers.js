@@ -2,10 +2,8 @@
 // what comes nearest to confining files, and none of them gives hooks.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { spawnSandboxed } from 'holdfast';
-import colors from 'picocolors';
 import { program } from './build.js';
-import { ended, file, microseconds, ms, policy, sandboxedLoop, work } from './run.js';
+import { ended, file, layers, microseconds, ms, sandboxedLoop, serving, spawnOn, work } from './run.js';
 
 /** How each starts a command. */
 const peers = {
@@ -21,14 +19,14 @@ const peers = {
   firejail: (command) => ['firejail', ['--quiet', '--noprofile', '--read-only=/usr', ...command]],
 };
 
-/** Those that start here; of the others, why not. */
-function usable() {
+/** Those that start here; `leave` is told of the others, and why not. */
+function usable(leave) {
   return Object.entries(peers).filter(([name, start]) => {
     const [command, args] = start(['/bin/true']);
     const { error, status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
     if (error === undefined && status === 0) return true;
     const why = error?.code === 'ENOENT' ? 'not installed' : (error?.message ?? stderr.trim().split('\n', 1)[0]);
-    console.log(colors.dim(`${name} is left out: ${why}`));
+    leave(name, why);
     return false;
   });
 }
@@ -37,21 +35,16 @@ const stdio = ['ignore', 'pipe', 'pipe'];
 /** Some thousand files that are the same on most machines. */
 const tree = ['/usr/share/zoneinfo', '/usr/include', '/usr/lib'].find((folder) => existsSync(folder));
 
-/** What the kernel can be left to decide. */
-const kernel = {
-  files: { read: policy.files.read.filter((path) => !/^\/(proc|sys|dev)/.test(path)), write: [work], metadata: ['/'] },
-  defaults: { proc: false },
-};
+const kernel = layers['holdfast, kernel layers'];
 
-const looped = (call, title, count, found) => {
-  const command = [program('loop'), call, file, String(count)];
-  const [name, ...args] = command;
+const looped = (call, title, count, found, argument = file, using = (use) => use(argument)) => {
+  const command = (to) => [program('loop'), call, String(to), String(count)];
   const subjects = {
-    holdfast: () => sandboxedLoop(call, file, count, (child) => child.on('violation', () => {})),
-    'holdfast, kernel layers': () => microseconds(spawnSandboxed(name, args, { stdio, policy: kernel }), call),
+    holdfast: () => using((to) => sandboxedLoop(call, to, count, { how: layers.holdfast })),
+    'holdfast, kernel layers': () => using((to) => sandboxedLoop(call, to, count, { how: kernel })),
   };
   for (const [peer, start] of found)
-    subjects[peer] = () => microseconds(spawn(...start(command), { stdio }), `${peer} ${call}`);
+    subjects[peer] = () => using((to) => microseconds(spawn(...start(command(to)), { stdio }), `${peer} ${call}`));
   return {
     name: `peers-${call}`,
     title: `${title}, to other sandboxes`,
@@ -78,12 +71,8 @@ const walked = (found) => {
     await ended(start(), 'find');
     return ms() - began;
   };
-  const held = (policy, listens) => () => {
-    const child = spawnSandboxed(command[0], command.slice(1), { stdio, policy });
-    if (listens) child.on('violation', () => {});
-    return child;
-  };
-  const subjects = { holdfast: timed(held(policy, true)), 'holdfast, kernel layers': timed(held(kernel, false)) };
+  const held = (how) => timed(() => spawnOn(how, command[0], command.slice(1), { stdio }));
+  const subjects = { holdfast: held(layers.holdfast), 'holdfast, kernel layers': held(kernel) };
   for (const [name, start] of found) subjects[name] = timed(() => spawn(...start(command), { stdio }));
   return {
     name: 'peers-find',
@@ -94,13 +83,17 @@ const walked = (found) => {
   };
 };
 
-export function others(few) {
-  const found = usable();
+export function others(few, leave) {
+  const found = usable(leave);
   if (found.length === 0) return [];
+  // The others leave addresses alone; PRoot at least looks at each.
+  const looking = found.filter(([name]) => name === 'PRoot');
   execFileSync('find', [tree, '-newer', '/etc/passwd'], { stdio: 'ignore', maxBuffer: 1 << 28 }); // into the caches
   return [
     looped('stat', 'stat', few(10_000), found),
     looped('open', 'open and close', few(10_000), found),
     walked(found),
+    looped('connect', 'socket, connect to loopback, close', few(500), looking, undefined, serving),
+    looped('udp', 'socket, connect of UDP, close', few(1_000), looking, 9, undefined),
   ];
 }

@@ -1,10 +1,9 @@
 // Real programs, bare and in a sandbox: under plain rules, with the right to look at everything, on kernel layers alone, and with a
 // hook on every open.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { spawnSandboxed } from 'holdfast';
-import { ended, ms, policy, work } from './run.js';
+import { bareLoop, ended, layers, ms, python, serving, spawnOn, work } from './run.js';
 
 const home = join(work, 'home');
 const env = {
@@ -79,17 +78,55 @@ for (let i = 0; i < 100; i++) fs.unlinkSync('n' + i);
 if (execFileSync('/bin/echo', ['yes']).toString() !== 'yes\\n') process.exit(1);
 `;
 
+const threads = `
+import hashlib, glob, zlib
+from concurrent.futures import ThreadPoolExecutor
+def one(path):
+    with open(path, 'rb') as file: data = file.read() * 200
+    return hashlib.sha256(zlib.compress(data)).hexdigest()
+with ThreadPoolExecutor(8) as pool: sums = list(pool.map(one, glob.glob('in/*/*.txt')))
+assert len(sums) == len(set(sums)) > 0
+`;
+
+const server = `
+const { createReadStream } = require('node:fs');
+const server = require('node:http').createServer((request, response) => createReadStream('.' + request.url).pipe(response));
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+`;
+
+/** A web server as the other programs are started, and what a request to it takes a client that nothing holds. */
+const requests = (count) => (start) =>
+  serving(async (port) => {
+    await bareLoop('get', port, count); // Node compiles what it runs often
+    return await bareLoop('get', port, count);
+  }, start());
+
 /** What to run, in a folder of its own that `prepare` fills before each run. */
 const programs = (few) => [
   {
-    name: 'git',
+    name: 'clone',
     group: 'builders',
+    needs: 'git',
+    title: `git clone and gc of ${few(200)} files, twenty commits`,
+    once: (folder) => {
+      const origin = join(folder, '../origin');
+      const commit = (i) => `echo ${i} >> d0/f0.txt; cp d0/f1.txt d0/g${i}.txt; git add -A; git commit -q -m ${i}`;
+      writeFiles(origin, few(200));
+      const all = ['git init -q .', ...Array.from({ length: 20 }, (_, i) => commit(i))].join('\n');
+      execFileSync('sh', ['-ec', all], { cwd: origin, env });
+    },
+    command: ['sh', '-c', 'git clone -q --no-local ../origin clone && cd clone && git gc -q'],
+  },
+  {
+    name: 'git',
+    needs: 'git',
     title: `git init, add, commit of ${few(200)} files`,
     prepare: (folder) => writeFiles(folder, few(200)),
     command: ['sh', '-c', 'git init -q . && git add -A && git commit -q -m all && git status --short'],
   },
   {
     name: 'status',
+    needs: 'git',
     title: `git status of ${few(2000)} files`,
     group: 'walkers',
     prepare: (folder) => {
@@ -101,21 +138,65 @@ const programs = (few) => [
   },
   {
     name: 'make',
+    needs: 'make',
     title: 'make -j2 of a C project',
     group: 'walkers',
     prepare: (folder) => writeProject(folder, few(20)),
     command: ['make', '-s', '-j2'],
   },
   {
-    name: 'python',
+    name: 'compileall',
     group: 'builders',
+    needs: 'python3',
+    title: 'python3 -m compileall of the standard library in part',
+    once: (folder) => {
+      const library = execFileSync(python.path, ['-c', 'import os; print(os.path.dirname(os.__file__))'], {
+        encoding: 'utf8',
+      }).trim();
+      for (const part of ['json', 'email', 'asyncio', 'importlib', 'xml'].slice(0, few(5))) {
+        cpSync(join(library, part), join(folder, '../library', part), {
+          recursive: true,
+          filter: (path) => !path.endsWith('__pycache__'),
+        });
+      }
+    },
+    prepare: (folder) => cpSync(join(folder, '../library'), folder, { recursive: true }),
+    command: [python?.path, '-m', 'compileall', '-q', '.'],
+  },
+  {
+    name: 'threads',
+    group: 'builders',
+    needs: 'python3',
+    title: `python3, eight threads that read, compress and hash ${few(400)} files`,
+    prepare: (folder) => {
+      write(join(folder, 'script.py'), threads);
+      writeFiles(join(folder, 'in'), few(400));
+    },
+    keep: true,
+    command: [python?.path, 'script.py'],
+  },
+  {
+    name: 'server',
+    group: 'builders',
+    unit: 'µs',
+    title: "a request to node's web server, a file for an answer",
+    prepare: (folder) => {
+      write(join(folder, 'server.cjs'), server);
+      write(join(folder, 'page'), 'A line of the page.\n'.repeat(200));
+    },
+    keep: true,
+    command: [process.execPath, 'server.cjs'],
+    run: requests(few(500)),
+  },
+  {
+    name: 'python',
+    needs: 'python3',
     title: 'python3 with threads and subprocesses',
     prepare: (folder) => write(join(folder, 'script.py'), script),
-    command: [pythonPath(), 'script.py'],
+    command: [python?.path, 'script.py'],
   },
   {
     name: 'node',
-    group: 'builders',
     title: 'node, files and a child',
     prepare: (folder) => write(join(folder, 'script.cjs'), nodeScript),
     command: [process.execPath, 'script.cjs'],
@@ -123,16 +204,24 @@ const programs = (few) => [
   {
     name: 'npm',
     group: 'builders',
-    title: 'npm install with dependencies, offline',
+    needs: 'npm',
+    title: 'npm ci, offline',
+    once: (folder) => {
+      for (const name of packages) pack(name, [], few(40));
+      const wanted = Object.fromEntries(packages.map((name) => [name, `file:../${name}.tgz`]));
+      const project = join(folder, '../project');
+      write(join(project, 'package.json'), JSON.stringify({ name: 'project', version: '1.0.0', dependencies: wanted }));
+      execFileSync('npm', ['install', '--offline', '--package-lock-only'], { cwd: project, env });
+    },
     prepare: (folder) => {
       rmSync(env.npm_config_cache, { recursive: true, force: true });
-      const wanted = Object.fromEntries(packages.map((name) => [name, `file:${join(work, `${name}.tgz`)}`]));
-      write(join(folder, 'package.json'), JSON.stringify({ name: 'project', version: '1.0.0', dependencies: wanted }));
+      cpSync(join(folder, '../project'), folder, { recursive: true });
     },
-    command: ['npm', 'install', '--offline'],
+    command: ['npm', 'ci', '--offline'],
   },
   {
     name: 'tar',
+    needs: 'tar',
     group: 'builders',
     title: `tar of ${few(1000)} files, and out of it again`,
     prepare: (folder) => writeFiles(join(folder, 'in'), few(1000)),
@@ -158,60 +247,42 @@ const programs = (few) => [
 
 const packages = ['one', 'two', 'three', 'four', 'five'];
 
-/** Not a shim that starts a shell first: that would be the shim's measure. */
-function pythonPath() {
-  return execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
-}
+const hookedOpens = 'holdfast, hook on every open';
 
-/** How a sandbox is asked for; the goals are for the geometric means of the groups. */
-const kinds = {
-  holdfast: { listens: true, policy: () => wide },
-  'holdfast, metadata': { listens: true, policy: () => ({ ...wide, files: { ...wide.files, metadata: ['/'] } }) },
-  'holdfast, kernel layers': { listens: false, policy: () => narrow },
-  'holdfast, hook on every open': {
-    listens: false,
-    policy: () => wide,
-    hook: (child) => child.onOpen(() => undefined),
-  },
-};
-
-function measure({ name, title, group, prepare, keep, command }) {
+function measure({ name, title, group, unit = 'ms', once = () => {}, prepare = () => {}, keep, command, run }) {
   const folder = join(work, `run-${name}`);
   let prepared = false;
   const timed = (start) => async () => {
+    if (!prepared) once(folder);
     if (!prepared || !keep) {
       rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { recursive: true });
       prepare(folder);
       prepared = true;
     }
+    const started = () => start(command[0], command.slice(1), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (run !== undefined) return await run(started);
     const began = ms();
-    await ended(start(command[0], command.slice(1), { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }), title);
+    await ended(started(), title);
     return ms() - began;
   };
-  const sandboxed =
-    ({ listens, policy, hook }) =>
-    (command, args, options) => {
-      const child = spawnSandboxed(command, args, { ...options, policy: policy() });
-      if (listens) child.on('violation', () => {});
-      hook?.(child);
-      return child;
-    };
   const subjects = { bare: timed(spawn) };
-  for (const [kind, how] of Object.entries(kinds)) subjects[kind] = timed(sandboxed(how));
-  return { name, title, unit: 'ms', group, subjects, compare: Object.keys(kinds).map((of) => ({ of, to: 'bare' })) };
+  for (const [kind, how] of Object.entries(layers)) subjects[kind] = timed((...args) => spawnOn(how, ...args));
+  subjects[hookedOpens] = timed((...args) => {
+    const child = spawnOn({ policy: layers.holdfast.policy, listens: false }, ...args);
+    child.onOpen(() => undefined);
+    return child;
+  });
+  const compare = [...Object.keys(layers), hookedOpens].map((of) => ({ of, to: 'bare' }));
+  return { name, title, unit, group, subjects, compare };
 }
 
-let wide = policy;
-/** What the kernel can be left to decide: no folder of /proc in it, and each rule a folder that is there. */
-let narrow = policy;
-
-export const realPrograms = (few) => {
+export const realPrograms = (few, leave) => {
   for (const folder of [home, env.TMPDIR]) mkdirSync(folder, { recursive: true });
-  for (const name of packages) pack(name, [], few(40));
-  const prefix = execFileSync(pythonPath(), ['-c', 'import sys; print(sys.base_prefix)'], { encoding: 'utf8' }).trim();
-  wide = { ...policy, files: { ...policy.files, read: [...policy.files.read, prefix] } };
-  const read = wide.files.read.filter((path) => !['/proc', '/sys', '/dev'].includes(path));
-  narrow = { ...wide, files: { read, write: [work], metadata: ['/'] }, defaults: { proc: false } };
-  return programs(few).map(measure);
+  const there = programs(few).filter(({ name, needs }) => {
+    const missing = needs !== undefined && spawnSync(needs, ['--version'], { stdio: 'ignore' }).error !== undefined;
+    if (missing) leave(name, `${needs} is not installed`);
+    return !missing;
+  });
+  return there.map(measure);
 };

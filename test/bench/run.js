@@ -1,5 +1,5 @@
 // Runs one subject of a measure once and says what it took.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -17,20 +17,62 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 /** What the measured calls are made on: the length and depth of an ordinary path. */
 export const file = join(work, 'file');
 writeFileSync(file, 'contents\n');
-const folders = join(work, 'a/much/deeper/path/than/the/other/one');
-mkdirSync(folders, { recursive: true });
-export const deepFile = join(folders, 'file');
+const deep = join(work, 'a/much/deeper/path/than/the/other/one');
+mkdirSync(deep, { recursive: true });
+export const deepFile = join(deep, 'file');
 writeFileSync(deepFile, 'contents\n');
 
+/** Not a shim that starts a shell first: that would be the shim's measure. Undefined where there is no Python. */
+export const python = (() => {
+  const { error, stdout } = spawnSync(
+    'python3',
+    ['-c', 'import sys; print(sys.executable, sys.base_prefix, sep="\\n")'],
+    {
+      encoding: 'utf8',
+    },
+  );
+  if (error) return undefined;
+  const [path, prefix] = stdout.trim().split('\n');
+  return { path, prefix };
+})();
+
 const nodePrefix = dirname(dirname(realpathSync(process.execPath)));
+const folders = [
+  '/usr',
+  '/bin',
+  '/lib',
+  '/lib64',
+  '/etc',
+  '/opt',
+  nodePrefix,
+  built,
+  work,
+  ...(python ? [python.prefix] : []),
+];
+const network = { connect: ['127.0.0.1'], bind: ['127.0.0.1'] };
 /** Wide enough for every real program here, and as narrow as a user would make it. */
 export const policy = {
-  files: {
-    read: ['/usr', '/bin', '/lib', '/lib64', '/etc', '/opt', '/proc', '/sys', '/dev', nodePrefix, built, work],
-    write: [work, '/dev/null', '/dev/tty'],
-  },
-  network: { connect: ['127.0.0.1'] },
+  files: { read: [...folders, '/proc', '/sys', '/dev'], write: [work, '/dev/null', '/dev/tty'] },
+  network,
 };
+
+/** How a sandbox is asked for: what its subject is called, its policy, and whether somebody listens to violations. */
+export const layers = {
+  holdfast: { policy, listens: true },
+  'holdfast, metadata': { policy: { ...policy, files: { ...policy.files, metadata: ['/'] } }, listens: true },
+  // What the kernel can be left to decide: no folder of /proc in it, and each rule a folder that is there.
+  'holdfast, kernel layers': {
+    policy: { files: { read: folders, write: [work], metadata: ['/'] }, network, defaults: { proc: false } },
+    listens: false,
+  },
+};
+
+/** `spawnSandboxed` as one of `layers` asks for it. */
+export function spawnOn({ policy, listens }, command, args, options) {
+  const child = spawnSandboxed(command, args, { ...options, policy });
+  if (listens) child.on('violation', () => {});
+  return child;
+}
 
 export const ms = () => Number(process.hrtime.bigint()) / 1e6;
 
@@ -76,8 +118,10 @@ export function floorLoop(how, call, argument, count) {
   return microseconds(spawn(program('floor'), args, { stdio }), `floor ${how}`, { failing });
 }
 
-export function sandboxedLoop(call, argument, count, hooks = () => {}) {
-  const child = spawnSandboxed(program('loop'), [call, String(argument), String(count)], { stdio, policy });
+/** `more`: loop.c's last two arguments. */
+export function sandboxedLoop(call, argument, count, { hooks = () => {}, how = { policy }, more = [] } = {}) {
+  const args = [call, String(argument), String(count), ...more.map(String)];
+  const child = spawnOn(how, program('loop'), args, { stdio });
   hooks(child);
   return microseconds(child, `sandboxed loop ${call}`);
 }
@@ -107,13 +151,20 @@ export async function roundTrip(count) {
   }
 }
 
-/** loop.c's server for the time of `use`, which is given its port. */
-export async function serving(use) {
-  const server = spawn(program('loop'), ['serve'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = await new Promise((resolve) => server.stdout.once('data', (chunk) => resolve(Number(chunk))));
+/** loop.c's server, or another one that says its port first, for the time of `use`, which is given the port. */
+export async function serving(
+  use,
+  server = spawn(program('loop'), ['serve'], { stdio: ['ignore', 'pipe', 'inherit'] }),
+) {
+  const port = await new Promise((resolve, reject) => {
+    server.stdout.once('data', (chunk) => resolve(Number(chunk)));
+    server.once('error', reject);
+    server.once('exit', (code, signal) => reject(new Error(`the server ended with ${code ?? signal}`)));
+  });
   try {
     return await use(port);
   } finally {
     server.kill('SIGKILL');
+    await new Promise((resolve) => server.once('close', resolve));
   }
 }

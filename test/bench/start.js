@@ -1,45 +1,112 @@
-// From the call of spawn to the event.
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { spawnSandboxed } from 'holdfast';
-import { ms } from './run.js';
+// From the call of spawn to the event, by Nodes of several sizes.
+import { fork } from 'node:child_process';
+import { freemem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 
-/** Whether a child process of this one is there still: `close` comes a moment before the supervisor's own end. */
-const somethingLeft = () => readFileSync('/proc/thread-self/children', 'latin1') !== '';
+const script = fileURLToPath(new URL('start-host.js', import.meta.url));
 
-/** Milliseconds until `event`, or until nothing is left, the median of some starts; none begins before that. */
-function startOf(start, event, count) {
-  return async () => {
-    const times = [];
-    for (let i = 0; i < count; i++) {
-      const began = ms();
-      const child = start();
-      await new Promise((resolve, reject) => {
-        child.on('error', reject);
-        child.on(event, () => times.push(ms() - began));
-        child.on('close', resolve);
+/** A Node that starts what it is told to, of so many megabytes; it is started at its first use, and ended by `stop()`. */
+export function hostOf(...args) {
+  let child;
+  const next = () =>
+    new Promise((resolve, reject) => {
+      const ended = (code, signal) => reject(new Error(`the starting Node ended with ${code ?? signal}`));
+      child.once('exit', ended);
+      child.once('message', ({ took, failed }) => {
+        child.off('exit', ended);
+        if (failed === undefined) resolve(took);
+        else reject(new Error(failed));
       });
-      while (somethingLeft()) await new Promise((resolve) => setImmediate(resolve));
-      if (event === 'gone') times.push(ms() - began);
-    }
-    return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+    });
+  return {
+    async start(asked) {
+      if (child === undefined) {
+        child = fork(script, args.map(String));
+        await next();
+      }
+      const answer = next();
+      child.send(asked);
+      return await answer;
+    },
+    async stop() {
+      if (child === undefined) return;
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.disconnect();
+      await gone;
+      child = undefined;
+    },
   };
 }
 
-const measure = (name, title, event, options, count, goal) => ({
-  name,
-  title,
-  unit: 'ms',
-  subjects: {
-    child_process: startOf(() => spawn('true', [], options), event, count),
-    holdfast: startOf(() => spawnSandboxed('true', [], options), event, count),
-  },
-  compare: [{ of: 'holdfast', to: 'child_process', goal }],
-});
+const policies = {
+  holdfast: undefined,
+  'holdfast, metadata': { files: { metadata: ['/'] } },
+  'holdfast, kernel layers': { files: { metadata: ['/'] }, defaults: { proc: false } },
+};
 
-export const starts = (few) => [
-  measure('start', "spawn('true') until 'close'", 'close', {}, few(20), 1.3),
-  measure('start-quiet', "spawn('true'), stdio ignored, until 'close'", 'close', { stdio: 'ignore' }, few(20)),
-  measure('start-spawn', "spawn('true') until 'spawn'", 'spawn', {}, few(20)),
-  measure('start-gone', "spawn('true') until nothing of it is left", 'gone', {}, few(20)),
-];
+/** `child_process` and `holdfast` in turn. */
+function measure(name, title, { megabytes = 60, event = 'close', options = {}, count, goal, also = [] }) {
+  const host = hostOf(megabytes);
+  const kinds = ['holdfast', ...also];
+  const subjects = { child_process: () => host.start({ how: 'child_process', event, options, count }) };
+  for (const kind of kinds) {
+    subjects[kind] = () =>
+      host.start({ how: 'holdfast', event, options: { ...options, policy: policies[kind] }, count });
+  }
+  return {
+    name,
+    title,
+    unit: 'ms',
+    subjects,
+    compare: kinds.map((of) => ({ of, to: 'child_process', ...(of === 'holdfast' && goal ? { goal } : {}) })),
+    after: () => host.stop(),
+  };
+}
+
+function pooled(count) {
+  const [host, ordinary] = [hostOf(60, 'pool'), hostOf(60)];
+  return {
+    name: 'start-pool',
+    title: "pool.spawn('true') until 'close', Node at 60 MB",
+    unit: 'ms',
+    subjects: {
+      child_process: () => ordinary.start({ how: 'child_process', event: 'close', options: {}, count }),
+      'without a pool': () => ordinary.start({ how: 'holdfast', event: 'close', options: {}, count }),
+      holdfast: () => host.start({ how: 'pool', event: 'close', options: {}, count }),
+    },
+    compare: [
+      { of: 'holdfast', to: 'child_process', goal: 0.8 },
+      { of: 'holdfast', to: 'without a pool' },
+    ],
+    after: async () => {
+      await host.stop();
+      await ordinary.stop();
+    },
+  };
+}
+
+export function starts(few, leave) {
+  const count = few(20);
+  const sizes = [
+    { name: 'start-260', megabytes: 260, goal: 0.6 },
+    { name: 'start-1024', megabytes: 1024, goal: 0.2 },
+  ].filter(({ name, megabytes }) => {
+    const room = freemem() > 2 * megabytes * 2 ** 20;
+    if (!room) leave(name, `less than ${2 * megabytes} MB of memory are free`);
+    return room;
+  });
+  return [
+    measure('start', "spawn('true') until 'close', Node at 60 MB", {
+      count,
+      goal: 1.3,
+      also: ['holdfast, metadata', 'holdfast, kernel layers'],
+    }),
+    ...sizes.map(({ name, megabytes, goal }) =>
+      measure(name, `spawn('true') until 'close', Node at ${megabytes} MB`, { megabytes, count: few(10), goal }),
+    ),
+    pooled(count),
+    measure('start-quiet', "spawn('true'), stdio ignored, until 'close'", { options: { stdio: 'ignore' }, count }),
+    measure('start-spawn', "spawn('true') until 'spawn'", { event: 'spawn', count }),
+    measure('start-gone', "spawn('true') until nothing of it is left", { event: 'gone', count }),
+  ];
+}
