@@ -379,6 +379,10 @@ bool is_clean(std::string_view path) {
   return true;
 }
 
+bool is_one_name(std::string_view path) {
+  return path.size() <= NAME_MAX && path != "." && path != ".." && path.find('/') == path.npos;
+}
+
 // What stands by that name in a folder of the caller, if no link is on its way: a descriptor that only names it, or
 // -errno. `out` is its canonical name.
 int name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags,
@@ -395,6 +399,39 @@ int name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::str
   return without_links && !below_proc_mount(sandbox.config, out) ? object.release() : -ELOOP;
 }
 
+// What may wait (a FIFO, a device) is to be interrupted as it would be bare, which only a wait of ours can tell from
+// one for a worker (engine/waiting.cc). A link is no end.
+bool may_not_wait(const struct stat& status) { return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode); }
+
+// Whether it may go on where that name is missing, too: to be told so, or to make it.
+template <typename Granted>
+bool may_be_missing(std::string_view name, const Wanted& wanted, Granted granted) {
+  const uint8_t access = access_of(wanted.flags);
+  return !wanted.is(O_CREAT) || (access & kWrite) != 0 || granted(name, static_cast<uint8_t>(access | kWrite));
+}
+
+// One name in a folder of the caller. The two looks need not meet the same folder, if the tree gives the descriptor
+// another one in between: then what is opened is the kernel's to decide, as with any other race.
+template <typename Granted>
+bool go_on_in_folder(const Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
+                     Granted granted) {
+  std::string name;
+  if (!name_of_folder(call, dirfd, name) || below_proc_mount(sandbox.config, name)) return false;
+  if (name.size() != 1) name += '/';
+  name += path;
+  const uint8_t access = access_of(wanted.flags);
+  if (!granted(name, access)) return false;
+  const CallerEntry folder(call, dirfd);
+  char there[sizeof folder.text + 1 + NAME_MAX + 1];
+  char* const end = ::stpcpy(there, folder.text);
+  *end = '/';
+  *std::copy(path.begin(), path.end(), end + 1) = '\0';
+  struct stat status;
+  if (::fstatat(proc_directory(), there, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT && may_be_missing(name, wanted, granted);
+  return may_not_wait(status);
+}
+
 // What Landlock grants as a whole the caller opens itself (policy/layers.h): nothing is handed over, and whatever the
 // tree makes of the name meanwhile, the kernel opens nothing that the rules refuse. So it need not even be asked
 // whether the caller is still there. False: another way is to be taken.
@@ -406,7 +443,7 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   const Layers& layers = *sandbox.config.layers;
   if (((access & kRead) != 0 && layers.readable.empty()) || ((access & kWrite) != 0 && layers.writable.empty()))
     return false;
-  const auto granted = [&](std::string_view name) {
+  const auto granted = [&](std::string_view name, uint8_t access) {
     Facts facts;
     facts.event = call.row->event;
     facts.paths[0] = {name, access, false};
@@ -414,21 +451,23 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
     return allowed_unheard(sandbox, call, facts) && may_go_on(sandbox.config, call, name, access);
   };
   const bool absolute = path[0] == '/';
-  if (absolute && (!is_plain(sandbox, path) || !granted(path))) return false;
+  if (absolute && (!is_plain(sandbox, path) || !granted(path, access))) return false;
+  if (!absolute && is_one_name(path)) {
+    end = Finish::proceed();
+    return go_on_in_folder(sandbox, call, wanted, dirfd, path, granted);
+  }
   std::string name;
   const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
   const int fd = absolute ? open_plain(path.data(), flags) : name_in_folder(sandbox, call, dirfd, path, flags, name);
   if (fd < 0) {
     end = Finish::proceed();
-    return absolute && fd == -ENOENT && !wanted.is(O_CREAT);
+    return absolute && fd == -ENOENT && may_be_missing(path, wanted, granted);
   }
   UniqueFd found(fd);
   struct stat status;
-  // What may wait (a FIFO, a device) is to be interrupted as it would be bare, which only a wait of ours can tell from
-  // one for a worker (engine/waiting.cc).
-  if (::fstat(found.get(), &status) != 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) return false;
+  if (::fstat(found.get(), &status) != 0 || !may_not_wait(status)) return false;
   found.reset();
-  if (!absolute && !granted(name)) return false;
+  if (!absolute && !granted(name, access)) return false;
   end = Finish::proceed();
   return true;
 }

@@ -435,6 +435,14 @@ int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name) {
   return out ? canonical_name(out.get(), name) : errno;
 }
 
+bool name_of_folder(const Held& call, int dirfd, std::string& out) {
+  char buffer[PATH_MAX];
+  const ssize_t size = ::readlinkat(proc_fd, CallerEntry(call, dirfd).text, buffer, sizeof buffer);
+  if (size <= 0 || static_cast<size_t>(size) == sizeof buffer || buffer[0] != '/') return false;
+  out.assign(buffer, static_cast<size_t>(size));
+  return !ends_with_deleted(out);
+}
+
 int reopen(int pinned, int flags) {
   const int fd = ::openat(self_fds, FdName(pinned).text, flags | O_NOCTTY);
   return fd < 0 ? -errno : fd;

@@ -95,6 +95,9 @@ bool is_plain(const Sandbox& sandbox, std::string_view text);
 // the caller was held is still to be asked.
 int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name);
 
+// Only its name, as it is by now. False: it has none that leads to it.
+bool name_of_folder(const Held& call, int dirfd, std::string& out);
+
 // Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
 struct FdName {
   explicit FdName(int fd);
