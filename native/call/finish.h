@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,12 +76,14 @@ struct Bounce {
 
 struct Finish {
   enum class Kind : uint8_t {
-    answer,     // value: result, or -errno
-    hand_over,  // fd becomes a descriptor of the caller, which is the result; close-on-exec as asked
-    proceed,    // the call runs with its own registers (way observe; or nothing of it lies in memory)
-    bounce,     // trace engine only
-    kill,       // value: signal for the calling process; the call answers EINTR if the signal does not end it
-    gone,       // the caller is no longer there: nothing to answer
+    answer,       // value: result, or -errno
+    hand_over,    // fd becomes a descriptor of the caller, which is the result; close-on-exec as asked
+    proceed,      // the call runs with its own registers (way observe; or nothing of it lies in memory)
+    bounce,       // trace engine only
+    kill,         // value: signal for the calling process; the call answers EINTR if the signal does not end it
+    gone,         // the caller is no longer there: nothing to answer
+    behind_wall,  // notify engine only: `work` ends the call, on a thread that Landlock confines as it does the tree
+    by_stop,      // notify engine only: the caller must make this call itself, so it is held again, by a stop
   };
 
   Kind kind = Kind::answer;
@@ -89,6 +92,7 @@ struct Finish {
   UniqueFd fd;
   UniqueFd folder;  // closed with it
   std::unique_ptr<Bounce> arguments;
+  std::function<Finish()> work;
 
   static Finish answer(int64_t value) {
     Finish f;
@@ -118,6 +122,17 @@ struct Finish {
     Finish f;
     f.kind = Kind::kill;
     f.value = signal;
+    return f;
+  }
+  static Finish behind_wall(std::function<Finish()> work) {
+    Finish f;
+    f.kind = Kind::behind_wall;
+    f.work = static_cast<std::function<Finish()>&&>(work);
+    return f;
+  }
+  static Finish by_stop() {
+    Finish f;
+    f.kind = Kind::by_stop;
     return f;
   }
   static Finish gone() {

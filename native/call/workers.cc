@@ -58,6 +58,17 @@ void end_work() {
   if (worker.dead.exchange(0, std::memory_order_seq_cst) != 0) wake_tracer();
 }
 
+Worker* give_work_away() {
+  Worker* const given = &this_worker();
+  mine = nullptr;
+  return given;
+}
+
+void take_work(Worker* given) {
+  release_this_worker();
+  mine = given;
+}
+
 bool somebody_works_for_dead(pid_t tid) {
   bool found = false;
   for (Worker* worker = list.load(std::memory_order_acquire); worker != nullptr; worker = worker->next) {

@@ -25,6 +25,10 @@ void begin_work_for(pid_t tid);
 // Ends it; tells the tracer if it is waiting to reap.
 void end_work();
 
+// The work for a caller goes on in another thread, by take_work(); at no time between does nobody work for it.
+Worker* give_work_away();
+void take_work(Worker* given);
+
 // For the tracer: true (and the workers are told) if somebody still works for this dead thread.
 bool somebody_works_for_dead(pid_t tid);
 // How end_work reaches the tracer.

@@ -6,6 +6,7 @@
 
 #include "../arch/arch.h"
 #include "../policy/violation.h"
+#include "../syscalls/guards.h"
 #include "injected.h"
 #include "request.h"
 #include "tracer.h"
@@ -43,6 +44,9 @@ void Tracer::apply_bounce(Tracee& tracee) {
     const Bounce::Replacement& with = bounce.replace[i];
     arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
   }
+  // The filter is asked once more about the new registers (seccomp(2), SECCOMP_RET_TRACE), and must not notify.
+  if (tracee.number == __NR_connect)
+    arch::set_argument(changed, kConnectSize, arch::argument(changed, kConnectSize) | kStopsConnect);
   if (bounce.number >= 0) {
     // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
     Injected other = {bounce.number, {}, UniqueFd()};

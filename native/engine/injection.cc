@@ -14,6 +14,7 @@
 #include "../arch/arch.h"
 #include "../call/tree.h"
 #include "../policy/violation.h"
+#include "../syscalls/guards.h"
 #include "injected.h"
 #include "request.h"
 #include "tracer.h"
@@ -124,6 +125,10 @@ void Tracer::on_reopening(Tracee& tracee, int64_t result) {
 void Tracer::call_held_again(Tracee& tracee) {
   expect_nothing(tracee.tid);
   arch::Registers original = tracee.registers;
+  if (tracee.came_marked) {
+    tracee.marked = true;
+    arch::set_argument(original, kConnectSize, tracee.unmarked | kStopsConnect);
+  }
   arch::call_again(original, tracee.number);
   tracee.phase = Phase::again;
   if (arch::set(tracee.tid, original) == 0) resume(tracee);

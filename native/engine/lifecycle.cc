@@ -102,6 +102,7 @@ void Tracer::on_exec(pid_t tid) {
   tracee->lent.reset();
   tracee->pending.reset();
   tracee->wait = {};
+  tracee->stops_again = tracee->marked = tracee->came_marked = false;
   page_mapped_.erase(tid);
   forget_memory(tid);
   tracee->phase = Phase::verifying;

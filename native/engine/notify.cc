@@ -27,6 +27,8 @@
 #include "bounce.h"
 #include "dispatch.h"
 #include "injected.h"
+#include "stop_again.h"
+#include "tasks.h"
 
 // linux/seccomp.h of newer kernels than the oldest headers that we build with.
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -87,10 +89,11 @@ void proceed(int listener, uint64_t id) {
   send(listener, response);
 }
 
-// Calls by path look at their caller's memory and folder first, and then ask whether it was held (view/resolve.cc).
+// Calls by path look at their caller's memory and folder first, and then ask whether it was held (view/resolve.cc); so
+// do those with an address, when they take a copy of the socket (families/caller.cc).
 bool asks_after_looking(const Row& row) {
-  return row.family == Family::files && row.way == Way::perform &&
-         (row.index(Arg::path) >= 0 || row.index(Arg::path2) >= 0);
+  const bool names_file = row.family == Family::files && (row.index(Arg::path) >= 0 || row.index(Arg::path2) >= 0);
+  return row.way == Way::perform && (names_file || row.index(Arg::address) >= 0);
 }
 
 // What is opened one after the other is closed by one call if its numbers are neighbours (close_together): gaps that
@@ -134,6 +137,62 @@ bool Notifier::add_worker() {
 void* Notifier::run(void* self) {
   static_cast<Notifier*>(self)->work();
   return nullptr;
+}
+
+// On a thread of its own, which goes on working for the caller.
+void Notifier::carry_out_behind_wall(const Held& call, std::function<Finish()> work) {
+  Worker* const given = give_work_away();
+  std::function<void()> task = [this, call, given, work = std::move(work)]() mutable {
+    take_work(given);
+    Finish finish = work();
+    work = nullptr;  // and what it holds of the caller's, before the caller goes on
+    carry_out(call, std::move(finish));
+    end_work();
+  };
+  if (run_behind_wall(task)) return;
+  take_work(given);
+  stop_again({call.tid, listener_, call.cookie});
+}
+
+// Ends the call as its handler says.
+void Notifier::carry_out(const Held& call, Finish finish) {
+  switch (finish.kind) {
+    case Finish::Kind::answer:
+      if (finish.value == -kRestart) note_interrupted(call);
+      answer(listener_, call.cookie, finish.value);
+      break;
+    case Finish::Kind::hand_over:
+      hand_over(listener_, call.cookie, std::move(finish.fd), std::move(finish.folder), finish.close_on_exec,
+                [&](int error) {
+                  report(sandbox_, call, EPERM,
+                         std::string("what was opened could not be handed over: ") + strerrorname_np(error));
+                });
+      break;
+    case Finish::Kind::proceed:
+      proceed(listener_, call.cookie);
+      break;
+    case Finish::Kind::kill: {
+      const pid_t group = call.tgid();
+      sandbox_.tree.while_stable([&] {
+        if (sandbox_.tree.contains(group)) kill(group, static_cast<int>(finish.value));
+      });
+      answer(listener_, call.cookie, -EINTR);
+      break;
+    }
+    case Finish::Kind::behind_wall:
+      carry_out_behind_wall(call, std::move(finish.work));
+      break;
+    case Finish::Kind::by_stop:
+      stop_again({call.tid, listener_, call.cookie});
+      break;
+    case Finish::Kind::bounce:  // a notification cannot change registers
+      report(sandbox_, call, EPERM, "a call that was received cannot be given other arguments");
+      answer(listener_, call.cookie, -EPERM);
+      break;
+    case Finish::Kind::gone:
+      answer(listener_, call.cookie, -EINTR);  // if it is there at all, then to handle the signal that ends it
+      break;
+  }
 }
 
 void Notifier::work() {
@@ -180,37 +239,7 @@ void Notifier::work() {
         call.row = row;
         Finish finish = row == nullptr ? refuse_unknown(sandbox_, call, request.data.nr, request.data.arch)
                                        : dispatch(sandbox_, call);
-        switch (finish.kind) {
-          case Finish::Kind::answer:
-            if (finish.value == -kRestart) note_interrupted(call);
-            answer(listener_, id, finish.value);
-            break;
-          case Finish::Kind::hand_over:
-            hand_over(listener_, id, std::move(finish.fd), std::move(finish.folder), finish.close_on_exec,
-                      [&](int error) {
-                        report(sandbox_, call, EPERM,
-                               std::string("what was opened could not be handed over: ") + strerrorname_np(error));
-                      });
-            break;
-          case Finish::Kind::proceed:
-            proceed(listener_, id);
-            break;
-          case Finish::Kind::kill: {
-            const pid_t group = call.tgid();
-            sandbox_.tree.while_stable([&] {
-              if (sandbox_.tree.contains(group)) kill(group, static_cast<int>(finish.value));
-            });
-            answer(listener_, id, -EINTR);
-            break;
-          }
-          case Finish::Kind::bounce:  // a notification cannot change registers
-            report(sandbox_, call, EPERM, "a call that was received cannot be given other arguments");
-            answer(listener_, id, -EPERM);
-            break;
-          case Finish::Kind::gone:
-            answer(listener_, id, -EINTR);  // if it is there at all, then to handle the signal that ends it
-            break;
-        }
+        carry_out(call, std::move(finish));
       }
     }
     end_work();

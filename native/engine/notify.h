@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
+#include "../call/finish.h"
+#include "../call/held.h"
 #include "../call/sandbox.h"
 #include "../call/threads.h"
 
@@ -19,6 +22,8 @@ class Notifier {
  private:
   static void* run(void* self);
   void work();
+  void carry_out(const Held& call, Finish finish);
+  void carry_out_behind_wall(const Held& call, std::function<Finish()> work);
   bool add_worker();
 
   static Crew crew_;

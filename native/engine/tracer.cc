@@ -1,8 +1,11 @@
 #include "tracer.h"
 
+#include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -173,6 +176,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       on_exec(tid);
       return;
     case PTRACE_EVENT_STOP:
+      if (tracee->stops_again) mark_call(*tracee);
       // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
       if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
         // Whatever comes after it, a wait ends by it (signal(7), "Interruption ... by stop signals").
@@ -231,6 +235,7 @@ void Tracer::handle_posts() {
     posts.swap(posts_);
   }
   for (Post& post : posts) finish_task(std::move(post));
+  for (const StopAgain& call : take_stops_again()) stop_again(call);
 }
 
 void Tracer::finish_task(Post post) {
@@ -316,6 +321,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
   expect_nothing(tracee.tid);
+  tracee.came_marked = unmark_call(tracee, number);
   if (tracee.phase == Phase::again) {
     // The held call again, now that what it needs is there. All signals were blocked, so nothing has come between; but
     // its instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
@@ -330,7 +336,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   const Row* row = find_row(static_cast<int>(number));
   Held call = held_call(tracee, number);
-  if (row == nullptr || !is_stopped(*row, call.args) || lets_by(*row, call.args)) {
+  if (!tracee.came_marked && (row == nullptr || !is_stopped(*row, call.args) || lets_by(*row, call.args))) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
@@ -367,8 +373,48 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
     case Finish::Kind::hand_over:  // a stop has no way to install a descriptor
       refuse(tracee, EPERM, "a call that was stopped cannot be given a descriptor");
       return;
+    case Finish::Kind::behind_wall:  // for calls that a worker has received
+    case Finish::Kind::by_stop:
+      refuse(tracee, EPERM, "a call that was stopped must end where it is");
+      return;
   }
   resume(tracee);
+}
+
+// A call that was received and that only its caller can make is given back, to be made once more in any case, and
+// marked on the way so that it is held by a stop. Whoever is held by this notification is a tracee that was not reaped,
+// so if the answer is taken, it is for this one.
+void Tracer::stop_again(const StopAgain& call) {
+  Tracee* const tracee = find(call.tid);
+  if (tracee == nullptr || request(PTRACE_INTERRUPT, call.tid, nullptr, nullptr) != 0) return;
+  seccomp_notif_resp response = {};
+  response.id = call.id;
+  response.error = static_cast<int32_t>(arch::kRestartInAnyCase);
+  int result;
+  while ((result = ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) != 0 && errno == EINTR) continue;
+  if (result == 0) tracee->stops_again = true;
+}
+
+// At the first stop after that, on the way out of the call, of whichever kind it is.
+void Tracer::mark_call(Tracee& tracee) {
+  arch::Registers registers;
+  if (arch::get(tracee.tid, registers) != 0) return;
+  tracee.stops_again = false;
+  tracee.marked = true;
+  tracee.unmarked = arch::argument(registers, kConnectSize);
+  arch::set_argument(registers, kConnectSize, tracee.unmarked | kStopsConnect);
+  arch::set(tracee.tid, registers);
+}
+
+// Whether it is the call that was marked; then its argument is what it was. Another one comes from a signal's handler,
+// or from an instruction that was overwritten.
+bool Tracer::unmark_call(Tracee& tracee, int64_t number) {
+  if (!tracee.marked || number != __NR_connect ||
+      arch::argument(tracee.registers, kConnectSize) != (tracee.unmarked | kStopsConnect))
+    return false;
+  arch::set_argument(tracee.registers, kConnectSize, tracee.unmarked);
+  tracee.marked = false;
+  return true;
 }
 
 // At the exit stop of a call that waited and was cut short: the kernel restarts it or not, as the handler asks. It does

@@ -22,6 +22,7 @@
 #include "../call/sandbox.h"
 #include "../launch/launch.h"
 #include "bounce.h"
+#include "stop_again.h"
 #include "waits.h"
 
 namespace holdfast {
@@ -86,6 +87,10 @@ class Tracer {
     uint64_t signal_mask = 0;  // its own, while an injection blocks all
     Wait wait;
     bool was_stopped = false;  // by a stop signal, and has made no call since
+    bool stops_again = false;  // at its next stop it is inside a call that is to be marked
+    bool marked = false;       // it has been, and is yet to come: `unmarked` is the argument as it was
+    bool came_marked = false;  // the held call has
+    uint64_t unmarked = 0;
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
   };
 
@@ -105,6 +110,9 @@ class Tracer {
   void on_death(pid_t tid, int status);
   void on_stop(pid_t tid, int status);
   void on_seccomp_stop(Tracee&);
+  void stop_again(const StopAgain&);
+  void mark_call(Tracee&);
+  bool unmark_call(Tracee&, int64_t number);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known

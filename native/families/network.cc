@@ -3,7 +3,9 @@
 #include "network.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -49,6 +51,40 @@ Judged judge_own_address(Sandbox& sandbox, Held& call, Use use, Name& name, OwnS
   return judge(sandbox, call, use, name, client);
 }
 
+int interruption(const MayBlock& may_block, int socket) {
+  timeval limit = {};
+  socklen_t size = sizeof limit;
+  if (getsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, &size) != 0 || limit.tv_sec != 0 || limit.tv_usec != 0)
+    return EINTR;
+  return may_block.interrupted() ? may_block.error() : EINTR;
+}
+
+namespace {
+
+Finish connect_and_wait(const Held& call, int socket, const Name& name) {
+  const MayBlock may_block(call);
+  if (may_block.refused() && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0) return Finish::by_stop();
+  if (connect(socket, &name.any, static_cast<socklen_t>(name.size)) == 0) return Finish::answer(0);
+  return Finish::error(errno == EINTR ? interruption(may_block, socket) : errno);
+}
+
+// To an address of the internet, by a copy of the caller's socket: what the peer sees is the socket's. Landlock looks
+// at TCP, so that is connected behind the tree's own wall.
+Finish connect_copy(const Held& call, UniqueFd socket, const Name& name) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return Finish::error(errno);
+  if (type == SOCK_DGRAM) {  // which never waits
+    const int result = connect(socket.get(), &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
+    return Finish::answer(result);
+  }
+  return Finish::behind_wall([call, name, copy = std::make_shared<UniqueFd>(static_cast<UniqueFd&&>(socket))] {
+    return connect_and_wait(call, copy->get(), name);
+  });
+}
+
+}  // namespace
+
 Finish connect_socket(Sandbox& sandbox, Held& call) {
   Name name;
   OwnSocket own;
@@ -59,6 +95,7 @@ Finish connect_socket(Sandbox& sandbox, Held& call) {
     Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, name);
     if (finish.kind != Finish::Kind::proceed) return finish;
   }
+  if (call.engine == Held::Engine::notify) return connect_copy(call, static_cast<UniqueFd&&>(own.copy), name);
   return bounce_name(call, name);
 }
 

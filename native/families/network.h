@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../call/blocking.h"
 #include "../policy/decide.h"
 #include "../policy/rules.h"
 #include "../protocol/unique_fd.h"
@@ -92,7 +93,10 @@ Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved&
 int64_t send_to_path(const Held& call, int socket, const Resolved& where, const std::vector<iovec>& segments,
                      int flags);
 
-// network.cc: the call goes on with this address.
+// network.cc: the errno of a call that was interrupted for the caller's sake. One that waits for a limited time is not
+// made again whatever its handler says (signal(7)).
+int interruption(const MayBlock& may_block, int socket);
+// The call goes on with this address.
 Finish bounce_name(const Held& call, const Name& name);
 // The address and the socket of a call that has both as arguments, read, taken and judged.
 Judged judge_own_address(Sandbox& sandbox, Held& call, Use use, Name& name, OwnSocket& own);

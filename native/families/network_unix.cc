@@ -42,6 +42,12 @@ bool is_path(const Name& name) {
   return name.size > offsetof(sockaddr_un, sun_path) && name.any.sa_family == AF_UNIX && name.un.sun_path[0] != '\0';
 }
 
+// What says nothing of who calls. AF_UNSPEC dissolves an association.
+bool is_internet(const Name& name) {
+  const sa_family_t family = name.any.sa_family;
+  return name.size >= sizeof(sa_family_t) && (family == AF_INET || family == AF_INET6 || family == AF_UNSPEC);
+}
+
 }  // namespace
 
 namespace {
@@ -79,9 +85,21 @@ bool copy_socket(Sandbox& sandbox, const Held& call, UniqueFd& out, int& domain,
 bool take_socket(const Held& call, Use use, const Name& name, OwnSocket& out, Finish& finish) {
   // bind() is made on the copy, so that what was bound is known when it is to listen.
   const bool binds = use == Use::bind && name.size >= sizeof(sa_family_t) && name.any.sa_family != AF_NETLINK;
+  const bool connects = use == Use::connect && call.engine == Held::Engine::notify;
+  if (connects && !is_path(name)) {
+    // To an abstract name, for example, which shows the peer whose call it is.
+    out.error = is_internet(name) ? copy_descriptor(call, call.fd(Arg::socket), out.copy) : EPERM;
+    if (out.error == 0) return true;
+    finish = out.error == EPERM ? Finish::by_stop() : out.error == ESRCH ? Finish::gone() : Finish::error(out.error);
+    return false;
+  }
   if (!is_path(name) && !binds) return true;
   int domain = -1;
   if (!copy_socket(call, out.copy, domain, out.error, finish)) return false;
+  if (connects && out.error == EPERM) {
+    finish = Finish::by_stop();
+    return false;
+  }
   if (out.error == EPERM || !is_path(name) || domain == AF_UNIX) return true;
   finish = Finish::error(EAFNOSUPPORT);
   return false;
@@ -126,9 +144,6 @@ Name name_of_pinned(int fd) {
   return name;
 }
 
-// A call that was interrupted for the caller's sake.
-int interruption(const MayBlock& may_block) { return may_block.interrupted() ? may_block.error() : EINTR; }
-
 }  // namespace
 
 Finish connect_path(const Held& call, int socket, const Resolved& where) {
@@ -140,7 +155,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     const MayBlock may_block(call);
     if (may_block.refused() && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0) return Finish::error(EAGAIN);
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
-    if (result == -EINTR) result = -interruption(may_block);
+    if (result == -EINTR) result = -interruption(may_block, socket);
   }
   return call.still_held() ? Finish::answer(result) : Finish::gone();
 }
@@ -232,7 +247,7 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
       sendto(socket, data.data(), total, flags | MSG_NOSIGNAL | (may_block.refused() ? MSG_DONTWAIT : 0), &pinned.any,
              static_cast<socklen_t>(pinned.size));
   if (sent >= 0) return sent;
-  return errno == EINTR ? -interruption(may_block) : -errno;
+  return errno == EINTR ? -interruption(may_block, socket) : -errno;
 }
 
 }  // namespace holdfast::families

@@ -136,6 +136,15 @@ int make_ruleset(long abi, Confinement& confinement, UniqueFd& out) {
   return static_cast<int>(-result);
 }
 
+int confine_connecting(const std::vector<uint16_t>& ports) {
+  const uint64_t attributes[] = {0, kConnectTcp};  // no access to files
+  const long made = raw_syscall(kCreateRuleset, raw(attributes), sizeof attributes);
+  if (made < 0) return static_cast<int>(-made);
+  const UniqueFd ruleset(static_cast<int>(made));
+  if (const long result = add_ports(ruleset.get(), ports, kConnectTcp)) return static_cast<int>(-result);
+  return put_on_ruleset(ruleset.get());
+}
+
 int put_on_ruleset(int ruleset) {
   return static_cast<int>(-raw_syscall(kRestrictSelf, static_cast<uint64_t>(ruleset), 0, kOwnRuleset));
 }

@@ -55,6 +55,10 @@ struct Handled {
 };
 Handled handled(long abi, const Confinement& confinement);
 
+// Confines the calling thread's own connections by TCP as the tree's, and nothing else of it: a signal to another
+// thread of ours would not be let out of a scope before Linux 6.15. Needs no_new_privs. 0 or a positive errno.
+int confine_connecting(const std::vector<uint16_t>& ports);
+
 // For the child to put on. `out` is empty where the ABI is 0. The places' descriptors are closed. 0 or a positive
 // errno.
 int make_ruleset(long abi, Confinement& confinement, UniqueFd& out);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -26,9 +28,11 @@
 #include "../channel/report.h"
 #include "../engine/bounce.h"
 #include "../engine/notify.h"
+#include "../engine/tasks.h"
 #include "../engine/tracer.h"
 #include "../families/ipc.h"
 #include "../launch/filter.h"
+#include "../launch/landlock.h"
 #include "../launch/launch.h"
 #include "../policy/config.h"
 #include "../policy/layers.h"
@@ -98,6 +102,14 @@ bool proc_is_ours() {
   return atoi(text) == getpid();
 }
 
+// Asked with arguments that are wrong: who may not call it is told so first, as by a kernel that does not have it. What
+// is made for a caller must not be made once more, as a signal would have it before Linux 5.19.
+bool can_connect_copies() {
+  constexpr unsigned long kListenToTheEnd = SECCOMP_FILTER_FLAG_NEW_LISTENER | (1UL << 5);  // WAIT_KILLABLE_RECV
+  return syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF &&
+         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kListenToTheEnd, nullptr) < 0 && errno == EFAULT;
+}
+
 struct Failure {
   Stage stage;
   int error;  // 0: none
@@ -108,6 +120,7 @@ Failure begin(Launch& launch) {
   if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
   prepare_signals();
   if (must_look_by_ids()) stop_changes_of_rights();
+  if (!can_connect_copies()) stop_connects();
   if (const int error = launch.fork_child()) return {Stage::fork, error};
   if (const int error = Tracer::seize(launch.child)) {
     // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
@@ -204,8 +217,9 @@ int run(int argc, char** argv) {
   Sandbox sandbox{config, channel, tree, page};
   // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
+  long abi = 0;
   const auto build_second_wall = [&] {
-    const long abi = landlock_abi();
+    abi = landlock_abi();
     config.second_wall = second_wall(config);
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
@@ -239,6 +253,8 @@ int run(int argc, char** argv) {
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (config.plan_wanted) report_plan(sandbox);
+  if (ruleset && config.second_wall.connect_ports && abi >= 4)
+    build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });
   launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);

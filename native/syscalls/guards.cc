@@ -5,6 +5,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 
@@ -26,6 +27,7 @@ constexpr uint64_t kAddress = 0x00ffffffffffffff;
 
 constexpr uint32_t kZero[] = {0};
 constexpr uint32_t kOne[] = {1};
+constexpr uint32_t kInternetSizes[] = {sizeof(sockaddr_in), sizeof(sockaddr_in6)};
 
 static_assert(kBouncePageEnd <= 0xffffffff);
 constexpr uint32_t kPageEnd[] = {kBouncePageEnd};
@@ -401,7 +403,7 @@ bool holds(const Condition& condition, uint64_t argument) {
 
 namespace {
 
-bool changes_of_rights_stop = false;
+bool changes_of_rights_stop = false, connects_stop = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -429,11 +431,16 @@ bool lets_by(const Row& row, const uint64_t (&args)[6]) {
 }
 
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
+void stop_connects() { connects_stop = true; }
 
 std::optional<Condition> stopped_if(const Row& row) {
   if (changes_of_rights_stop && changes_rights(row))
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
   if (row.way != Way::perform) return std::nullopt;
+  if (row.index(Arg::address) >= 0) {
+    if (connects_stop) return Condition{0, Relation::at_least, kInt, kZero};
+    return Condition{static_cast<uint8_t>(row.index(Arg::address_size)), Relation::none_of, kWhole, kInternetSizes};
+  }
   if (row.guard == Guard::prctl_harmless) return Condition{0, Relation::one_of, kInt, kSetSeccomp};
   const int flags = row.index(Arg::open_flags);
   if (flags < 0) return std::nullopt;

@@ -39,9 +39,19 @@ bool lets_by(const Row& row, const uint64_t (&args)[6]);
 // that the caller can be opened to it at their end. Said once, before the filter is made.
 void stop_changes_of_rights();
 
-// Whether a stop holds the call, if it is held at all. Two kinds of performed calls are stopped when a register says
-// so: opens with O_PATH, since no kernel hands over such a descriptor by SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it)
-// and the caller opens the approved name itself (openat2 has its flags in memory and cannot be told apart here); and
+// Where the supervisor cannot have a copy of the caller's socket, or a held call could be interrupted after it was
+// made, every connect() is stopped. Said once, before the filter is made.
+void stop_connects();
+
+// In the size of connect()'s address, of which the kernel reads the low half: this one is stopped. The tracer sets it
+// for a call that only its caller can make; whoever sets it himself is just as well off.
+inline constexpr uint64_t kStopsConnect = uint64_t{1} << 32;
+inline constexpr int kConnectSize = 2;  // the argument
+
+// Whether a stop holds the call, if it is held at all. Three kinds of performed calls are stopped when a register says
+// so: connect(), unless its address is as long as one of the internet (others show who calls, SO_PEERCRED in unix(7));
+// opens with O_PATH, since no kernel hands over such a descriptor by SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it) and
+// the caller opens the approved name itself (openat2 has its flags in memory and cannot be told apart here); and
 // prctl(PR_SET_SECCOMP), before which the sealed page must be there.
 bool is_stopped(const Row& row, const uint64_t (&args)[6]);
 // That condition of a row, if it has one.

@@ -15,16 +15,16 @@ test.skipIf(process.arch !== 'x64')(
     const secret = join(temporaryFolder('injected'), 'file');
     writeFileSync(secret, 'secret\n');
     const port = await unusedPort();
-    const outcome = await runSandboxed(program('injected_code'), [secret, String(port), '24'], {
+    const outcome = await runSandboxed(program('injected_code'), [secret, String(port), '32'], {
       policy: {
         files: { read: ['/usr', '/lib', '/lib64', '/etc'] },
-        network: { connect: [`127.0.0.1:${port}`] },
+        network: { connect: [`127.0.0.1:${port}`, 'unix:@thirteenchars'] },
       },
       // Held for as long as the other thread needs to write its code.
       hooks: (child) => child.onConnect(() => sleep(10)),
     });
     expect(outcome.stderr).toBe('');
-    expect(JSON.parse(outcome.stdout)).toEqual({ rounds: 24, escapes: 0 });
+    expect(JSON.parse(outcome.stdout)).toEqual({ rounds: 32, escapes: 0 });
     // What the written code asked for has been judged as the program's own wish.
     expect(outcome.violations.some((violation) => violation.path === secret)).toBe(true);
   },

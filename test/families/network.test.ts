@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -52,6 +53,27 @@ step(lambda: tcp('::1', ${open.port}, AF_INET6))
     expect(lines(outcome)).toEqual(['open', 'EACCES', 'open', 'EACCES', 'open', 'EACCES', 'EACCES']);
     expect(closed.seen).toBe(0);
     expect(refusedCalls(outcome)[0]).toMatchObject({ syscall: 'connect', address: '127.0.0.1', port: closed.port });
+  });
+
+  test('works in a process that lets nobody look into it, once asked about', { timeout }, async () => {
+    const open = await listen({ greeting: 'open\n' });
+    const asked: (number | undefined)[] = [];
+    const outcome = await python(
+      `
+step(lambda: ctypes.CDLL(None).prctl(${4 /* PR_SET_DUMPABLE */}, 0, 0, 0, 0))
+step(lambda: tcp('127.0.0.1', ${open.port}))
+datagrams = __import__('socket').socket(type=SOCK_DGRAM)
+step(lambda: datagrams.connect(('127.0.0.1', ${open.port})))
+step(lambda: datagrams.getpeername())
+step(lambda: tcp('127.0.0.1', 1))
+`,
+      {
+        policy: { network: { connect: ['127.0.0.1'] } },
+        hooks: (child) => child.onConnect(({ port }) => void asked.push(port)),
+      },
+    );
+    expect(lines(outcome)).toEqual(['0', 'open', 'None', `('127.0.0.1', ${open.port})`, 'ECONNREFUSED']);
+    expect(asked).toEqual([open.port, open.port, 1]);
   });
 
   test('asks a hook, which may allow, deny and redirect', { timeout }, async () => {
@@ -233,6 +255,25 @@ step(lambda: os.read(out, 99))
       '0o140700',
       "b'through'",
     ]);
+    expect(refusedCalls(outcome)).toEqual([]);
+  });
+
+  test('by an abstract name of any length show their peer who calls', { timeout }, async () => {
+    // Of 13 and 25 characters it is as long as an address of the internet, which the supervisor connects to itself.
+    const names = [12, 13, 14, 24, 25, 26, 107].map((length) => randomBytes(54).toString('hex').slice(0, length));
+    const abstract = names.map((name) => `unix:@${name}`);
+    const outcome = await python(
+      `
+def talk(name, kind=SOCK_STREAM):
+    server = __import__('socket').socket(AF_UNIX, kind); server.bind(b'\\0' + name); server.listen(1)
+    client = __import__('socket').socket(AF_UNIX, kind); client.connect(b'\\0' + name)
+    peer, _ = server.accept()
+    return struct.unpack('3i', peer.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)) == (os.getpid(), os.getuid(), os.getgid())
+for name in sys.stdin.buffer.read().split(): step(lambda: talk(name)); step(lambda: talk(name, SOCK_SEQPACKET))
+`,
+      { policy: { network: { connect: abstract, bind: abstract } }, input: names.join(' ') },
+    );
+    expect(lines(outcome)).toEqual(Array(2 * names.length).fill('True'));
     expect(refusedCalls(outcome)).toEqual([]);
   });
 

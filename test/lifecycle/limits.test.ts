@@ -121,27 +121,59 @@ print(sorted(set(answers)), held(), len(answers) == len(children))
 print(subprocess.run(['/bin/echo', 'again'], capture_output=True, text=True).stdout.strip())
 `;
 
+// A connection by TCP waits in a thread of the supervisor's where one can be had, and else in its caller: nobody is refused.
+const connects = `
+import os, select, socket, subprocess, sys
+${/^def held[\s\S]*?return len\(answers\)\n/m.exec(fills)?.[0]}
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen(0)
+fillers = [socket.socket() for _ in range(4)]
+for filler in fillers: filler.setblocking(False); filler.connect_ex(server.getsockname())
+ends, ended = os.pipe()
+children = []
+while len(children) < 1000:
+    try: child = os.fork()
+    except BlockingIOError: break
+    if child == 0:
+        os.write(ended, b'c')
+        try: socket.socket().connect(server.getsockname())
+        except OSError as error: os.write(ended, b'?')
+        os._exit(0)
+    children.append(child)
+begun = b''
+while begun.count(b'c') < len(children): begun += os.read(ends, 999)
+print('full', len(children) > 3, begun.strip(b'c'), held())
+print([held() for _ in range(5)], select.select([ends], [], [], 0)[0])
+for child in children: os.kill(child, 9)
+for child in children: os.waitpid(child, 0)
+print(subprocess.run(['/bin/echo', 'again'], capture_output=True, text=True).stdout.strip())
+`;
+
+async function output(script: string, kind = ''): Promise<string[]> {
+  const ordinary = process.getuid?.() ?? 0;
+  const uid = ordinary === 0 ? 61_000 + (process.pid % 1000) : ordinary;
+  const folder = temporaryFolder('full');
+  const work = join(folder, 'work');
+  mkdirSync(work, { mode: 0o777 });
+  chmodSync(work, 0o777);
+  const host = startHost(
+    `policy.files.write.push(args[0]);
+const network = { connect: ['127.0.0.1'], bind: ['127.0.0.1'] };
+const child = spawnSandboxed(args[2], ['-u', '-c', args[1], args[3]], { policy: { ...policy, network }, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('error', (error) => say(error.code));
+child.on('close', (...end) => say(...end));`,
+    [work, script, python, kind],
+    {},
+    withRoomFor(60, uid),
+  );
+  const said = textOf(host.stdout);
+  expect(await event(host, 'exit', 80_000)).toEqual([0, null]);
+  return (await said).trim().split('\n');
+}
+
 test.each(['fifo', 'socket'])(
   'a tree that has used up the processes of its user, each waiting at a %s: each held call answers, and none waits for ever',
   async (kind) => {
-    const ordinary = process.getuid?.() ?? 0;
-    const uid = ordinary === 0 ? 61_000 + (process.pid % 1000) : ordinary;
-    const folder = temporaryFolder('full');
-    const work = join(folder, 'work');
-    mkdirSync(work, { mode: 0o777 });
-    chmodSync(work, 0o777);
-    const host = startHost(
-      `policy.files.write.push(args[0]);
-const child = spawnSandboxed(args[2], ['-u', '-c', args[1], args[3]], { policy, cwd: args[0], stdio: ['ignore', 'inherit', 'inherit'] });
-child.on('error', (error) => say(error.code));
-child.on('close', (...end) => say(...end));`,
-      [work, fills, python, kind],
-      {},
-      withRoomFor(60, uid),
-    );
-    const output = textOf(host.stdout);
-    expect(await event(host, 'exit', 80_000)).toEqual([0, null]);
-    expect((await output).trim().split('\n')).toEqual([
+    expect(await output(fills, kind)).toEqual([
       'full True 20',
       "refused b'a' 20",
       "[b'a', b'o'] 20 True",
@@ -151,3 +183,7 @@ child.on('close', (...end) => say(...end));`,
   },
   90_000,
 );
+
+test('a tree that has used up the processes of its user, each waiting for a TCP peer: each held call answers', async () => {
+  expect(await output(connects)).toEqual(["full True b'' 20", '[20, 20, 20, 20, 20] []', 'again', '0']);
+}, 90_000);

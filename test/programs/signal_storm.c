@@ -77,6 +77,8 @@ static pid_t start_rain(pid_t on, int stops) {
 static int file = -1, folder = -1, self_fd = -1, watches = -1, datagrams = -1, target = -1;
 static struct sockaddr_in there;
 static struct sockaddr_un by_path;
+// Abstract, and as long as an address of the internet: a worker receives it, but only the caller can make it.
+static const struct sockaddr_un nobody = {AF_UNIX, "\0storm-of-peer"};
 static char text[4096];
 
 static long opened(long fd) { return fd < 0 ? -1 : close((int)fd); }
@@ -84,7 +86,7 @@ static long made(long result, const char* name) { return result < 0 ? -1 : unlin
 
 static long socket_calls(int which) {
   // A stream's connect can wait for its peer, and then EINTR is right.
-  const int fd = socket(which < 3 ? AF_INET : AF_UNIX, which == 2 ? SOCK_DGRAM : SOCK_STREAM, 0);
+  const int fd = socket(which < 3 ? AF_INET : AF_UNIX, which == 2 || which == 5 ? SOCK_DGRAM : SOCK_STREAM, 0);
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct sockaddr_un here = {.sun_family = AF_UNIX, .sun_path = "s"};
   long result = -1;
@@ -103,6 +105,9 @@ static long socket_calls(int which) {
       break;
     case 4:
       result = connect(fd, (void*)&by_path, sizeof by_path);
+      break;
+    case 5:
+      result = connect(fd, (const void*)&nobody, sizeof there);
       break;
   }
   const int error = errno;
@@ -248,6 +253,7 @@ static char name_buffer[64];
   _(connect, socket_calls(2))                                                              \
   _(bind_path, socket_calls(3))                                                            \
   _(connect_path, socket_calls(4))                                                         \
+  _(connect_abstract, socket_calls(5))                                                     \
   _(sendto, messages(0))                                                                   \
   _(sendmsg, messages(1))                                                                  \
   _(sendmmsg, messages(2))                                                                 \

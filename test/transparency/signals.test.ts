@@ -18,7 +18,10 @@ async function both(name: string, args: string[], hooks?: (child: SandboxedProce
       cwd: folder,
       policy: {
         files: { read: ['/'], write: [folder] },
-        network: { connect: ['127.0.0.1', `unix:${folder}`], bind: ['127.0.0.1', `unix:${folder}`] },
+        network: {
+          connect: ['127.0.0.1', `unix:${folder}`, 'unix:@storm-of-peer'],
+          bind: ['127.0.0.1', `unix:${folder}`],
+        },
       },
       hooks,
     }),
@@ -38,6 +41,7 @@ test.each([
     const { bare } = await both('signal_storm', [kind, '100', ...(stops ? [stops] : [])]);
     expect(bare.stdout).toMatch(/^it rained$/m);
     expect(bare.stdout).toMatch(/^mkdir: 0$/m);
+    expect(bare.stdout).toMatch(/^connect_abstract: ECONNREFUSED$/m);
     expect(bare.stdout).not.toContain('EINTR');
   },
   60_000 * patience,
@@ -53,6 +57,10 @@ test(
         await delay(1);
       });
       child.onChdir(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onConnect(async () => {
         asked++;
         await delay(1);
       });
