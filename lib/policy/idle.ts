@@ -5,9 +5,9 @@ import { accessBits, type FileRule, type NetworkRule, operationBits } from './po
 
 /** The argument of the `warning` event: a rule that does nothing here, or stands for less than it seems. */
 export interface PolicyWarning {
-  /** The policy field: `files.read[0]`; `command` for the command's own path. */
+  /** The policy field: `files.read[0]`; `command` for the command's own path; `violation` for a listener that came late. */
   readonly rule: string;
-  /** The path that the rule is for. */
+  /** The path that the rule is for; else the command. */
   readonly path: string;
   /** The text of the symbolic link at the path, which is not followed. */
   readonly target?: string;

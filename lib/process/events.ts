@@ -24,7 +24,8 @@ export interface SandboxedProcessEvents {
   hookError: (error: HoldfastError) => void;
   /**
    * A rule of the policy does nothing here (its path is not there, and nothing in the sandbox may make it), or stands for
-   * less than it seems (a link on its way, or on the command's, may have been planted).
+   * less than it seems (a link on its way, or on the command's, may have been planted); or a listener for `violation` came
+   * after the tick of the spawn, and does not hear of what the kernel alone decides.
    */
   warning: (warning: PolicyWarning) => void;
   /** Nothing of the tree is left. */

@@ -72,3 +72,7 @@ export function planOf(record: NativeRecord): SandboxPlan {
   }
   return { landlockAbi: number(record, 'count'), classes: classes as SandboxPlan['classes'] };
 }
+
+/** The names of those that a layer decides. */
+export const classesOf = (classes: SandboxPlan['classes'], layer: Layer): string[] =>
+  Object.entries(classes).flatMap(([name, plan]) => (plan.layer === layer ? [name] : []));

@@ -8,7 +8,7 @@ import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import type { Inner } from './launched.ts';
-import type { SandboxPlan } from './layers.ts';
+import { classesOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
 import { Supervision } from './supervision.ts';
 
@@ -60,6 +60,7 @@ export class SandboxedProcess<
   readonly #inner: Inner | undefined;
   #messages: Message[] = [];
   #hearsMessages = false;
+  #warnedOfLayers = false;
 
   /** @internal Use {@link spawnSandboxed}. */
   constructor(spawn: Spawn) {
@@ -173,12 +174,14 @@ export class SandboxedProcess<
   override on<E extends Names>(event: E, listener: Listener<E>, context?: unknown): this {
     super.on(event, listener, context);
     if (event === 'message') this.#hearMessages();
+    if (event === 'violation') this.#hearViolations();
     return this;
   }
 
   override once<E extends Names>(event: E, listener: Listener<E>, context?: unknown): this {
     super.once(event, listener, context);
     if (event === 'message') this.#hearMessages();
+    if (event === 'violation') this.#hearViolations();
     return this;
   }
 
@@ -201,6 +204,26 @@ export class SandboxedProcess<
         const message = this.#messages.shift();
         if (message !== undefined) this.emit('message', ...message);
       }
+    });
+  }
+
+  /** Who listens only now hears nothing of what was left to the kernel, and would think that nothing is refused. */
+  #hearViolations(): void {
+    if (!this.#hooks.sent || this.#warnedOfLayers) return;
+    this.#warnedOfLayers = true;
+    process.nextTick(() => {
+      // Asking costs time: for those only who want to hear.
+      if (this.listenerCount('warning') === 0) return;
+      this.plan().then(
+        ({ classes }) => {
+          const left = classesOf(classes, 'landlock');
+          if (left.length === 0) return;
+          const message = `refusals of ${left.join(', ')} are not heard of: a listener for 'violation' that comes after the spawn's tick cannot change that the kernel alone decides them. Add it in the tick of the spawn`;
+          // What a listener throws is nobody's rejection.
+          process.nextTick(() => this.emit('warning', { rule: 'violation', path: this.spawnfile, message }));
+        },
+        () => {}, // it has ended: there is nothing more to be heard
+      );
     });
   }
 

@@ -29,6 +29,8 @@ export interface Start {
   pid?: number;
   /** The folder of policy.scratch, which is to be removed at the end. */
   scratch?: Scratch;
+  /** It is one of a pool's that was ready. */
+  ready?: boolean;
   /** The supervisor ended before there was a process. */
   lost?: boolean;
   /** Without one, and without a pid, the inner child's own `error` event tells why. */
@@ -103,7 +105,7 @@ function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spaw
     channel.close();
     return { inner, channel, failure: thrown(error, given) };
   }
-  return { inner, channel, ...awaitCommand(addon, channel, inner, given) };
+  return { inner, channel, ready: shared, ...awaitCommand(addon, channel, inner, given) };
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {

@@ -8,6 +8,7 @@ import { type Native, type NativeChannel, type NativeRecord, native, supervisorP
 import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
+import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
@@ -57,6 +58,9 @@ export class Supervision {
   readonly #dispatcher: Dispatcher;
   readonly #ending: Ending;
   #state: State = 'starting';
+  /** How long the start took this thread, and whether by a supervisor that was ready. */
+  readonly #milliseconds: number;
+  readonly #ready: boolean;
   #treeEmpty = false;
   #corrupt = false;
   /** The signal that was sent last. */
@@ -72,18 +76,21 @@ export class Supervision {
     this.#hooks = hooks;
     this.#listener = listener;
     this.#native = native();
-    const { inner, channel, pid, failure, scratch } = start(this.#native, supervisorPath(), spawn);
+    const before = performance.now();
+    const { inner, channel, pid, failure, scratch, ready } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;
     this.#channel = channel;
     this.pid = pid;
+    this.#milliseconds = performance.now() - before;
+    this.#ready = ready === true;
     this.#dispatcher = new Dispatcher(this.#native, spawn.hookTimeout, {
       hook: (id) => hooks.hook(id),
       answer: (slot, generation, verdict, error, data) => channel?.answer(slot, generation, verdict, error, data),
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
-    const ready = () => this.#state === 'exited' && !this.#corrupt;
-    this.#ending = new Ending(inner, ready, () => this.#over(scratch));
+    const ended = () => this.#state === 'exited' && !this.#corrupt;
+    this.#ending = new Ending(inner, ended, () => this.#over(scratch));
     if (channel !== undefined && pid !== undefined) {
       channel.listen(
         (record) => this.#record(record),
@@ -190,10 +197,18 @@ export class Supervision {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
     const { rules } = this.#hooks;
-    const listening = { violations: this.#listener.hearsViolations(), plan: this.#plans.length > 0 };
+    const debugging = debugs();
+    const listening = { violations: this.#listener.hearsViolations(), plan: this.#plans.length > 0 || debugging };
+    if (debugging) this.#debugStart(rules.length, listening.violations);
     const nothing = rules.length === 0 && !listening.violations && !listening.plan;
     const errno = channel.start(nothing ? noHooks : encodeHooks(this.#native, rules, listening));
     if (errno !== 0) this.inner?.kill('SIGKILL');
+  }
+
+  #debugStart(hooks: number, hearsViolations: boolean): void {
+    const { pid, inner } = this;
+    const [milliseconds, ready] = [this.#milliseconds, this.#ready];
+    debugStart({ file: this.#spawn.file, pid, supervisor: inner?.pid, milliseconds, ready, hooks, hearsViolations });
   }
 
   #failSoon({ error, errno }: StartFailure): void {
@@ -226,6 +241,7 @@ export class Supervision {
       case 'warning':
         return this.#listener.warning(warningOf(record));
       case 'plan':
+        if (this.#plan === undefined && debugs()) debugPlan(this.pid, planOf(record));
         this.#plan = planOf(record);
         for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
         return;

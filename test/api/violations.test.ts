@@ -1,6 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deny } from 'holdfast';
+import { checkSupport, deny, type Policy, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -192,5 +192,41 @@ run(60, b'a' * (127 << 10))
     );
     expect(stdout).toBe('E2BIG\nE2BIG\nE2BIG\n');
     expect(asked).toEqual([]);
+  });
+});
+
+describe('a listener that comes after the tick of the spawn', () => {
+  async function warnings(policy: Policy, early: boolean, late = true) {
+    const child = spawnSandboxed('/bin/cat', [], { policy, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'] });
+    const told: { rule: string; path: string; message: string }[] = [];
+    child.on('warning', (warning) => told.push(warning));
+    if (early) child.on('violation', () => {});
+    await new Promise<void>((resolve) => child.on('spawn', () => resolve()));
+    if (late) child.on('violation', () => {}).once('violation', () => {});
+    const { classes } = await child.plan();
+    child.stdin?.end();
+    await new Promise((resolve) => child.on('close', resolve));
+    const left = Object.entries(classes).flatMap(([name, { layer }]) => (layer === 'landlock' ? [name] : []));
+    return { told, left };
+  }
+  const plain: Policy = { defaults: { proc: false } };
+
+  test.runIf((checkSupport().landlockAbi ?? 0) > 0)(
+    'is warned of what it will not hear of (needs Landlock)',
+    async () => {
+      const { told, left } = await warnings(plain, false);
+      expect(left).toContain('read');
+      expect(told).toHaveLength(1);
+      expect(told[0]).toMatchObject({ rule: 'violation', path: '/bin/cat' });
+      expect(told[0]?.message).toContain(`refusals of ${left.join(', ')} are not heard of`);
+    },
+  );
+
+  test('is not warned where nothing was left to the kernel that can be refused', async () => {
+    // Somebody listened in time; nobody listens; and with /proc/self and no writing that is left, all is held.
+    expect(await warnings(plain, true)).toEqual({ told: [], left: [] });
+    expect((await warnings(plain, false, false)).told).toEqual([]);
+    const held = await warnings({ files: { ungranted: 'ENOENT', metadata: ['/'] } }, false);
+    expect(held).toEqual({ told: [], left: [] });
   });
 });

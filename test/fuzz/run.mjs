@@ -28,7 +28,7 @@ import { takeOwnDevices } from '../helpers/own-devices.mjs';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const require = createRequire(import.meta.url);
-const { spawnSandboxed } = require(join(root, 'dist/index.js'));
+const { checkSupport, spawnSandboxed } = require(join(root, 'dist/index.js'));
 const supervisor = join(dirname(require('node-gyp-build').resolve(root)), 'holdfast-supervisor');
 const table = execFileSync(supervisor, ['--table'], { encoding: 'utf8' })
   .trim()
@@ -292,7 +292,17 @@ function draw(random, scene, observed) {
   if (may.unix) network.connect.push(`unix:${outside}/sock`);
   if (may.abstract) network.connect.push(`unix:@${observed.abstract}`);
   if (chance(0.2)) network.bind.push('127.0.0.1:0');
-  return { script, policy: { files, network }, may, hooked: chance(0.3) };
+  const policy = { files, network };
+  const hooked = chance(0.3);
+  // Without a listener the kernel is left to decide what it can, and that is more without /proc/self.
+  const listens = chance(0.5);
+  if (!listens && chance(0.8)) policy.defaults = { proc: false };
+  if (chance(0.4)) files.metadata = ['/'];
+  if (chance(0.15)) {
+    network.connect.push('*', 'unix:/', 'unix:@*');
+    for (const key of Object.keys(may)) may[key] = true;
+  }
+  return { script, policy, may, hooked, listens };
 }
 
 function furnish(folder) {
@@ -374,8 +384,10 @@ execFileSync('gcc', ['-O1', '-D_GNU_SOURCE', '-pthread', '-o', program, source],
 const watch = await observer(scene);
 const counts = { passed: 0, failed: 0, skipped: 0 };
 let violations = 0;
+let listened = 0;
+const layers = {};
 for (let seed = first; seed < first + rounds && Date.now() < deadline; seed++) {
-  const { script, policy, may, hooked } = draw(generator(seed), scene, watch.about);
+  const { script, policy, may, hooked, listens } = draw(generator(seed), scene, watch.about);
   furnish(join(scene, 'inside'));
   furnish(join(scene, 'outside'));
   await watch.renew();
@@ -390,7 +402,14 @@ for (let seed = first; seed < first + rounds && Date.now() < deadline; seed++) {
   });
   if (hooked)
     child.onOpen((call) => (call.path.endsWith('/a') ? undefined : new Promise((resolve) => setTimeout(resolve, 1))));
-  child.on('violation', () => (violations += 1));
+  if (listens) child.on('violation', () => (violations += 1));
+  listened += Number(listens);
+  child.plan().then(
+    ({ classes }) => {
+      for (const { layer } of Object.values(classes)) layers[layer] = (layers[layer] ?? 0) + 1;
+    },
+    () => {}, // it is told as an error
+  );
   child.on('hookError', (error) => problems.push(`hookError: ${error.message}`));
   child.stdin.on('error', () => {}).end(script);
   const timer = setTimeout(() => child.kill('SIGKILL'), 4000);
@@ -415,5 +434,13 @@ for (let seed = first; seed < first + rounds && Date.now() < deadline; seed++) {
 watch.close();
 rmSync(scene, { recursive: true, force: true });
 if (process.env.HOLDFAST_TEST_REPORT) writeFileSync(process.env.HOLDFAST_TEST_REPORT, JSON.stringify(counts));
-console.log(`fuzz: seeds from ${first} on, ${violations} violations; ${counts.passed} passed, ${counts.failed} failed`);
-process.exit(counts.failed > 0 || counts.passed === 0 || violations === 0 ? 1 : 0);
+const decided = Object.entries(layers).map(([layer, classes]) => `${layer} ${classes}`);
+console.log(
+  `fuzz: seeds from ${first} on, ${violations} violations, classes by layer: ${decided.join(', ')}; ${counts.passed} passed, ${counts.failed} failed`,
+);
+// It says something only if it came by every layer; a seed of its own comes by what it comes by.
+const expected =
+  (checkSupport().landlockAbi ?? 0) >= 3 ? ['kernel', 'landlock', 'continued', 'supervisor', 'hook'] : [];
+const missed = rounds > 1 && counts.passed > 30 && expected.some((layer) => layers[layer] === undefined);
+if (missed) console.log('✗ not every layer was met');
+process.exit(counts.failed > 0 || counts.passed === 0 || (listened > 0 && violations === 0) || missed ? 1 : 0);
