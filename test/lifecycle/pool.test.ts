@@ -1,8 +1,20 @@
 // Supervisors that wait for their command: each promise of createSandboxPool, tried.
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createSandboxPool, deny, type SandboxedProcess, type SandboxPool, spawnSandboxed } from 'holdfast';
 import { afterAll, describe, expect, test } from 'vitest';
+import { FieldWriter } from '../../lib/native/fields.ts';
+import { native, supervisorPath } from '../../lib/native/native.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
 import { descendantsOf, event, linesUntil, parentOf, policyFor, stateOf, textOf, until } from './tree.ts';
@@ -330,4 +342,162 @@ await pool.close();`);
       expect((await textOf(host.stdout)).split('\n')).toEqual(['0', '65534', '']);
     },
   );
+});
+
+test('a pool in a worker thread is a pool, and ends with the thread', async () => {
+  const host = startHost(`
+const { Worker, isMainThread } = await import('node:worker_threads');
+const own = () => fs.readdirSync('/proc/self/task').flatMap((tid) => {
+  try { return fs.readFileSync('/proc/self/task/' + tid + '/children', 'latin1').trim().split(' ').filter(Boolean); } catch { return []; }
+});
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url), { stdin: false });
+  const messages = [];
+  await new Promise((resolve) => worker.on('message', (message) => (messages.push(message), message === 'ready' && resolve())));
+  say(messages.join());
+  say(own().length);
+  await worker.terminate();
+  say('terminated', own().join());
+  await new Promise((resolve) => process.stdin.once('data', resolve));
+} else {
+  const { parentPort } = await import('node:worker_threads');
+  const pool = holdfast.createSandboxPool({ size: 2 });
+  const full = async () => { while (pool.waiting < 2) await new Promise((resolve) => setImmediate(resolve)); };
+  for (let i = 0; i < 3; i++) {
+    await full();
+    const child = pool.spawn('/bin/sh', ['-c', 'echo ' + i + '; cat /etc/shadow; exit ' + i], { policy: {}, cwd: '/' });
+    const waited = pool.waiting === 1;
+    const paths = [];
+    child.on('violation', ({ path }) => path === '/etc/shadow' && paths.push(path));
+    let out = '';
+    child.stdout.on('data', (chunk) => (out += chunk));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    parentPort.postMessage([waited, out.trim(), code, paths].flat().join(' '));
+  }
+  await full();
+  parentPort.postMessage('ready');
+  setInterval(() => {}, 1000);
+}`);
+  const lines = await linesUntil(host.stdout, 'terminated');
+  expect(lines[0]).toBe('true 0 0 /etc/shadow,true 1 1 /etc/shadow,true 2 2 /etc/shadow,ready');
+  // One that has served may still be about to end.
+  expect(Number(lines[1])).toBeGreaterThanOrEqual(2);
+  // Those that waited have nobody left who could give them a command.
+  await until(() => waitingOf(host.pid ?? 0).length === 0, 'those that waited have ended');
+  const ended = event(host, 'exit');
+  host.stdin?.end('go\n');
+  expect(await ended).toEqual([0, null]);
+});
+
+describe('a supervisor that waits takes nothing that is not a command', () => {
+  // Each case is a first and a second packet: bytes, and the descriptors that come with it.
+  const sender = `
+import fcntl, json, os, socket, subprocess, sys
+supervisor, cases = sys.argv[1], json.load(sys.stdin)
+def descriptor(kind):
+    if kind == 'memory': fd = os.memfd_create('m'); os.ftruncate(fd, 4096); return fd
+    return os.open(kind, os.O_RDONLY)
+null = fcntl.fcntl(os.open('/dev/null', os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 100)
+os.dup2(null, 3)  # taken, until a supervisor has it
+for case in cases:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    os.dup2(theirs.fileno(), 3)
+    child = subprocess.Popen(['holdfast-supervisor', '3', 'ready'], executable=supervisor, pass_fds=[3], env={},
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    theirs.close(); os.dup2(null, 3)
+    for text, kinds in case['packets']:
+        fds = [descriptor(kind) for kind in kinds]
+        try: socket.send_fds(ours, [bytes.fromhex(text)], fds)
+        except BrokenPipeError: pass
+        for fd in fds: os.close(fd)
+    if case.get('closes'): ours.shutdown(socket.SHUT_WR)
+    out = child.communicate(timeout=20)[0].decode()
+    answers = []
+    try:
+        while True:
+            answer = ours.recv(4096)
+            if not answer: break
+            answers.append([int.from_bytes(answer[8:12], 'little'), int.from_bytes(answer[16:20], 'little')])
+    except ConnectionResetError: pass
+    ours.close()
+    print(json.dumps([child.returncode, out, answers]), flush=True)
+`;
+  const [magic, version, hello, start, command] = [0x44464c48, 2, 1, 2, 10];
+  const marker = join(folder, 'made-by-garbage');
+  const header = (type: number, value = 0, [m, v] = [magic, version]) => {
+    const bytes = Buffer.alloc(24);
+    for (const [i, number] of [m, v, type].entries()) bytes.writeUInt32LE(number ?? 0, 4 * i);
+    bytes.writeInt32LE(value, 12);
+    return bytes;
+  };
+  type Packet = [bytes: string, descriptors: string[]];
+  const first: Packet = [header(hello).toString('hex'), ['memory', '/dev/null']];
+  const line = `touch\0/usr/bin/touch\0${marker}\0`;
+  const told = (line: string, environment: string, places: number[], more = Buffer.alloc(0)) => {
+    const fields = new FieldWriter(native().fields).text('arguments', line).text('environment', environment);
+    return Buffer.concat([fields.bytes('places', Uint8Array.from(places)).finish(), more]);
+  };
+  const packet = (bytes: Buffer, descriptors: string[], type = command, size = bytes.length): Packet => [
+    Buffer.concat([header(type, size), bytes]).toString('hex'),
+    descriptors,
+  ];
+  const good = told(line, 'A=1\0', [0, 1, 1]);
+  const fds = ['/', '/dev/null', '/dev/null'];
+  const random = (size: number, seed: number) =>
+    Buffer.from(Array.from({ length: size }, (_, i) => (Math.imul(i + 1, 2654435761 + 2 * seed) >>> 13) & 255));
+  const cases: Record<string, Packet[]> = {
+    'nothing at all': [],
+    'a hello of random bytes': [[random(24, 1).toString('hex'), []]],
+    'a hello that is too short': [[header(hello).subarray(0, 20).toString('hex'), ['memory', '/dev/null']]],
+    'a hello that is too long': [[`${header(hello).toString('hex')}00`, ['memory', '/dev/null']]],
+    'a hello without descriptors': [[header(hello).toString('hex'), []]],
+    'a hello with too many of them': [[header(hello).toString('hex'), Array(9).fill('/dev/null')]],
+    'another magic': [[header(hello, 0, [magic + 1, version]).toString('hex'), ['memory', '/dev/null']]],
+    'another version': [[header(hello, 0, [magic, version + 1]).toString('hex'), ['memory', '/dev/null']]],
+    'a command before the hello': [packet(good, fds)],
+    'no command': [first],
+    'a second hello': [first, first],
+    'random bytes for a command': [first, [random(300, 2).toString('hex'), fds]],
+    'fields of random bytes': [first, packet(random(400, 3), fds)],
+    'a start in its place': [first, packet(good, fds, start)],
+    'a size below what is there': [first, packet(good, fds, command, good.length - 8)],
+    'a size above it': [first, packet(good, fds, command, good.length + 8)],
+    'a negative size': [first, packet(good, fds, command, -1)],
+    'fields that are cut off': [first, packet(good.subarray(0, good.length - 4), fds)],
+    'a field that is longer than all': [
+      first,
+      packet(Buffer.concat([good, Buffer.from('2010000000ffffff', 'hex')]), fds),
+    ],
+    'no descriptors': [first, packet(good, [])],
+    'fewer than it has places': [first, packet(good, fds.slice(0, 2))],
+    'more than it has places': [first, packet(good, [...fds, '/dev/null'])],
+    'a file for its directory': [first, packet(good, ['/etc/passwd', '/dev/null', '/dev/null'])],
+    'more places than there are': [first, packet(told(line, '', Array(61).fill(0)), ['/'])],
+    'arguments without an end': [first, packet(told(line.slice(0, -1), '', [0, 1, 1]), fds)],
+    'no program': [first, packet(told('touch\0', '', [0, 1, 1]), fds)],
+    'no arguments': [first, packet(told('', '', [0, 1, 1]), fds)],
+    'an environment without an end': [first, packet(told(line, 'A=1', [0, 1, 1]), fds)],
+  };
+  const outcomes = async (all: { packets: Packet[]; closes?: boolean }[]) => {
+    const child = spawn('/usr/bin/python3', ['-c', sender, supervisorPath()], { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.end(JSON.stringify(all));
+    const lines = (await textOf(child.stdout)).trim().split('\n');
+    return lines.map((line) => JSON.parse(line) as [number, string, [number, number][]]);
+  };
+
+  test('it ends without a word, and nothing of it has run', async () => {
+    const ended = await outcomes(Object.values(cases).map((packets) => ({ packets, closes: true })));
+    expect(ended).toEqual(Object.keys(cases).map(() => [0, '', []]));
+    expect(existsSync(marker)).toBe(false);
+  });
+
+  test('and a command is one, though memory that is not shared as it must be ends it', async () => {
+    // The same packets as above, all of them right: it tells where it failed, and has not run what it was given.
+    const failed = 6;
+    const channel = 3;
+    expect(await outcomes([{ packets: [first, packet(good, fds)], closes: true }])).toEqual([
+      [71, '', [[failed, channel]]],
+    ]);
+    expect(existsSync(marker)).toBe(false);
+  });
 });
