@@ -427,6 +427,11 @@ void Tracer::interrupt(Tracee& tracee) {
 }
 
 void Tracer::on_syscall_stop(Tracee& tracee) {
+  // It went on from its seccomp stop, which comes after the entry's (seccomp(2)), so this is the exit.
+  if (tracee.phase == Phase::in_call) {
+    leave_call(tracee);
+    return;
+  }
   __ptrace_syscall_info info = {};
   if (request(PTRACE_GET_SYSCALL_INFO, tracee.tid, as_pointer(sizeof info), &info) < 0) return;
   const bool at_exit = info.op == PTRACE_SYSCALL_INFO_EXIT;
@@ -439,8 +444,6 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
     resume(tracee);
   } else if (!at_exit)
     resume(tracee);
-  else if (tracee.phase == Phase::in_call)
-    leave_call(tracee);
   else if (tracee.phase == Phase::interrupting)
     interrupt(tracee);
   else

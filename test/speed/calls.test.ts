@@ -39,7 +39,7 @@ const expected: Record<string, number> = {
   rmdir: 10,
   rename: 18,
   'kill, itself': 3,
-  chdir: 12,
+  chdir: 11,
   'connect, UDP': 10,
   'connect, TCP, refused': 10,
   /** Its delivery: the registers, and on. */
