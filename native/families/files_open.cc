@@ -421,13 +421,8 @@ bool go_on_in_folder(const Sandbox& sandbox, const Held& call, const Wanted& wan
   name += path;
   const uint8_t access = access_of(wanted.flags);
   if (!granted(name, access)) return false;
-  const CallerEntry folder(call, dirfd);
-  char there[sizeof folder.text + 1 + NAME_MAX + 1];
-  char* const end = ::stpcpy(there, folder.text);
-  *end = '/';
-  *std::copy(path.begin(), path.end(), end + 1) = '\0';
   struct stat status;
-  if (::fstatat(proc_directory(), there, &status, AT_SYMLINK_NOFOLLOW) != 0)
+  if (::fstatat(proc_directory(), CallerName(call, dirfd, path).text, &status, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT && may_be_missing(name, wanted, granted);
   return may_not_wait(status);
 }

@@ -153,10 +153,8 @@ bool Resolution::needs_no_folder() const {
 // One name in a folder of the caller: one walk leads there and on to the name, which is not followed, so nothing that
 // the tree could have put there leads anywhere else. 0, a positive errno, or kLonger.
 int Resolution::in_folder() {
-  const CallerEntry entry(call_, dirfd_);
-  char path[sizeof entry.text + 1 + NAME_MAX + 1];
-  std::snprintf(path, sizeof path, "%s/%s", entry.text, text_);
-  UniqueFd object(::openat(proc_fd, path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const CallerName path(call_, dirfd_, {text_, size_});
+  UniqueFd object(::openat(proc_fd, path.text, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!object) return errno == ENOENT ? missing_in_folder() : kLonger;
   if (!call_.still_held()) return fail(ESRCH);
   if ((flags_ & kFollow) != 0) {
@@ -384,6 +382,12 @@ CallerEntry::CallerEntry(const Held& call, int fd) {
   }
   std::memcpy(at, "/fd/", 4);
   *std::to_chars(at + 4, text + sizeof text - 1, fd).ptr = '\0';
+}
+
+CallerName::CallerName(const Held& call, int fd, std::string_view name) {
+  char* at = ::stpcpy(text, CallerEntry(call, fd).text);
+  *at++ = '/';
+  *std::copy(name.begin(), name.end(), at) = '\0';
 }
 
 int open_self_fd_directory() {

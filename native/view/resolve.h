@@ -3,6 +3,7 @@
 // The walk uses the credentials that the thread wears: put AsCaller around it where the caller's may differ.
 #pragma once
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include <string>
@@ -115,5 +116,10 @@ struct CallerEntry {
   char text[40];
 };
 int proc_directory();
+// The same of one name in it: "<tid>/fd/N/name". No name is longer than NAME_MAX.
+struct CallerName {
+  CallerName(const Held& call, int fd, std::string_view name);
+  char text[sizeof CallerEntry::text + 1 + NAME_MAX + 1];
+};
 
 }  // namespace holdfast
