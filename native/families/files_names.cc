@@ -217,6 +217,31 @@ Finish as_often_as_needed(Sandbox& sandbox, const Held& call, Once once) {
   return too_many_turns(sandbox, call, path);
 }
 
+// Whether the caller may make a new name itself, in a folder that Landlock grants as a whole. Nothing is looked at but
+// what leads there: a name that is made is not followed, and the kernel says whether it is there already.
+bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
+  if (call.engine != Held::Engine::notify || !sandbox.config.layers || sandbox.config.layers->writable.empty())
+    return false;
+  const bool second = call.has(Arg::path2);
+  char text[PATH_MAX];
+  const ssize_t size = call.read_string(call.arg(second ? Arg::path2 : Arg::path), text, sizeof text);
+  if (size <= 0) return false;
+  const std::string_view path(text, static_cast<size_t>(size));
+  const Arg from = second ? Arg::dirfd2 : Arg::dirfd;
+  std::string name(path);
+  const bool plain = is_plain(sandbox, path);
+  if (!plain && !name_in_folder(sandbox, call, call.has(from) ? call.fd(from) : AT_FDCWD, path, name)) return false;
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = {name, kWrite, false, link ? Part::name : Part::contents, Thing::ordinary, true};
+  facts.path_count = 1;
+  if (!allowed_unheard(sandbox, call, facts) || !may_go_on(sandbox.config, call, name, kWrite)) return false;
+  if (!plain) return true;
+  const int there = open_plain(text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  const UniqueFd found(there);
+  return found || there == -ENOENT;
+}
+
 // Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.
 // `by_itself`: the caller may do it, where Landlock lets it do nothing else.
 template <typename Judge, typename Act>
@@ -292,6 +317,7 @@ Finish symlink_path(Sandbox& sandbox, Held& call) {
   if (size == 0) return Finish::error(ENOENT);
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
+  if (may_make(sandbox, call, true)) return Finish::proceed();
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
     if (is_visibly_there(sandbox, at)) {
       end = Finish::error(EEXIST);
@@ -324,6 +350,8 @@ Finish mkdir_path(Sandbox& sandbox, Held& call) {
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode)) & 07777;
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
+  const bool by_itself = (mode & kSetIds) == 0;
+  if (by_itself && may_make(sandbox, call, false)) return Finish::proceed();
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
     if (is_visibly_there(sandbox, at)) {
       end = Finish::error(EEXIST);
@@ -336,7 +364,7 @@ Finish mkdir_path(Sandbox& sandbox, Held& call) {
   const auto act = [&](const Resolved& at) {
     return make(call, [&] { return ::mkdirat(at.parent.get(), last_component(at).c_str(), mode); });
   };
-  return on_name(sandbox, call, judge, act, (mode & kSetIds) == 0);
+  return on_name(sandbox, call, judge, act, by_itself);
 }
 
 Finish mknod_path(Sandbox& sandbox, Held& call) {

@@ -379,13 +379,9 @@ bool is_clean(std::string_view path) {
   return true;
 }
 
-bool is_one_name(std::string_view path) {
-  return path.size() <= NAME_MAX && path != "." && path != ".." && path.find('/') == path.npos;
-}
-
 // What stands by that name in a folder of the caller, if no link is on its way: a descriptor that only names it, or
 // -errno. `out` is its canonical name.
-int name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags,
+int open_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags,
                    std::string& out) {
   char text[PATH_MAX];
   const CallerEntry entry(call, dirfd);
@@ -410,17 +406,13 @@ bool may_be_missing(std::string_view name, const Wanted& wanted, Granted granted
   return !wanted.is(O_CREAT) || (access & kWrite) != 0 || granted(name, static_cast<uint8_t>(access | kWrite));
 }
 
-// One name in a folder of the caller. The two looks need not meet the same folder, if the tree gives the descriptor
-// another one in between: then what is opened is the kernel's to decide, as with any other race.
+// `name`: of one name in a folder of the caller. This look and the one that the folder's name came from need not meet
+// the same folder, if the tree gives the descriptor another one in between: then what is opened is the kernel's to
+// decide, as with any other race.
 template <typename Granted>
-bool go_on_in_folder(const Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
+bool go_on_in_folder(const Held& call, const Wanted& wanted, int dirfd, std::string_view path, std::string_view name,
                      Granted granted) {
-  std::string name;
-  if (!name_of_folder(call, dirfd, name) || below_proc_mount(sandbox.config, name)) return false;
-  if (name.size() != 1) name += '/';
-  name += path;
-  const uint8_t access = access_of(wanted.flags);
-  if (!granted(name, access)) return false;
+  if (!granted(name, access_of(wanted.flags))) return false;
   struct stat status;
   if (::fstatat(proc_directory(), CallerName(call, dirfd, path).text, &status, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT && may_be_missing(name, wanted, granted);
@@ -447,13 +439,13 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   };
   const bool absolute = path[0] == '/';
   if (absolute && (!is_plain(sandbox, path) || !granted(path, access))) return false;
-  if (!absolute && is_one_name(path)) {
-    end = Finish::proceed();
-    return go_on_in_folder(sandbox, call, wanted, dirfd, path, granted);
-  }
   std::string name;
+  if (!absolute && name_in_folder(sandbox, call, dirfd, path, name)) {
+    end = Finish::proceed();
+    return go_on_in_folder(call, wanted, dirfd, path, name, granted);
+  }
   const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
-  const int fd = absolute ? open_plain(path.data(), flags) : name_in_folder(sandbox, call, dirfd, path, flags, name);
+  const int fd = absolute ? open_plain(path.data(), flags) : open_in_folder(sandbox, call, dirfd, path, flags, name);
   if (fd < 0) {
     end = Finish::proceed();
     return absolute && fd == -ENOENT && may_be_missing(path, wanted, granted);

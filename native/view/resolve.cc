@@ -439,12 +439,17 @@ int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name) {
   return out ? canonical_name(out.get(), name) : errno;
 }
 
-bool name_of_folder(const Held& call, int dirfd, std::string& out) {
+bool name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, std::string& out) {
+  if (path.empty() || path.size() > NAME_MAX || path == "." || path == ".." || path.find('/') != path.npos)
+    return false;
   char buffer[PATH_MAX];
   const ssize_t size = ::readlinkat(proc_fd, CallerEntry(call, dirfd).text, buffer, sizeof buffer);
   if (size <= 0 || static_cast<size_t>(size) == sizeof buffer || buffer[0] != '/') return false;
   out.assign(buffer, static_cast<size_t>(size));
-  return !ends_with_deleted(out);
+  if (ends_with_deleted(out) || below_proc_mount(sandbox.config, out)) return false;
+  if (out.size() != 1) out += '/';
+  out += path;
+  return true;
 }
 
 int reopen(int pinned, int flags) {

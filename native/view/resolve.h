@@ -96,8 +96,9 @@ bool is_plain(const Sandbox& sandbox, std::string_view text);
 // the caller was held is still to be asked.
 int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name);
 
-// Only its name, as it is by now. False: it has none that leads to it.
-bool name_of_folder(const Held& call, int dirfd, std::string& out);
+// The canonical name of an entry of such a folder, as that is called by now: whether it is there, or a link, is still
+// to be seen. False: the path is not one name, or the folder has none outside of every procfs.
+bool name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, std::string& out);
 
 // Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
 struct FdName {

@@ -35,7 +35,7 @@ const expected: Record<string, number> = {
   'create, relative': 6,
   unlink: 10,
   'unlink, relative': 11,
-  mkdir: 8,
+  mkdir: 5,
   rmdir: 10,
   rename: 18,
   'kill, itself': 3,
