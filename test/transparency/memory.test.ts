@@ -44,8 +44,9 @@ test('a program that lies where the page would: the call is refused, and said to
   const folder = temporaryFolder('held');
   const { stdout, violations } = await runSandboxed(linked, ['filtered'], { cwd: folder, policy: policyFor(folder) });
   expect(stdout).toContain('chdir after an exec under a filter: EPERM');
+  // A connection is made on a copy of the socket, and needs no page.
+  expect(stdout).toContain('connect after an exec under a filter: 0');
   expect(violations).toMatchObject([
     { syscall: 'chdir', reason: expect.stringContaining('the sealed page could not be mapped') },
-    { syscall: 'connect', reason: expect.stringContaining('the sealed page could not be mapped') },
   ]);
 });
