@@ -401,7 +401,8 @@ bool may_not_wait(const struct stat& status) { return S_ISREG(status.st_mode) ||
 
 // Whether it may go on where that name is missing, too: to be told so, or to make it.
 template <typename Granted>
-bool may_be_missing(std::string_view name, const Wanted& wanted, Granted granted) {
+bool may_be_missing(const Sandbox& sandbox, std::string_view name, const Wanted& wanted, Granted granted) {
+  if (sandbox.config.rules.metadata(name).effect != Effect::allow) return false;
   const uint8_t access = access_of(wanted.flags);
   return !wanted.is(O_CREAT) || (access & kWrite) != 0 || granted(name, static_cast<uint8_t>(access | kWrite));
 }
@@ -410,12 +411,12 @@ bool may_be_missing(std::string_view name, const Wanted& wanted, Granted granted
 // the same folder, if the tree gives the descriptor another one in between: then what is opened is the kernel's to
 // decide, as with any other race.
 template <typename Granted>
-bool go_on_in_folder(const Held& call, const Wanted& wanted, int dirfd, std::string_view path, std::string_view name,
-                     Granted granted) {
+bool go_on_in_folder(const Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
+                     std::string_view name, Granted granted) {
   if (!granted(name, access_of(wanted.flags))) return false;
   struct stat status;
   if (::fstatat(proc_directory(), CallerName(call, dirfd, path).text, &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return errno == ENOENT && may_be_missing(name, wanted, granted);
+    return errno == ENOENT && may_be_missing(sandbox, name, wanted, granted);
   return may_not_wait(status);
 }
 
@@ -442,13 +443,13 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   std::string name;
   if (!absolute && name_in_folder(sandbox, call, dirfd, path, name)) {
     end = Finish::proceed();
-    return go_on_in_folder(call, wanted, dirfd, path, name, granted);
+    return go_on_in_folder(sandbox, call, wanted, dirfd, path, name, granted);
   }
   const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
   const int fd = absolute ? open_plain(path.data(), flags) : open_in_folder(sandbox, call, dirfd, path, flags, name);
   if (fd < 0) {
     end = Finish::proceed();
-    return absolute && fd == -ENOENT && may_be_missing(path, wanted, granted);
+    return absolute && fd == -ENOENT && may_be_missing(sandbox, path, wanted, granted);
   }
   UniqueFd found(fd);
   struct stat status;
