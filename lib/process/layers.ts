@@ -66,11 +66,15 @@ export function planOf(record: NativeRecord): SandboxPlan {
     const obstacles: PlanObstacle[] = [];
     for (let i = 0; i < Number(count); i++, at += 2) {
       const [why = '', change = ''] = texts.slice(at, at + 2);
-      obstacles.push(change === '' ? { why } : { why, change });
+      obstacles.push(Object.freeze(change === '' ? { why } : { why, change }));
     }
-    classes[name] = { layer: layers[layer] ?? 'supervisor', obstacles };
+    classes[name] = Object.freeze({ layer: layers[layer] ?? 'supervisor', obstacles: Object.freeze(obstacles) });
   }
-  return { landlockAbi: number(record, 'count'), classes: classes as SandboxPlan['classes'] };
+  // Whoever asks is given the same.
+  return Object.freeze({
+    landlockAbi: number(record, 'count'),
+    classes: Object.freeze(classes as SandboxPlan['classes']),
+  });
 }
 
 /** The names of those that a layer decides. */

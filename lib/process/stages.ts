@@ -58,6 +58,11 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
   internal: ['ERR_HOLDFAST_LAUNCH', 'the supervisor failed while it started the command'],
 };
 
+const tooFewDescriptors = [
+  'ERR_HOLDFAST_LIMIT',
+  'a limit of descriptors leaves too few for the supervisor: raise RLIMIT_NOFILE (ulimit -n)',
+] as const;
+
 const nameOf = (native: Native, stage: number) =>
   Object.keys(native.stages).find((key) => native.stages[key] === stage) ?? 'internal';
 
@@ -78,7 +83,9 @@ export function launchError(
 ): Error {
   if (stage === native.stages.command) return spawnError(errno, file, args);
   const name = nameOf(native, stage);
-  const [code, text] = explanations[name] ?? (['ERR_HOLDFAST_LAUNCH', `the launch failed at stage ${stage}`] as const);
+  const [code, text] =
+    (['EMFILE', 'ENFILE'].includes(errnoName(errno)) ? tooFewDescriptors : explanations[name]) ??
+    (['ERR_HOLDFAST_LAUNCH', `the launch failed at stage ${stage}`] as const);
   const number = errno === 0 ? '' : ` (${errnoName(errno)})`;
   return new HoldfastError(code, `${file} was not started: ${text}${number}`, errno === 0 ? {} : { errno: -errno });
 }

@@ -148,6 +148,7 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
   if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
     return ends(forbidden(sandbox, call, EACCES, kRuledBelow, from.path));
 
+  if (by_hook) stop_going_on();
   // What is not there may be made by who may not replace it.
   const bool must_make = to.missing && sandbox.config.rules.look(to.path).name.effect != Effect::allow;
   const ChangesNames changes(call, device_of(from), is_directory(from) || (exchange && is_directory(to)));
@@ -192,6 +193,7 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
       return ends(refuse_escape(sandbox, call, facts));
     if (!from.missing && would_execute_more(sandbox, from, to))
       return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
+    if (by_hook) stop_going_on();
   }
   if (from.missing) return ends(Finish::error(ENOENT));
   const ChangesNames changes(call, device_of(to));

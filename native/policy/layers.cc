@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string_view>
 #include <utility>
 
@@ -177,7 +181,7 @@ class Planner {
   }
 
   // One of those: granted, or the reason why not.
-  void place(const Rule& rule, Places& out) {
+  void place(const Rule& rule, int right, Places& out) {
     if (covers(out.granted, rule.path)) return;
     Place found;
     const PathMatch match = config_.rules.look(rule.path);
@@ -193,7 +197,35 @@ class Planner {
                     "the tree may put something else in the place of " + quoted(rule.label, rule.path) +
                         ": Landlock knows files and folders, not names",
                     "the same right to the folder that it stands in");
+    if (holds_terminals(found))
+      return object(out.obstacles,
+                    "opening a terminal in " + quoted(rule.label, rule.path) + " would make it the controlling one",
+                    "the devices that are needed in place of " + std::string(rule.label));
+    // What everybody may read (a time zone) may have any name, unless that is denied.
+    if (has_other_names(found.status) && !(is_default(rule) && rule.data && denies_[right].empty()))
+      return object(out.obstacles, quoted(rule.label, rule.path) + kOtherNames, kNoOtherNames);
     out.granted.push_back(std::move(found));
+  }
+
+  static constexpr char kOtherNames[] = " has other names (hard links): Landlock knows files, not names";
+  static constexpr char kNoOtherNames[] = "a file with one name, or the folder that all its names stand in";
+  static bool has_other_names(const struct stat& status) { return S_ISREG(status.st_mode) && status.st_nlink > 1; }
+
+  // Opened by the kernel alone, a terminal can become the controlling one (open(2), O_NOCTTY). Not memory, /dev/tty and
+  // /dev/ptmx.
+  static bool holds_terminals(const Place& place) {
+    if (S_ISCHR(place.status.st_mode)) {
+      const unsigned kind = major(place.status.st_rdev), number = minor(place.status.st_rdev);
+      return kind != 1 && (kind != 5 || (number != 0 && number != 2));
+    }
+    struct statfs system;
+    return place.folder() && (is_at_or_below("/dev", place.path) || fstatfs(place.fd.get(), &system) != 0 ||
+                              system.f_type == DEVPTS_SUPER_MAGIC);
+  }
+
+  bool holds_proc(std::string_view path) const {
+    return std::any_of(config_.proc_mounts.begin(), config_.proc_mounts.end(),
+                       [&](const std::string& mount) { return is_at_or_below(mount, path); });
   }
 
   // Whether Landlock can say what the rules say of one right.
@@ -205,12 +237,17 @@ class Planner {
     // with much in them are worth one.
     const bool all = out.obstacles.empty();
     for (const Rule* rule : said) {
-      if (all || !is_default(*rule) || !rule->data) place(*rule, out);
+      if (all || !is_default(*rule) || !rule->data) place(*rule, right, out);
       if (out.granted.size() > kMostGrants) break;
     }
     if (right == kReadIndex && !config_.command.empty() && !covers(out.granted, config_.command)) {
       Place found;
-      if (find(config_.command, found) && S_ISREG(found.status.st_mode)) out.granted.push_back(std::move(found));
+      if (find(config_.command, found) && S_ISREG(found.status.st_mode)) {
+        if (has_other_names(found.status))
+          object(out.obstacles, quoted(config_.command) + kOtherNames, kNoOtherNames);
+        else
+          out.granted.push_back(std::move(found));
+      }
     }
     if (out.granted.size() > kMostGrants)
       object(out.obstacles, "Landlock would need more than " + std::to_string(kMostGrants) + " grants",
@@ -225,9 +262,21 @@ class Planner {
       object(read_.obstacles, "a hook on exec may allow any program, which the kernel then reads for the tree",
              "no onExec");
     for (const Confinement::Place& place : wall_.executable) {
-      if (readable(place.path)) continue;
+      struct stat status;
+      // Where nothing is denied and nobody asked, another name of what may be read under this one shows nothing new;
+      // nor does one of what everybody may read, as a program's interpreter.
+      const Match reads = config_.rules.look(place.path).read;
+      const bool shown = readable(place.path) && denies_[kReadIndex].empty() &&
+                         (!config_.hooked(Event::open) || std::string_view(reads.label) == "defaults");
+      const bool others = !shown && !place.folder && (fstat(place.fd.get(), &status) != 0 || has_other_names(status));
+      if (readable(place.path) && !holds_proc(place.path) && !others) continue;
       exec_reads_ = true;
-      if (below(denies_[kReadIndex], place.path) != nullptr) continue;  // which is told already
+      if (others) object(read_.obstacles, quoted(place.path) + kOtherNames, kNoOtherNames);
+      if (holds_proc(place.path))
+        object(read_.obstacles,
+               quoted(place.path) + " may be executed and holds a procfs, where other processes are never shown",
+               "folders beside it");
+      if (readable(place.path) || below(denies_[kReadIndex], place.path) != nullptr) continue;  // told already
       object(read_.obstacles, quoted(place.path) + " may be executed and not read: Landlock grants both together",
              "reading it as well");
     }
@@ -242,6 +291,10 @@ class Planner {
              "no listener for 'violation'");
     if (config_.ungranted != EACCES)
       object(out, "policy.files.ungranted: Landlock answers EACCES", "policy.files.ungranted: 'EACCES'");
+    for (const Event event : {Event::rename, Event::link, Event::unlink})
+      if (config_.hooked(event))
+        object(out, "a hook on " + std::string(to_string(event)) + " may let what is given have another name",
+               hook_of(event));
     if (config_.own_terminals)
       object(out, "policy.scratch: Landlock cannot tell the tree's own terminals from others'",
              "policy.scratch: false");
@@ -524,8 +577,15 @@ bool GrantedFolders::hold(std::string_view canonical) const {
          status.st_ino == folder->inode;
 }
 
+namespace {
+std::atomic<bool> names_changed{false};
+}  // namespace
+
+void stop_going_on() { names_changed.store(true); }
+
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access) {
   if (call.engine != Held::Engine::notify || !config.layers || config.layers->asks(call.row->event)) return false;
+  if (names_changed.load()) return false;
   const Layers& layers = *config.layers;
   return ((access & kRead) == 0 || layers.readable.hold(canonical)) &&
          ((access & kWrite) == 0 || layers.writable.hold(canonical));

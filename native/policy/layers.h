@@ -80,6 +80,10 @@ Layers plan_layers(const Config& config, const Confinement& wall, long abi);
 // so. Not if a hook hears of anything that it could become meanwhile.
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access);
 
+// Before a hook's leave, and no rule's, gives something another name: Landlock's grants go with what they were given
+// for, so from then on no call goes on.
+void stop_going_on();
+
 // Whether neither a rule nor a hook that hears of `event` can refuse any address: what cannot be judged need not be
 // then, and where the kernel is left to decide it would not be.
 bool gives_every_address(const Config& config, uint8_t operation, protocol::Event event);

@@ -104,6 +104,13 @@ class Wall {
   // by another file is taken for the folder that it lies in, and so is one that is still to come.
   void add(std::string path, std::string_view label, bool with_interpreters) {
     if (in_proc(path) || path.starts_with("/sys/")) return;  // nothing in there is executed under its own name
+    // Nor are devices, and what may be executed can be read: a terminal that is opened becomes the controlling one.
+    constexpr char kSharedMemory[] = "/dev/shm";
+    struct stat memory;
+    if (path == "/dev") path = kSharedMemory;
+    const bool in_memory = path == kSharedMemory || lies_below(path, kSharedMemory);
+    if (lies_below(path, "/dev") && !in_memory) return;
+    if (path == kSharedMemory && (lstat(kSharedMemory, &memory) != 0 || !S_ISDIR(memory.st_mode))) return;
     if (!with_interpreters && is_covered(path)) return;
     UniqueFd fd;
     struct stat status = {};

@@ -82,7 +82,7 @@ interface Counted {
 const script = `
 const [program, folder, list, heard] = args;
 // What may be executed the kernel reads for anybody, whatever a hook is to hear of.
-const rights = heard ? { files: { read: [folder], write: [folder] }, exec: [] } : { files: { read: ['/'], write: [folder] } };
+const rights = { files: { read: [folder, ...policy.files.read], write: [folder] }, ...(heard && { exec: [] }) };
 const child = spawnSandboxed(program, [], {
   cwd: folder,
   policy: { ...policy, ...rights, network: { connect: ['127.0.0.1:*'] } },
