@@ -241,7 +241,8 @@ bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
   if (!plain) return true;
   const int there = open_plain(text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   const UniqueFd found(there);
-  return found || there == -ENOENT;
+  // What is missing may be on the way, where it may not be looked at.
+  return found || (there == -ENOENT && sandbox.config.rules.metadata(name).effect == Effect::allow);
 }
 
 // Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.

@@ -148,3 +148,24 @@ test.runIf(existsSync('/dev/shm'))('programs in shared memory run where /dev may
     rmSync(folder, { recursive: true });
   }
 });
+
+test.each(both)('what is missing where nothing may be looked at is not told (%s)', async (_, prepare) => {
+  const folder = temporaryFolder('missing');
+  mkdirSync(join(folder, 'in'));
+  const files = { write: [folder], deny: [{ path: join(folder, 'in'), access: ['metadata'] as const }] };
+  const script = `cd ${folder}; for way in in/none ${folder}/in/none; do mkdir $way/new; ln -s new $way/link; true > $way/file; done`;
+  let errors = '';
+  const child = spawnSandboxed('/bin/sh', ['-c', script], {
+    policy: { ...plain, files },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  prepare(child);
+  child.stderr.on('data', (chunk) => {
+    errors += chunk;
+  });
+  const { classes } = await child.plan();
+  await once(child as never, 'close');
+  if (classes.make.layer === 'landlock') return; // the kernel tells what is missing: docs/security.md
+  expect(errors).not.toContain('No such file');
+  expect(errors.match(/Permission denied/g)).toHaveLength(6);
+});
