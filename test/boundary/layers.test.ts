@@ -449,6 +449,16 @@ describe('a plan', () => {
     expect((await planOf(hidden, (child) => child.onOpen(() => {}))).read.layer).toBe('hook');
   });
 
+  test('is one for all who ask, and nobody can change it', async () => {
+    const child = spawnSandboxed('/bin/true', [], { stdio: 'ignore' });
+    const [one, other] = await Promise.all([child.plan(), child.plan()]);
+    await once(child as never, 'close');
+    expect(await child.plan()).toBe(one);
+    expect(other).toBe(one);
+    for (const part of [one, one.classes, one.classes.read, one.classes.read.obstacles, ...one.classes.read.obstacles])
+      expect(Object.isFrozen(part)).toBe(true);
+  });
+
   test('cannot be asked of what does not run', async () => {
     const child = spawnSandboxed('/bin/true', [], { stdio: 'ignore' });
     await once(child as never, 'close');
