@@ -487,83 +487,96 @@ test('what the command is given open it can open by name', async () => {
   expect(readFileSync(join(folder, 'output'), 'utf8')).toBe('given');
 });
 
-describe('races against folders that a filter does not speak of', () => {
+describe('races', () => {
   const timeout = 120_000;
+  type Child = ReturnType<typeof spawnSandboxed>;
 
-  async function race(name: string, args: readonly (string | number)[], { inside, outside }: Scene) {
-    const heard = new Set<string>();
+  async function race(
+    name: string,
+    args: readonly (string | number)[],
+    policy: Policy,
+    prepare: (child: Child) => unknown,
+  ): Promise<Race> {
     const child = spawnSandboxed(program(name), args.map(String), {
-      policy: { files: { read: [inside, outside], write: [inside, outside] }, exec: [], defaults: { proc: false } },
-    });
-    // The rules allow both; only the hook keeps one of them closed.
-    for (const hook of ['onOpen', 'onMkdir', 'onSymlink'] as const)
-      child[hook]({ path: outside }, (call: { path: string }) => {
-        heard.add(call.path);
-        return deny();
-      });
-    let told = '';
-    child.stdout.on('data', (chunk) => {
-      told += chunk;
-    });
-    await once(child as never, 'close');
-    expect(child.exitCode).toBe(0);
-    expect([...heard].every((path) => path.startsWith(outside))).toBe(true);
-    return { race: JSON.parse(told) as Race, heard };
-  }
-
-  test.each(['thread', 'vm', 'shared'])('a path that changes by %s is heard of', { timeout }, async (mode) => {
-    const made = scene();
-    const seen = await race('race_path', [mode, 'open', 2_000, made.inside, made.outside], made);
-    expectHeld(seen);
-    expect(seen.heard.size).toBeGreaterThan(0);
-    expectUntouched(made);
-  });
-
-  test.each(['open', 'create', 'mkdir'])(
-    'a folder and a link that change places during %s lead nowhere else',
-    { timeout },
-    async (call) => {
-      const made = movingScene();
-      expectHeld(await race('race_exchange', ['symlink', call, 2_000, made.inside], made));
-      expectUntouched(made);
-    },
-  );
-});
-
-describe('races against what the kernel is left to decide, where nothing of ours looks', () => {
-  const timeout = 120_000;
-
-  async function race(name: string, args: readonly (string | number)[], inside: string) {
-    const child = spawnSandboxed(program(name), args.map(String), {
-      policy: { files: { read: [inside], write: [inside] }, defaults: { proc: false } },
+      policy: { ...policy, defaults: { proc: false } },
     });
     let told = '';
     child.stdout.on('data', (chunk) => {
       told += chunk;
     });
-    const { classes } = await child.plan();
-    if (landlock >= 3)
-      for (const name of ['read', 'write', 'readWrite', 'make'] as const) expect(classes[name].layer).toBe('landlock');
-    await once(child as never, 'close');
+    const closed = once(child as never, 'close');
+    await prepare(child);
+    await closed;
     expect(child.exitCode).toBe(0);
     return JSON.parse(told) as Race;
   }
 
-  test.each(['thread', 'vm', 'shared'])('a path that changes by %s reaches nothing else', { timeout }, async (mode) => {
-    const made = scene();
-    expectHeld({ race: await race('race_path', [mode, 'open', 5_000, made.inside, made.outside], made.inside) });
-    expectUntouched(made);
+  /** The rules allow both; only the hook keeps one of them closed. */
+  async function filtered(name: string, args: readonly (string | number)[], { inside, outside }: Scene) {
+    const heard = new Set<string>();
+    const policy = { files: { read: [inside, outside], write: [inside, outside] }, exec: [] };
+    const made = await race(name, args, policy, (child) => {
+      for (const hook of ['onOpen', 'onMkdir', 'onSymlink'] as const)
+        child[hook]({ path: outside }, (call: { path: string }) => {
+          heard.add(call.path);
+          return deny();
+        });
+    });
+    expect([...heard].every((path) => path.startsWith(outside))).toBe(true);
+    return { race: made, heard };
+  }
+
+  /** Nothing of ours looks. */
+  async function leftToKernel(name: string, args: readonly (string | number)[], { inside }: Scene) {
+    const policy = { files: { read: [inside], write: [inside] } };
+    const made = await race(name, args, policy, async (child) => {
+      const { classes } = await child.plan();
+      if (landlock < 3) return;
+      for (const each of ['read', 'write', 'readWrite', 'make'] as const) expect(classes[each].layer).toBe('landlock');
+    });
+    return { race: made };
+  }
+
+  const ways = ['thread', 'vm', 'shared'];
+  const calls = ['open', 'create', 'mkdir'];
+
+  describe('against folders that a filter does not speak of', () => {
+    test.each(ways)('a path that changes by %s is heard of', { timeout }, async (mode) => {
+      const made = scene();
+      const seen = await filtered('race_path', [mode, 'open', 2_000, made.inside, made.outside], made);
+      expectHeld(seen);
+      expect(seen.heard.size).toBeGreaterThan(0);
+      expectUntouched(made);
+    });
+
+    test.each(calls)(
+      'a folder and a link that change places during %s lead nowhere else',
+      { timeout },
+      async (call) => {
+        const made = movingScene();
+        expectHeld(await filtered('race_exchange', ['symlink', call, 2_000, made.inside], made));
+        expectUntouched(made);
+      },
+    );
   });
 
-  test.each(['open', 'create', 'mkdir'])(
-    'a folder and a link that change places during %s lead nowhere else',
-    { timeout },
-    async (call) => {
-      const made = movingScene();
-      expectHeld({ race: await race('race_exchange', ['symlink', call, 3_000, made.inside], made.inside) });
+  describe('against what the kernel is left to decide', () => {
+    test.each(ways)('a path that changes by %s reaches nothing else', { timeout }, async (mode) => {
+      const made = scene();
+      expectHeld(await leftToKernel('race_path', [mode, 'open', 5_000, made.inside, made.outside], made));
       expectUntouched(made);
-    },
-  );
+    });
+
+    test.each(calls)(
+      'a folder and a link that change places during %s lead nowhere else',
+      { timeout },
+      async (call) => {
+        const made = movingScene();
+        expectHeld(await leftToKernel('race_exchange', ['symlink', call, 3_000, made.inside], made));
+        expectUntouched(made);
+      },
+    );
+  });
 });
 
 test('a folder that somebody outside replaces is decided by the rules where its calls are held', async () => {

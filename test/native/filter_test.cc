@@ -34,12 +34,14 @@ int failures = 0, checks = 0;
 constexpr uint32_t kInvalid = 0x7ffc0001;  // no answer of seccomp's
 
 // What the kernel's checker allows (seccomp_check_filter, bpf_check_classic), so that anything else is a failure here
-// too.
-uint32_t run(const std::vector<sock_filter>& program, const seccomp_data& data, size_t* steps = nullptr) {
+// too; and what `each` does not take.
+uint32_t run(const std::vector<sock_filter>& program, const seccomp_data& data, size_t* steps = nullptr,
+             bool (*each)(const sock_filter&) = nullptr) {
   uint32_t a = 0, x = 0;
   size_t count = 0;
   for (size_t at = 0; at < program.size();) {
     const sock_filter& i = program[at++];
+    if (each != nullptr && !each(i)) return kInvalid;
     count++;
     switch (i.code) {
       case BPF_LD | BPF_W | BPF_ABS:
@@ -377,44 +379,27 @@ void connects() {
   for (const uint64_t size : {16, 28, 110}) connect(size | holdfast::kStopsConnect, true);
 }
 
-// As seccomp_is_const_allow() in kernel/seccomp.c: whether the kernel keeps in its bitmap that this number is allowed,
-// and so never runs the program for it (Linux 5.11). It follows what is decided by number and architecture alone.
-bool is_in_bitmap(const std::vector<sock_filter>& program, int number) {
-  const seccomp_data data = call(number);
-  uint32_t a = 0;
-  for (size_t at = 0; at < program.size();) {
-    const sock_filter& i = program[at++];
-    switch (i.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        if (i.k == offsetof(seccomp_data, nr))
-          a = static_cast<uint32_t>(data.nr);
-        else if (i.k == offsetof(seccomp_data, arch))
-          a = data.arch;
-        else
-          return false;
-        break;
-      case BPF_RET | BPF_K:
-        return i.k == SECCOMP_RET_ALLOW;
-      case BPF_JMP | BPF_JA:
-        at += i.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        at += a == i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        at += a >= i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        at += (a & i.k) != 0 ? i.jt : i.jf;
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= i.k;
-        break;
-      default:
-        return false;
-    }
+// What seccomp_is_const_allow() in kernel/seccomp.c follows: what is decided by number and architecture alone.
+bool is_constant(const sock_filter& i) {
+  switch (i.code) {
+    case BPF_LD | BPF_W | BPF_ABS:
+      return i.k == offsetof(seccomp_data, nr) || i.k == offsetof(seccomp_data, arch);
+    case BPF_RET | BPF_K:
+    case BPF_JMP | BPF_JA:
+    case BPF_JMP | BPF_JEQ | BPF_K:
+    case BPF_JMP | BPF_JGE | BPF_K:
+    case BPF_JMP | BPF_JSET | BPF_K:
+    case BPF_ALU | BPF_AND | BPF_K:
+      return true;
+    default:
+      return false;
   }
-  return false;
+}
+
+// Whether the kernel keeps in its bitmap that this number is allowed, and so never runs the program for it
+// (Linux 5.11).
+bool is_in_bitmap(const std::vector<sock_filter>& program, int number) {
+  return run(program, call(number), nullptr, is_constant) == SECCOMP_RET_ALLOW;
 }
 
 void let_by_without_running() {
