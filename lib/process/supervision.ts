@@ -241,10 +241,7 @@ export class Supervision {
       case 'warning':
         return this.#listener.warning(warningOf(record));
       case 'plan':
-        if (this.#plan === undefined && debugs()) debugPlan(this.pid, planOf(record));
-        this.#plan = planOf(record);
-        for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
-        return;
+        return this.#planTold(record);
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';
@@ -262,6 +259,14 @@ export class Supervision {
         this.#listener.treeEmpty();
         return this.#ending.treeIsEmpty();
     }
+  }
+
+  /** It never changes, however often it is told. */
+  #planTold(record: NativeRecord): void {
+    const first = this.#plan === undefined;
+    this.#plan ??= planOf(record);
+    if (first && debugs()) debugPlan(this.pid, this.#plan);
+    for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
   }
 
   #launchFailed(stage: number, errno: number): void {

@@ -233,11 +233,9 @@ bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
   std::string name(path);
   const bool plain = is_plain(sandbox, path);
   if (!plain && !name_in_folder(sandbox, call, call.has(from) ? call.fd(from) : AT_FDCWD, path, name)) return false;
-  Facts facts;
-  facts.event = call.row->event;
-  facts.paths[0] = {name, kWrite, false, link ? Part::name : Part::contents, Thing::ordinary, true};
-  facts.path_count = 1;
-  if (!allowed_unheard(sandbox, call, facts) || !may_go_on(sandbox.config, call, name, kWrite)) return false;
+  const Part part = link ? Part::name : Part::contents;
+  const Facts::Path made = {name, kWrite, false, part, Thing::ordinary, true};
+  if (!allowed_unheard(sandbox, call, made) || !may_go_on(sandbox.config, call, name, kWrite)) return false;
   if (!plain) return true;
   const int there = open_plain(text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   const UniqueFd found(there);
@@ -401,11 +399,7 @@ namespace {
 // plain name that rules alone let be looked at, the walk itself tells. 0: it is to be looked at.
 int error_of_no_link(const Sandbox& sandbox, const Held& call, const char* text, size_t size) {
   if (!is_plain(sandbox, {text, size})) return 0;
-  Facts facts;
-  facts.event = call.row->event;
-  facts.paths[0] = {{text, size}, 0, false};
-  facts.path_count = 1;
-  if (!allowed_unheard(sandbox, call, facts)) return 0;
+  if (!allowed_unheard(sandbox, call, Facts::Path{{text, size}})) return 0;
   const int fd = open_plain(text, O_PATH | O_CLOEXEC);
   if (fd < 0) return fd == -ENOENT ? ENOENT : 0;
   ::close(fd);

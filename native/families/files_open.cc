@@ -432,11 +432,7 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   if (((access & kRead) != 0 && layers.readable.empty()) || ((access & kWrite) != 0 && layers.writable.empty()))
     return false;
   const auto granted = [&](std::string_view name, uint8_t access) {
-    Facts facts;
-    facts.event = call.row->event;
-    facts.paths[0] = {name, access, false};
-    facts.path_count = 1;
-    return allowed_unheard(sandbox, call, facts) && may_go_on(sandbox.config, call, name, access);
+    return allowed_unheard(sandbox, call, Facts::Path{name, access}) && may_go_on(sandbox.config, call, name, access);
   };
   const bool absolute = path[0] == '/';
   if (absolute && (!is_plain(sandbox, path) || !granted(path, access))) return false;
@@ -476,11 +472,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
     if (whole.size() >= PATH_MAX) return false;
   }
   if (!is_plain(sandbox, whole) || whole == "/dev/tty") return false;
-  Facts facts;
-  facts.event = call.row->event;
-  facts.paths[0] = {whole, kRead, false};
-  facts.path_count = 1;
-  if (!allowed_unheard(sandbox, call, facts)) return false;
+  if (!allowed_unheard(sandbox, call, Facts::Path{whole, kRead})) return false;
   MayBlock wait(call);
   if (wait.refused()) return false;
   const int fd = open_plain_below(folder ? folder.get() : -1, path.data(), wanted.flags | O_NOCTTY);

@@ -75,4 +75,8 @@ void ignore_terminal_signals();
 // 0 or a positive errno.
 int give_up_capabilities();
 
+// Whether a connection can be made on a copy of the caller's socket: the kernel gives copies, and no signal has a call
+// made twice that a worker has received.
+bool can_connect_copies();
+
 }  // namespace holdfast

@@ -51,4 +51,12 @@ bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& fact
   return !judgement.denied && judgement.allowed;
 }
 
+bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts::Path& path) {
+  Facts facts;
+  facts.event = call.row->event;
+  facts.paths[0] = path;
+  facts.path_count = 1;
+  return allowed_unheard(sandbox, call, facts);
+}
+
 }  // namespace holdfast

@@ -23,5 +23,7 @@ Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts, s
 
 // Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
+// The same where this path is all that it is about.
+bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts::Path& path);
 
 }  // namespace holdfast

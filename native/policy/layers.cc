@@ -34,6 +34,8 @@ constexpr size_t kMostGrants = 512;
 // So many are told; whoever removes them sees the rest.
 constexpr size_t kMostObstacles = 8;
 
+std::atomic<bool> names_changed{false};
+
 bool is_at_or_below(std::string_view path, std::string_view folder) {
   return path == folder || lies_below(path, folder);
 }
@@ -576,10 +578,6 @@ bool GrantedFolders::hold(std::string_view canonical) const {
   return folder != nullptr && stat(folder->path.c_str(), &status) == 0 && status.st_dev == folder->device &&
          status.st_ino == folder->inode;
 }
-
-namespace {
-std::atomic<bool> names_changed{false};
-}  // namespace
 
 void stop_going_on() { names_changed.store(true); }
 

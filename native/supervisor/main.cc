@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -100,14 +98,6 @@ bool proc_is_ours() {
   if (size <= 0) return false;
   text[size] = '\0';
   return atoi(text) == getpid();
-}
-
-// Asked with arguments that are wrong: who may not call it is told so first, as by a kernel that does not have it. What
-// is made for a caller must not be made once more, as a signal would have it before Linux 5.19.
-bool can_connect_copies() {
-  constexpr unsigned long kListenToTheEnd = SECCOMP_FILTER_FLAG_NEW_LISTENER | (1UL << 5);  // WAIT_KILLABLE_RECV
-  return syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF &&
-         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kListenToTheEnd, nullptr) < 0 && errno == EFAULT;
 }
 
 struct Failure {
