@@ -54,12 +54,6 @@ std::shared_ptr<UniqueFd> memory_of(pid_t tid, pid_t group) {
   return opened().emplace(group, found).first->second;
 }
 
-bool has_capability_to_look() {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  return ::syscall(SYS_capget, &header, data) == 0 && (data[0].permitted >> CAP_SYS_PTRACE & 1) != 0;
-}
-
 bool is_refusal() { return errno == EPERM || errno == ENOSYS; }
 
 }  // namespace
@@ -88,15 +82,20 @@ ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* 
   return ::pwrite(memory->get(), from, size, static_cast<off_t>(address));
 }
 
-void keep_memory(pid_t tid, pid_t group) {
-  // With the right to look into any process nothing closes.
-  static const bool may_close = [] {
+bool can_look_into_all() {
+  static const bool can = [] {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    if (::syscall(SYS_capget, &header, data) != 0 || (data[0].permitted >> CAP_SYS_PTRACE & 1) == 0) return false;
     char byte = 0;
     const iovec here = {&byte, 1}, there = {&byte, 1};
-    const bool refused = process_vm_readv(::getpid(), &here, 1, &there, 1, 0) != 1;
-    return refused || !has_capability_to_look();
+    return process_vm_readv(::getpid(), &here, 1, &there, 1, 0) == 1;
   }();
-  if (may_close) memory_of(tid, group);
+  return can;
+}
+
+void keep_memory(pid_t tid, pid_t group) {
+  if (!can_look_into_all()) memory_of(tid, group);  // else nothing closes
 }
 
 void forget_memory(pid_t group) {

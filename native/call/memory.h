@@ -15,6 +15,9 @@ class Tree;
 ssize_t read_memory(pid_t tid, const Tree& tree, uint64_t address, void* to, size_t size);
 ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size);
 
+// Whether CAP_SYS_PTRACE keeps every process open to us, whoever it is and whatever it calls itself (PR_SET_DUMPABLE).
+bool can_look_into_all();
+
 // The caller is about to change its ids, after which its memory may be closed to us: opens it while it is not.
 void keep_memory(pid_t tid, pid_t group);
 // For the tracer, before the first instruction after an exec and when a process is reaped: its memory is another. All

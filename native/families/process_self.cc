@@ -113,11 +113,11 @@ Finish prctl_option(Sandbox& sandbox, Held& call) {
     case PR_SET_SECCOMP:
       return go_on_with_page();
     case PR_SET_DUMPABLE:
-      // Undumpable, a process would hide its memory and descriptors from the supervisor. To programs it looks done:
-      // no other process of the tree can look into it either.
+      // Undumpable, a process would hide its memory and descriptors from a supervisor without CAP_SYS_PTRACE. To
+      // programs it looks done: no other process of the tree can look into it either, by calls that are held.
       if (call.args[1] > 1) return Finish::error(EINVAL);
       sandbox.tree.hide(call.tgid(), call.args[1] == 0);
-      return call.args[1] == 0 ? Finish::answer(0) : Finish::proceed();
+      return call.args[1] == 0 && !can_look_into_all() ? Finish::answer(0) : Finish::proceed();
     default:
       report(sandbox, call, EINVAL, "a prctl option that is not allowed");
       return Finish::error(EINVAL);

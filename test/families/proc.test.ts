@@ -1,7 +1,9 @@
 // procfs: a process finds itself there, and those of its tree; everybody else is not there.
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Policy, spawnSandboxed } from 'holdfast';
 import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
@@ -277,6 +279,38 @@ test('PR_SET_DUMPABLE 0 does not blind the supervisor', async () => {
     stdout: 'set 0\nsecret EACCES\nfree opened\nchild secret EACCES\nchild free opened\ncat 1\n',
   });
   expect(held.violations.filter(({ path }) => path === join(folder, 'secret'))).toHaveLength(3);
+});
+
+describe('PR_SET_DUMPABLE 0 keeps the others of the tree out, of its children too', () => {
+  const files = { read: [program('proc_hidden')], write: [temporaryFolder('hidden')] };
+  // An ordinary user's supervisor could not look either, if the kernel knew of it.
+  const kernelKnows =
+    (BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]}`) >> 19n) & 1n;
+  const links = /^(readlink|stat|pin|reopen) |^open 7[01] /;
+
+  test.each<[string, Policy, boolean]>([
+    ['held', { files: { ...files, read: [...files.read, '/proc'] } }, true],
+    ['looks left to the kernel', { files: { ...files, metadata: ['/'] } }, false],
+    ['looks and opens left to the kernel', { files: { ...files, metadata: ['/'] }, defaults: { proc: false } }, false],
+  ])('%s', async (_, policy, held) => {
+    const run = async (argument: string) => {
+      const child = spawnSandboxed(program('proc_hidden'), [argument], { policy, cwd: '/usr' });
+      if (held) child.on('violation', () => {});
+      let told = '';
+      child.stdout?.on('data', (chunk) => {
+        told += chunk;
+      });
+      const [code] = await once(child as never, 'close');
+      expect(code).toBe(0);
+      return told.trim().split('\n');
+    };
+    const hidden = await run('hide');
+    expect(hidden.filter((line) => /^it/.test(line))).toEqual(['itself', 'its child']);
+    const open = hidden.filter((line) => !/ EACCES$|^it/.test(line));
+    expect(held || kernelKnows ? open : open.filter((line) => !links.test(line))).toEqual([]);
+    // Who does not hide is looked at, where a rule gives that.
+    expect(await run('show')).toContain('readlink exe ok');
+  });
 });
 
 test('filters of the tree’s own work, a listener does not, and nothing is loosened', async () => {
