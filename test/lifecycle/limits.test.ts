@@ -50,6 +50,34 @@ say(await once(child, 'close'));`,
   expect(lines).toEqual([expected, '0,']);
 });
 
+test('with few descriptors, whatever lacks one says so', async () => {
+  const folder = temporaryFolder('few');
+  const places = Array.from({ length: 12 }, (_, i) => join(folder, `${i}`));
+  for (const place of places) mkdirSync(place);
+  const lines = await under(
+    "'--nofile=' + (opened() + 60)", // the loop lowers it
+    `
+const places = ${JSON.stringify(places)};
+const many = { files: { ...policy.files, read: [...(policy.files?.read ?? []), ...places], write: places, metadata: ['/'] } };
+const codes = new Set();
+for (let most = opened() + 60; most > opened(); most -= 4) {
+  // Each has fewer descriptors than the one before, and so the next thing to be opened at the start is what fails.
+  try {
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=' + most + ':' + most]);
+  } catch {
+    break; // Node has too few for that
+  }
+  const child = spawnSandboxed('true', [], { policy: many, stdio: 'ignore' });
+  let code = '';
+  child.on('error', (error) => (code = error.code + (/limit of descriptors/.test(error.message) ? ' of descriptors' : '')));
+  const [status] = await new Promise((resolve) => child.on('close', (...end) => resolve(end)));
+  codes.add(code || status);
+}
+say([...codes].sort().join(', '));`,
+  );
+  expect(lines).toEqual(['0, ERR_HOLDFAST_LIMIT of descriptors']);
+});
+
 /** A program that runs another one with no more than `room` processes and threads beyond those that its user has. */
 function withRoomFor(room: number, uid: number): string[] {
   const threads = readdirSync('/proc')

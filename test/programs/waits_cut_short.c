@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,6 +77,40 @@ static void try(const char* what, int flags, int by_stop, int (*waits)(void), vo
   close(go[1]);
 }
 
+// A socket with a time limit answers EINTR whatever SA_RESTART says (signal(7)). The signals go on until it has, so it
+// does not matter when one comes.
+static void count(int signal) {
+  (void)signal;
+  if (++seen == 500) _exit(96);  // 10 s: it is made again and again
+}
+static void limited(const char* what, int type, int (*waits)(int)) {
+  const struct sigaction action = {.sa_handler = count, .sa_flags = SA_RESTART};
+  const struct itimerval often = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
+  const struct timeval limit = {60, 0};
+  const int fd = socket(AF_UNIX, type, 0);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  sigaction(SIGALRM, &action, NULL);
+  seen = 0;
+  setitimer(ITIMER_REAL, &often, NULL);
+  const int result = waits(fd);
+  const int error = errno;
+  setitimer(ITIMER_REAL, &off, NULL);
+  printf("%s with a time limit: %s\n", what, result < 0 ? strerrorname_np(error) : "done");
+  close(fd);
+}
+static int connects_by(int fd) { return connect(fd, (const void*)&place, sizeof place); }
+static const struct sockaddr_un box = {.sun_family = AF_UNIX, .sun_path = "box"};
+static int sends_to(int fd) {  // until nothing more has room
+  while (sendto(fd, "", 1, 0, (const void*)&box, sizeof box) == 1) continue;
+  return -1;
+}
+static int sends_message(int fd) {
+  struct iovec one = {"", 1};
+  const struct msghdr message = {.msg_name = (void*)&box, .msg_namelen = sizeof box, .msg_iov = &one, .msg_iovlen = 1};
+  while (sendmsg(fd, &message, 0) == 1) continue;
+  return -1;
+}
+
 int main(void) {
   mkfifo("fifo", 0600);
   listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -90,5 +125,11 @@ int main(void) {
       fcntl(listener, F_SETFL, 0);
       (void)filler;
     }
+  const int filler = connects(), receiver = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (bind(receiver, (const void*)&box, sizeof box) != 0) return 97;
+  limited("connect", SOCK_STREAM, connects_by);
+  limited("sendto", SOCK_DGRAM, sends_to);
+  limited("sendmsg", SOCK_DGRAM, sends_message);
+  close(filler);
   return 0;
 }

@@ -79,6 +79,7 @@ test(
     const { bare } = await both('waits_cut_short', []);
     expect(bare.stdout).toContain('open of a FIFO: EINTR');
     expect(bare.stdout).toContain('connect to a full backlog, SA_RESTART, SIGCONT: done');
+    expect(bare.stdout.match(/^(connect|sendto|sendmsg) with a time limit: EINTR$/gm)).toHaveLength(3);
   },
   30_000 * patience,
 );
