@@ -37,6 +37,7 @@ struct Confinement {
   // TCP ports that may be connected to or bound. None: not confined.
   std::optional<std::vector<uint16_t>> connect_ports, bind_ports;
   bool abstract_sockets = true;  // unix sockets without a path that were made outside may be reached
+  int error = 0;                 // why a place could not be opened that is there
 
   // Whether the kernel would let this file be executed.
   bool may_execute(std::string_view path, dev_t device, ino_t inode) const;

@@ -176,9 +176,11 @@ class Planner {
 
   static bool is_default(const Rule& rule) { return std::string_view(rule.label) == "defaults"; }
 
-  static bool find(const std::string& path, Place& out) {
+  bool find(const std::string& path, Place& out) {
     out.path = path;
-    out.fd.reset(open_named(path));
+    const int fd = open_named(path);
+    out.fd.reset(fd);
+    no_descriptor_ |= fd == -EMFILE || fd == -ENFILE;
     return out.fd && fstat(out.fd.get(), &out.status) == 0 && !S_ISLNK(out.status.st_mode);
   }
 
@@ -189,6 +191,9 @@ class Planner {
     const PathMatch match = config_.rules.look(rule.path);
     const bool changeable = match.name.effect == Effect::allow || match.movable;
     if (!find(rule.path, found)) {
+      if (no_descriptor_)
+        return object(out.obstacles, "a limit of descriptors leaves too few to look at what Landlock would grant",
+                      "a higher RLIMIT_NOFILE (ulimit -n)");
       if (is_default(rule) && match.write.effect != Effect::allow && !changeable) return;  // what some distribution has
       return object(out.obstacles,
                     quoted(rule.label, rule.path) + " is not there yet: Landlock grants what is there at the start",
@@ -548,6 +553,7 @@ class Planner {
   std::vector<Rule> allows_[kRights], denies_[kRights];
   Places read_, write_;
   std::vector<Obstacle> looks_;  // why not everything can be looked at
+  bool no_descriptor_ = false;   // to look at a place
   bool exec_reads_ = false;      // Landlock lets be read what the rules let be executed only
   bool going_on_[2] = {};        // held calls that read, that write
   Layers out_;

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ class Wall {
     if (!out.execute_anywhere) {
       add_executable();
       out.executable = take_places();
+      out.error = error_;
     }
     // A hook on connect can redirect, too; one on send is asked for what a connection begins with.
     const bool hooked = config_.hooked(Event::connect) || config_.hooked(Event::send);
@@ -100,6 +102,12 @@ class Wall {
     return (status.st_mode & 0111) != 0 || config_.hooked(Event::chmod) || may_be_made(path);
   }
 
+  // Where there is no descriptor left, a place would be missing without a word.
+  UniqueFd opened(int fd) {
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) error_ = errno;
+    return UniqueFd(fd);
+  }
+
   // The place that a rule's name stands for. Landlock knows files and folders, not names: one that the tree may replace
   // by another file is taken for the folder that it lies in, and so is one that is still to come.
   void add(std::string path, std::string_view label, bool with_interpreters) {
@@ -126,7 +134,7 @@ class Wall {
       if (!to_come && (label == "defaults" || parent_of(path) == "/")) return;
       path = parent_of(path);
     }
-    fd.reset(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    fd = opened(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd || fstat(fd.get(), &status) != 0) return;
     if (with_interpreters) {
       if (S_ISREG(status.st_mode)) look_at_program(path.c_str());
@@ -145,7 +153,7 @@ class Wall {
   }
 
   void look_at_program(const char* name, int folder = AT_FDCWD) {
-    const UniqueFd file(openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
+    const UniqueFd file = opened(openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
     char head[256];
     const ssize_t size = file ? pread(file.get(), head, sizeof head, 0) : -1;
     std::string interpreter;
@@ -213,6 +221,7 @@ class Wall {
   std::vector<Confinement::Place> places_;
   std::set<std::string> folders_;  // of them
   std::set<std::string> interpreters_;
+  int error_ = 0;
 };
 
 }  // namespace

@@ -211,6 +211,7 @@ int run(int argc, char** argv) {
   const auto build_second_wall = [&] {
     abi = landlock_abi();
     config.second_wall = second_wall(config);
+    const int error = config.second_wall.error;
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
     config.second_wall.grants = std::move(layers.grants);
@@ -218,7 +219,7 @@ int run(int argc, char** argv) {
     config.layers = std::make_shared<Layers>(std::move(layers));
     const int problem = make_ruleset(abi, config.second_wall, ruleset);
     if (!ruleset) config.second_wall = {};
-    return problem;
+    return error != 0 ? error : problem;
   };
   bool filtered = false, has_threads = false;
   // The kernel takes its time to translate it, in the child: the threads can be made meanwhile.

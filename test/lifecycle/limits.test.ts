@@ -1,5 +1,5 @@
 // Small resource limits: what Node cannot have is an error of the spawn, and what the command has is not the supervisor's.
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -76,6 +76,37 @@ for (let most = opened() + 60; most > opened(); most -= 4) {
 say([...codes].sort().join(', '));`,
   );
   expect(lines).toEqual(['0, ERR_HOLDFAST_LIMIT of descriptors']);
+});
+
+test('with few descriptors, whatever may be executed is, or the start says what is missing', async () => {
+  const folder = temporaryFolder('few');
+  // The shorter names are looked at first, and lie in what is executable anyway: their descriptors are given back.
+  const last = join(folder, 'a-longer-name-than-the-others-have');
+  const names = Array.from({ length: 40 }, (_, i) => join(folder, 'all', `${i}`));
+  mkdirSync(join(folder, 'all'));
+  for (const name of [...names, last]) {
+    copyFileSync('/bin/true', name);
+    chmodSync(name, 0o755);
+  }
+  const lines = await under(
+    "'--nofile=' + (opened() + 80)", // the loop lowers it
+    `
+const exec = ${JSON.stringify([...names, join(folder, 'all'), last])};
+const run = async () => {
+  const child = spawnSandboxed('sh', ['-c', '${last}'], { policy: { files: { read: exec }, exec }, stdio: 'ignore' });
+  let code = '';
+  child.on('error', (error) => (code = error.code));
+  const [status] = await new Promise((resolve) => child.on('close', (...end) => resolve(end)));
+  return code || status;
+};
+const ends = new Set();
+for (const more of [70, 40, 38, 36, 34, 32, 30, 28, 26, 24]) {
+  execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=' + (opened() + more) + ':' + (opened() + more)]);
+  ends.add(await run());
+}
+say([...ends].sort().join(', '));`,
+  );
+  expect(lines).toEqual(['0, ERR_HOLDFAST_LIMIT']);
 });
 
 /** A program that runs another one with no more than `room` processes and threads beyond those that its user has. */
