@@ -1,6 +1,8 @@
 // Calls that no tree may make: refused with an errno that no kernel gives for these arguments, and an event for each.
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkSupport, type Policy, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
@@ -59,6 +61,27 @@ test('each is refused, and each is an event', async () => {
   // The twin: the kernel itself would have looked at the arguments.
   const differ = [...bare].filter(([name, answer]) => answer !== got.get(name));
   expect(differ.length).toBeGreaterThan(20);
+});
+
+test('and refused where all else is left to the kernel', async () => {
+  const every = ['*', 'unix:/', 'unix:@*'];
+  const policy: Policy = {
+    files: { read: ['/usr', '/lib', '/lib64', '/bin', program('proc_refused')], metadata: ['/'] },
+    network: { connect: every, bind: every },
+    defaults: { proc: false },
+  };
+  const child = spawnSandboxed(program('proc_refused'), [], { policy, cwd: '/', stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  const { classes } = await child.plan();
+  await once(child as never, 'close');
+  if ((checkSupport().landlockAbi ?? 0) > 0)
+    for (const name of ['metadata', 'read', 'connect', 'bind'] as const)
+      expect(classes[name].layer, name).toMatch(/^(kernel|landlock)$/);
+  const held = await runSandboxed(program('proc_refused'), [], { policy: policyFor() });
+  expect(stdout).toBe(held.stdout);
 });
 
 test('an unknown number says which', async () => {
