@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -155,6 +156,11 @@ struct KernelAction {
   uint64_t mask;
 };
 
+__attribute__((no_sanitize("address"))) void tell(std::atomic<uint32_t>& word) {
+  word.store(1);
+  raw_syscall(SYS_futex, raw(&word), FUTEX_WAKE, 1);
+}
+
 // The child is in our memory until its exec: to copy even a small one, and to give the copy up again, takes longer than
 // all that it does. Sanitizers know of no second process in theirs, so under them it has a copy, but for the area.
 #ifdef HOLDFAST_SANITIZERS
@@ -162,6 +168,36 @@ constexpr int kSharedByChild = CLONE_FILES, kPagesOfChild = MAP_SHARED;
 #else
 constexpr int kSharedByChild = CLONE_VM | CLONE_FILES, kPagesOfChild = MAP_PRIVATE;
 #endif
+
+// With the signals that the command begins with.
+__attribute__((no_sanitize("address"))) void take_signals_back() {
+  const KernelAction by_default = {};
+  for (const int signal : kIgnored)
+    raw_syscall(SYS_rt_sigaction, static_cast<uint64_t>(signal), raw(&by_default), 0, sizeof by_default.mask);
+  const uint64_t unblocked = 0;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
+}
+
+__attribute__((no_sanitize("address"))) void take_session(const Launch& launch) {
+  if (!launch.line.detached) return;
+  if (const long result = raw_syscall(SYS_setsid); result < 0) fail(launch.area, Stage::session, -result);
+}
+
+// Made ahead, and told what it is to become. What came while it waited was not for the command; what comes from now on
+// is, and waits, for all signals are blocked.
+__attribute__((no_sanitize("address"))) void catch_up(const Launch& launch) {
+  LaunchArea* const area = launch.area;
+  while (area->told.load() == 0) raw_syscall(SYS_futex, raw(&area->told), FUTEX_WAIT, 0);
+  const uint64_t all = ~uint64_t{0};
+  const timespec at_once = {};
+  while (raw_syscall(SYS_rt_sigtimedwait, raw(&all), 0, raw(&at_once), sizeof all) > 0) continue;
+  if (const long result = raw_syscall(SYS_fchdir, static_cast<uint64_t>(area->directory)); result < 0)
+    fail(area, Stage::internal, -result);
+  raw_syscall(SYS_close, static_cast<uint64_t>(area->directory));  // the supervisor's too
+  raw_syscall(SYS_umask, area->mask);
+  take_session(launch);
+  tell(area->begun);
+}
 
 // Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
 // uses, libc's errno included, so it makes raw system calls only. A sanitizer would look for that stack at each fail().
@@ -172,17 +208,18 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (raw_syscall(SYS_getppid) != area->supervisor) fail(area, Stage::fork, ESRCH);
 
-  if (launch.line.detached) {
-    if (const long result = raw_syscall(SYS_setsid); result < 0) fail(area, Stage::session, -result);
+  if (!launch.ahead) {
+    take_session(launch);
+    take_signals_back();
   }
-  const KernelAction by_default = {};
-  for (const int signal : kIgnored)
-    raw_syscall(SYS_rt_sigaction, static_cast<uint64_t>(signal), raw(&by_default), 0, sizeof by_default.mask);
-  const uint64_t unblocked = 0;
-  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
 
   if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
   if (const int error = drop_capabilities(0)) fail(area, Stage::capabilities, error);
+
+  if (launch.ahead) {
+    catch_up(launch);
+    take_signals_back();
+  }
 
   while (area->filtered.load() == 0) raw_syscall(SYS_futex, raw(&area->filtered), FUTEX_WAIT, 0);
   const sock_fprog program = {area->filter_length, area->filter};
@@ -216,6 +253,15 @@ struct ChildMemory {
 
 }  // namespace
 
+void Launch::prepare_shell() {
+  by_shell = {const_cast<char*>(kShell), file.data()};
+  for (char** argument = line.arguments; *argument != nullptr; argument++)
+    if (argument != line.arguments) by_shell.push_back(*argument);
+  by_shell.push_back(nullptr);
+}
+
+bool Launch::can_go_ahead() { return (kSharedByChild & CLONE_VM) != 0; }
+
 int Launch::fork_child() {
   // Never given back: who has it last is not worth finding out.
   void* const pages =
@@ -225,10 +271,7 @@ int Launch::fork_child() {
   area = &memory.area;
   area->listener.store(-1);
   area->supervisor = getpid();
-  by_shell = {const_cast<char*>(kShell), file.data()};
-  for (char** argument = line.arguments; *argument != nullptr; argument++)
-    if (argument != line.arguments) by_shell.push_back(*argument);
-  by_shell.push_back(nullptr);
+  if (!ahead) prepare_shell();
   // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
   // ignored (signal(7), and sig_ignored() in kernel/signal.c).
   sigset_t all, before;
@@ -255,14 +298,37 @@ void ignore_terminal_signals() {
   for (const int signal : kIgnored) ::signal(signal, SIG_IGN);
 }
 
-namespace {
-
-void tell(std::atomic<uint32_t>& word) {
-  word.store(1);
-  raw_syscall(SYS_futex, raw(&word), FUTEX_WAKE, 1);
+bool Launch::is_waiting() const {
+  int status;
+  const pid_t changed = waitpid(child, &status, WNOHANG | __WALL);
+  // A stop that reaches it before its command has begun is not the command's. Only its tracer can let it go on.
+  if (changed == child && WIFSTOPPED(status)) ptrace(PTRACE_CONT, child, nullptr, nullptr);
+  return changed == 0 || (changed == child && WIFSTOPPED(status));
 }
 
-}  // namespace
+void Launch::tell_child(int directory, mode_t mask) {
+  area->directory = directory;
+  area->mask = mask;
+  tell(area->told);
+}
+
+bool Launch::wait_for_beginning() const {
+  constexpr timespec kLook = {0, 2'000'000};
+  while (area->begun.load() == 0) {
+    raw_syscall(SYS_futex, raw(&area->begun), FUTEX_WAIT, 0, raw(&kLook));
+    if (area->begun.load() == 0 && !is_waiting()) return false;
+  }
+  return true;
+}
+
+void Launch::give_up() const {
+  if (child <= 0) return;
+  kill(child, SIGKILL);
+  while (is_waiting()) {
+    siginfo_t ended;
+    waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WSTOPPED | WNOWAIT | __WALL);
+  }
+}
 
 bool Launch::give_filter(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return false;

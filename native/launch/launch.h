@@ -27,6 +27,9 @@ struct CommandLine {
 
 // Read and written by the supervisor and by the child that becomes the command.
 struct LaunchArea {
+  std::atomic<uint32_t>
+      told;  // futex word: what the command is to be is known; waited for by a child that was made ahead
+  std::atomic<uint32_t> begun;     // futex word: that child is where its command begins, and hears its signals
   std::atomic<uint32_t> filtered;  // futex word: the filter is there, to be put on
   std::atomic<uint32_t> go;        // futex word: put on the ruleset and execute the command
   std::atomic<int32_t> stage;      // protocol::Stage where the child failed, or 0
@@ -34,6 +37,8 @@ struct LaunchArea {
   std::atomic<int32_t> listener;   // number of the notification listener in the table that both share until the exec
   int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
   pid_t supervisor;
+  int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
+  mode_t mask;
   unsigned short filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
 };
@@ -45,12 +50,25 @@ struct Launch {
   LaunchArea* area = nullptr;
   std::vector<char*> by_shell;  // the arguments if it turns out to be a script without #!
   bool launched = false;        // its exec was verified
+  bool ahead = false;           // the child is there before its command is known
 
   // execvp(3)'s search. 0, or the positive errno that child_process would report.
   int find_command();
   // Makes the child, with a shared descriptor table, so that its listener is ours without being passed. It gives up its
   // capabilities, and waits for the filter. 0 or errno.
   int fork_child();
+  // Whether a child can be made before its command is known.
+  static bool can_go_ahead();
+  // Of a child that was made ahead, before it is told: whether it lives. What has stopped it is undone.
+  bool is_waiting() const;
+  // Where its command begins: the directory, which is the child's to close, and the umask; `line` says the rest.
+  void tell_child(int directory, mode_t mask);
+  // After that: until it is there. From then on each signal that it is sent is the command's. False: it has ended.
+  bool wait_for_beginning() const;
+  // Ends it: it becomes nothing.
+  void give_up() const;
+  // After find_command(): what it becomes if it turns out to be a script without #!.
+  void prepare_shell();
   // What the child puts on. False: it is too long.
   bool give_filter(const std::vector<sock_filter>& filter);
   // After that: until it has done so, or failed in its part (area->stage), for a while at most.

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -106,13 +107,13 @@ struct Failure {
 };
 
 // Makes the child, and ourselves its tracer. Before any thread: rights belong to threads.
-Failure begin(Launch& launch) {
-  if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
+Failure make_child(Launch& launch) {
   prepare_signals();
   if (must_look_by_ids()) stop_changes_of_rights();
   if (!can_connect_copies()) stop_connects();
   if (const int error = launch.fork_child()) return {Stage::fork, error};
   if (const int error = Tracer::seize(launch.child)) {
+    if (launch.ahead) return {Stage::ptrace, error};
     // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
     std::vector<sock_filter> filter;
     if (build_filter(FilterOptions{}, filter) && launch.give_filter(filter)) launch.wait_for_filter();
@@ -127,6 +128,46 @@ Failure begin(Launch& launch) {
   if (!proc_is_ours()) return {Stage::proc, ENOENT};
   if (const int error = give_up_capabilities()) return {Stage::capabilities, error};
   return {};
+}
+
+Failure begin(Launch& launch) {
+  if (const int error = launch.find_command()) return {error == EPERM ? Stage::access : Stage::command, error};
+  if (!launch.ahead) return make_child(launch);
+  launch.prepare_shell();
+  return {};
+}
+
+// Has the child of a supervisor that waits.
+const Launch* waits_with = nullptr;
+
+// If somebody has ended it nobody waits here any more, and Node sees that.
+void look_at_child(int) {
+  const int before = errno;
+  if (!waits_with->is_waiting()) _exit(0);
+  errno = before;
+}
+
+// What needs no command, before there is one. False: an ordinary start is to say what is wrong.
+bool go_ahead(Launch& launch) {
+  launch.ahead = true;
+  return make_child(launch).error == 0 && keep_threads_ready(kReadyThreads);
+}
+
+bool wait_for_command(const Control& control, Launch& launch, Surroundings& where) {
+  if (!launch.ahead) return receive_command(control, launch.line, where);
+  waits_with = &launch;
+  struct sigaction look = {};
+  look.sa_handler = look_at_child;
+  look.sa_flags = SA_RESTART;
+  sigaction(SIGCHLD, &look, nullptr);
+  sigset_t of_child;
+  sigemptyset(&of_child);
+  sigaddset(&of_child, SIGCHLD);
+  sigprocmask(SIG_UNBLOCK, &of_child, nullptr);
+  const bool told = receive_command(control, launch.line, where);
+  // It is never let in again. To ignore it would throw away one that waits for the tracer (signal(7)).
+  sigprocmask(SIG_BLOCK, &of_child, nullptr);
+  return told;
 }
 
 // What the command is given open it may also open by name, as /dev/stdin or in /proc/self/fd. Where such opens are held
@@ -169,15 +210,24 @@ int run(int argc, char** argv) {
   if (channel_fd < 0) return 64;
   Control control(channel_fd);
   UniqueFd memory, wake;
+  Surroundings where;
   if (waits) {
     prepare_signals();
     if (!control.receive_hello(memory, wake)) return 0;
     for (UniqueFd* const ours : {&memory, &wake}) *ours = UniqueFd(move_up(ours->release(), 64));
-    if (!receive_command(control, launch.line)) return 0;
+    if ((Launch::can_go_ahead() && !go_ahead(launch)) || !wait_for_command(control, launch, where)) {
+      launch.give_up();
+      return 0;
+    }
     fill_gaps(launch.line.stdio_count);
   }
   // The child comes first: what it has to do takes longest, and needs nobody.
+  if (launch.ahead) launch.tell_child(where.directory.release(), where.mask);
+  where.directory.reset();
   const auto [stage, error] = begin(launch);
+  if (launch.ahead && error != 0) launch.give_up();
+  // Nothing of the command has run: Node starts it anew.
+  if (launch.ahead && error == 0 && !launch.wait_for_beginning()) return 0;
   if (!waits && !control.receive_hello(memory, wake)) return 71;  // EX_OSERR
   Channel channel;
   const auto failed = [&](Stage at, int errno_value) {
@@ -221,13 +271,13 @@ int run(int argc, char** argv) {
     if (!ruleset) config.second_wall = {};
     return error != 0 ? error : problem;
   };
-  bool filtered = false, has_threads = false;
+  bool filtered = false, has_threads = launch.ahead;
   // The kernel takes its time to translate it, in the child: the threads can be made meanwhile.
   const auto give_filter = [&] {
     std::vector<sock_filter> filter;
     leave_to_kernel(config.layers->left);
     filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
-    has_threads = filtered && keep_threads_ready(kReadyThreads);
+    if (!has_threads) has_threads = filtered && keep_threads_ready(kReadyThreads);
     return filtered;
   };
   // Where Node's tick has ended already, hooks and listeners are known at once.

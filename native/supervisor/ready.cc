@@ -94,27 +94,29 @@ bool put_into_place(const protocol::Field& places, std::vector<UniqueFd>& fds) {
 
 }  // namespace
 
-bool receive_command(const Control& control, CommandLine& line) {
+bool receive_command(const Control& control, CommandLine& line, Surroundings& where) {
   Told& told = *new Told;
   Message message = {};
   std::vector<UniqueFd> fds;
   if (!receive(control.socket(), message, told, fds) || fds.empty()) return false;
   protocol::FieldReader reader(told.bytes, static_cast<size_t>(message.value));
   protocol::Field field, places = {};
-  mode_t mask = 022;
   while (reader.next(field)) {
     if (field.tag == Tag::arguments_ && !split(field, told.arguments)) return false;
     if (field.tag == Tag::environment_ && !split(field, told.environment)) return false;
     if (field.tag == Tag::places_) places = field;
     if (field.tag == Tag::detached_) line.detached = field.number() != 0;
-    if (field.tag == Tag::umask_) mask = static_cast<mode_t>(field.number() & 0777);
+    if (field.tag == Tag::umask_) where.mask = static_cast<mode_t>(field.number() & 0777);
   }
   // argv[0], the command, the end.
   if (reader.bad() || told.arguments.size() < 3 || told.environment.empty() || places.size > kMostPlaces) return false;
   if (fchdir(fds[0].get()) != 0) return false;
-  fds[0].reset();  // its number may be a place
+  // Its number may be a place.
+  where.directory = UniqueFd(fcntl(fds[0].get(), F_DUPFD_CLOEXEC, static_cast<int>(places.size)));
+  if (!where.directory) return false;
+  fds[0].reset();
   if (!put_into_place(places, fds)) return false;
-  umask(mask);
+  umask(where.mask);
   environ = told.environment.data();
   line.stdio_count = static_cast<int>(places.size);
   line.command = told.arguments[1];

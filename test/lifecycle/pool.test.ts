@@ -10,11 +10,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { createSandboxPool, deny, type SandboxedProcess, type SandboxPool, spawnSandboxed } from 'holdfast';
 import { afterAll, describe, expect, test } from 'vitest';
 import { FieldWriter } from '../../lib/native/fields.ts';
 import { native, supervisorPath } from '../../lib/native/native.ts';
+import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
 import { descendantsOf, event, linesUntil, parentOf, policyFor, stateOf, textOf, until } from './tree.ts';
@@ -30,12 +32,16 @@ const waitingOf = (root: number) =>
   descendantsOf(root).filter((pid) => {
     try {
       return (
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'holdfast-supervisor\0' + '3\0ready\0' && stateOf(pid) !== 'Z'
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'holdfast-supervisor\0' + '3\0ready\0' &&
+        parentOf(pid) === root &&
+        stateOf(pid) !== 'Z'
       );
     } catch {
       return false;
     }
   });
+/** Those that are to become the command of one that waits. */
+const childrenOf = (pids: number[]) => pids.flatMap(descendantsOf);
 const full = (of: SandboxPool = pool) => until(() => of.waiting === of.size, 'the pool is full');
 
 type Options = Parameters<typeof spawnSandboxed>[1] & object;
@@ -264,6 +270,63 @@ describe('the pool itself', () => {
       });
     }
     await full();
+  });
+
+  // A sanitizer's child has a memory of its own, so it is made when its command is known.
+  test.skipIf(sanitizer)('nor is one whose child was killed', async () => {
+    await full();
+    const waiting = waitingOf(process.pid);
+    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+    const killed = childrenOf(waiting);
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+    await until(() => waiting.every((pid) => !waitingOf(process.pid).includes(pid)), 'they have ended with them');
+    expect(await outcome(pool.spawn('echo', ['still'], { policy }))).toMatchObject({ out: 'still\n', end: [0, null] });
+    await full();
+  });
+
+  test.skipIf(sanitizer)('what is signalled while it waits is not what its command hears of', async () => {
+    await full();
+    const waiting = waitingOf(process.pid);
+    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+    for (const pid of childrenOf(waiting))
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGHUP', 'SIGTSTP', 'SIGSTOP', 40] as const)
+        process.kill(pid, signal);
+    for (let i = 0; i < waiting.length; i++) {
+      const child = pool.spawn('sh', ['-c', 'echo heard nothing'], { policy });
+      expect(await outcome(child)).toMatchObject({ out: 'heard nothing\n', end: [0, null] });
+    }
+    await full();
+  });
+
+  test('what is signalled from the moment that it is there is heard', async () => {
+    // Others are at work, and what is to become the command comes last.
+    const busy = Array.from({ length: 2 }, () => spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' }));
+    const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGPIPE', 'SIGKILL'] as const;
+    try {
+      for (let i = 0; i < 24; i++) {
+        const signal = signals[i % signals.length] as NodeJS.Signals;
+        await full();
+        for (const pid of childrenOf(waitingOf(process.pid))) setPriority(pid, 19);
+        const child = pool.spawn('sleep', ['60'], { policy, stdio: 'ignore', detached: i % 3 === 0 });
+        if (i % 2 === 0) process.kill(child.pid ?? 0, signal);
+        else child.kill(signal);
+        expect(await event(child, 'close')).toEqual([null, signal]);
+      }
+    } finally {
+      for (const process of busy) process.kill('SIGKILL');
+    }
+    await full();
+  });
+
+  test.skipIf(sanitizer)('what waits has no right that its command would not have', async () => {
+    await full();
+    const waiting = waitingOf(process.pid);
+    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+    const own = (pid: number) => /^CapEff:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const child = spawnSandboxed('grep', ['^CapEff', '/proc/self/status'], { policy });
+    const command = (await outcome(child as never)).out.split(/\s+/)[1];
+    expect(command).toMatch(/^[0-9a-f]{16}$/);
+    for (const pid of childrenOf(waiting)) await until(() => own(pid) === command, 'its rights are those of a command');
   });
 
   test('close ends what waits, and no command', async () => {
