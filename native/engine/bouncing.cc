@@ -8,10 +8,41 @@
 #include "../policy/violation.h"
 #include "../syscalls/guards.h"
 #include "injected.h"
+#include "prepared.h"
 #include "request.h"
 #include "tracer.h"
 
 namespace holdfast {
+
+// At the entry of a call of which nothing but one path is bounced, where the sealed page is there: a worker decides on
+// it. False: it is to be decided here.
+bool Tracer::prepare(Tracee& tracee, const Row& row) {
+  const int argument = row.index(Arg::path);
+  if (row.way != Way::bounce || !stopped_if(row) || page_mapped_.count(tracee.group) == 0) return false;
+  const int slot = sandbox_.page.take_slot(Bounce::kCapacity);
+  if (slot < 0) return false;
+  const uint64_t own = arch::argument(tracee.registers, argument);
+  if (!prepare_call(tracee.tid, slot, argument, own)) {
+    sandbox_.page.free_slot(slot);
+    return false;
+  }
+  tracee.slot = slot;
+  tracee.is_received = true;
+  tracee.pending = std::make_unique<Bounce>();
+  tracee.pending->pointer(argument, 0);
+  arch::Registers changed = tracee.registers;
+  arch::set_argument(changed, argument, BouncePage::address(slot));
+  if (arch::set(tracee.tid, changed) != 0) return true;  // it died
+  tracee.phase = Phase::in_call;
+  resume(tracee);
+  return true;
+}
+
+void Tracer::free_slot(Tracee& tracee) {
+  forget_prepared(tracee.tid);
+  sandbox_.page.free_slot(tracee.slot);
+  tracee.slot = -1;
+}
 
 void Tracer::apply_bounce(Tracee& tracee) {
   Bounce& bounce = *tracee.pending;
@@ -47,13 +78,12 @@ void Tracer::apply_bounce(Tracee& tracee) {
   // The filter is asked once more about the new registers (seccomp(2), SECCOMP_RET_TRACE), and must not notify.
   if (tracee.number == __NR_connect)
     arch::set_argument(changed, kConnectSize, arch::argument(changed, kConnectSize) | kStopsConnect);
-  if (bounce.number >= 0) {
-    // The filter is asked once more, about the new number, and may notify: that call is ours (notify.cc).
-    Injected other = {bounce.number, {}, UniqueFd()};
-    for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
-    expect_injected(tracee.tid, std::move(other));
-    if (arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
-  }
+  // The filter is asked once more, about what it is now, and may notify: that call is ours (notify.cc).
+  Injected other = {bounce.number >= 0 ? bounce.number : tracee.number, {}, UniqueFd()};
+  for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
+  tracee.is_received = bounce.number >= 0 || !is_stopped(*find_row(static_cast<int>(tracee.number)), other.args);
+  if (tracee.is_received) expect_injected(tracee.tid, std::move(other));
+  if (bounce.number >= 0 && arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
   if (arch::set(tracee.tid, changed) != 0) return;
   tracee.phase = Phase::in_call;
   resume(tracee);
@@ -69,16 +99,15 @@ void Tracer::leave_call(Tracee& tracee) {
     if (index == arch::kResultArgument) continue;
     arch::set_argument(now, index, arch::argument(tracee.registers, index));
   }
-  if (bounce.number >= 0) {
+  if (bounce.number >= 0) arch::set_number(tracee.tid, now, tracee.number);
+  if (tracee.is_received) {
     expect_nothing(tracee.tid);
-    arch::set_number(tracee.tid, now, tracee.number);
+    // It waited for a worker only (waiting.cc, on_signal).
+    if (arch::result(now) == arch::kRestartIfAsked) arch::set_result(now, arch::kRestartInAnyCase);
   }
-  // The other number waited for a worker only (waiting.cc, on_signal).
-  if (bounce.number >= 0 && arch::result(now) == arch::kRestartIfAsked) arch::set_result(now, arch::kRestartInAnyCase);
   on_exit(tracee, now);
   arch::set(tracee.tid, now);
-  sandbox_.page.free_slot(tracee.slot);
-  tracee.slot = -1;
+  free_slot(tracee);
   const int64_t result = arch::result(now);
   const uint64_t store_at = bounce.store_result_at;
   const bool result_is_one = bounce.result_is_one, reopens = bounce.reopens_process;

@@ -66,8 +66,7 @@ void Tracer::lend(Tracee& tracee) {
 
 void Tracer::stop_lending(Tracee& tracee) {
   tracee.lending.reset();
-  sandbox_.page.free_slot(tracee.slot);
-  tracee.slot = -1;
+  free_slot(tracee);
 }
 
 // What the thread has sent.

@@ -46,7 +46,7 @@ void Tracer::on_death(pid_t tid, int status) {
   expect_nothing(tid);
   forget_interrupted(tid);
   forget_rights(tid);
-  sandbox_.page.free_slot(at->second->slot);
+  free_slot(*at->second);
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) {
     page_mapped_.erase(tid);
@@ -84,7 +84,7 @@ void Tracer::on_exec(pid_t tid) {
       tracees_.erase(from);
       sandbox_.tree.remove(former);
       expect_nothing(former);
-      if (Tracee* leader = find(tid)) sandbox_.page.free_slot(leader->slot);
+      if (Tracee* leader = find(tid)) free_slot(*leader);
       moved->tid = tid;
       tracees_[tid] = std::move(moved);
     }

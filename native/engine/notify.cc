@@ -27,6 +27,7 @@
 #include "bounce.h"
 #include "dispatch.h"
 #include "injected.h"
+#include "prepared.h"
 #include "stop_again.h"
 #include "tasks.h"
 
@@ -93,7 +94,7 @@ void proceed(int listener, uint64_t id) {
 // do those with an address, when they take a copy of the socket (families/caller.cc).
 bool asks_after_looking(const Row& row) {
   const bool names_file = row.family == Family::files && (row.index(Arg::path) >= 0 || row.index(Arg::path2) >= 0);
-  return row.way == Way::perform && (names_file || row.index(Arg::address) >= 0);
+  return (row.way == Way::perform || row.way == Way::bounce) && (names_file || row.index(Arg::address) >= 0);
 }
 
 // What is opened one after the other is closed by one call if its numbers are neighbours (close_together): gaps that
@@ -186,7 +187,14 @@ void Notifier::carry_out(const Held& call, Finish finish) {
       stop_again({call.tid, listener_, call.cookie});
       break;
     case Finish::Kind::bounce:  // a notification cannot change registers
-      report(sandbox_, call, EPERM, "a call that was received cannot be given other arguments");
+      if (fill_prepared(call, sandbox_.page, *finish.arguments)) {
+        proceed(listener_, call.cookie);
+        break;
+      }
+      report(sandbox_, call, EPERM,
+             call.row->way == Way::bounce
+                 ? "the sealed page could not be mapped: the path lies where it would be, below 0x100000"
+                 : "a call that was received cannot be given other arguments");
       answer(listener_, call.cookie, -EPERM);
       break;
     case Finish::Kind::gone:
@@ -237,6 +245,7 @@ void Notifier::work() {
         }
       } else {
         call.row = row;
+        if (row != nullptr && row->way == Way::bounce) is_prepared(call);
         Finish finish = row == nullptr ? refuse_unknown(sandbox_, call, request.data.nr, request.data.arch)
                                        : dispatch(sandbox_, call);
         carry_out(call, std::move(finish));

@@ -342,8 +342,9 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     resume(tracee);
     return;
   }
-  tracee.phase = Phase::deciding;
   tracee.number = number;
+  if (prepare(tracee, *row)) return;
+  tracee.phase = Phase::deciding;
   call.lent = std::move(tracee.lent);
   submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
 }

@@ -81,8 +81,9 @@ class Tracer {
     std::unique_ptr<Bounce> pending;  // to be applied, or being verified
     std::unique_ptr<ExecApproval> exec;
     int slot = -1;
-    int handed_over = -1;  // the tracee's number of the page's descriptor, or of the socket
-    UniqueFd lending;      // our end of that socket
+    bool is_received = false;  // the bounced call is held by a notification, too
+    int handed_over = -1;      // the tracee's number of the page's descriptor, or of the socket
+    UniqueFd lending;          // our end of that socket
     std::shared_ptr<Lent> lent;
     uint64_t signal_mask = 0;  // its own, while an injection blocks all
     Wait wait;
@@ -121,6 +122,8 @@ class Tracer {
   void refuse(Tracee&, int error, const char* reason);
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
+  bool prepare(Tracee&, const Row& row);
+  void free_slot(Tracee&);
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
   void lend(Tracee&);
   void take_lent(Tracee&);

@@ -1,8 +1,8 @@
-// The working directory. The kernel walks the path again in the caller, and may end elsewhere if the tree changes it
-// meanwhile; nothing is lost by that, as every later relative path starts from the directory that it really is.
+// The working directory. Whether it is one, and may be searched, the kernel says to the caller itself. It walks the
+// path again in the caller, and may end elsewhere if the tree changes it meanwhile; nothing is lost by that, as every
+// later relative path starts from the directory that it really is.
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <memory>
 #include <string_view>
@@ -37,9 +37,6 @@ Finish change_directory(Sandbox& sandbox, Held& call) {
   else
     decision = decide(sandbox, call, facts);
   if (!decision.allowed()) return refusal(decision);
-  struct stat status;
-  if (fstat(where.object.get(), &status) != 0) return Finish::error(errno);
-  if (!S_ISDIR(status.st_mode)) return Finish::error(ENOTDIR);
   const int64_t at = bounce->append(path, static_cast<size_t>(length) + 1);  // with its NUL
   bounce->pointer(call.row->index(Arg::path), at);
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));

@@ -125,8 +125,9 @@ class Generator {
     // Whatever it says: then the number alone decides, as for what is let by.
     if (std::any_of(left.begin(), left.end(), [](const Alternative& all) { return all.empty(); }))
       return {SECCOMP_RET_ALLOW, Guard::always_held};
-    const bool stops = row.way == Way::bounce || row.way == Way::verify;
-    return {stops ? SECCOMP_RET_TRACE : notify_, row.guard, !stops && stopped_if(row) ? &row : nullptr,
+    const bool by_registers = stopped_if(row).has_value();
+    const bool stops = !by_registers && (row.way == Way::bounce || row.way == Way::verify);
+    return {stops ? SECCOMP_RET_TRACE : notify_, row.guard, by_registers ? &row : nullptr,
             left.empty() ? nullptr : &row};
   }
 

@@ -374,12 +374,14 @@ void Launch::close_inherited() {
   if (null.get() < 3) null.release();
 }
 
-// Asked with arguments that are wrong: who may not call it is told so first, as by a kernel that does not have it. What
-// is made for a caller must not be made once more, as a signal would have it before Linux 5.19.
-bool can_connect_copies() {
+// Both are asked with arguments that are wrong: who may not call it is told so first, as by a kernel that does not have
+// it.
+bool can_connect_copies() { return syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF; }
+
+// Before Linux 5.19 a signal interrupts a call that has been received, too.
+bool holds_to_the_end() {
   constexpr unsigned long kListenToTheEnd = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-  return syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF &&
-         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kListenToTheEnd, nullptr) < 0 && errno == EFAULT;
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kListenToTheEnd, nullptr) < 0 && errno == EFAULT;
 }
 
 int give_up_capabilities() { return drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }

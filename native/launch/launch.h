@@ -96,5 +96,6 @@ int give_up_capabilities();
 // Whether a connection can be made on a copy of the caller's socket: the kernel gives copies, and no signal has a call
 // made twice that a worker has received.
 bool can_connect_copies();
+bool holds_to_the_end();
 
 }  // namespace holdfast

@@ -110,7 +110,10 @@ struct Failure {
 Failure make_child(Launch& launch) {
   prepare_signals();
   if (must_look_by_ids()) stop_changes_of_rights();
-  if (!can_connect_copies()) stop_connects();
+  // What is made for a caller must not be made once more.
+  const bool to_the_end = holds_to_the_end();
+  if (!to_the_end || !can_connect_copies()) stop_connects();
+  if (!to_the_end) decide_at_stops();
   if (const int error = launch.fork_child()) return {Stage::fork, error};
   if (const int error = Tracer::seize(launch.child)) {
     if (launch.ahead) return {Stage::ptrace, error};

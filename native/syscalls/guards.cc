@@ -403,7 +403,7 @@ bool holds(const Condition& condition, uint64_t argument) {
 
 namespace {
 
-bool changes_of_rights_stop = false, connects_stop = false;
+bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -432,10 +432,13 @@ bool lets_by(const Row& row, const uint64_t (&args)[6]) {
 
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
 void stop_connects() { connects_stop = true; }
+void decide_at_stops() { decided_at_stops = true; }
 
 std::optional<Condition> stopped_if(const Row& row) {
   if (changes_of_rights_stop && changes_rights(row))
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
+  if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops)
+    return Condition{0, Relation::at_least, kWhole, kPageEnd};
   if (row.way != Way::perform) return std::nullopt;
   if (row.index(Arg::address) >= 0) {
     if (connects_stop) return Condition{0, Relation::at_least, kInt, kZero};
@@ -448,9 +451,9 @@ std::optional<Condition> stopped_if(const Row& row) {
 }
 
 bool is_stopped(const Row& row, const uint64_t (&args)[6]) {
-  if (row.way == Way::bounce || row.way == Way::verify) return true;
   const std::optional<Condition> condition = stopped_if(row);
-  return condition && holds(*condition, args[condition->argument]);
+  if (!condition) return row.way == Way::bounce || row.way == Way::verify;
+  return holds(*condition, args[condition->argument]);
 }
 
 }  // namespace holdfast

@@ -48,11 +48,16 @@ void stop_connects();
 inline constexpr uint64_t kStopsConnect = uint64_t{1} << 32;
 inline constexpr int kConnectSize = 2;  // the argument
 
-// Whether a stop holds the call, if it is held at all. Three kinds of performed calls are stopped when a register says
-// so: connect(), unless its address is as long as one of the internet (others show who calls, SO_PEERCRED in unix(7));
-// opens with O_PATH, since no kernel hands over such a descriptor by SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it) and
-// the caller opens the approved name itself (openat2 has its flags in memory and cannot be told apart here); and
-// prctl(PR_SET_SECCOMP), before which the sealed page must be there.
+// Where a held call could be interrupted while a worker fills the sealed page for it, every call that is bounced is
+// decided at its stop. Said once, before the filter is made.
+void decide_at_stops();
+
+// Whether a stop holds the call, if it is held at all. What is bounced is, unless it has a path alone (chdir) that lies
+// in the sealed page or below it: one that the tracer has put there (engine/prepared.h), or nobody's. Three kinds of
+// performed calls are stopped when a register says so: connect(), unless its address is as long as one of the internet
+// (others show who calls, SO_PEERCRED in unix(7)); opens with O_PATH, since no kernel hands over such a descriptor by
+// SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it) and the caller opens the approved name itself (openat2 has its flags in
+// memory and cannot be told apart here); and prctl(PR_SET_SECCOMP), before which the sealed page must be there.
 bool is_stopped(const Row& row, const uint64_t (&args)[6]);
 // That condition of a row, if it has one.
 std::optional<Condition> stopped_if(const Row& row);

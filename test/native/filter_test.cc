@@ -101,11 +101,15 @@ const char* name_of(uint32_t answer) {
 }
 
 std::vector<sock_filter> notifying, tracing;
+bool decided_at_stops = false;
 
 uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everything) {
   uint64_t args[6];
   std::copy(std::begin(data.args), std::end(data.args), args);
   if (row.way == Way::perform && holdfast::is_stopped(row, args)) return SECCOMP_RET_TRACE;
+  // A path in the sealed page or below it is none of the program's own.
+  if (std::strcmp(row.name, "chdir") == 0 && args[0] < holdfast::kBouncePageEnd && !decided_at_stops)
+    return trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF;
   switch (row.way) {
     case Way::let_by:
       return SECCOMP_RET_ALLOW;
@@ -373,6 +377,20 @@ void connect(uint64_t size, bool stops) {
   expect("connect", data, stops ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF, SECCOMP_RET_TRACE);
 }
 
+void directory(uint64_t path) {
+  const Row* row = holdfast::find_row("chdir");
+  seccomp_data data = call(row->number());
+  data.args[0] = path;
+  expect("chdir", data, held_answer(*row, data, false), held_answer(*row, data, true));
+}
+
+void directories() {
+  constexpr uint64_t kPage = holdfast::kBouncePageAddress, kEnd = holdfast::kBouncePageEnd;
+  for (const uint64_t path : {uint64_t{0}, uint64_t{1}, kPage, kPage + 4096, kEnd - 1, kEnd, kEnd + 1,
+                              kPage | uint64_t{1} << 32, uint64_t{0x7ffd00001000}})
+    directory(path);
+}
+
 void connects() {
   for (const uint64_t size : {16, 28}) connect(size, false);
   for (const uint64_t size : {0, 2, 15, 17, 27, 29, 110, 128}) connect(size, true);
@@ -556,12 +574,17 @@ int main() {
   descriptor_guards();
   socket_guards();
   connects();
+  directories();
   let_by_without_running();
   size_and_cost();
   classes_left();
   holdfast::stop_connects();
   if (!holdfast::build_filter({}, notifying)) return 1;
   for (const uint64_t size : {16, 28, 110}) connect(size, true);
+  holdfast::decide_at_stops();
+  decided_at_stops = true;
+  if (!holdfast::build_filter({}, notifying)) return 1;
+  directories();
   std::printf("filter: %d checks, %d failures\n", checks, failures);
   return failures ? 1 : 0;
 }

@@ -58,6 +58,13 @@ static int use_unlink(const char* path) {
   return access(own("file"), F_OK) == 0 ? 2 : 1;
 }
 
+static int use_chdir(const char* path) {
+  char there[4096];
+  if (chdir(path) != 0) return 0;
+  if (getcwd(there, sizeof there) == NULL) die("getcwd");
+  return strcmp(there, folder) == 0 ? 1 : 2;
+}
+
 // The path is flipped in place, within the address that the kernel is given.
 static const struct sockaddr* address_of(const char* path) {
   return (const struct sockaddr*)(path - offsetof(struct sockaddr_un, sun_path));
@@ -100,6 +107,7 @@ int main(int argc, char** argv) {
   if (strcmp(argv[2], "stat") == 0) use = use_stat;
   if (strcmp(argv[2], "rename") == 0) use = use_rename;
   if (strcmp(argv[2], "unlink") == 0) use = use_unlink;
+  if (strcmp(argv[2], "chdir") == 0) use = use_chdir;
   if (strcmp(argv[2], "bind") == 0) use = use_bind;
   if (strcmp(argv[2], "connect") == 0) use = use_connect;
   if (use == NULL) return 2;
@@ -111,7 +119,7 @@ int main(int argc, char** argv) {
   struct sockaddr_un* address = race_memory(8192);
   address->sun_family = AF_UNIX;
   char* path = address->sun_path;
-  snprintf(path, 4096, "%s/%s", folder, socket_name ? "socket" : "file");
+  snprintf(path, 4096, "%s/%s", folder, socket_name ? "socket" : use == use_chdir ? "." : "file");
   if (use == use_connect) listen_at(path);
   const size_t letter = strlen(folder) - 1;
   race_start(argv[1], path + letter, 1, (uint8_t)folder[letter], (uint8_t)argv[5][letter]);
