@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -60,15 +62,29 @@ bool take_ready(const Work& work) {
   return true;
 }
 
+bool separate = false;
+
+// A new thread shares with the one that has made it.
+void* run_separately(void* given) {
+  const Work work = *static_cast<Work*>(given);
+  delete static_cast<Work*>(given);
+  if (separate && (unshare(CLONE_FS) != 0 || chdir("/") != 0))
+    fatal("a thread cannot have a working directory of its own", protocol::Stage::threads);
+  return work.run(work.argument);
+}
+
 bool make_thread(void* (*run)(void*), void* argument) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, kStackBytes);
   pthread_t thread;
-  const int error = pthread_create(&thread, &attributes, run, argument);
+  auto work = std::make_unique<Work>(Work{run, argument});
+  const int error = pthread_create(&thread, &attributes, run_separately, work.get());
   pthread_attr_destroy(&attributes);
-  return error == 0;
+  if (error != 0) return false;
+  static_cast<void>(work.release());
+  return true;
 }
 
 thread_local Crew* own_crew = nullptr;
@@ -76,6 +92,10 @@ thread_local Crew* own_crew = nullptr;
 protocol::LastWord* last_word = nullptr;
 
 }  // namespace
+
+bool separate_threads() { return separate = unshare(CLONE_FS) == 0; }
+
+bool threads_are_separate() { return separate; }
 
 bool keep_threads_ready(size_t count) {
   Ready& here = ready();

@@ -8,6 +8,11 @@
 
 namespace holdfast {
 
+// Gives each thread that is made from now on a working directory and an umask of its own, and the calling one. False if
+// the system does not allow it (a container's profile): then all have the same.
+bool separate_threads();
+bool threads_are_separate();
+
 // Before the command runs: makes threads that wait for their work, so that a tree that has used up a limit of processes
 // (RLIMIT_NPROC, pids.max) finds all of them there. False if there are not so many.
 bool keep_threads_ready(size_t count);

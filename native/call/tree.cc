@@ -36,17 +36,79 @@ size_t Tree::size() const {
 
 void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  group_[tid] = group;
-  if (tid == group) forget(group);
+  const bool is_new = group_.insert_or_assign(tid, group).second;
+  Process& process = processes_[group];
+  if (is_new) process.threads++;
+  if (tid == group) {
+    process.life = process.stay = process.umask_change = ++numbers_;
+    process.umask = -1;
+    forget(group);
+  }
   // Whose parent is not known yet may be anybody's child.
   if (tid == group && !hidden_.empty() && (parent_group == 0 || hidden_.count(parent_group) != 0)) hidden_.insert(tid);
 }
 
 void Tree::remove(pid_t tid) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  group_.erase(tid);
+  const auto member = group_.find(tid);
+  if (member != group_.end()) {
+    const auto process = processes_.find(member->second);
+    if (process != processes_.end() && --process->second.threads == 0) processes_.erase(process);
+    group_.erase(member);
+  }
   hidden_.erase(tid);
   forget(tid);
+}
+
+// The last thread of a process is its leader, or has become it by an exec.
+const Tree::Process* Tree::alone_with_lock(pid_t tid) const {
+  const auto process = processes_.find(tid);
+  return process != processes_.end() && process->second.threads == 1 ? &process->second : nullptr;
+}
+
+uint64_t Tree::alone(pid_t tid) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const Process* const process = alone_with_lock(tid);
+  return process == nullptr ? 0 : process->life;
+}
+
+uint64_t Tree::stay_of(pid_t tid) const {
+  if (!stays_followed_.load() || shared_.load() || doubted_.load()) return 0;
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const Process* const process = alone_with_lock(tid);
+  return process == nullptr ? 0 : process->stay;
+}
+
+bool Tree::umask_of(pid_t tid, mode_t& out, uint64_t& look) const {
+  look = 0;
+  if (!umasks_followed_.load() || shared_.load() || doubted_.load()) return false;
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const Process* const process = alone_with_lock(tid);
+  if (process == nullptr) return false;
+  look = process->umask_change;
+  out = static_cast<mode_t>(process->umask);
+  return process->umask >= 0;
+}
+
+void Tree::remember_umask(pid_t tid, mode_t umask, uint64_t look) const {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(tid);
+  if (process != processes_.end() && process->second.umask_change == look)
+    process->second.umask = static_cast<int>(umask);
+}
+
+void Tree::forget_umask(pid_t group) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process == processes_.end()) return;
+  process->second.umask_change = ++numbers_;
+  process->second.umask = -1;
+}
+
+void Tree::end_stay(pid_t group) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process != processes_.end()) process->second.stay = ++numbers_;
 }
 
 void Tree::hide(pid_t group, bool hidden) {

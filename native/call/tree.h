@@ -28,6 +28,28 @@ class Tree {
   void remember_program(pid_t group, const std::string& program, uint64_t look);
   void forget_program(pid_t group);
 
+  // A process as a number that no other has, if that is its one thread. 0: there are others.
+  uint64_t alone(pid_t tid) const;
+
+  // Where its one thread is, as a number of that stay: the same number, the same working directory. 0: that may change
+  // unseen, since other threads can change it, too, or nobody follows it.
+  uint64_t stay_of(pid_t tid) const;
+  // Every call that changes a working directory is held from now on.
+  void follow_stays() { stays_followed_.store(true); }
+  // The same for its umask, remembered from one look into /proc. False: look, and remember it if the caller was held.
+  // `look`: when that began; what was seen before another change is not remembered.
+  bool umask_of(pid_t tid, mode_t& out, uint64_t& look) const;
+  void remember_umask(pid_t tid, mode_t umask, uint64_t look) const;
+  void follow_umasks() { umasks_followed_.store(true); }
+  void forget_umask(pid_t group);
+
+  // A process was made that shares both with its maker (clone(2), CLONE_FS): nobody's are known any more.
+  void note_sharing() { shared_.store(true); }
+  // While there is a process of which is not known yet whether it does.
+  void doubt_sharing(bool doubt) { doubted_.store(doubt); }
+  // Before such a call goes on.
+  void end_stay(pid_t group);
+
   // A process that wants nobody to look into it (prctl(2), PR_SET_DUMPABLE); until its next exec, and its children.
   void hide(pid_t group, bool hidden);
   bool hidden(pid_t group) const;
@@ -55,6 +77,14 @@ class Tree {
   std::mutex& reaping() const { return reaping_; }
 
  private:
+  struct Process {
+    size_t threads = 0;
+    uint64_t life = 0, stay = 0;
+    uint64_t umask_change = 0;
+    int umask = -1;  // not known
+  };
+  const Process* alone_with_lock(pid_t tid) const;
+
   void forget(pid_t group);
 
   std::atomic<bool> doomed_{false};
@@ -62,6 +92,9 @@ class Tree {
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;
   std::unordered_map<pid_t, pid_t> group_;
+  mutable std::unordered_map<pid_t, Process> processes_;  // by thread group
+  uint64_t numbers_ = 0;
+  std::atomic<bool> stays_followed_{false}, umasks_followed_{false}, shared_{false}, doubted_{false};
   std::unordered_map<pid_t, std::string> program_;  // by thread group
   uint64_t programs_forgotten_ = 0;
   std::unordered_set<pid_t> hidden_;  // thread groups

@@ -1,5 +1,6 @@
 // The tracer's part about threads as such: newcomers, ends, execs.
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -36,6 +37,14 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   inherit_rights(tid, parent);
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
+}
+
+// At the event of a newborn: whether it is a process with its maker's working directory. The registers are the call's.
+bool Tracer::makes_sharer(const Tracee& tracee) {
+  arch::Registers registers;
+  if (arch::get(tracee.tid, registers) != 0) return false;  // it has been killed, and shares no more
+  const uint64_t flags = arch::argument(registers, 0);
+  return arch::number(registers) == SYS_clone && (flags & CLONE_FS) != 0 && (flags & CLONE_THREAD) == 0;
 }
 
 void Tracer::on_death(pid_t tid, int status) {

@@ -149,6 +149,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
     adopt(tid, group == 0 ? tid : group, 0);
     early_.insert(tid);
+    sandbox_.tree.doubt_sharing(true);
     tracee = find(tid);
   }
   switch (event) {
@@ -166,9 +167,11 @@ void Tracer::on_stop(pid_t tid, int status) {
     case PTRACE_EVENT_CLONE: {
       unsigned long child = 0;
       // A child that was seen first may have come and gone already: it must not be waited for a second time.
-      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0 &&
-          early_.erase(static_cast<pid_t>(child)) == 0)
-        adopt(static_cast<pid_t>(child), tracee->group, tid);
+      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0) {
+        if (early_.erase(static_cast<pid_t>(child)) == 0) adopt(static_cast<pid_t>(child), tracee->group, tid);
+        if (makes_sharer(*tracee)) sandbox_.tree.note_sharing();
+        sandbox_.tree.doubt_sharing(!early_.empty());
+      }
       resume(*tracee);
       return;
     }

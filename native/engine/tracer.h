@@ -116,6 +116,7 @@ class Tracer {
   bool unmark_call(Tracee&, int64_t number);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
+  static bool makes_sharer(const Tracee&);
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
   Held held_call(const Tracee&, int64_t number) const;
   std::function<Finish()> refusing(const Tracee&, int error, const char* reason);

@@ -1,6 +1,6 @@
-// The working directory. Whether it is one, and may be searched, the kernel says to the caller itself. It walks the
-// path again in the caller, and may end elsewhere if the tree changes it meanwhile; nothing is lost by that, as every
-// later relative path starts from the directory that it really is.
+// The working directory, and the umask, which goes with it. Whether a place is one, and may be searched, the kernel says
+// to the caller itself. It walks the path again in the caller, and may end elsewhere if the tree changes it meanwhile;
+// nothing is lost by that, as every later relative path starts from the directory that it really is.
 #include <errno.h>
 #include <fcntl.h>
 
@@ -37,9 +37,20 @@ Finish change_directory(Sandbox& sandbox, Held& call) {
   else
     decision = decide(sandbox, call, facts);
   if (!decision.allowed()) return refusal(decision);
+  sandbox.tree.end_stay(call.tgid());
   const int64_t at = bounce->append(path, static_cast<size_t>(length) + 1);  // with its NUL
   bounce->pointer(call.row->index(Arg::path), at);
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
+}
+
+Finish leave_directory(Sandbox& sandbox, Held& call) {
+  sandbox.tree.end_stay(call.tgid());
+  return Finish::proceed();
+}
+
+Finish change_umask(Sandbox& sandbox, Held& call) {
+  sandbox.tree.forget_umask(call.tgid());
+  return Finish::proceed();
 }
 
 }  // namespace holdfast::families

@@ -114,10 +114,12 @@ Finish stat_path(Sandbox& sandbox, Held& call) {
     return error == 0 ? put(call, Arg::buffer, st) : failed(call, error);
   }
   OnPath on(call);
-  if (!on.found(sandbox, call, follow_by(flags)) || !on.permitted(sandbox, call, facts_of(call, on.at, 0)))
+  // A hook may change it meanwhile.
+  const bool heard = sandbox.config.hooked(call.row->event);
+  if (!on.found(sandbox, call, follow_by(flags) | (heard ? 0u : kAttributes)) ||
+      !on.permitted(sandbox, call, facts_of(call, on.at, 0)))
     return static_cast<Finish&&>(on.end);
-  // A hook may have changed it meanwhile.
-  if (sandbox.config.hooked(call.row->event)) on.at.has_status = false;
+  if (heard) on.at.has_status = false;
   const struct stat* const found = on.at.look();
   return found == nullptr ? failed(call, errno) : put(call, Arg::buffer, *found);
 }

@@ -232,7 +232,11 @@ bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
   const Arg from = second ? Arg::dirfd2 : Arg::dirfd;
   std::string name(path);
   const bool plain = is_plain(sandbox, path);
-  if (!plain && !name_in_folder(sandbox, call, call.has(from) ? call.fd(from) : AT_FDCWD, path, name)) return false;
+  if (!plain) {
+    if (!is_one_name(path)) return false;
+    const Folder folder(call, call.has(from) ? call.fd(from) : AT_FDCWD, Folder::For::naming);
+    if (!folder.name(sandbox, path, name)) return false;
+  }
   const Part part = link ? Part::name : Part::contents;
   const Facts::Path made = {name, kWrite, false, part, Thing::ordinary, true};
   if (!allowed_unheard(sandbox, call, made) || !may_go_on(sandbox.config, call, name, kWrite)) return false;
@@ -397,10 +401,19 @@ namespace {
 
 // Most names that are asked about are none of a link: programs canonicalise their folders component by component. For a
 // plain name that rules alone let be looked at, the walk itself tells. 0: it is to be looked at.
-int error_of_no_link(const Sandbox& sandbox, const Held& call, const char* text, size_t size) {
-  if (!is_plain(sandbox, {text, size})) return 0;
-  if (!allowed_unheard(sandbox, call, Facts::Path{{text, size}})) return 0;
-  const int fd = open_plain(text, O_PATH | O_CLOEXEC);
+int error_of_no_link(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path) {
+  if (is_one_name(path)) {
+    const Folder folder(call, dirfd);
+    if (!folder.is_stood_in()) return 0;
+    struct stat status;
+    const int error = folder.look(path, status) == 0 ? EINVAL : errno;
+    if (error == EINVAL ? S_ISLNK(status.st_mode) : error != ENOENT) return 0;
+    std::string name;
+    return folder.name(sandbox, path, name) && allowed_unheard(sandbox, call, Facts::Path{name}) ? error : 0;
+  }
+  if (!is_plain(sandbox, path)) return 0;
+  if (!allowed_unheard(sandbox, call, Facts::Path{path})) return 0;
+  const int fd = open_plain(path.data(), O_PATH | O_CLOEXEC);
   if (fd < 0) return fd == -ENOENT ? ENOENT : 0;
   ::close(fd);
   return EINVAL;
@@ -416,12 +429,12 @@ Finish readlink_path(Sandbox& sandbox, Held& call) {
   char path[PATH_MAX];
   const ssize_t length = call.read_string(call.arg(Arg::path), path, sizeof path);
   if (length < 0) return failed(call, static_cast<int>(-length));
-  if (const int error = error_of_no_link(sandbox, call, path, static_cast<size_t>(length)); error != 0)
+  const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
+  if (const int error = error_of_no_link(sandbox, call, dirfd, {path, static_cast<size_t>(length)}); error != 0)
     return Finish::error(error);
   Resolved at;
   // An empty path is the descriptor's own link (readlink(2)), and without one not there.
   const unsigned flags = kMayMiss | kOnlyLook | (call.has(Arg::dirfd) ? kEmptyPath : 0u);
-  const int dirfd = call.has(Arg::dirfd) ? call.fd(Arg::dirfd) : AT_FDCWD;
   if (resolve_text(sandbox, call, dirfd, {path, static_cast<size_t>(length)}, flags, at) != 0)
     return failed(call, at.error);
   Finish end;

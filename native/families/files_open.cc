@@ -368,33 +368,6 @@ bool open_once(Sandbox& sandbox, const Held& call, const Wanted& wanted, Resolve
   return open_found(sandbox, call, at, wanted, end);
 }
 
-// Whether nothing but the name itself is in it: no dots, and no slash too many.
-bool is_clean(std::string_view path) {
-  for (size_t at = 0; at <= path.size();) {
-    const size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view part = path.substr(at, end - at);
-    if (part.empty() || part == "." || part == "..") return false;
-    at = end + 1;
-  }
-  return true;
-}
-
-// What stands by that name in a folder of the caller, if no link is on its way: a descriptor that only names it, or
-// -errno. `out` is its canonical name.
-int open_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, int flags,
-                   std::string& out) {
-  char text[PATH_MAX];
-  const CallerEntry entry(call, dirfd);
-  const int size = std::snprintf(text, sizeof text, "%s/%s", entry.text, path.data());
-  if (size < 0 || static_cast<size_t>(size) >= sizeof text || !is_clean(path)) return -ELOOP;
-  UniqueFd object(::openat(proc_directory(), text, flags));
-  if (!object) return -errno;
-  if (const int error = canonical_name(object.get(), out); error != 0) return -error;
-  const bool without_links =
-      out.size() > path.size() && out.ends_with(path) && out[out.size() - path.size() - 1] == '/';
-  return without_links && !below_proc_mount(sandbox.config, out) ? object.release() : -ELOOP;
-}
-
 // What may wait (a FIFO, a device) is to be interrupted as it would be bare, which only a wait of ours can tell from
 // one for a worker (engine/waiting.cc). A link is no end.
 bool may_not_wait(const struct stat& status) { return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode); }
@@ -407,17 +380,38 @@ bool may_be_missing(const Sandbox& sandbox, std::string_view name, const Wanted&
   return !wanted.is(O_CREAT) || (access & kWrite) != 0 || granted(name, static_cast<uint8_t>(access | kWrite));
 }
 
-// `name`: of one name in a folder of the caller. This look and the one that the folder's name came from need not meet
-// the same folder, if the tree gives the descriptor another one in between: then what is opened is the kernel's to
-// decide, as with any other race.
+// Of one name in a folder of the caller. Where no thread can stand in it, this look and the one that the folder's name
+// came from need not meet the same folder, if the tree gives the descriptor another one in between: then what is opened
+// is the kernel's to decide, as with any other race.
 template <typename Granted>
-bool go_on_in_folder(const Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path,
+bool go_on_in_folder(const Sandbox& sandbox, const Wanted& wanted, const Folder& folder, std::string_view path,
                      std::string_view name, Granted granted) {
   if (!granted(name, access_of(wanted.flags))) return false;
   struct stat status;
-  if (::fstatat(proc_directory(), CallerName(call, dirfd, path).text, &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return errno == ENOENT && may_be_missing(sandbox, name, wanted, granted);
+  if (folder.look(path, status) != 0) return errno == ENOENT && may_be_missing(sandbox, name, wanted, granted);
   return may_not_wait(status);
+}
+
+// Of any other path.
+template <typename Granted>
+bool go_on_below(const Sandbox& sandbox, const Wanted& wanted, const Folder& folder, std::string_view path,
+                 Granted granted) {
+  std::string name;
+  struct stat status;
+  const int fd = folder.pin_below(sandbox, path, wanted.flags & O_NOFOLLOW, name);
+  if (fd < 0) return false;
+  const UniqueFd found(fd);
+  return ::fstat(fd, &status) == 0 && may_not_wait(status) && granted(name, access_of(wanted.flags));
+}
+
+template <typename Granted>
+bool go_on_by_name(const Sandbox& sandbox, const Wanted& wanted, std::string_view path, Granted granted) {
+  if (!is_plain(sandbox, path) || !granted(path, access_of(wanted.flags))) return false;
+  const int fd = open_plain(path.data(), O_PATH | O_CLOEXEC | (wanted.flags & O_NOFOLLOW));
+  if (fd < 0) return fd == -ENOENT && may_be_missing(sandbox, path, wanted, granted);
+  const UniqueFd found(fd);
+  struct stat status;
+  return ::fstat(fd, &status) == 0 && may_not_wait(status);
 }
 
 // What Landlock grants as a whole the caller opens itself (policy/layers.h): nothing is handed over, and whatever the
@@ -434,26 +428,13 @@ bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, 
   const auto granted = [&](std::string_view name, uint8_t access) {
     return allowed_unheard(sandbox, call, Facts::Path{name, access}) && may_go_on(sandbox.config, call, name, access);
   };
-  const bool absolute = path[0] == '/';
-  if (absolute && (!is_plain(sandbox, path) || !granted(path, access))) return false;
-  std::string name;
-  if (!absolute && name_in_folder(sandbox, call, dirfd, path, name)) {
-    end = Finish::proceed();
-    return go_on_in_folder(sandbox, call, wanted, dirfd, path, name, granted);
-  }
-  const int flags = O_PATH | O_CLOEXEC | (wanted.is(O_NOFOLLOW) ? O_NOFOLLOW : 0);
-  const int fd = absolute ? open_plain(path.data(), flags) : open_in_folder(sandbox, call, dirfd, path, flags, name);
-  if (fd < 0) {
-    end = Finish::proceed();
-    return absolute && fd == -ENOENT && may_be_missing(sandbox, path, wanted, granted);
-  }
-  UniqueFd found(fd);
-  struct stat status;
-  if (::fstat(found.get(), &status) != 0 || !may_not_wait(status)) return false;
-  found.reset();
-  if (!absolute && !granted(name, access)) return false;
   end = Finish::proceed();
-  return true;
+  if (path[0] == '/') return go_on_by_name(sandbox, wanted, path, granted);
+  if (!is_clean(path)) return false;
+  const Folder folder(call, dirfd);
+  if (!is_one_name(path)) return go_on_below(sandbox, wanted, folder, path, granted);
+  std::string name;
+  return folder.name(sandbox, path, name) && go_on_in_folder(sandbox, wanted, folder, path, name, granted);
 }
 
 // A plain name that is only read, by rules alone: opened by that very name, which holds or there is nothing to open.
@@ -462,20 +443,21 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
                   Finish& end) {
   constexpr int kKnown = O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | 0100000 /* O_LARGEFILE */;
   if (wanted.how != 0 || (wanted.flags & ~kKnown) != 0) return false;
-  UniqueFd folder;
+  std::optional<Folder> folder;
+  int base = AT_FDCWD;
   std::string from_root;
   std::string_view whole = path;
   if (!path.empty() && path[0] != '/') {
-    if (pin_folder(call, dirfd, folder, from_root) != 0 || from_root.empty() || from_root[0] != '/') return false;
-    if (from_root.size() != 1) from_root += '/';
-    whole = from_root += path;
+    base = folder.emplace(call, dirfd).base();
+    if ((base < 0 && base != AT_FDCWD) || !folder->name(sandbox, path, from_root)) return false;
+    whole = from_root;
     if (whole.size() >= PATH_MAX) return false;
   }
   if (!is_plain(sandbox, whole) || whole == "/dev/tty") return false;
   if (!allowed_unheard(sandbox, call, Facts::Path{whole, kRead})) return false;
   MayBlock wait(call);
   if (wait.refused()) return false;
-  const int fd = open_plain_below(folder ? folder.get() : -1, path.data(), wanted.flags | O_NOCTTY);
+  const int fd = open_plain_below(base, path.data(), wanted.flags | O_NOCTTY);
   if (fd >= 0 && sandbox.config.rules.look(whole).movable) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;
@@ -487,7 +469,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   // Anything but a plain answer about the file is for the longer way to tell.
   if (fd < 0 && fd != -ENOENT && fd != -EINTR) return false;
   end = handed(call, fd, wanted.flags, wait);
-  end.folder = std::move(folder);
+  if (folder) end.folder = folder->release();
   return true;
 }
 

@@ -98,6 +98,7 @@ class Planner {
     grant();
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
       if (config_.hooked(static_cast<Event>(event))) out_.left.hear(static_cast<Event>(event));
+    out_.left.umask = !makes_files();
     held();
     return std::move(out_);
   }
@@ -512,6 +513,13 @@ class Planner {
     lift(Class::write, kWrite, write_);
     lift(Class::read_write, kRead | kWrite, write_);
     lift(Class::make, kWrite, write_);
+  }
+
+  // Whether files are made by the supervisor, of more than the odd kind.
+  bool makes_files() const {
+    const auto& allowed = allows_[kWriteIndex];
+    const bool any = !config_.hooks.empty() || !std::all_of(allowed.begin(), allowed.end(), is_default);
+    return any && out_.writable.empty() && !out_.left.has(Class::write);
   }
 
   bool goes_on(const Place& place, uint8_t access) const {

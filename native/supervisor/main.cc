@@ -254,6 +254,7 @@ int run(int argc, char** argv) {
   if (valid) config.set_command(launch.file);
   umask(0);
   if (chdir("/") != 0) return 71;
+  separate_threads();
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
@@ -279,6 +280,8 @@ int run(int argc, char** argv) {
   const auto give_filter = [&] {
     std::vector<sock_filter> filter;
     leave_to_kernel(config.layers->left);
+    if (!config.layers->left.has(Class::metadata)) tree.follow_stays();
+    if (!config.layers->left.umask) tree.follow_umasks();
     filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
     if (!has_threads) has_threads = filtered && keep_threads_ready(kReadyThreads);
     return filtered;

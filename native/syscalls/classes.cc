@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <iterator>
+#include <string_view>
 
 namespace holdfast {
 namespace {
@@ -66,6 +67,10 @@ void leave_to_kernel(const Left& what) { left = what; }
 
 std::vector<Alternative> left_alternatives(const Row& row) {
   std::vector<Alternative> out;
+  // It is held for those who look by relative names (Tree::stay_of).
+  if (left.has(Class::metadata) && row.name == std::string_view("fchdir")) out.emplace_back();
+  // And this for those who make what is asked for (Tree::umask_of).
+  if (left.umask && row.name == std::string_view("umask")) out.emplace_back();
   if (left.classes == 0 || row.event == Event::none) return out;
   const bool heard = left.hears(row.event);
   const int mode = row.index(Arg::mode);

@@ -13,6 +13,7 @@
 #include "../call/as_itself.h"
 #include "../call/own_rights.h"
 #include "../call/threads.h"
+#include "../call/tree.h"
 
 namespace holdfast {
 namespace {
@@ -58,13 +59,17 @@ void take_off() {
 }  // namespace
 
 int umask_of(const Held& call, mode_t& out) {
+  uint64_t look;
+  if (call.tree->umask_of(call.tid, out, look)) return 0;
   thread_local std::string status;
   if (const int error = read_status(call.tid, status); error != 0) return error;
   std::string_view field = status_field(status, "Umask:");
   uint64_t value;
   if (!next_number(field, 8, value)) return EPERM;
   out = static_cast<mode_t>(value);
-  return call.was_held() ? 0 : ESRCH;
+  if (!call.was_held()) return ESRCH;
+  if (look != 0) call.tree->remember_umask(call.tid, out, look);
+  return 0;
 }
 
 AsCaller::AsCaller(const Held& call, Which which) {

@@ -1,10 +1,11 @@
-// What all threads of a process share beside its memory: umask and working directory. Each worker could have its own
-// after unshare(CLONE_FS), which containers refuse, so a worker wears the caller's only for the one call that needs it.
+// What all threads of a process share beside its memory: umask and working directory. Here each has its own, after
+// unshare(CLONE_FS); where a container refuses that, a worker wears the caller's only for the one call that needs it.
 #pragma once
 
 #include <sys/types.h>
 
 #include <mutex>
+#include <string>
 
 #include "../call/held.h"
 
@@ -24,6 +25,16 @@ class WithUmask {
   bool inside_ = false;
 };
 
+// The caller's folder (AT_FDCWD: its working directory) becomes this thread's own working directory, and stays so: a
+// name in it is then looked at as the caller's kernel does, without a way through /proc. False: it cannot, and another
+// way is to be taken. Whether the caller was held is still to be asked.
+bool stand_in(const Held& call, int dirfd);
+// Whether that costs next to nothing: nobody else can have changed the caller's since this thread stood in it, or will
+// unseen.
+bool stays_in(const Held& call, int dirfd);
+// What the folder is called by now: asked after the look at what is in it. False: it has no name.
+bool name_of_stand(std::string& out);
+
 // While it lives, the working directory is this thread's to change; it goes back to the root, where everybody else
 // expects it. Taken before WithUmask.
 class OwnWorkingDirectory {
@@ -34,7 +45,7 @@ class OwnWorkingDirectory {
   OwnWorkingDirectory& operator=(const OwnWorkingDirectory&) = delete;
 
  private:
-  std::lock_guard<std::mutex> hold_;
+  std::unique_lock<std::mutex> hold_;
 };
 
 }  // namespace holdfast

@@ -16,6 +16,7 @@
 #include "../policy/config.h"
 #include "../policy/violation.h"
 #include "creds.h"
+#include "fs_context.h"
 #include "proc_view.h"
 #include "walk.h"
 
@@ -59,6 +60,7 @@ class Resolution {
   int pin_base();
   int open_base();
   int in_folder();
+  int where_it_stands();
   int descriptor_itself();
   int existing();
   int parent();
@@ -67,7 +69,9 @@ class Resolution {
   int step_by_step(int kernel_error);
   int fail(int error);
   bool speaks_of_proc() const;
-  bool is_one_name() const { return size_ <= NAME_MAX && std::memchr(text_, '/', size_) == nullptr; }
+  // Where relative paths begin.
+  int base() const { return stands_ ? AT_FDCWD : base_.get(); }
+  bool name_below(std::string_view path);
   bool needs_no_folder() const;
 
   Sandbox& sandbox_;
@@ -79,6 +83,7 @@ class Resolution {
   char* text_ = nullptr;
   size_t size_ = 0;
   UniqueFd base_;
+  bool stands_ = false;       // in the caller's folder: there is no `base_`
   bool met_no_link_ = false;  // up to what is not there
 };
 
@@ -132,10 +137,14 @@ int Resolution::run(char* text, size_t size) {
   if (size == 0) return (flags_ & kEmptyPath) != 0 ? descriptor_itself() : fail(ENOENT);
   if (size >= PATH_MAX) return fail(ENAMETOOLONG);
   if (!absolute()) {
-    if (how_ == 0 && have_openat2 && (flags_ & (kParent | kOwnLinks)) == 0 && is_one_name()) {
-      if (const int error = in_folder(); error != kLonger) return error;
+    const bool plain = how_ == 0 && have_openat2 && (flags_ & kOwnLinks) == 0;
+    stands_ = plain && stand_in(call_, dirfd_);
+    if (plain && (flags_ & kParent) == 0 && is_one_name({text_, size_})) {
+      if (const int error = stands_ ? where_it_stands() : in_folder(); error != kLonger) return error;
     }
-    if (const int error = open_base(); error != 0) return fail(error);
+    if (!stands_) {
+      if (const int error = open_base(); error != 0) return fail(error);
+    }
   }
   if ((flags_ & kOwnLinks) != 0) return step_by_step(0);
   if (!have_openat2) return how_ != 0 ? fail(ENOSYS) : step_by_step(0);
@@ -166,12 +175,53 @@ int Resolution::in_folder() {
   return 0;
 }
 
+// The canonical name of what is below the folder in which this thread stands.
+bool Resolution::name_below(std::string_view path) {
+  if (!name_of_stand(out_.path) || below_proc_mount(sandbox_.config, out_.path)) return false;
+  if (out_.path.size() != 1) out_.path += '/';
+  out_.path += path;
+  return true;
+}
+
+// The same for one name in the folder in which this thread stands.
+int Resolution::where_it_stands() {
+  const bool follows = (flags_ & kFollow) != 0, no_object = (flags_ & kAttributes) != 0;
+  UniqueFd object;
+  int error = 0;
+  if (no_object) {
+    if (::fstatat(AT_FDCWD, text_, &out_.status, AT_SYMLINK_NOFOLLOW) != 0) error = errno;
+  } else {
+    object.reset(::openat(AT_FDCWD, text_, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!object || (follows && ::syscall(SYS_fstat, object.get(), &out_.status) != 0)) error = errno;
+  }
+  if ((error != 0 && error != ENOENT) || !name_below({text_, size_})) return kLonger;
+  if (error == ENOENT) {
+    out_.missing = true;
+    if (needs_no_folder()) return 0;
+    if (!call_.was_held()) return fail(ESRCH);
+    if ((flags_ & kMayMiss) == 0) return fail(error_at(sandbox_, call_, out_.path, ENOENT));
+    out_.name.assign(text_, size_);
+    out_.parent.reset(::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return out_.parent ? 0 : fail(errno);
+  }
+  // Its folder may have been moved since the look, and it out of that.
+  if (object && (flags_ & kContents) != 0 && sandbox_.config.rules.look(out_.path).movable &&
+      canonical_name(object.get(), out_.path) != 0)
+    return kLonger;
+  // What stands under a terminal's name is told from others by its number.
+  if (no_object && out_.path.starts_with("/dev/pts/")) return kLonger;
+  if (follows && S_ISLNK(out_.status.st_mode)) return kLonger;
+  if (!call_.was_held()) return fail(ESRCH);
+  out_.has_status = follows || no_object;
+  out_.object = static_cast<UniqueFd&&>(object);
+  return 0;
+}
+
 int Resolution::missing_in_folder() {
   const std::string_view name(text_, size_);
   struct stat st;
-  if (name == "." || name == ".." || pin_base() != 0 || canonical_name(base_.get(), out_.path) != 0 ||
-      below_proc_mount(sandbox_.config, out_.path) || ::fstatat(base_.get(), text_, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
-      errno != ENOENT)
+  if (pin_base() != 0 || canonical_name(base_.get(), out_.path) != 0 || below_proc_mount(sandbox_.config, out_.path) ||
+      ::fstatat(base_.get(), text_, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
     return kLonger;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += name;
@@ -206,7 +256,18 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
     met_no_link_ = fd == -ENOENT;
     if (fd != -ELOOP) return -fd;
   }
-  const int fd = pin(base_.get(), text, flags, kernel_how());
+  if (stands_ && is_clean(name)) {
+    const int fd = open_plain_below(AT_FDCWD, text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
+    if (fd >= 0) {
+      out.reset(fd);
+      if (name_below(name) && ((flags_ & kContents) == 0 || !sandbox_.config.rules.look(out_.path).movable)) return 0;
+      const int error = canonical_name(fd, out_.path);
+      return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
+    }
+    met_no_link_ = fd == -ENOENT;
+    if (fd != -ELOOP) return -fd;
+  }
+  const int fd = pin(base(), text, flags, kernel_how());
   if (fd < 0) return -fd;
   out.reset(fd);
   const int error = canonical_name(fd, out_.path);
@@ -217,10 +278,13 @@ int Resolution::existing() {
   UniqueFd object;
   const int error = pin_and_name(text_, {text_, size_}, (flags_ & kFollow) != 0 ? 0 : O_NOFOLLOW, object);
   if (error == kNoName) return step_by_step(0);
-  const bool plain_missing = error == ENOENT && met_no_link_;
+  bool plain_missing = error == ENOENT && met_no_link_;
   if (plain_missing) {
-    out_.path.assign(text_, size_);
-    if (needs_no_folder()) {
+    if (!absolute())
+      plain_missing = name_below({text_, size_});
+    else
+      out_.path.assign(text_, size_);
+    if (plain_missing && needs_no_folder()) {
       out_.missing = true;
       return 0;
     }
@@ -256,7 +320,11 @@ int Resolution::parent() {
   text_[start] = '\0';
   const char* directory = start != 0 ? text_ : name.empty() ? "/" : ".";
   int error;
-  if (start == 0 && how_ == 0 && out_.last == Last::name && base_) {
+  if (start == 0 && how_ == 0 && out_.last == Last::name && stands_) {
+    out_.parent.reset(::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    error = !out_.parent ? errno : name_of_stand(out_.path) ? 0 : canonical_name(out_.parent.get(), out_.path);
+    if (error == ENAMETOOLONG) error = kNoName;
+  } else if (start == 0 && how_ == 0 && out_.last == Last::name && base_) {
     out_.parent = static_cast<UniqueFd&&>(base_);
     error = canonical_name(out_.parent.get(), out_.path);
     if (error == ENAMETOOLONG) error = kNoName;
@@ -326,6 +394,10 @@ int Resolution::missing(size_t size, bool plain) {
 
 // The caller's walk, not ours. `kernel_error` is what the kernel said to us, 0 if it had no say.
 int Resolution::step_by_step(int kernel_error) {
+  if (stands_ && !absolute()) {
+    base_.reset(::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!base_) return fail(errno);
+  }
   if (!call_.was_held()) return fail(ESRCH);
   if (how_ != 0 && kernel_error != 0) {
     // Of a walk with conditions the kernel's answer counts, but not that it tells what may not be looked at.
@@ -417,39 +489,77 @@ int canonical_name(int fd, std::string& out) {
   return 0;
 }
 
+bool is_one_name(std::string_view path) {
+  return !path.empty() && path.size() <= NAME_MAX && path != "." && path != ".." && path.find('/') == path.npos;
+}
+
+bool is_clean(std::string_view path) {
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, end - at);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end + 1;
+  }
+  return true;
+}
+
 bool is_plain(const Sandbox& sandbox, std::string_view text) {
   if (!have_openat2 || text.empty() || text[0] != '/') return false;
-  for (size_t at = 0; at < text.size() && text.size() > 1;) {
-    size_t end = text.find('/', at + 1);
-    if (end == text.npos) end = text.size();
-    const std::string_view part = text.substr(at + 1, end - at - 1);
-    if (part.empty() || part == "." || part == "..") return false;
-    at = end;
-  }
-  return !below_proc_mount(sandbox.config, text);
+  return (text.size() == 1 || is_clean(text.substr(1))) && !below_proc_mount(sandbox.config, text);
 }
 
-int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name) {
-  if (dirfd < 0 && dirfd != AT_FDCWD) return EBADF;
-  const CallerEntry entry(call, dirfd);
-  {
-    AsSupervisor own(call);
-    out.reset(::openat(proc_fd, entry.text, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  }
-  return out ? canonical_name(out.get(), name) : errno;
-}
+Folder::Folder(const Held& call, int dirfd, For what)
+    : call_(call),
+      dirfd_(dirfd),
+      stood_in_(have_openat2 && (what == For::looking || stays_in(call, dirfd)) && stand_in(call, dirfd)) {}
 
-bool name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, std::string& out) {
-  if (path.empty() || path.size() > NAME_MAX || path == "." || path == ".." || path.find('/') != path.npos)
-    return false;
-  char buffer[PATH_MAX];
-  const ssize_t size = ::readlinkat(proc_fd, CallerEntry(call, dirfd).text, buffer, sizeof buffer);
-  if (size <= 0 || static_cast<size_t>(size) == sizeof buffer || buffer[0] != '/') return false;
-  out.assign(buffer, static_cast<size_t>(size));
-  if (ends_with_deleted(out) || below_proc_mount(sandbox.config, out)) return false;
+bool Folder::name(const Sandbox& sandbox, std::string_view path, std::string& out) const {
+  if (stood_in_) {
+    if (!name_of_stand(out)) return false;
+  } else if (pinned_) {
+    if (canonical_name(pinned_.get(), out) != 0) return false;
+  } else {
+    char buffer[PATH_MAX];
+    const ssize_t size = ::readlinkat(proc_fd, CallerEntry(call_, dirfd_).text, buffer, sizeof buffer);
+    if (size <= 0 || static_cast<size_t>(size) == sizeof buffer) return false;
+    out.assign(buffer, static_cast<size_t>(size));
+    if (ends_with_deleted(out)) return false;
+  }
+  if (out.empty() || out[0] != '/' || below_proc_mount(sandbox.config, out)) return false;
   if (out.size() != 1) out += '/';
   out += path;
   return true;
+}
+
+int Folder::look(std::string_view name, struct stat& out) const {
+  const int base = stood_in_ ? AT_FDCWD : proc_fd;
+  return stood_in_ ? ::fstatat(AT_FDCWD, std::string(name).c_str(), &out, AT_SYMLINK_NOFOLLOW)
+                   : ::fstatat(base, CallerName(call_, dirfd_, name).text, &out, AT_SYMLINK_NOFOLLOW);
+}
+
+int Folder::pin_below(const Sandbox& sandbox, std::string_view path, int flags, std::string& out) const {
+  if (stood_in_) {
+    UniqueFd object(open_plain_below(AT_FDCWD, path.data(), flags | O_PATH | O_CLOEXEC));
+    if (!object) return -errno;
+    return name(sandbox, path, out) ? object.release() : -ELOOP;
+  }
+  char text[PATH_MAX];
+  const int size = std::snprintf(text, sizeof text, "%s/%s", CallerEntry(call_, dirfd_).text, path.data());
+  if (size < 0 || static_cast<size_t>(size) >= sizeof text) return -ELOOP;
+  UniqueFd object(::openat(proc_fd, text, flags | O_PATH | O_CLOEXEC));
+  if (!object) return -errno;
+  if (const int error = canonical_name(object.get(), out); error != 0) return -error;
+  const bool without_links =
+      out.size() > path.size() && out.ends_with(path) && out[out.size() - path.size() - 1] == '/';
+  return without_links && !below_proc_mount(sandbox.config, out) ? object.release() : -ELOOP;
+}
+
+int Folder::base() {
+  if (stood_in_) return AT_FDCWD;
+  if (dirfd_ < 0 && dirfd_ != AT_FDCWD) return -EBADF;
+  AsSupervisor own(call_);
+  pinned_.reset(::openat(proc_fd, CallerEntry(call_, dirfd_).text, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return pinned_ ? pinned_.get() : -errno;
 }
 
 int reopen(int pinned, int flags) {

@@ -26,6 +26,7 @@ enum ResolveFlags : unsigned {
   kContents = 32,  // what is read of it depends on its name: where the tree may move a folder on the way, the text is
                    // not taken for the name, since something else may have come under it during the walk
   kOwnLinks = 16,  // a path that is not the tree's: no link is followed whose name the tree may change
+  kAttributes = 128,  // only its attributes are asked for: where they are known, `object` may stay empty
   kOnlyLook = 64,  // nothing will be made of what is missing: where rules let its name be looked at, and no hook hears
                    // of it, `parent` and `name` stay empty
 };
@@ -89,16 +90,39 @@ int self_fd_directory();
 // Opens a pinned O_PATH object anew with real flags. Descriptor or -errno.
 int reopen(int pinned, int flags);
 
-// Absolute, outside of every procfs, and every part of it a name: the canonical name, if no link is on its way.
+// Whether it is the name of an entry: not empty, not longer than one, no dots.
+bool is_one_name(std::string_view path);
+// Whether every part of it is a name: no dots, and no slash too many.
+bool is_clean(std::string_view path);
+// Absolute, outside of every procfs, and clean: the canonical name, if no link is on its way.
 bool is_plain(const Sandbox& sandbox, std::string_view text);
 
-// A folder of the caller (AT_FDCWD: its working directory), pinned, and its canonical name. 0 or a positive errno; that
-// the caller was held is still to be asked.
-int pin_folder(const Held& call, int dirfd, UniqueFd& out, std::string& name);
+// A folder of the caller (AT_FDCWD: its working directory), in which this thread stands, or which it reaches through
+// /proc where it cannot. Nothing below it is followed. That the caller was held is still to be asked.
+class Folder {
+ public:
+  enum class For : uint8_t { looking, naming };  // its name alone is had for less
 
-// The canonical name of an entry of such a folder, as that is called by now: whether it is there, or a link, is still
-// to be seen. False: the path is not one name, or the folder has none outside of every procfs.
-bool name_in_folder(const Sandbox& sandbox, const Held& call, int dirfd, std::string_view path, std::string& out);
+  Folder(const Held& call, int dirfd, For what = For::looking);
+  // The canonical name of what is below it by a clean path, as the folder is called by now: whether it is there, or a
+  // link, is still to be seen. False: the folder has no name outside of every procfs.
+  bool name(const Sandbox& sandbox, std::string_view path, std::string& out) const;
+  // One name in it. 0 or -1 with errno.
+  int look(std::string_view name, struct stat& out) const;
+  // What stands by a clean path: a descriptor that only names it, and its canonical name. Or -errno, ELOOP if a link is
+  // on the way or the name is in a procfs.
+  int pin_below(const Sandbox& sandbox, std::string_view path, int flags, std::string& out) const;
+  // Where calls of ours begin: a descriptor, or AT_FDCWD. -errno if it cannot be had.
+  int base();
+  bool is_stood_in() const { return stood_in_; }
+  UniqueFd release() { return static_cast<UniqueFd&&>(pinned_); }
+
+ private:
+  const Held& call_;
+  const int dirfd_;
+  const bool stood_in_;
+  UniqueFd pinned_;
+};
 
 // Names for the calls that take no descriptor, or for which an empty path with O_PATH descriptors does not do.
 struct FdName {

@@ -9,7 +9,7 @@ const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/packa
 
 const selection = [
   ...['families/files', 'families/network', 'families/signals', 'boundary/given-up-rights'],
-  ...['boundary/toctou-unix', 'boundary/fd-swap', 'lifecycle/ending', 'transparency/shell'],
+  ...['boundary/toctou-unix', 'boundary/fd-swap', 'boundary/where-it-is', 'lifecycle/ending', 'transparency/shell'],
 ];
 
 interface Report {

@@ -131,8 +131,10 @@ test.runIf(isRoot)(
   'where the supervisor may not look into others, a folder of mixed ids is closed, and that is said',
   async () => {
     const script = `${steps}
+folder = os.open('.', os.O_RDONLY)
 step('before', lambda: os.stat('.') is not None)
 os.setresuid(1234, 1234, 0)
+os.fchdir(folder)
 step('mixed', lambda: os.stat('.') is not None)
 step('by its whole path', lambda: os.stat('/etc') is not None)`;
     const host = `import { spawnSandboxed } from ${JSON.stringify(library)};

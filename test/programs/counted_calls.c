@@ -24,7 +24,7 @@ static long discard(long fd) {
 }
 
 static const char* numbered(const char* kind, int i) {
-  static char name[4400];
+  static _Alignas(512) char name[4400];  // no page ends in it, so that one read is enough
   snprintf(name, sizeof name, "%s/%s%d", here, kind, i);
   return name;
 }
@@ -89,7 +89,7 @@ static long call(const char* kind, int i) {
   if (IS("mkdir")) return syscall(SYS_mkdirat, AT_FDCWD, numbered("folder", i), 0755);
   if (IS("rmdir")) return syscall(SYS_unlinkat, AT_FDCWD, numbered("folder", i), AT_REMOVEDIR);
   if (IS("rename")) {
-    char to[4400];
+    static _Alignas(512) char to[4400];
     snprintf(to, sizeof to, "%s", numbered("name", (i + 1) % 2));
     return syscall(SYS_renameat2, AT_FDCWD, numbered("name", i % 2), AT_FDCWD, to, 0);
   }
