@@ -207,6 +207,7 @@ int run(int argc, char** argv) {
     if (write(STDERR_FILENO, kUsage, sizeof kUsage - 1) < 0) return 64;
     return 64;  // EX_USAGE, sysexits.h
   }
+  separate_threads();
   fill_gaps(launch.line.stdio_count);
   launch.count_inherited();
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
@@ -254,7 +255,6 @@ int run(int argc, char** argv) {
   if (valid) config.set_command(launch.file);
   umask(0);
   if (chdir("/") != 0) return 71;
-  separate_threads();
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;

@@ -1,7 +1,7 @@
 // The supervisor remembers where a process is, as long as nobody can have changed that unseen, and stands there itself.
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type SandboxedProcess, spawnSandboxed, type Violation } from 'holdfast';
+import { createSandboxPool, type SandboxedProcess, spawnSandboxed, type Violation } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
@@ -51,6 +51,20 @@ test.each<[string, (folder: string) => RunOptions]>([
   const held = await runSandboxed(program('where_it_is'), [folder], options(folder));
   expect({ ...held, violations: [] }).toEqual(bare);
   expect(held.violations).toEqual([]);
+});
+
+test('the supervisor of a pool sees the same', async () => {
+  const folder = places();
+  const bare = await runBare(program('where_it_is'), [folder]);
+  const pool = createSandboxPool({ size: 1 });
+  const child = pool.spawn(program('where_it_is'), [folder], {
+    policy: { files: { ...files(folder), deny: [join(folder, 'kept/denied')] } },
+  });
+  let said = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  await pool.close();
+  expect({ code, said }).toEqual({ code: 0, said: bare.stdout });
 });
 
 test('threads that look while another one moves all of them are not taken for being elsewhere', async () => {
