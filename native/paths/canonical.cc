@@ -1,6 +1,7 @@
 #include "canonical.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
@@ -50,7 +51,20 @@ bool has_no_links(const std::string& place) {
 
 }  // namespace
 
-void Canonicaliser::tell(std::string_view place, std::string_view target) { targets_[std::string(place)] = target; }
+void Canonicaliser::tell(std::string_view place, std::string_view target) {
+  targets_[std::string(place)] = target;
+  last_ = {};
+}
+
+// Most of many rules lie in few folders, and the kernel need not walk to each of those again.
+ssize_t Canonicaliser::read_link(const std::string& parent, const std::string& place, char* target, size_t size) {
+  constexpr size_t kWorthOpening = 4;
+  if (last_.path.empty() || parent != last_.path) return readlink(place.c_str(), target, size);
+  if (++last_.asked == kWorthOpening)
+    last_.fd.reset(open(parent.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!last_.fd) return readlink(place.c_str(), target, size);
+  return readlinkat(last_.fd.get(), place.c_str() + parent.size() + 1, target, size);
+}
 
 const std::string& Canonicaliser::target_of(const std::string& parent, const std::string& place) {
   static const std::string none;
@@ -66,7 +80,7 @@ const std::string& Canonicaliser::target_of(const std::string& parent, const std
     return at->second;
   }
   char target[PATH_MAX];
-  const ssize_t length = readlink(place.c_str(), target, sizeof target);
+  const ssize_t length = read_link(parent, place, target, sizeof target);
   if (length < 0 && errno == ENOENT) missing_.insert(place);
   if (length > 0 && is_followed(parent, place)) at->second.assign(target, static_cast<size_t>(length));
   return at->second;
@@ -85,10 +99,17 @@ bool Canonicaliser::is_canonical(std::string_view path) const {
   return true;
 }
 
+bool Canonicaliser::is_neighbour(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (last_.path.empty() || path.substr(0, slash) != last_.path) return false;
+  const std::string_view name = path.substr(slash + 1);
+  return !name.empty() && name != "." && name != ".." && target_of(last_.path, std::string(path)).empty();
+}
+
 bool Canonicaliser::follow(std::string_view path, CanonicalPath& out, const Trusts& trusts) {
   out = {};
   if (path.empty() || path[0] != '/') return false;
-  if (is_canonical(path)) {
+  if (is_canonical(path) || is_neighbour(path)) {
     out.path = path;
     return true;
   }
@@ -135,6 +156,9 @@ bool Canonicaliser::follow(std::string_view path, CanonicalPath& out, const Trus
     next = 0;
   }
   out.path = at.empty() ? "/" : at;
+  const size_t slash = path.rfind('/');
+  const bool plain = out.path == path && out.links.empty() && out.planted.empty();
+  if (plain && slash != 0 && path.substr(0, slash) != last_.path) last_ = {std::string(path.substr(0, slash)), 0, {}};
   return true;
 }
 

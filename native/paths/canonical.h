@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "../protocol/unique_fd.h"
+
 namespace holdfast {
 
 // Where a path leads, and which symbolic links stand on the way.
@@ -43,8 +45,19 @@ class Canonicaliser {
   bool is_canonical(std::string_view path) const;
   // The target of the symbolic link `place` in `parent`; empty if it is none.
   const std::string& target_of(const std::string& parent, const std::string& place);
+  ssize_t read_link(const std::string& parent, const std::string& place, char* target, size_t size);
+  // Whether the path is a name in the folder that the last one was in, and no link.
+  bool is_neighbour(std::string_view path);
+
+  // A folder on whose way there is no link, by its canonical name.
+  struct Folder {
+    std::string path;
+    size_t asked = 0;
+    UniqueFd fd;  // once enough has been asked about
+  };
 
   const Links links_;
+  Folder last_;
   std::unordered_map<std::string, std::string> targets_;
   std::unordered_set<std::string> missing_;
 };

@@ -53,6 +53,7 @@ class NameTable {
  public:
   struct Node {
     size_t begin = 0, size = 0;  // of the key, in names_
+    uint32_t folder = 0;         // the node of the folder that it is in: index + 1; 0: none
     Effect effect[kBits] = {};
     const char* label[kBits] = {"", "", "", ""};
     bool leads_to_allowed = false;
@@ -74,9 +75,11 @@ class NameTable {
     uint64_t hash = kHashSeed;
     Node* node = &obtain(hash, {});
     for (size_t at = 0; at < path.size();) {
+      const auto folder = static_cast<uint32_t>(node - nodes_.data() + 1);
       do hash = hash_step(hash, path[at++]);
       while (at < path.size() && path[at] != '/');
       node = &obtain(hash, path.substr(0, at));
+      node->folder = folder;
     }
     return *node;
   }
@@ -87,8 +90,23 @@ class NameTable {
 
   template <typename Act>
   void for_ancestors(std::string_view path, Act act) {
-    if (path == "/") return;
-    for (size_t at = 0; at != path.npos; at = path.find('/', at + 1)) act(obtain(at == 0 ? "/" : path.substr(0, at)));
+    for (uint32_t at = obtain(path).folder; at != 0; at = nodes_[at - 1].folder) act(nodes_[at - 1]);
+  }
+
+  // When all rules are there: what is above one leads to it.
+  void mark_leading() {
+    for (const Node& node : nodes_) {
+      const auto is = [&](auto has) { return std::any_of(node.effect, node.effect + kBits, has); };
+      if (!is([](Effect effect) { return effect != Effect::none; })) continue;
+      const bool allowed = is([](Effect effect) { return effect == Effect::allow; });
+      for (uint32_t at = node.folder; at != 0; at = nodes_[at - 1].folder) {
+        Node& above = nodes_[at - 1];
+        // Then so has all that is above it.
+        if (above.leads_to_rule && (above.leads_to_allowed || !allowed)) break;
+        above.leads_to_rule = true;
+        above.leads_to_allowed = above.leads_to_allowed || allowed;
+      }
+    }
   }
 
   template <typename Act>
@@ -444,21 +462,7 @@ bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, s
 
 bool Rules::finish() {
   if (impl_->finished) return false;
-  std::vector<std::string> allowed, ruled;
-  impl_->paths.for_all([&](const NameTable::Node& node, std::string_view path) {
-    if (std::any_of(node.effect, node.effect + kBits, [](Effect effect) { return effect != Effect::none; }))
-      ruled.emplace_back(path);
-    for (const Effect effect : node.effect)
-      if (effect == Effect::allow) {
-        allowed.emplace_back(path);
-        break;
-      }
-  });
-  // A key is empty only for /, which has no ancestors.
-  for (const std::string& path : allowed)
-    if (!path.empty()) impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_allowed = true; });
-  for (const std::string& path : ruled)
-    if (!path.empty()) impl_->paths.for_ancestors(path, [](NameTable::Node& node) { node.leads_to_rule = true; });
+  impl_->paths.mark_leading();
   for (auto& family : impl_->addresses)
     for (auto& operation : family)
       for (AddressTable& table : operation) table.finish();

@@ -75,6 +75,14 @@ int move_up(int fd, int above) {
   return moved;
 }
 
+// A table of descriptors that several share grows slowly: the kernel waits until nobody reads the old one any more
+// (expand_fdtable() in fs/file.c), ten milliseconds and more. What Landlock is to grant needs some hundred.
+void make_room_for_descriptors(int fd) {
+  constexpr int kLast = 1023;
+  const int last = fcntl(fd, F_DUPFD_CLOEXEC, kLast);
+  if (last >= 0) close(last);
+}
+
 // The command's limits are for the command, which has them by now. Every call in flight pins a few descriptors.
 void raise_limits() {
   // What is shared with Node and with the tree is memory, and yet counts as a file.
@@ -212,6 +220,7 @@ int run(int argc, char** argv) {
   launch.count_inherited();
   const int channel_fd = move_up(launch.line.channel, std::max(64, launch.line.stdio_count + 16));
   if (channel_fd < 0) return 64;
+  make_room_for_descriptors(channel_fd);
   Control control(channel_fd);
   UniqueFd memory, wake;
   Surroundings where;

@@ -297,6 +297,52 @@ static void mounts_change() {
   CHECK(mounted("/proc") && !mounted(place));
 }
 
+// What is remembered of the folder that the last path was in changes nothing: each path leads where it leads alone.
+static void neighbours() {
+  const Folder folder;
+  folder.directory("real");
+  folder.directory("real/sub");
+  folder.link("real", "link");
+  folder.link("sub", "real/down");
+  folder.link("loop", "real/loop");
+  folder.link("../nowhere", "real/dangling");
+  const std::string folders[] = {folder.path,       folder / "real",     folder / "link",       folder / "real/sub",
+                                 folder / "real/.", folder / "link/..",  folder / "real/loop",  folder / "real/down",
+                                 folder / "none",   folder / "real//",   folder / "link/down",  "/proc/self",
+                                 "/proc/1",         "/proc/thread-self", folder / "none/deeper"};
+  const std::string names[] = {"a",    "b",    "c",        "sub", ".", "..", "",    "d",     "down", "e",
+                               "loop", "real", "dangling", "e/f", "g", "h",  "cwd", "h/../", "link", "none"};
+  Canonicaliser paths(Canonicaliser::Links::in_file_system);
+  const auto trusts = [&](const std::string& place) { return !place.ends_with("/link"); };
+  const auto same = [&](Canonicaliser& all, const std::string& path, bool all_trusted) {
+    Canonicaliser alone(Canonicaliser::Links::in_file_system);
+    CanonicalPath out, expected;
+    const auto follow = [&](Canonicaliser& by, CanonicalPath& to) {
+      return all_trusted ? by.follow(path, to) : by.follow(path, to, trusts);
+    };
+    CHECK(follow(all, out) && follow(alone, expected) && out.path == expected.path);
+    const auto equal = [](const auto& some, const auto& others) {
+      return std::equal(some.begin(), some.end(), others.begin(), others.end(),
+                        [](const auto& a, const auto& b) { return a.place == b.place && a.rest == b.rest; });
+    };
+    CHECK(equal(out.links, expected.links) && equal(out.planted, expected.planted));
+  };
+  for (int round = 0; round < 2; round++)
+    for (const std::string& in : folders)
+      for (const std::string& name : names) same(paths, in + "/" + name, round == 0);
+  Canonicaliser told(Canonicaliser::Links::as_told);
+  for (const auto& [place, target] : paths.targets())
+    if (!target.empty()) told.tell(place, target);
+  for (const std::string& in : folders)
+    for (const std::string& name : names)
+      if (!in.starts_with("/proc")) same(told, in + "/" + name, name.size() % 2 == 0);
+  // What it is told later counts.
+  CanonicalPath out;
+  CHECK(told.follow(folder / "real/a", out) && told.follow(folder / "real/b", out) && out.links.empty());
+  told.tell(folder / "real", "elsewhere");
+  CHECK(told.follow(folder / "real/b", out) && out.path == folder / "elsewhere/b" && out.links.size() == 1);
+}
+
 static void canonical_paths() {
   const Folder folder;
   folder.directory("real");
@@ -432,6 +478,7 @@ int main() {
   bad();
   mountinfo();
   canonical_paths();
+  neighbours();
   mounts_change();
   if (failures == 0) std::printf("config: ok\n");
   return failures == 0 ? 0 : 1;
