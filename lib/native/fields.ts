@@ -1,7 +1,9 @@
 // The configuration as the supervisor reads it (native/protocol/tlv.h): u16 tag, u16 zero, u32 size, bytes, padding to 8.
 
 /** For one writer after the other: what is written is sent, or copied, before the next one begins. */
-const scratch = Buffer.alloc(16384);
+let scratch = Buffer.alloc(16384);
+/** A policy with many rules must not keep its room for good. */
+const MOST_KEPT = 262144;
 
 export class FieldWriter {
   readonly #tags: Readonly<Record<string, number>>;
@@ -59,6 +61,7 @@ export class FieldWriter {
     const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
     this.#buffer.copy(larger, 0, 0, this.#size);
     this.#buffer = larger;
+    if (larger.length <= MOST_KEPT) scratch = larger;
   }
 
   /** Returns how many bytes it takes. Most texts are short and plain: those are written faster here than by a call. */

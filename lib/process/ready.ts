@@ -37,6 +37,22 @@ export class ReadySupervisor {
     }
   }
 
+  /** Our ends of the streams of what it was told to start, which are made while it makes its part. */
+  #ends: { ends: number[]; descriptors: readonly number[] } | undefined;
+
+  /** @throws A system error, and then it waits on. */
+  tell(fields: Uint8Array, directory: string, descriptors: readonly number[]): void {
+    this.#ends = { ends: this.channel.command(fields, directory, Int32Array.from(descriptors)), descriptors };
+    this.inner.ref();
+  }
+
+  giveStreams(): void {
+    if (this.#ends === undefined) return;
+    const { ends, descriptors } = this.#ends;
+    this.#ends = undefined;
+    this.inner.give(ends, descriptors);
+  }
+
   /** Of what it was told to start nothing has become. */
   abandon(): void {
     for (const stream of this.inner.stdio) stream?.destroy();
@@ -88,7 +104,7 @@ export class ReadySupervisors {
     await Promise.all(this.#waiting.splice(0).map((supervisor) => supervisor.end()));
   }
 
-  /** One that has been told what to start. Undefined if there is none, or if it is for a start of another kind. */
+  /** One that has been told what to start, and whose streams are still to be given. Undefined if there is none, or if it is for a start of another kind. */
   take(given: Spawn): ReadySupervisor | undefined {
     const { file, args, stdio, passed, detached } = given;
     const [argv0 = file, ...rest] = args;
@@ -109,10 +125,8 @@ export class ReadySupervisors {
       const [supervisor] = this.#waiting;
       if (supervisor === undefined) return undefined;
       try {
-        const ends = supervisor.channel.command(fields, where.directory, Int32Array.from(descriptors));
+        supervisor.tell(fields, where.directory, descriptors);
         this.#waiting.shift();
-        supervisor.inner.ref();
-        supervisor.inner.give(ends, descriptors);
         return supervisor;
       } catch (error) {
         // It has ended unheard; else something is wrong with what it was to be told, which an ordinary start says best.

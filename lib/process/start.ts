@@ -8,6 +8,7 @@ import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import { descriptorsOf, type Inner, isText, Launched, SUPERVISOR, surroundingsOf } from './launched.ts';
 import type { Spawn } from './plan.ts';
+import type { ReadySupervisor } from './ready.ts';
 import { makeScratch, removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
 
@@ -63,7 +64,7 @@ function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
 function startWithout(addon: Native, path: string, given: Spawn): Start {
   const ready = given.ready?.take(given);
   if (ready !== undefined) {
-    const start = finish(addon, ready.channel, ready.inner, given, true);
+    const start = finish(addon, ready.channel, ready.inner, given, ready);
     if (!start.lost) return start;
     // It was about to end when it was told: nothing of the command has run.
     ready.abandon();
@@ -95,17 +96,21 @@ function startAnew(addon: Native, path: string, given: Spawn): Start {
   return finish(addon, channel, inner, given);
 }
 
-/** @param shared One that was ready has its memory. */
-function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn, shared = false): Start {
+/** @param ready One that was ready has its memory. What it waits for comes first, our own streams while it is at work. */
+function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn, ready?: ReadySupervisor): Start {
   try {
-    if (!shared) channel.shareMemory();
-    configure(addon, channel, inner, given);
+    if (ready === undefined) channel.shareMemory();
+    try {
+      configure(addon, channel, inner, given);
+    } finally {
+      ready?.giveStreams();
+    }
   } catch (error) {
     inner.kill('SIGKILL');
     channel.close();
     return { inner, channel, failure: thrown(error, given) };
   }
-  return { inner, channel, ready: shared, ...awaitCommand(addon, channel, inner, given) };
+  return { inner, channel, ready: ready !== undefined, ...awaitCommand(addon, channel, inner, given) };
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {
