@@ -28,6 +28,7 @@
 #include "dispatch.h"
 #include "injected.h"
 #include "prepared.h"
+#include "slice.h"
 #include "stop_again.h"
 #include "tasks.h"
 
@@ -163,6 +164,8 @@ void Notifier::carry_out(const Held& call, Finish finish) {
       answer(listener_, call.cookie, finish.value);
       break;
     case Finish::Kind::hand_over:
+      // SECCOMP_IOCTL_NOTIF_ADDFD wakes the caller, waits until it is done, and no flag keeps both on one processor.
+      let_callers_go_first();
       hand_over(listener_, call.cookie, std::move(finish.fd), std::move(finish.folder), finish.close_on_exec,
                 [&](int error) {
                   report(sandbox_, call, EPERM,
