@@ -5,8 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "../call/pages.h"
 #include "../call/tree.h"
@@ -45,6 +48,27 @@ bool is_text_at(Pages& pages, uint64_t address, std::string_view wanted) {
 }
 
 }  // namespace
+
+namespace {
+
+std::mutex approvals_guard;
+std::unordered_map<pid_t, std::unique_ptr<ExecApproval>> approvals;  // by thread
+
+}  // namespace
+
+void approve_exec(pid_t tid, std::unique_ptr<ExecApproval> approved) {
+  std::lock_guard<std::mutex> lock(approvals_guard);
+  approvals.insert_or_assign(tid, std::move(approved));
+}
+
+std::unique_ptr<ExecApproval> take_exec_approval(pid_t tid) {
+  std::lock_guard<std::mutex> lock(approvals_guard);
+  const auto at = approvals.find(tid);
+  if (at == approvals.end()) return nullptr;
+  std::unique_ptr<ExecApproval> taken = std::move(at->second);
+  approvals.erase(at);
+  return taken;
+}
 
 bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack,
                          uint64_t start) {

@@ -55,6 +55,7 @@ void Tracer::on_death(pid_t tid, int status) {
   expect_nothing(tid);
   forget_interrupted(tid);
   forget_rights(tid);
+  take_exec_approval(tid);
   free_slot(*at->second);
   tracees_.erase(at);
   if (sandbox_.tree.group_of(tid) == 0) {
@@ -115,7 +116,8 @@ void Tracer::on_exec(pid_t tid) {
   page_mapped_.erase(tid);
   forget_memory(tid);
   tracee->phase = Phase::verifying;
-  if (!tracee->exec) {
+  std::shared_ptr<ExecApproval> approved = take_exec_approval(former != 0 ? former : tid);
+  if (!approved) {
     // An exec that nobody approved: it cannot be, and it must not run.
     kill_group(tid);
     return;
@@ -128,7 +130,6 @@ void Tracer::on_exec(pid_t tid) {
   call.tid = tid;
   call.tree = &sandbox_.tree;
   const uint64_t stack = arch::stack_pointer(registers), start = arch::instruction_pointer(registers);
-  std::shared_ptr<ExecApproval> approved = std::move(tracee->exec);
   submit(*tracee, Task::verify_exec, [this, call, approved, stack, start] {
     return exec_is_as_approved(sandbox_, call, *approved, stack, start) ? Finish::proceed() : Finish::error(EACCES);
   });

@@ -26,6 +26,7 @@
 #include "../policy/violation.h"
 #include "bounce.h"
 #include "dispatch.h"
+#include "exec_check.h"
 #include "injected.h"
 #include "prepared.h"
 #include "slice.h"
@@ -173,6 +174,7 @@ void Notifier::carry_out(const Held& call, Finish finish) {
                 });
       break;
     case Finish::Kind::proceed:
+      if (finish.arguments && finish.arguments->exec) approve_exec(call.tid, std::move(finish.arguments->exec));
       proceed(listener_, call.cookie);
       break;
     case Finish::Kind::kill: {

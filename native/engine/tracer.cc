@@ -22,6 +22,7 @@
 #include "../policy/violation.h"
 #include "../syscalls/guards.h"
 #include "dispatch.h"
+#include "exec_check.h"
 #include "injected.h"
 #include "request.h"
 #include "tasks.h"
@@ -355,7 +356,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
 void Tracer::apply(Tracee& tracee, Finish finish) {
   switch (finish.kind) {
     case Finish::Kind::proceed:
-      if (finish.arguments) tracee.exec = std::move(finish.arguments->exec);
+      if (finish.arguments) approve_exec(tracee.tid, std::move(finish.arguments->exec));
       break;
     case Finish::Kind::kill:
       sandbox_.tree.while_stable([&] {

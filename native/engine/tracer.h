@@ -79,7 +79,6 @@ class Tracer {
     arch::Registers registers;  // at the held call's entry
     int64_t number = 0;
     std::unique_ptr<Bounce> pending;  // to be applied, or being verified
-    std::unique_ptr<ExecApproval> exec;
     int slot = -1;
     bool is_received = false;  // the bounced call is held by a notification, too
     int handed_over = -1;      // the tracee's number of the page's descriptor, or of the socket

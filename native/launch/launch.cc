@@ -24,6 +24,7 @@
 
 #include "../arch/raw_syscall.h"
 #include "../protocol/unique_fd.h"
+#include "../syscalls/guards.h"
 #include "landlock.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -240,9 +241,12 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
     raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
   }
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
-  long result = raw_syscall(SYS_execve, raw(launch.file.c_str()), raw(launch.line.arguments), raw(environ));
+  const auto execute = [](const char* file, auto arguments) {
+    return raw_syscall(SYS_execve, raw(file), raw(arguments), raw(environ), 0, 0, kStopsExec);
+  };
+  long result = execute(launch.file.c_str(), launch.line.arguments);
   // A text file without #!: execvp(3) runs it by the shell, and so does child_process.
-  if (result == -ENOEXEC) result = raw_syscall(SYS_execve, raw(kShell), raw(launch.by_shell.data()), raw(environ));
+  if (result == -ENOEXEC) result = execute(kShell, launch.by_shell.data());
   fail(area, Stage::command, -result);
 }
 

@@ -94,6 +94,7 @@ constexpr Condition kUnshare[] = {whole(0, Relation::one_of, kZero, ~uint64_t{CL
 constexpr Alternative kUnsharePlain[] = {kUnshare};
 
 constexpr uint32_t kRulesetMark[] = {kOwnRuleset};
+constexpr uint32_t kExecMarks[] = {kStopsExec};
 constexpr Condition kRuleset[] = {whole(2, Relation::one_of, kRulesetMark)};
 constexpr Alternative kRulesetOwn[] = {kRuleset};
 
@@ -439,6 +440,7 @@ std::optional<Condition> stopped_if(const Row& row) {
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
   if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops)
     return Condition{0, Relation::at_least, kWhole, kPageEnd};
+  if (row.way == Way::verify && !decided_at_stops) return Condition{kExecMark, Relation::one_of, kWhole, kExecMarks};
   if (row.way != Way::perform) return std::nullopt;
   if (row.index(Arg::address) >= 0) {
     if (connects_stop) return Condition{0, Relation::at_least, kInt, kZero};

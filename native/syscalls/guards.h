@@ -48,12 +48,18 @@ void stop_connects();
 inline constexpr uint64_t kStopsConnect = uint64_t{1} << 32;
 inline constexpr int kConnectSize = 2;  // the argument
 
-// Where a held call could be interrupted while a worker fills the sealed page for it, every call that is bounced is
+// Where a held call could be interrupted after a worker has received it, every call that is bounced or verified is
 // decided at its stop. Said once, before the filter is made.
 void decide_at_stops();
 
+// In a register that execve() does not have: such an exec is held by a stop, as there is no worker yet for the first
+// one. No secret: whoever else gives it is held all the same.
+inline constexpr uint32_t kStopsExec = 0x686f6c64;
+inline constexpr int kExecMark = 5;  // the argument
+
 // Whether a stop holds the call, if it is held at all. What is bounced is, unless it has a path alone (chdir) that lies
-// in the sealed page or below it: one that the tracer has put there (engine/prepared.h), or nobody's. Three kinds of
+// in the sealed page or below it: one that the tracer has put there (engine/prepared.h), or nobody's. What is verified
+// is if it is marked (kStopsExec). Three kinds of
 // performed calls are stopped when a register says so: connect(), unless its address is as long as one of the internet
 // (others show who calls, SO_PEERCRED in unix(7)); opens with O_PATH, since no kernel hands over such a descriptor by
 // SECCOMP_IOCTL_NOTIF_ADDFD (fget() refuses it) and the caller opens the approved name itself (openat2 has its flags in

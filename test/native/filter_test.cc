@@ -110,6 +110,8 @@ uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everyt
   // A path in the sealed page or below it is none of the program's own.
   if (std::strcmp(row.name, "chdir") == 0 && args[0] < holdfast::kBouncePageEnd && !decided_at_stops)
     return trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF;
+  // Only the first exec is marked.
+  const bool received = row.way == Way::verify && !decided_at_stops && data.args[5] != holdfast::kStopsExec;
   switch (row.way) {
     case Way::let_by:
       return SECCOMP_RET_ALLOW;
@@ -117,7 +119,7 @@ uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everyt
       return SECCOMP_RET_ERRNO | static_cast<uint32_t>(row.error);
     case Way::bounce:
     case Way::verify:
-      return SECCOMP_RET_TRACE;
+      return trace_everything || !received ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF;
     case Way::perform:
     case Way::observe:
     case Way::refuse:
@@ -552,7 +554,9 @@ void classes_left() {
   passes("bind", {{}});
   passes("listen", {{}});
   held("connect", {{}});
-  held("execve", {{}});
+  for (const char* name : {"execve", "execveat"})
+    for (const uint64_t mark : {uint64_t{0}, uint64_t{holdfast::kStopsExec}, kHigh | holdfast::kStopsExec})
+      held(name, {{0, 0, 0, 0, 0, mark}});
   rebuild({Class::connect, Class::send, Class::bind}, {Event::send, Event::bind});
   passes("connect", {{}});
   for (const char* name : {"bind", "listen", "sendmsg", "sendmmsg"}) held(name, {{}});
