@@ -24,6 +24,7 @@
       'sources': [
         '<!@(ls native/*/*.cc | grep -v -e ^native/addon/ -e ^native/arch/ -e ^native/paths/)',
         'native/paths/canonical.cc',
+        'native/paths/mounts.cc',
         'native/paths/plain.cc',
       ],
       'conditions': [

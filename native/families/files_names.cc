@@ -26,7 +26,7 @@ dev_t device_of(const Resolved& at) {
 
 bool is_as_judged(const Resolved& at) {
   std::string folder;
-  int error = canonical_name(at.parent.get(), folder);
+  int error = shown_name(at.parent.get(), folder);
   if (error == ENAMETOOLONG) error = long_name(at.parent.get(), folder);
   if (error != 0) return false;
   const size_t slash = at.path.size() - at.name.size() - 1;
@@ -202,7 +202,7 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
     // The source is the pinned file itself, so it is enough that it still has the name that was judged.
     std::string name;
     if (!is_as_judged(to)) return false;
-    if (!from.by_descriptor && canonical_name(from.object.get(), name) == 0 && name != from.path) return false;
+    if (!from.by_descriptor && shown_name(from.object.get(), name) == 0 && name != from.path) return false;
   }
   return ends(result_of(call, ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),
                                        last_component(to).c_str(), AT_SYMLINK_FOLLOW)));

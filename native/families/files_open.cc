@@ -461,7 +461,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   if (fd >= 0 && sandbox.config.rules.look(whole).movable) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;
-    if (canonical_name(fd, name) != 0 || name != whole) {
+    if (shown_name(fd, name) != 0 || name != whole) {
       ::close(fd);
       return false;
     }

@@ -55,7 +55,28 @@ std::vector<std::string> proc_mounts_in(std::string_view mountinfo) {
   return out;
 }
 
+std::vector<uint64_t> mount_numbers_in(std::string_view mountinfo) {
+  std::vector<uint64_t> out;
+  while (!mountinfo.empty()) {
+    std::string_view line = split(mountinfo, '\n');
+    const std::string_view first = split(line, ' ');
+    uint64_t number;
+    if (std::from_chars(first.data(), first.data() + first.size(), number).ec == std::errc()) out.push_back(number);
+  }
+  return out;
+}
+
 namespace {
+
+constexpr unsigned kMountNumber = 0x1000;  // STATX_MNT_ID, Linux 5.8
+
+bool number_of(int fd, const char* path, uint64_t& out) {
+  struct statx status;
+  const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW;
+  if (statx(fd, path, flags, kMountNumber, &status) != 0 || (status.stx_mask & kMountNumber) == 0) return false;
+  out = status.stx_mnt_id;
+  return true;
+}
 
 // The text of mountinfo is read again only when something was mounted or unmounted since, which poll(2) tells (proc(5),
 // /proc/[pid]/mounts). Another mount namespace has another table.
@@ -63,6 +84,18 @@ class Table {
  public:
   int look(std::vector<std::string>& mounts) {
     std::lock_guard<std::mutex> hold(guard_);
+    if (const int error = open_anew(); error != 0) return error;
+    if (const int error = look_again_if_changed(); error != 0) return error;
+    mounts = proc_mounts_;
+    return 0;
+  }
+
+  bool has(uint64_t number) {
+    std::lock_guard<std::mutex> hold(guard_);
+    return look_again_if_changed() == 0 && std::binary_search(numbers_.begin(), numbers_.end(), number);
+  }
+
+  int open_anew() {
     // statx(2), not stat(3): glibc gave that a symbol of its own in 2.33 only, and the addon is to be loaded by 2.28.
     struct statx own;
     if (statx(AT_FDCWD, "/proc/self/ns/mnt", 0, STATX_INO, &own) != 0) return errno;
@@ -73,17 +106,21 @@ class Table {
       own_namespace_ = own.stx_ino;
       known_ = false;
     }
+    return 0;
+  }
+
+ private:
+  int look_again_if_changed() {
+    if (file_ < 0) return EBADF;
     pollfd entry = {file_, POLLPRI, 0};
     if (poll(&entry, 1, 0) != 0) known_ = false;
     if (!known_) {
       if (const int error = read_again()) return error;
       known_ = true;
     }
-    mounts = mounts_;
     return 0;
   }
 
- private:
   int read_again() {
     std::string text;
     char buffer[4096];
@@ -94,7 +131,11 @@ class Table {
       text.append(buffer, static_cast<size_t>(got));
       at += got;
     }
-    mounts_ = proc_mounts_in(text);
+    proc_mounts_ = proc_mounts_in(text);
+    numbers_ = mount_numbers_in(text);
+    // The root's own is left out where that is a folder in it (chroot(2)).
+    if (uint64_t root; number_of(AT_FDCWD, "/", root)) numbers_.push_back(root);
+    std::sort(numbers_.begin(), numbers_.end());
     return 0;
   }
 
@@ -102,14 +143,25 @@ class Table {
   int file_ = -1;
   uint64_t own_namespace_ = 0;
   bool known_ = false;
-  std::vector<std::string> mounts_;
+  std::vector<std::string> proc_mounts_;
+  std::vector<uint64_t> numbers_;
 };
+
+// Never destroyed: workers may still be there at the end.
+Table& table() {
+  static Table& it = *new Table;
+  return it;
+}
 
 }  // namespace
 
-int proc_mounts(std::vector<std::string>& mounts) {
-  static Table table;
-  return table.look(mounts);
+int proc_mounts(std::vector<std::string>& mounts) { return table().look(mounts); }
+
+bool is_on_a_mount(int fd) {
+  uint64_t number;
+  return number_of(fd, "", number) && table().has(number);
 }
+
+int watch_mounts() { return table().open_anew(); }
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "../paths/mounts.h"
 #include "../policy/config.h"
 #include "../policy/violation.h"
 #include "creds.h"
@@ -89,6 +91,10 @@ class Resolution {
 
 int Resolution::fail(int error) {
   if (!call_.was_held()) return out_.error = ESRCH;
+  if (error == kUnreachable) {
+    report(sandbox_, call_, EACCES, "it is on a file system that is mounted nowhere (any more): it has no name");
+    return out_.error = EACCES;
+  }
   if (error == EMFILE) {
     report(sandbox_, call_, ENFILE, "the supervisor has no descriptor left (RLIMIT_NOFILE)");
     error = ENFILE;
@@ -431,6 +437,13 @@ bool is_really_named(int fd, const std::string& name) {
          named.st_dev == object.st_dev && named.st_ino == object.st_ino;
 }
 
+// A message queue is on a mount that is nobody's to see, and judged by its descriptor (mq_overview(7)).
+bool is_queue(int fd) {
+  constexpr long kMagic = 0x19800202;  // MQUEUE_MAGIC, ipc/mqueue.c
+  struct statfs system;
+  return ::fstatfs(fd, &system) == 0 && system.f_type == kMagic;
+}
+
 }  // namespace
 
 const struct stat* Resolved::look() const {
@@ -469,6 +482,7 @@ int open_self_fd_directory() {
   if (!is_procfs(proc_fd)) return ENOENT;
   self_fds = ::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (self_fds < 0) return errno;
+  if (const int error = watch_mounts(); error != 0) return error;
   const int probe = pin(AT_FDCWD, "/", O_DIRECTORY, 0);
   have_openat2 = probe >= 0;
   if (probe >= 0) ::close(probe);
@@ -479,14 +493,19 @@ int self_fd_directory() { return self_fds; }
 
 int proc_directory() { return proc_fd; }
 
-int canonical_name(int fd, std::string& out) {
+int shown_name(int fd, std::string& out) {
   char buffer[PATH_MAX];
   const ssize_t n = ::readlinkat(self_fds, FdName(fd).text, buffer, sizeof buffer);
   if (n < 0) return errno;
   out.assign(buffer, static_cast<size_t>(n));
-  if (ends_with_deleted(out) && !out.starts_with("/memfd:") && !is_really_named(fd, out))
-    out.resize(out.size() - std::strlen(" (deleted)"));
+  if (is_nameless(out)) return 0;
+  if (ends_with_deleted(out) && !is_really_named(fd, out)) out.resize(out.size() - std::strlen(" (deleted)"));
   return 0;
+}
+
+int canonical_name(int fd, std::string& out) {
+  if (const int error = shown_name(fd, out); error != 0) return error;
+  return is_nameless(out) || is_on_a_mount(fd) || is_queue(fd) ? 0 : kUnreachable;
 }
 
 bool is_one_name(std::string_view path) {

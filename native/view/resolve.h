@@ -3,6 +3,7 @@
 // The walk uses the credentials that the thread wears: put AsCaller around it where the caller's may differ.
 #pragma once
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -79,9 +80,12 @@ int resolve_below(Sandbox& sandbox, const Held& call, int base, std::string_view
 // Pins a descriptor of the caller (not a path): O_PATH descriptor and what the kernel calls it.
 int resolve_fd(Sandbox& sandbox, const Held& call, int fd, Resolved& out);
 
-// The name that the kernel shows for one of our own descriptors; of a deleted object the name that it had. 0 or a
-// positive errno.
+// The name that the kernel shows for one of our own descriptors; of a deleted object the name that it had. 0, a
+// positive errno, or kUnreachable: it is on no mount of ours, and its name is that of something else.
+inline constexpr int kUnreachable = ENOLINK;  // no call on files gives that
 int canonical_name(int fd, std::string& out);
+// The same, whether it is on one or not: to be compared with a name that was judged.
+int shown_name(int fd, std::string& out);
 
 // Opens /proc/self/fd once; `openat(self_fd_directory(), "N", ...)` reopens a pinned object, and works without /proc
 // being what the tree sees. Must be called before the first resolve. 0 or a positive errno.

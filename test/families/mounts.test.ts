@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { isRoot, library, mounting } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
 
 /** What a shell says, bare and held, after `mounts`; the held one may read everything. */
 async function said(mounts: string, command: string): Promise<{ bare: string; held: string }> {
@@ -35,3 +36,38 @@ test.runIf(isRoot)(
     expect(held).not.toMatch(/^(Linux|environment)$/m);
   },
 );
+
+test.runIf(isRoot).each([
+  ['held', { metadata: ['/mnt'] }],
+  ['looks left to the kernel', { metadata: ['/'] }],
+])('what is mounted nowhere any more has no name: %s (only root can mount)', async (_, looks) => {
+  const place = temporaryFolder('place');
+  // What the kernel shows of it then begins behind the place where it was mounted.
+  const [first = '', ...inPlace] = mounting(
+    `mount -t tmpfs none /mnt; mkdir -p /mnt/usr/share /mnt${place}; echo secret > /mnt/usr/file; touch /mnt${place}/file`,
+  );
+  const names = 'usr/file ./usr/file usr/share/../file /proc/self/cwd/usr/file';
+  const command = `cd /mnt; cat usr/file; echo mounted; read go
+    for name in ${names}; do cat $name; done; (cd usr && cat file); rm .${place}/file; echo > .${place}/made; echo end; read go`;
+  const script = `import { spawnSandboxed } from ${JSON.stringify(library)};
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+const files = ${JSON.stringify({ read: ['/usr', '/lib', '/lib64', '/bin'], write: [place], ...looks })};
+const child = spawnSandboxed('sh', ['-c', ${JSON.stringify(command)}], { stdio: ['pipe', 'pipe', 'pipe'], policy: { files }, cwd: '/' });
+const told = new Set();
+child.on('violation', ({ reason }) => told.add(reason));
+child.stdout.on('data', (text) => {
+  process.stdout.write(text);
+  if (/mounted/.test(text)) {
+    execFileSync('umount', ['-l', '/mnt']);
+    child.stdin.write('go\\n');
+  } else if (/end/.test(text)) {
+    const cwd = '/proc/' + child.pid + '/cwd';
+    console.log(existsSync(cwd + '${place}/file'), existsSync(cwd + '${place}/made'));
+    child.stdin.end();
+  }
+});
+child.on('close', () => console.log([...told].filter((reason) => /mounted nowhere/.test(reason)).length));`;
+  const { stdout } = await runBare(first, [...inPlace, process.execPath, '--input-type=module', '-e', script]);
+  expect(stdout).toBe('mounted\nend\ntrue false\n1\n');
+});

@@ -257,6 +257,8 @@ static void mountinfo() {
   CHECK(mounts.size() > 0 && mounts[0] == "/proc");
   CHECK(mounts.size() > 1 && mounts[1] == "/mnt/a b\\c\t");
   CHECK(mounts.size() > 2 && mounts[2] == "/last");
+  CHECK((mount_numbers_in("21 1 0:20 / / rw - ext4 x rw\n7 21 0:5 / /proc rw - proc p rw\nnone\n") ==
+         std::vector<uint64_t>{21, 7}));
   CHECK(proc_mounts_in("").empty());
 }
 
