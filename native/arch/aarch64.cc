@@ -19,6 +19,8 @@ const uint32_t kAuditArch = AUDIT_ARCH_AARCH64;
 const char* const kName = "aarch64";
 const uint64_t kForeignNumberBit = 0;
 const int kResultArgument = 0;
+// It is shown orig_x0, which no request changes (syscall_get_arguments() in arch/arm64/include/asm/syscall.h).
+const bool kFilterSeesChanges = false;
 const uint64_t kSyscallInstructionBytes = 4;
 
 namespace {

@@ -12,6 +12,9 @@ extern const uint32_t kAuditArch;
 extern const char* const kName;           // "x86_64", "aarch64": the table's column
 extern const uint64_t kForeignNumberBit;  // x32's bit in the number, or 0
 extern const uint64_t kSyscallInstructionBytes;
+// Whether a seccomp program that is asked once more, after a stop, sees the first argument as the tracer has changed
+// it.
+extern const bool kFilterSeesChanges;
 extern const int kResultArgument;  // the argument whose register holds the result after the call, or -1
 
 struct Registers {

@@ -13,6 +13,7 @@ const uint32_t kAuditArch = AUDIT_ARCH_X86_64;
 const char* const kName = "x86_64";
 const uint64_t kForeignNumberBit = 0x40000000;  // __X32_SYSCALL_BIT, asm/unistd.h
 const int kResultArgument = -1;
+const bool kFilterSeesChanges = true;
 const uint64_t kSyscallInstructionBytes = 2;  // 0f 05
 
 namespace {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "../arch/arch.h"
 #include "classes.h"
 #include "sealed_range.h"
 
@@ -438,7 +439,8 @@ void decide_at_stops() { decided_at_stops = true; }
 std::optional<Condition> stopped_if(const Row& row) {
   if (changes_of_rights_stop && changes_rights(row))
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
-  if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops)
+  if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops &&
+      arch::kFilterSeesChanges)
     return Condition{0, Relation::at_least, kWhole, kPageEnd};
   if (row.way == Way::verify && !decided_at_stops) return Condition{kExecMark, Relation::one_of, kWhole, kExecMarks};
   if (row.way != Way::perform) return std::nullopt;

@@ -58,7 +58,8 @@ inline constexpr uint32_t kStopsExec = 0x686f6c64;
 inline constexpr int kExecMark = 5;  // the argument
 
 // Whether a stop holds the call, if it is held at all. What is bounced is, unless it has a path alone (chdir) that lies
-// in the sealed page or below it: one that the tracer has put there (engine/prepared.h), or nobody's. What is verified
+// in the sealed page or below it: one that the tracer has put there (engine/prepared.h), or nobody's; all where the
+// filter would not see that. What is verified
 // is if it is marked (kStopsExec). Three kinds of
 // performed calls are stopped when a register says so: connect(), unless its address is as long as one of the internet
 // (others show who calls, SO_PEERCRED in unix(7)); opens with O_PATH, since no kernel hands over such a descriptor by

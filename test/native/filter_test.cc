@@ -108,7 +108,8 @@ uint32_t held_answer(const Row& row, const seccomp_data& data, bool trace_everyt
   std::copy(std::begin(data.args), std::end(data.args), args);
   if (row.way == Way::perform && holdfast::is_stopped(row, args)) return SECCOMP_RET_TRACE;
   // A path in the sealed page or below it is none of the program's own.
-  if (std::strcmp(row.name, "chdir") == 0 && args[0] < holdfast::kBouncePageEnd && !decided_at_stops)
+  if (std::strcmp(row.name, "chdir") == 0 && args[0] < holdfast::kBouncePageEnd && !decided_at_stops &&
+      holdfast::arch::kFilterSeesChanges)
     return trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF;
   // Only the first exec is marked.
   const bool received = row.way == Way::verify && !decided_at_stops && data.args[5] != holdfast::kStopsExec;
