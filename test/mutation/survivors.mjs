@@ -29,7 +29,6 @@ const survivors = [
     checks: [
       'native/call/own_rights.cc: get_capabilities: const int error = read_words(words); error != 0',
       'native/call/own_rights.cc: set_effective: const int error = read_words(words); error != 0',
-      'native/families/directory.cc: change_directory: fstat(where.object.get(), &status) != 0',
       'native/families/exec.cc: may_execute: fstat(file.object.get(), &status) != 0',
       'native/families/exec.cc: execute: fstat(loader.object.get(), &status) != 0',
       'native/families/exec.cc: execute: size < 0',
@@ -132,7 +131,6 @@ const survivors = [
       'native/families/files_attributes.cc: change_mode: result == 0 || (errno != ENOSYS && errno != EPERM)',
       'native/families/files_attributes.cc: change_mode: S_ISLNK(st.st_mode)',
       'native/families/files_open.cc: truncate_path: at.missing (2)',
-      'native/families/directory.cc: change_directory: !S_ISDIR(status.st_mode)',
       'native/view/proc_view.cc: look_at_proc: thread != group && sandbox.tree.group_of(thread) != group',
       // Put into the same register as an error or as a value: syscall_set_return_value(), asm/syscall.h of both architectures.
       'native/engine/notify.cc: answer: value < 0 && value >= -4095',
@@ -171,7 +169,7 @@ const survivors = [
     checks: [
       'native/engine/lifecycle.cc: Tracer::adopt: sandbox_.tree.doomed()',
       'native/engine/lifecycle.cc: Tracer::on_exec: tracee == nullptr',
-      'native/engine/lifecycle.cc: Tracer::on_exec: !tracee->exec',
+      'native/engine/lifecycle.cc: Tracer::on_exec: !approved',
       'native/engine/notify.cc: hand_over: error != ENOENT',
       'native/engine/tracer.cc: Tracer::apply: sandbox_.tree.contains(tracee.group)',
       // The path has been read once, and another thread takes its memory away.
