@@ -1,6 +1,6 @@
-// The working directory, and the umask, which goes with it. Whether a place is one, and may be searched, the kernel says
-// to the caller itself. It walks the path again in the caller, and may end elsewhere if the tree changes it meanwhile;
-// nothing is lost by that, as every later relative path starts from the directory that it really is.
+// The working directory, and the umask, which goes with it. Whether a place is one, and may be searched, the kernel
+// says to the caller itself. It walks the path again in the caller, and may end elsewhere if the tree changes it
+// meanwhile; nothing is lost by that, as every later relative path starts from the directory that it really is.
 #include <errno.h>
 #include <fcntl.h>
 

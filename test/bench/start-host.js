@@ -46,7 +46,7 @@ function longestTurn() {
 }
 
 /** The median of milliseconds until `event`, or until nothing is left, or of the longest that Node did nothing else. */
-async function run({ how, event, options, compiled, count }) {
+async function run({ how, event, options, compiled, count, pause = 0 }) {
   const given = compiled ? { ...options, policy: compilePolicy(options.policy) } : options;
   const times = [];
   for (let i = 0; i < count; i++) {
@@ -61,6 +61,8 @@ async function run({ how, event, options, compiled, count }) {
     if (event === 'turn') times.push(longest());
     await settled();
     if (event === 'gone') times.push(ms() - began);
+    // What a pool makes anew has only begun.
+    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
   }
   return median(times);
 }

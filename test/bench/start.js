@@ -63,19 +63,21 @@ function measure(name, title, { megabytes = 60, event = 'close', options = {}, c
   };
 }
 
-function pooled(count) {
+/** `pause`: milliseconds between two starts, in which a pool is filled again. */
+function pooled(name, title, count, pause, goal) {
   const [host, ordinary] = [hostOf(60, 'pool'), hostOf(60)];
+  const asked = { event: 'close', options: {}, count, pause };
   return {
-    name: 'start-pool',
-    title: "pool.spawn('true') until 'close', Node at 60 MB",
+    name,
+    title: `pool.spawn('true') until 'close', ${title}, Node at 60 MB`,
     unit: 'ms',
     subjects: {
-      child_process: () => ordinary.start({ how: 'child_process', event: 'close', options: {}, count }),
-      'without a pool': () => ordinary.start({ how: 'holdfast', event: 'close', options: {}, count }),
-      holdfast: () => host.start({ how: 'pool', event: 'close', options: {}, count }),
+      child_process: () => ordinary.start({ ...asked, how: 'child_process' }),
+      'without a pool': () => ordinary.start({ ...asked, how: 'holdfast' }),
+      holdfast: () => host.start({ ...asked, how: 'pool' }),
     },
     compare: [
-      { of: 'holdfast', to: 'child_process', goal: 0.8 },
+      { of: 'holdfast', to: 'child_process', ...goal },
       { of: 'holdfast', to: 'without a pool' },
     ],
     after: async () => {
@@ -104,7 +106,8 @@ export function starts(few, leave) {
     ...sizes.map(({ name, megabytes, goal }) =>
       measure(name, `spawn('true') until 'close', Node at ${megabytes} MB`, { megabytes, count: few(10), goal }),
     ),
-    pooled(count),
+    pooled('start-pool', '20 ms apart', count, 20, { goal: 0.8 }),
+    pooled('start-pool-again', 'one after the other', count, 0),
     measure('start-quiet', "spawn('true'), stdio ignored, until 'close'", { options: { stdio: 'ignore' }, count }),
     measure('start-spawn', "spawn('true') until 'spawn'", { event: 'spawn', count }),
     measure('start-gone', "spawn('true') until nothing of it is left", { event: 'gone', count }),
