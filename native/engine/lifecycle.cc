@@ -42,7 +42,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
 // At the event of a newborn: whether it is a process with its maker's working directory. The registers are the call's.
 bool Tracer::makes_sharer(const Tracee& tracee) {
   arch::Registers registers;
-  if (arch::get(tracee.tid, registers) != 0) return false;  // it has been killed, and shares no more
+  if (arch::get(tracee.tid, registers) != 0) return true;  // it has been killed; other threads of its may live on
   const uint64_t flags = arch::argument(registers, 0);
   return arch::number(registers) == SYS_clone && (flags & CLONE_FS) != 0 && (flags & CLONE_THREAD) == 0;
 }
