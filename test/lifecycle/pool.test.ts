@@ -272,31 +272,39 @@ describe('the pool itself', () => {
     await full();
   });
 
-  // A sanitizer's child has a memory of its own, so it is made when its command is known.
-  test.skipIf(sanitizer)('nor is one whose child was killed', async () => {
-    await full();
-    const waiting = waitingOf(process.pid);
-    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
-    const killed = childrenOf(waiting);
-    for (const pid of killed) process.kill(pid, 'SIGKILL');
-    await until(() => waiting.every((pid) => !waitingOf(process.pid).includes(pid)), 'they have ended with them');
-    expect(await outcome(pool.spawn('echo', ['still'], { policy }))).toMatchObject({ out: 'still\n', end: [0, null] });
-    await full();
-  });
+  test.skipIf(sanitizer /* its child has a memory of its own: none is made ahead */)(
+    'nor is one whose child was killed',
+    async () => {
+      await full();
+      const waiting = waitingOf(process.pid);
+      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      const killed = childrenOf(waiting);
+      for (const pid of killed) process.kill(pid, 'SIGKILL');
+      await until(() => waiting.every((pid) => !waitingOf(process.pid).includes(pid)), 'they have ended with them');
+      expect(await outcome(pool.spawn('echo', ['still'], { policy }))).toMatchObject({
+        out: 'still\n',
+        end: [0, null],
+      });
+      await full();
+    },
+  );
 
-  test.skipIf(sanitizer)('what is signalled while it waits is not what its command hears of', async () => {
-    await full();
-    const waiting = waitingOf(process.pid);
-    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
-    for (const pid of childrenOf(waiting))
-      for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGHUP', 'SIGTSTP', 'SIGSTOP', 40] as const)
-        process.kill(pid, signal);
-    for (let i = 0; i < waiting.length; i++) {
-      const child = pool.spawn('sh', ['-c', 'echo heard nothing'], { policy });
-      expect(await outcome(child)).toMatchObject({ out: 'heard nothing\n', end: [0, null] });
-    }
-    await full();
-  });
+  test.skipIf(sanitizer /* its child has a memory of its own: none is made ahead */)(
+    'what is signalled while it waits is not what its command hears of',
+    async () => {
+      await full();
+      const waiting = waitingOf(process.pid);
+      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      for (const pid of childrenOf(waiting))
+        for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGHUP', 'SIGTSTP', 'SIGSTOP', 40] as const)
+          process.kill(pid, signal);
+      for (let i = 0; i < waiting.length; i++) {
+        const child = pool.spawn('sh', ['-c', 'echo heard nothing'], { policy });
+        expect(await outcome(child)).toMatchObject({ out: 'heard nothing\n', end: [0, null] });
+      }
+      await full();
+    },
+  );
 
   test('what is signalled from the moment that it is there is heard', async () => {
     // Others are at work, and what is to become the command comes last.
@@ -318,16 +326,20 @@ describe('the pool itself', () => {
     await full();
   });
 
-  test.skipIf(sanitizer)('what waits has no right that its command would not have', async () => {
-    await full();
-    const waiting = waitingOf(process.pid);
-    await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
-    const own = (pid: number) => /^CapEff:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    const child = spawnSandboxed('grep', ['^CapEff', '/proc/self/status'], { policy });
-    const command = (await outcome(child as never)).out.split(/\s+/)[1];
-    expect(command).toMatch(/^[0-9a-f]{16}$/);
-    for (const pid of childrenOf(waiting)) await until(() => own(pid) === command, 'its rights are those of a command');
-  });
+  test.skipIf(sanitizer /* its child has a memory of its own: none is made ahead */)(
+    'what waits has no right that its command would not have',
+    async () => {
+      await full();
+      const waiting = waitingOf(process.pid);
+      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      const own = (pid: number) => /^CapEff:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+      const child = spawnSandboxed('grep', ['^CapEff', '/proc/self/status'], { policy });
+      const command = (await outcome(child as never)).out.split(/\s+/)[1];
+      expect(command).toMatch(/^[0-9a-f]{16}$/);
+      for (const pid of childrenOf(waiting))
+        await until(() => own(pid) === command, 'its rights are those of a command');
+    },
+  );
 
   test('close ends what waits, and no command', async () => {
     await full();
