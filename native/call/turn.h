@@ -2,7 +2,7 @@
 // (recv_wait_event in kernel/seccomp.c does not wait exclusively), and each of them costs as much as a small call, so
 // only one waits: it has the turn. It keeps it while it works, for most calls take no longer than to wake another
 // thread. The turn passes on when a call takes longer than that, when it is known beforehand, or when more calls wait
-// already.
+// already and another processor may be free for them.
 #pragma once
 
 namespace holdfast {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -83,6 +84,15 @@ void hand_over(int listener, uint64_t id, UniqueFd fd, UniqueFd folder, bool clo
 short state_of(int listener) {
   pollfd entry = {listener, POLLIN, 0};
   return poll(&entry, 1, 0) > 0 ? entry.revents : short{0};
+}
+
+// More than one that this process may use.
+bool has_processors() {
+  static const bool more = [] {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) > 1;
+  }();
+  return more;
 }
 
 void proceed(int listener, uint64_t id) {
@@ -221,8 +231,9 @@ void Notifier::work() {
       break;
     }
     begin_turn_work();
-    // A single thread makes one call at a time.
-    if (sandbox_.tree.size() > 1 && (state_of(listener_) & POLLIN) != 0) pass_turn();
+    // A single thread makes one call at a time, and a single processor does one thing at a time: to wake another worker
+    // there takes longer than the call.
+    if (has_processors() && sandbox_.tree.size() > 1 && (state_of(listener_) & POLLIN) != 0) pass_turn();
 
     const uint64_t id = request.id;
     Held call;
