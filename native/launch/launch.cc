@@ -334,6 +334,17 @@ void Launch::give_up() const {
   }
 }
 
+void Launch::reap_failed() const {
+  if (child <= 0) return;
+  kill(child, SIGKILL);
+  int status = 0;
+  for (;;) {
+    const pid_t got = waitpid(child, &status, __WALL);
+    if (got == child && (WIFEXITED(status) || WIFSIGNALED(status))) return;
+    if (got < 0 && errno != EINTR) return;
+  }
+}
+
 bool Launch::give_filter(const std::vector<sock_filter>& filter) {
   if (filter.size() > sizeof LaunchArea::filter / sizeof(sock_filter)) return false;
   std::copy(filter.begin(), filter.end(), area->filter);

@@ -67,6 +67,9 @@ struct Launch {
   bool wait_for_beginning() const;
   // Ends it: it becomes nothing.
   void give_up() const;
+  // The child of a start that has failed, which would count in the limits of the user or control group until init
+  // looks.
+  void reap_failed() const;
   // After find_command(): what it becomes if it turns out to be a script without #!.
   void prepare_shell();
   // What the child puts on. False: it is too long.
