@@ -43,12 +43,12 @@ class Tree {
   void follow_umasks() { umasks_followed_.store(true); }
   void forget_umask(pid_t group);
 
+  // Before a call that changes it goes on.
+  void end_stay(pid_t group);
   // A process was made that shares both with its maker (clone(2), CLONE_FS): nobody's are known any more.
   void note_sharing() { shared_.store(true); }
   // While there is a process of which is not known yet whether it does.
   void doubt_sharing(bool doubt) { doubted_.store(doubt); }
-  // Before such a call goes on.
-  void end_stay(pid_t group);
 
   // A process that wants nobody to look into it (prctl(2), PR_SET_DUMPABLE); until its next exec, and its children.
   void hide(pid_t group, bool hidden);

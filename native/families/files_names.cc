@@ -406,7 +406,7 @@ int error_of_no_link(const Sandbox& sandbox, const Held& call, int dirfd, std::s
     const Folder folder(call, dirfd);
     if (!folder.is_stood_in()) return 0;
     struct stat status;
-    const int error = folder.look(path, status) == 0 ? EINVAL : errno;
+    const int error = folder.look(path.data(), status) == 0 ? EINVAL : errno;
     if (error == EINVAL ? S_ISLNK(status.st_mode) : error != ENOENT) return 0;
     std::string name;
     return folder.name(sandbox, path, name) && allowed_unheard(sandbox, call, Facts::Path{name}) ? error : 0;

@@ -388,7 +388,7 @@ bool go_on_in_folder(const Sandbox& sandbox, const Wanted& wanted, const Folder&
                      std::string_view name, Granted granted) {
   if (!granted(name, access_of(wanted.flags))) return false;
   struct stat status;
-  if (folder.look(path, status) != 0) return errno == ENOENT && may_be_missing(sandbox, name, wanted, granted);
+  if (folder.look(path.data(), status) != 0) return errno == ENOENT && may_be_missing(sandbox, name, wanted, granted);
   return may_not_wait(status);
 }
 

@@ -14,6 +14,7 @@ struct FilterOptions {
 // What the program answers:
 //   let_by, and whatever a guard lets by     SECCOMP_RET_ALLOW
 //   bounce, verify                           SECCOMP_RET_TRACE
+//   execve without the mark of the first     SECCOMP_RET_USER_NOTIF (stopped_if() says why)
 //   chdir with a path in the sealed page     SECCOMP_RET_USER_NOTIF (stopped_if() says why)
 //   perform, observe, refuse                 SECCOMP_RET_USER_NOTIF (SECCOMP_RET_TRACE with trace_everything)
 //   opens with O_PATH, PR_SET_SECCOMP        SECCOMP_RET_TRACE (stopped_if() says why)

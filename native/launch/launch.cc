@@ -325,24 +325,14 @@ bool Launch::wait_for_beginning() const {
   return true;
 }
 
-void Launch::give_up() const {
+void Launch::give_up() {
   if (child <= 0) return;
   kill(child, SIGKILL);
   while (is_waiting()) {
     siginfo_t ended;
     waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WSTOPPED | WNOWAIT | __WALL);
   }
-}
-
-void Launch::reap_failed() const {
-  if (child <= 0) return;
-  kill(child, SIGKILL);
-  int status = 0;
-  for (;;) {
-    const pid_t got = waitpid(child, &status, __WALL);
-    if (got == child && (WIFEXITED(status) || WIFSIGNALED(status))) return;
-    if (got < 0 && errno != EINTR) return;
-  }
+  child = 0;  // it is reaped: the number is anybody's
 }
 
 bool Launch::give_filter(const std::vector<sock_filter>& filter) {

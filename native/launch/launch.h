@@ -65,11 +65,9 @@ struct Launch {
   void tell_child(int directory, mode_t mask);
   // After that: until it is there. From then on each signal that it is sent is the command's. False: it has ended.
   bool wait_for_beginning() const;
-  // Ends it: it becomes nothing.
-  void give_up() const;
-  // The child of a start that has failed, which would count in the limits of the user or control group until init
-  // looks.
-  void reap_failed() const;
+  // Ends the child, if there is one: it becomes nothing. Left to init it would count in the limits of its user and
+  // control group until that looks.
+  void give_up();
   // After find_command(): what it becomes if it turns out to be a script without #!.
   void prepare_shell();
   // What the child puts on. False: it is too long.

@@ -245,7 +245,7 @@ int run(int argc, char** argv) {
   Channel channel;
   const auto failed = [&](Stage at, int errno_value) {
     control.failed(at, errno_value);
-    launch.reap_failed();
+    launch.give_up();
     return at == Stage::channel || at == Stage::internal ? 71 : 0;
   };
   if (const int problem = channel.open(std::move(memory), std::move(wake), channel_fd))

@@ -550,16 +550,16 @@ bool Folder::name(const Sandbox& sandbox, std::string_view path, std::string& ou
   return true;
 }
 
-int Folder::look(std::string_view name, struct stat& out) const {
-  const int base = stood_in_ ? AT_FDCWD : proc_fd;
-  return stood_in_ ? ::fstatat(AT_FDCWD, std::string(name).c_str(), &out, AT_SYMLINK_NOFOLLOW)
-                   : ::fstatat(base, CallerName(call_, dirfd_, name).text, &out, AT_SYMLINK_NOFOLLOW);
+int Folder::look(const char* name, struct stat& out) const {
+  if (stood_in_) return ::fstatat(AT_FDCWD, name, &out, AT_SYMLINK_NOFOLLOW);
+  return ::fstatat(proc_fd, CallerName(call_, dirfd_, name).text, &out, AT_SYMLINK_NOFOLLOW);
 }
 
 int Folder::pin_below(const Sandbox& sandbox, std::string_view path, int flags, std::string& out) const {
   if (stood_in_) {
-    UniqueFd object(open_plain_below(AT_FDCWD, path.data(), flags | O_PATH | O_CLOEXEC));
-    if (!object) return -errno;
+    const int fd = open_plain_below(AT_FDCWD, path.data(), flags | O_PATH | O_CLOEXEC);
+    if (fd < 0) return fd;
+    UniqueFd object(fd);
     return name(sandbox, path, out) ? object.release() : -ELOOP;
   }
   char text[PATH_MAX];

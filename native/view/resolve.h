@@ -112,7 +112,7 @@ class Folder {
   // link, is still to be seen. False: the folder has no name outside of every procfs.
   bool name(const Sandbox& sandbox, std::string_view path, std::string& out) const;
   // One name in it. 0 or -1 with errno.
-  int look(std::string_view name, struct stat& out) const;
+  int look(const char* name, struct stat& out) const;
   // What stands by a clean path: a descriptor that only names it, and its canonical name. Or -errno, ELOOP if a link is
   // on the way or the name is in a procfs.
   int pin_below(const Sandbox& sandbox, std::string_view path, int flags, std::string& out) const;
