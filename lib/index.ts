@@ -52,6 +52,7 @@ export type {
 export type { SandboxedProcessEvents } from './process/events.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
+export type { TreeProcess } from './process/processes.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { MissingRight, Violation } from './process/violation.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';

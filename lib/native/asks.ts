@@ -6,7 +6,7 @@ const INTEGER = 0;
 const TEXT = 1;
 const TEXTS = 3;
 /** The rest of it is below this (native/addon/text.h). */
-const TAGS_OF_TYPE = 64;
+const TAGS_OF_TYPE = 256;
 /** Marks of a text. Above them stands the number of one that comes often. */
 const UTF8 = 1;
 const NO_UTF8 = 2;

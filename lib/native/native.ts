@@ -5,7 +5,16 @@ import { HoldfastError } from '../errors.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
 export interface NativeRecord {
-  readonly kind: 'violation' | 'launched' | 'exit' | 'tree_empty' | 'failed' | 'forgotten' | 'warning' | 'plan';
+  readonly kind:
+    | 'violation'
+    | 'launched'
+    | 'exit'
+    | 'tree_empty'
+    | 'failed'
+    | 'forgotten'
+    | 'warning'
+    | 'plan'
+    | 'reply';
   readonly [field: string]: unknown;
 }
 
@@ -43,6 +52,8 @@ export interface NativeChannel {
   ): void;
   /** Asks for a `plan` record. False if the supervisor is gone. */
   plan(): boolean;
+  /** Asks what is to be answered by `reply` records. False if the supervisor is gone. */
+  request(asked: Uint8Array): boolean;
   /** Hands over what is in the ring already. */
   drain(): void;
   /** Why the supervisor gave up; empty if it did not say so. */
@@ -87,6 +98,7 @@ export interface Native {
   readonly fields: Readonly<Record<string, number>>;
   readonly events: readonly string[];
   readonly recordKinds: Readonly<Record<string, number>>;
+  readonly requestKinds: Readonly<Record<string, number>>;
   readonly stages: Readonly<Record<string, number>>;
   readonly limits: { readonly ringBytes: number; slots: number; verdictBytes: number; recordBytes: number };
   /**

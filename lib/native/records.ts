@@ -25,6 +25,12 @@ export function optionalText(record: NativeRecord, field: string): string | unde
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Fields within fields. */
+export function nested(record: NativeRecord, field: string): NativeRecord[] {
+  const value = own(record, field);
+  return Array.isArray(value) ? (value as NativeRecord[]) : [];
+}
+
 export function bytes(record: NativeRecord, field: string): Buffer | undefined {
   return own(record, `${field}Bytes`) as Buffer | undefined;
 }

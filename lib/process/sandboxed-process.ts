@@ -10,6 +10,7 @@ import type { SandboxedProcessEvents } from './events.ts';
 import type { Inner } from './launched.ts';
 import { classesOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
+import { processesOf, type TreeProcess } from './processes.ts';
 import { Supervision } from './supervision.ts';
 
 /** A look at a file for each, and one or two for what is not there: about a millisecond. */
@@ -147,6 +148,15 @@ export class SandboxedProcess<
    */
   plan(): Promise<SandboxPlan> {
     return this.#supervision.plan();
+  }
+
+  /**
+   * Who is in the tree now.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if there is nobody any more.
+   */
+  async processes(): Promise<TreeProcess[]> {
+    const parts = await this.#supervision.ask('processes');
+    return processesOf(parts);
   }
 
   /** Lets Node wait for the command again, after {@link unref}. */

@@ -13,6 +13,7 @@ import { Ending } from './ending.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
+import { Requests } from './requests.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
@@ -68,6 +69,7 @@ export class Supervision {
   /** Who waits for a plan. */
   #plan: SandboxPlan | undefined;
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
+  readonly #requests: Requests;
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
 
@@ -76,6 +78,7 @@ export class Supervision {
     this.#hooks = hooks;
     this.#listener = listener;
     this.#native = native();
+    this.#requests = new Requests(this.#native, spawn.file);
     const before = performance.now();
     const { inner, channel, pid, failure, scratch, ready } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;
@@ -172,6 +175,11 @@ export class Supervision {
     });
   }
 
+  /** Asks the supervisor, once the command runs: {@link Requests.ask}. */
+  ask(...request: Parameters<Requests['ask']>): ReturnType<Requests['ask']> {
+    return this.#requests.ask(...request);
+  }
+
   #notRunning(): HoldfastError {
     return new HoldfastError(
       'ERR_HOLDFAST_NOT_RUNNING',
@@ -214,6 +222,7 @@ export class Supervision {
   #failSoon({ error, errno }: StartFailure): void {
     this.#state = 'failed';
     this.#forgetPlans();
+    this.#requests.end();
     process.nextTick(() => {
       this.#listener.failed(error, errno);
       // With an inner child, its own end is the end.
@@ -226,6 +235,7 @@ export class Supervision {
     inner.on('error', (error: NodeJS.ErrnoException) => {
       if (inner.pid !== undefined) return this.#listener.error(error);
       this.#state = 'failed';
+      this.#requests.end();
       const errno = Math.abs(error.errno ?? 0);
       this.#listener.failed(innerError(error, errno, file, args.slice(1)), errno);
     });
@@ -242,9 +252,12 @@ export class Supervision {
         return this.#listener.warning(warningOf(record));
       case 'plan':
         return this.#planTold(record);
+      case 'reply':
+        return this.#requests.told(record);
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';
+          if (this.#channel !== undefined) this.#requests.begin(this.#channel);
           if (this.#plans.length > 0) this.#channel?.plan();
           this.#listener.spawned();
         }
@@ -255,6 +268,7 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
+        this.#requests.end();
         clearTimeout(this.#grace);
         this.#listener.treeEmpty();
         return this.#ending.treeIsEmpty();
@@ -272,6 +286,7 @@ export class Supervision {
   #launchFailed(stage: number, errno: number): void {
     if (this.#state !== 'starting') return;
     this.#forgetPlans();
+    this.#requests.end();
     // Killed on the way to its first instruction: that is an end, not a failure.
     if (errno === 0 && this.#killed !== 0) return this.#exit(null, signalName(this.#killed));
     this.#state = 'failed';
@@ -293,6 +308,7 @@ export class Supervision {
 
   #lost(reason: 'closed' | 'corrupt'): void {
     this.#forgetPlans();
+    this.#requests.end();
     this.#corrupt ||= reason === 'corrupt';
     this.#dispatcher.close();
     // Whoever closed the channel must not go on without it. An ordinary end has closed it too, and is about to exit.
@@ -310,6 +326,7 @@ export class Supervision {
     const lastWord = this.#channel?.lastWord() ?? '';
     const lastStage = this.#channel?.lastStage() ?? 0;
     this.#forgetPlans();
+    this.#requests.end();
     this.#channel?.close();
     this.#dispatcher.close();
     if (this.#finished() && !this.#corrupt) return;

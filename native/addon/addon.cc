@@ -59,9 +59,18 @@ Napi::Array event_names(Napi::Env env) {
   return result;
 }
 
+Napi::Object request_kinds(Napi::Env env) {
+  Napi::Object result = Napi::Object::New(env);
+  uint32_t next = 0;
+#define REQUEST(name) result.Set(#name, next++);
+#include "../protocol/requests.def"
+#undef REQUEST
+  return result;
+}
+
 Napi::Object record_kinds(Napi::Env env) {
   Napi::Object result = Napi::Object::New(env);
-  for (uint32_t i = 1; i <= static_cast<uint32_t>(RecordKind::plan); i++) {
+  for (uint32_t i = 1; i < static_cast<uint32_t>(RecordKind::end); i++) {
     result.Set(record_kind_name(static_cast<RecordKind>(i)), i);
   }
   return result;
@@ -113,6 +122,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("fields", field_tags(env));
   exports.Set("events", event_names(env));
   exports.Set("recordKinds", record_kinds(env));
+  exports.Set("requestKinds", request_kinds(env));
   exports.Set("stages", stages(env));
   exports.Set("limits", limits(env));
   return exports;

@@ -53,7 +53,8 @@ bool Asks::add() {
           mark = name(field.text());
         break;
       case Type::nested:
-        return false;  // only configurations have them
+      case Type::bytes:
+        return false;  // a question has none
     }
     // The field's own head: its tag, and this.
     std::memcpy(record + (field.data - record) - 6, &mark, sizeof mark);

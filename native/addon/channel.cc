@@ -42,10 +42,11 @@ bool bytes_of(napi_env env, napi_value value, const uint8_t*& data, size_t& size
   return type == napi_uint8_array;
 }
 
-// The first argument of command(), configure() and start(). False, and a TypeError, if it is something else.
+// The first argument of command(), configure(), start() and request(). False, and a TypeError, if it is something else.
 bool take_bytes(const Napi::CallbackInfo& info, const uint8_t*& data, size_t& size) {
   if (bytes_of(info.Env(), info[0], data, size)) return true;
-  Napi::TypeError::New(info.Env(), "command(), configure() and start() take a Uint8Array").ThrowAsJavaScriptException();
+  Napi::TypeError::New(info.Env(), "command(), configure(), start() and request() take a Uint8Array")
+      .ThrowAsJavaScriptException();
   return false;
 }
 
@@ -94,6 +95,7 @@ Napi::Function Channel::define(Napi::Env env) {
                          InstanceMethod<&Channel::kill_all>("killAll"),
                          InstanceMethod<&Channel::spare>("spare"),
                          InstanceMethod<&Channel::plan>("plan"),
+                         InstanceMethod<&Channel::request>("request"),
                          InstanceMethod<&Channel::listen>("listen"),
                          InstanceMethod<&Channel::drain>("drain"),
                          InstanceMethod<&Channel::last_word>("lastWord"),
@@ -231,6 +233,13 @@ Napi::Value Channel::kill_all(const Napi::CallbackInfo& info) {
 
 Napi::Value Channel::plan(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), link_.send(protocol::MessageType::plan, 0) == 0);
+}
+
+Napi::Value Channel::request(const Napi::CallbackInfo& info) {
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!take_bytes(info, data, size)) return {};
+  return Napi::Boolean::New(info.Env(), link_.request(data, size) == 0);
 }
 
 Napi::Value Channel::spare(const Napi::CallbackInfo& info) {

@@ -35,6 +35,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   Napi::Value kill(const Napi::CallbackInfo& info);
   Napi::Value kill_all(const Napi::CallbackInfo& info);
   Napi::Value plan(const Napi::CallbackInfo& info);
+  Napi::Value request(const Napi::CallbackInfo& info);
   Napi::Value spare(const Napi::CallbackInfo& info);
   Napi::Value listen(const Napi::CallbackInfo& info);
   Napi::Value last_stage(const Napi::CallbackInfo& info);

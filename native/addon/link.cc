@@ -204,6 +204,7 @@ Link::Report Link::read() {
     case protocol::MessageType::spare:
     case protocol::MessageType::plan:
     case protocol::MessageType::command:
+    case protocol::MessageType::request:
       break;
   }
   return {Report::Kind::corrupt};
@@ -243,7 +244,7 @@ Link::Next Link::peek(RecordHeader& header) {
       advance(rest);
       continue;
     }
-    if (header.kind > static_cast<uint32_t>(RecordKind::plan) || header.size > protocol::kMaxRecord) {
+    if (header.kind >= static_cast<uint32_t>(RecordKind::end) || header.size > protocol::kMaxRecord) {
       return Next::corrupt;
     }
     const uint32_t total = size_of(header);

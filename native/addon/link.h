@@ -51,6 +51,8 @@ class Link {
   }
   int start(const uint8_t* hooks, size_t size) { return send_bytes(protocol::MessageType::start, hooks, size); }
 
+  int request(const uint8_t* asked, size_t size) { return send_bytes(protocol::MessageType::request, asked, size); }
+
   // The head of the next record. What it says fits, and the record can be taken.
   Next peek(protocol::RecordHeader& header);
   // Takes it out of the ring: its fields are copied, because the other end could still write to them.

@@ -81,7 +81,12 @@ bool append(napi_env env, napi_value object, const char* name, napi_value value)
   return napi_set_element(env, list, length, value) == napi_ok;
 }
 
-bool set_field(napi_env env, napi_value object, const Field& field) {
+// Fields within fields lie no deeper than this.
+constexpr int kDeepest = 4;
+
+napi_value object_of(napi_env env, FieldReader reader, int depth);
+
+bool set_field(napi_env env, napi_value object, const Field& field, int depth) {
   const int index = index_of(field.tag);
   if (index < 0) return false;
   const char* name = kNames[index].name;
@@ -103,48 +108,43 @@ bool set_field(napi_env env, napi_value object, const Field& field) {
       if (napi_set_named_property(env, object, name, value) != napi_ok) return false;
       return exact || set_bytes(env, object, name, field);
     }
-    case Type::nested:
-      return false;  // only configurations have them
+    case Type::nested: {
+      const napi_value value = depth < kDeepest ? object_of(env, FieldReader(field), depth + 1) : nullptr;
+      return value != nullptr && append(env, object, name, value);
+    }
+    case Type::bytes: {
+      napi_value value;
+      return napi_create_buffer_copy(env, field.size, field.data, nullptr, &value) == napi_ok &&
+             napi_set_named_property(env, object, name, value) == napi_ok;
+    }
   }
   return false;
+}
+
+napi_value object_of(napi_env env, FieldReader reader, int depth) {
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok) return nullptr;
+  for (Field field; reader.next(field);) {
+    if (!set_field(env, object, field, depth)) return nullptr;
+  }
+  return reader.bad() ? nullptr : object;
 }
 
 }  // namespace
 
 const char* record_kind_name(RecordKind kind) {
-  switch (kind) {
-    case RecordKind::padding:
-      return "padding";
-    case RecordKind::ask:
-      return "ask";
-    case RecordKind::violation:
-      return "violation";
-    case RecordKind::launched:
-      return "launched";
-    case RecordKind::exit:
-      return "exit";
-    case RecordKind::tree_empty:
-      return "tree_empty";
-    case RecordKind::failed:
-      return "failed";
-    case RecordKind::forgotten:
-      return "forgotten";
-    case RecordKind::warning:
-      return "warning";
-    case RecordKind::plan:
-      return "plan";
-  }
-  return "unknown";
+  constexpr const char* kKinds[] = {
+      "padding",
+#define RECORD(name) #name,
+#include "../protocol/records.def"
+#undef RECORD
+  };
+  return kind < RecordKind::end ? kKinds[static_cast<size_t>(kind)] : "unknown";
 }
 
 napi_value record_to_js(napi_env env, RecordKind kind, const std::vector<uint8_t>& fields) {
-  napi_value object;
-  if (napi_create_object(env, &object) != napi_ok) return nullptr;
-  FieldReader reader(fields.data(), fields.size());
-  for (Field field; reader.next(field);) {
-    if (!set_field(env, object, field)) return nullptr;
-  }
-  if (reader.bad()) return nullptr;
+  const napi_value object = object_of(env, FieldReader(fields.data(), fields.size()), 0);
+  if (object == nullptr) return nullptr;
   // Last: a field of this name must not hide what the record is.
   napi_value name;
   if (napi_create_string_utf8(env, record_kind_name(kind), NAPI_AUTO_LENGTH, &name) != napi_ok) return nullptr;

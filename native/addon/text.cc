@@ -12,12 +12,12 @@ constexpr uint16_t kTags[] = {
 };
 
 struct Known {
-  uint64_t of_type[16] = {};
+  bool of_type[16][kTagsOfType] = {};
 };
 
 constexpr Known known() {
   Known result;
-  for (const uint16_t tag : kTags) result.of_type[tag >> 12] |= uint64_t{1} << (tag & (kTagsOfType - 1));
+  for (const uint16_t tag : kTags) result.of_type[tag >> 12][tag & (kTagsOfType - 1)] = true;
   return result;
 }
 
@@ -34,7 +34,7 @@ constexpr Known kKnown = known();
 
 bool is_known(protocol::Tag tag) {
   const auto number = static_cast<uint16_t>(tag);
-  return (number & 0xfff) < kTagsOfType && (kKnown.of_type[number >> 12] >> (number & 0xfff) & 1) != 0;
+  return (number & 0xfff) < kTagsOfType && kKnown.of_type[number >> 12][number & 0xfff];
 }
 
 bool is_ascii(const uint8_t* data, size_t size) {

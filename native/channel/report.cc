@@ -48,23 +48,27 @@ void* run(void*) {
 }
 
 // Node may be left asleep for now, if somebody wakes it soon.
-void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Tag, int64_t>> numbers,
-           bool wakes = true) {
-  uint8_t buffer[256];
-  FieldWriter writer(buffer, sizeof buffer);
-  for (const auto& [tag, value] : numbers) writer.number(tag, value);
+void queue(Sandbox& sandbox, RecordKind kind, const uint8_t* fields, size_t size, bool wakes) {
   std::lock_guard<std::mutex> lock(reporter.guard);
-  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, buffer, writer.size())) {
+  if (reporter.queue.empty() && !reporter.busy && sandbox.channel.send_now(kind, fields, size)) {
     if (wakes) sandbox.channel.wake();
     return;
   }
   reporter.channel = &sandbox.channel;
-  reporter.queue.push_back({kind, {buffer, buffer + writer.size()}});
+  reporter.queue.push_back({kind, {fields, fields + size}});
   if (!reporter.started) {
     reporter.started = true;
     if (!start_thread(run, nullptr, true)) fatal("the reporting thread cannot be started", protocol::Stage::threads);
   }
   reporter.changed.notify_all();
+}
+
+void queue(Sandbox& sandbox, RecordKind kind, std::initializer_list<std::pair<Tag, int64_t>> numbers,
+           bool wakes = true) {
+  uint8_t buffer[256];
+  FieldWriter writer(buffer, sizeof buffer);
+  for (const auto& [tag, value] : numbers) writer.number(tag, value);
+  queue(sandbox, kind, buffer, writer.size(), wakes);
 }
 
 }  // namespace
@@ -96,6 +100,10 @@ void report_exit(Sandbox& sandbox, pid_t command, int wait_status) {
     queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::signal_, WTERMSIG(wait_status)}});
   else
     queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::code_, WEXITSTATUS(wait_status)}});
+}
+
+void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size) {
+  queue(sandbox, RecordKind::reply, fields, size, true);
 }
 
 void report_end(Sandbox& sandbox) {

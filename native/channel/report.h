@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "../call/sandbox.h"
@@ -16,6 +18,8 @@ void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view pa
 // Whoever lets the command run wakes Node afterwards (Channel::wake), so that Node does not run in its place.
 void report_launched(Sandbox& sandbox, pid_t command);
 void report_failed_launch(Sandbox& sandbox, const Launch& launch);
+// A part of an answer to a request.
+void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
 // Waits until Node has every record before it, and itself.
 void report_end(Sandbox& sandbox);

@@ -232,13 +232,24 @@ void Tracer::post(Post post) {
   wake_tracer();
 }
 
+void Tracer::run_there(std::function<void()> work) {
+  {
+    std::lock_guard<std::mutex> lock(posts_guard_);
+    works_.push_back(std::move(work));
+  }
+  wake_tracer();
+}
+
 void Tracer::handle_posts() {
   std::vector<Post> posts;
+  std::vector<std::function<void()>> works;
   {
     std::lock_guard<std::mutex> lock(posts_guard_);
     posts.swap(posts_);
+    works.swap(works_);
   }
   for (Post& post : posts) finish_task(std::move(post));
+  for (const auto& work : works) work();
   for (const StopAgain& call : take_stops_again()) stop_again(call);
 }
 

@@ -36,6 +36,9 @@ class Tracer {
 
   // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
   void run();
+  // Runs `work` on the tracer's thread, which alone may use ptrace and knows the tracees; it must not wait. After the
+  // end of the tree it is not run any more.
+  void run_there(std::function<void()> work);
   // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
@@ -160,6 +163,7 @@ class Tracer {
   bool perhaps_unknown_ = false;  // there may be a tracee that nobody has told of: its maker was killed
   std::mutex posts_guard_;
   std::vector<Post> posts_;
+  std::vector<std::function<void()>> works_;
 };
 
 // Kills everything in the tree.

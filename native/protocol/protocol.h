@@ -24,6 +24,8 @@ enum class MessageType : uint32_t {
   plan = 9,       // Node -> supervisor, while the command runs: a record that tells of the layers is wanted
   command = 10,   // Node -> a supervisor that was started without one: value = size in bytes of what it is, behind the
                   // message; fds {its working directory, one for each place of its stdio that is not ignored}
+  request = 11,   // Node -> supervisor, while the command runs: value = size in bytes of what is asked (request, kind,
+                  // ...), carried as for `start`; a `reply` record answers
 };
 
 // At most so many bytes follow the message in its own packet; more are in a memfd that comes with it.
@@ -139,15 +141,18 @@ struct RecordHeader {
 
 enum class RecordKind : uint32_t {
   padding = 0,
-  ask = 1,         // a held call for hooks: slot, generation, hooks, event, ...
-  violation = 2,   // a refusal: syscall, path or address, pid, executable, rule, errno
-  launched = 3,    // the command's exec is done: pid
-  exit = 4,        // the command ended: pid, code or signal
-  tree_empty = 5,  // nothing of the tree is left
-  failed = 6,      // the launch failed after `spawned`: errno, stage
-  forgotten = 7,   // an asked call is gone (its thread died or was interrupted): slot, generation
-  warning = 8,     // a rule stands for less than it seems: rule, path, reason, target of a link
-  plan = 9,        // count (Landlock's ABI), plan
+#define RECORD(name) name,
+#include "records.def"
+#undef RECORD
+  end,
+};
+
+// What a request is about.
+enum class RequestKind : uint32_t {
+#define REQUEST(name) name,
+#include "requests.def"
+#undef REQUEST
+  end,
 };
 
 enum class Event : uint8_t {

@@ -18,6 +18,7 @@
 #include "../engine/tracer.h"
 #include "../families/ipc.h"
 #include "../policy/layers.h"
+#include "requests.h"
 
 namespace holdfast {
 
@@ -29,7 +30,8 @@ constexpr off_t kMostConfig = 64 << 20;  // bytes
 
 bool carries_bytes(const Message& message) {
   return message.type == static_cast<uint32_t>(MessageType::configure) ||
-         message.type == static_cast<uint32_t>(MessageType::start);
+         message.type == static_cast<uint32_t>(MessageType::start) ||
+         message.type == static_cast<uint32_t>(MessageType::request);
 }
 
 bool is_inline(const Message& message) { return message.value <= static_cast<int32_t>(protocol::kMaxInline); }
@@ -109,9 +111,14 @@ bool Control::receive_bytes(MessageType type, std::vector<uint8_t>& bytes, pid_t
     else if (message.type != static_cast<uint32_t>(MessageType::spare))  // it has no descendants yet
       return false;
   }
+  return take_bytes(message, fd, packet.get(), bytes);
+}
+
+bool Control::take_bytes(const Message& message, const UniqueFd& fd, const uint8_t* packet,
+                         std::vector<uint8_t>& bytes) {
   if (message.value < 0) return false;
   if (is_inline(message)) {
-    bytes.assign(packet.get(), packet.get() + message.value);
+    bytes.assign(packet, packet + message.value);
     return true;
   }
   struct stat status;
@@ -133,8 +140,8 @@ bool Control::send(MessageType type, int value, int detail) {
   return sent == sizeof message;
 }
 
-bool Control::serve(Sandbox& sandbox, pid_t command) {
-  auto* serving = new Serving{this, &sandbox, command};
+bool Control::serve(Sandbox& sandbox, Tracer& tracer, pid_t command) {
+  auto* serving = new Serving{this, &sandbox, &tracer, command};
   return start_thread(run, serving, true);
 }
 
@@ -142,16 +149,23 @@ void* Control::run(void* argument) {
   const Serving serving = *static_cast<Serving*>(argument);
   delete static_cast<Serving*>(argument);
   Tree& tree = serving.sandbox->tree;
+  const std::unique_ptr<uint8_t[]> packet(new uint8_t[protocol::kMaxInline]);
   for (;;) {
     Message message;
-    const int got = serving.control->receive(message, nullptr, 0);
+    UniqueFd fd;
+    std::vector<uint8_t> asked;
+    int got = serving.control->receive(message, &fd, 1, packet.get());
+    const bool is_request = got == 1 && message.type == static_cast<uint32_t>(MessageType::request);
+    if (is_request && !take_bytes(message, fd, packet.get(), asked)) got = -1;
     if (got != 1) {
       // Node is gone, or its end of the channel is not to be trusted any more: nothing goes on unwatched.
       serving.sandbox->channel.lose();
       remove_ipc_objects();
       _exit(got == 0 ? 0 : 71);
     }
-    if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {
+    if (is_request) {
+      take_request(*serving.sandbox, *serving.tracer, std::move(asked));
+    } else if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {
       signal_tree(tree, message.value);
     } else if (message.type == static_cast<uint32_t>(MessageType::spare)) {
       tree.spare(message.value);

@@ -16,6 +16,8 @@ namespace holdfast {
 // The descriptors that came with a message: all are ours, whatever it is.
 std::vector<UniqueFd> take_descriptors(msghdr& header);
 
+class Tracer;
+
 class Control {
  public:
   explicit Control(int socket) : socket_(socket) {}
@@ -36,17 +38,21 @@ class Control {
 
   // From then on a thread of its own serves the socket; when Node is gone it ends the supervisor, and so the tree
   // (PTRACE_O_EXITKILL).
-  bool serve(Sandbox& sandbox, pid_t command);
+  bool serve(Sandbox& sandbox, Tracer& tracer, pid_t command);
 
  private:
   struct Serving {
     Control* control;
     Sandbox* sandbox;
+    Tracer* tracer;
     pid_t command;
   };
   static void* run(void* serving);
   // 1: a message; 0: Node is gone; -1: not a message of ours. With `bytes`, room for kMaxInline that may follow it.
   int receive(protocol::Message& message, UniqueFd* fds, int fd_count, uint8_t* bytes = nullptr);
+  // What came with a message: in its packet, or in the file whose descriptor came. False if it is not what it must be.
+  static bool take_bytes(const protocol::Message& message, const UniqueFd& fd, const uint8_t* packet,
+                         std::vector<uint8_t>& bytes);
 
   int socket_;
 };

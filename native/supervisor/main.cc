@@ -322,7 +322,7 @@ int run(int argc, char** argv) {
       notifier = std::make_unique<Notifier>(sandbox, listener);
       if (!notifier->start()) fatal("no worker can be started", Stage::threads);
     }
-    if (!controlled && !control.serve(sandbox, launch.child))
+    if (!controlled && !control.serve(sandbox, tracer, launch.child))
       fatal("the control thread cannot be started", Stage::threads);
     controlled = true;
     return notifier != nullptr;

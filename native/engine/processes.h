@@ -1,0 +1,16 @@
+// Who is in the tree, told to Node.
+#pragma once
+
+#include <memory>
+
+#include "../call/sandbox.h"
+#include "../channel/reply.h"
+#include "../protocol/tlv.h"
+
+namespace holdfast {
+
+class Tracer;
+
+void tell_processes(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+
+}  // namespace holdfast

@@ -1,0 +1,55 @@
+#include "requests.h"
+
+#include <errno.h>
+
+#include <memory>
+#include <utility>
+
+#include "../channel/reply.h"
+#include "../engine/processes.h"
+#include "../engine/tasks.h"
+#include "../protocol/tlv.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::Field;
+using protocol::FieldReader;
+using protocol::RequestKind;
+using protocol::Tag;
+
+// Answers by `reply`, now or later: when the last copy of it is gone, it is sent.
+using Handler = void (*)(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::shared_ptr<Reply> reply);
+
+Handler handler_of(RequestKind kind) {
+  switch (kind) {
+    case RequestKind::processes:
+      return tell_processes;
+    case RequestKind::end:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void take_request(Sandbox& sandbox, Tracer& tracer, std::vector<uint8_t> bytes) {
+  int64_t request = -1, kind = -1;
+  FieldReader reader(bytes.data(), bytes.size());
+  for (Field field; reader.next(field);) {
+    if (field.tag == Tag::request_) request = field.number(-1);
+    if (field.tag == Tag::kind_) kind = field.number(-1);
+  }
+  const bool is_known = !reader.bad() && kind >= 0 && kind < static_cast<int64_t>(RequestKind::end);
+  const auto reply = std::make_shared<Reply>(sandbox, request);
+  if (!is_known) {
+    reply->fail(EPROTO, "what is asked is not known");
+    return;
+  }
+  const Handler handler = handler_of(static_cast<RequestKind>(kind));
+  run_task([&sandbox, &tracer, handler, reply, bytes = std::move(bytes)] {
+    handler(sandbox, tracer, FieldReader(bytes.data(), bytes.size()), reply);
+  });
+}
+
+}  // namespace holdfast
