@@ -28,6 +28,9 @@ run('clang-format', ['--dry-run', '--Werror', ...formatted]);
 const sources = tower.flatMap((room) => sourcesIn(`native/${room}`, /\.cc$/));
 const queue = sources.filter((source) => !source.endsWith(process.arch === 'x64' ? 'aarch64.cc' : 'x86_64.cc'));
 let failed = false;
+// How far the analyzer follows a function. Its own 225,000 take three times as long, in functions whose last paths differ
+// by nothing.
+const analyzer = ['-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=50000'];
 const worker = async () => {
   for (let source = queue.pop(); source !== undefined; source = queue.pop()) {
     const args = [
@@ -38,6 +41,7 @@ const worker = async () => {
       '-std=c++20',
       '-D_GNU_SOURCE',
       '-fno-exceptions',
+      ...analyzer,
     ];
     const [output, code] = await new Promise((resolve, reject) => {
       const tidy = spawn('clang-tidy', args, { stdio: ['ignore', 'pipe', 'ignore'] });
