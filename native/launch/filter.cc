@@ -12,65 +12,10 @@
 #include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../syscalls/table.h"
+#include "bpf_program.h"
 
 namespace holdfast {
 namespace {
-
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half of an argument is read first");
-
-// A program is written from its end to its start, because BPF only jumps forward: the target of a jump is there before
-// the jump is. A label is the place of an instruction counted from the end.
-class Program {
- public:
-  using Label = size_t;
-
-  Program() { reversed_.reserve(1024); }
-
-  Label statement(uint16_t code, uint32_t k) {
-    reversed_.push_back(BPF_STMT(code, k));
-    return reversed_.size() - 1;
-  }
-
-  // Goes on at `yes` or `no`, near or far.
-  Label branch(uint16_t comparison, uint32_t k, Label yes, Label no) {
-    if (yes == no) return yes;
-    // Moving one nearer pushes the other one instruction away.
-    while (distance(yes) > kReach || distance(no) > kReach) {
-      Label& far = distance(yes) > kReach ? yes : no;
-      far = repeat(far);
-    }
-    const sock_filter jump = BPF_JUMP(static_cast<uint16_t>(BPF_JMP | comparison | BPF_K), k,
-                                      static_cast<uint8_t>(distance(yes)), static_cast<uint8_t>(distance(no)));
-    reversed_.push_back(jump);
-    return reversed_.size() - 1;
-  }
-
-  // A statement goes on with the instruction before it in `reversed_`; this makes that one `target`.
-  void fall_through_to(Label target) {
-    if (distance(target) > 0) repeat(target);
-  }
-
-  bool near(Label target) const { return distance(target) < kReach - 64; }
-  std::vector<sock_filter> take() {
-    std::reverse(reversed_.begin(), reversed_.end());
-    return std::move(reversed_);
-  }
-
- private:
-  static constexpr size_t kReach = 255;  // of a conditional jump
-
-  // From the instruction that comes next to `target`.
-  size_t distance(Label target) const { return reversed_.size() - 1 - target; }
-
-  // The same once more, here: an answer as it is, anything else by a long jump.
-  Label repeat(Label target) {
-    const sock_filter there = reversed_[target];
-    if (BPF_CLASS(there.code) == BPF_RET) return statement(there.code, there.k);
-    return statement(BPF_JMP | BPF_JA, static_cast<uint32_t>(distance(target)));
-  }
-
-  std::vector<sock_filter> reversed_;
-};
 
 using Label = Program::Label;
 
@@ -83,14 +28,13 @@ class Generator {
     // Made anew for every command, so without many small allocations.
     ranges_.reserve(512);
     guards_.reserve(64);
-    answers_.reserve(32);
     collect();
     const Label numbers = search_numbers(0, ranges_.size());
     program_.fall_through_to(numbers);
-    const Label native = load(offsetof(seccomp_data, nr));
-    const Label foreign = answer(notify_);
+    const Label native = program_.load(offsetof(seccomp_data, nr));
+    const Label foreign = program_.answer(notify_);
     program_.branch(BPF_JEQ, arch::kAuditArch, native, foreign);
-    load(offsetof(seccomp_data, arch));
+    program_.load(offsetof(seccomp_data, arch));
     return program_.take();
   }
 
@@ -155,17 +99,18 @@ class Generator {
   }
 
   Label leaf_code(const Leaf& leaf) {
-    if (leaf.guard == Guard::always_held && leaf.stops == nullptr && leaf.left == nullptr) return answer(leaf.held);
+    if (leaf.guard == Guard::always_held && leaf.stops == nullptr && leaf.left == nullptr)
+      return program_.answer(leaf.held);
     for (const auto& [known, code] : guards_)
       if (known == leaf) return code;
     const std::span<const Alternative> guarded = alternatives(leaf.guard);
     std::vector<Alternative> all(guarded.begin(), guarded.end());
     if (leaf.left != nullptr)
       for (const Alternative& alternative : left_alternatives(*leaf.left)) all.push_back(alternative);
-    const Label allow = answer(SECCOMP_RET_ALLOW);
-    Label otherwise = answer(leaf.held);
+    const Label allow = program_.answer(SECCOMP_RET_ALLOW);
+    Label otherwise = program_.answer(leaf.held);
     if (leaf.stops != nullptr && leaf.held != SECCOMP_RET_TRACE) {
-      const Label stop = answer(SECCOMP_RET_TRACE);
+      const Label stop = program_.answer(SECCOMP_RET_TRACE);
       otherwise = condition(*stopped_if(*leaf.stops), stop, otherwise);
     }
     for (size_t i = all.size(); i-- > 0;) {
@@ -180,13 +125,13 @@ class Generator {
   Label condition(const Condition& what, Label yes, Label no) {
     const uint32_t low_offset = static_cast<uint32_t>(offsetof(seccomp_data, args) + what.argument * sizeof(uint64_t));
     const Label compare = compare_low(what.relation, what.values, yes, no);
-    const Label low = load_masked(low_offset, static_cast<uint32_t>(what.mask), compare);
+    const Label low = program_.load_masked(low_offset, static_cast<uint32_t>(what.mask), compare);
     const uint32_t high_mask = static_cast<uint32_t>(what.mask >> 32);
     if (high_mask == 0) return low;
     // The values have 32 bits, so a high half that is not zero decides by itself.
     const bool larger = what.relation == Relation::none_of || what.relation == Relation::at_least;
     const Label high = program_.branch(BPF_JEQ, 0, low, larger ? yes : no);
-    return load_masked(low_offset + sizeof(uint32_t), high_mask, high);
+    return program_.load_masked(low_offset + sizeof(uint32_t), high_mask, high);
   }
 
   Label compare_low(Relation relation, std::span<const uint32_t> values, Label yes, Label no) {
@@ -250,29 +195,10 @@ class Generator {
     return program_.statement(BPF_ALU | BPF_SUB | BPF_K, values.front());
   }
 
-  // The one that is there already, if a conditional jump from about here still reaches it.
-  Label answer(uint32_t value) {
-    for (auto& [known, place] : answers_) {
-      if (known != value) continue;
-      if (!program_.near(place)) place = program_.statement(BPF_RET | BPF_K, value);
-      return place;
-    }
-    return answers_.emplace_back(value, program_.statement(BPF_RET | BPF_K, value)).second;
-  }
-
-  Label load(size_t offset) { return program_.statement(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset)); }
-
-  Label load_masked(uint32_t offset, uint32_t mask, Label next) {
-    program_.fall_through_to(next);
-    if (mask != 0xffffffff) program_.statement(BPF_ALU | BPF_AND | BPF_K, mask);
-    return load(offset);
-  }
-
   Program program_;
   const uint32_t notify_;
   std::vector<Range> ranges_;
   std::vector<std::pair<Leaf, Label>> guards_;
-  std::vector<std::pair<uint32_t, Label>> answers_;
 };
 
 }  // namespace
