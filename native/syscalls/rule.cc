@@ -1,0 +1,96 @@
+#include "rule.h"
+
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+namespace holdfast {
+namespace {
+
+constexpr uint64_t kWhole = ~uint64_t{0};
+constexpr uint64_t kLowHalf = 0xffffffff;
+
+struct Width {
+  std::string_view call;
+  int argument;
+  uint64_t bits;
+};
+
+constexpr Width kWidths[] = {
+#define WIDE(call, argument) {#call, argument, kWhole},
+#define NARROW(call, argument) {#call, argument, kLowHalf},
+#include "widths.def"
+#undef WIDE
+#undef NARROW
+};
+
+constexpr uint64_t bits_of(Arg kind) {
+  switch (kind) {
+    case Arg::dirfd:
+    case Arg::dirfd2:
+    case Arg::fd:
+    case Arg::open_flags:
+    case Arg::mode:
+    case Arg::at_flags:
+    case Arg::flags:
+    case Arg::command:
+    case Arg::device:
+    case Arg::uid:
+    case Arg::gid:
+    case Arg::pid:
+    case Arg::tid:
+    case Arg::pidfd:
+    case Arg::signal:
+    case Arg::socket:
+    case Arg::address_size:
+    case Arg::count:
+    case Arg::value:
+      return kLowHalf;
+    case Arg::none:
+    case Arg::path:
+    case Arg::path2:
+    case Arg::how:
+    case Arg::size:
+    case Arg::buffer:
+    case Arg::text:
+    case Arg::mask:
+    case Arg::length:
+    case Arg::times:
+    case Arg::info:
+    case Arg::address:
+    case Arg::message:
+    case Arg::argv:
+    case Arg::envp:
+    case Arg::pointer:
+      return kWhole;
+  }
+  return kWhole;
+}
+
+}  // namespace
+
+uint64_t bits_read(const Row& row, int argument) {
+  for (const Width& width : kWidths)
+    if (width.argument == argument && width.call == row.name) return width.bits;
+  return bits_of(row.args[argument]);
+}
+
+bool ArgumentTest::holds(const uint64_t (&args)[6]) const {
+  const uint64_t value = args[argument] & mask;
+  const bool inside = std::any_of(ranges.begin(), ranges.end(),
+                                  [&](const Range& range) { return value >= range.low && value <= range.high; });
+  return inside != negated;
+}
+
+bool SyscallRule::matches(const uint64_t (&args)[6]) const {
+  return std::all_of(tests.begin(), tests.end(), [&](const ArgumentTest& test) { return test.holds(args); });
+}
+
+bool is_made_for_the_tree(const Row& row) {
+  static constexpr int kNumbers[] = {SYS_openat, SYS_openat2, SYS_mmap, SYS_close, SYS_sendmsg, SYS_prctl};
+  return std::find(std::begin(kNumbers), std::end(kNumbers), row.number()) != std::end(kNumbers);
+}
+
+}  // namespace holdfast
