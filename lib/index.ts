@@ -54,6 +54,7 @@ export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './p
 export type { NamedArguments } from './process/named-arguments.ts';
 export type { TreeProcess } from './process/processes.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
+export type { ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { MissingRight, Violation } from './process/violation.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';

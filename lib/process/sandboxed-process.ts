@@ -4,6 +4,7 @@ import type { EventEmitter } from 'eventemitter3';
 import { AbortError } from '../errors.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
+import type { NativeRecord } from '../native/native.ts';
 import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { SandboxedProcessEvents } from './events.ts';
@@ -12,6 +13,7 @@ import { classesOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
 import { processesOf, type TreeProcess } from './processes.ts';
 import { Supervision } from './supervision.ts';
+import { type TreeUsage, treeUsage } from './usage.ts';
 
 /** A look at a file for each, and one or two for what is not there: about a millisecond. */
 const RULES_PER_TURN = 128;
@@ -157,6 +159,46 @@ export class SandboxedProcess<
   async processes(): Promise<TreeProcess[]> {
     const parts = await this.#supervision.ask('processes');
     return processesOf(parts);
+  }
+
+  /** What the tree has used, when nothing of it is left (`close`); undefined before, and if it never began. */
+  get usage(): TreeUsage | undefined {
+    return this.#supervision.usage;
+  }
+
+  /**
+   * What the tree has used until now: the dead and the living; after its end {@link usage}.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if it could not be started, or its supervisor was lost.
+   */
+  async getUsage(): Promise<TreeUsage> {
+    if (this.usage !== undefined) return this.usage;
+    try {
+      const [told] = await this.#supervision.ask('usage');
+      return treeUsage(told as NativeRecord);
+    } catch (error) {
+      // It has ended in the meantime.
+      if (this.usage !== undefined) return this.usage;
+      throw error;
+    }
+  }
+
+  /**
+   * Stops every thread of the tree, those too that are just being made, so that none runs an instruction of its own until
+   * {@link thaw}: not by SIGCONT either. It costs no processor time. What stands still is not told: there is no `SIGSTOP`, and
+   * no call is cut short. Only SIGKILL has an effect meanwhile; other signals, and what hooks have answered, wait.
+   * @returns When none of them runs any more.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if there is nobody any more.
+   */
+  async freeze(): Promise<void> {
+    await this.#supervision.ask('freeze');
+  }
+
+  /**
+   * Lets go on what {@link freeze} has stopped; who was stopped by SIGSTOP before stays so.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if there is nobody any more.
+   */
+  async thaw(): Promise<void> {
+    await this.#supervision.ask('thaw');
   }
 
   /** Lets Node wait for the command again, after {@link unref}. */

@@ -17,6 +17,7 @@ import { Requests } from './requests.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
+import { type TreeUsage, treeUsage } from './usage.ts';
 import { type Violation, violationOf } from './violation.ts';
 import { warningOf } from './warning.ts';
 
@@ -51,6 +52,8 @@ export class Supervision {
   readonly inner: Inner | undefined;
   /** Of the command. */
   readonly pid: number | undefined;
+  /** When nothing of the tree is left: what it has used. */
+  usage: TreeUsage | undefined;
   readonly #spawn: Spawn;
   readonly #hooks: HookRegistry;
   readonly #listener: SupervisionListener;
@@ -268,6 +271,7 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
+        this.usage = treeUsage(record);
         this.#requests.end();
         clearTimeout(this.#grace);
         this.#listener.treeEmpty();

@@ -38,7 +38,10 @@ void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   const bool is_new = group_.insert_or_assign(tid, group).second;
   Process& process = processes_[group];
-  if (is_new) process.threads++;
+  if (is_new) {
+    process.threads++;
+    (tid == group ? usage_.processes : usage_.threads).fetch_add(1, std::memory_order_relaxed);
+  }
   if (tid == group) {
     process.life = process.stay = process.umask_change = ++numbers_;
     process.umask = -1;
@@ -64,6 +67,12 @@ void Tree::remove(pid_t tid) {
 const Tree::Process* Tree::alone_with_lock(pid_t tid) const {
   const auto process = processes_.find(tid);
   return process != processes_.end() && process->second.threads == 1 ? &process->second : nullptr;
+}
+
+uint64_t Tree::life_of(pid_t group) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  return process == processes_.end() ? 0 : process->second.life;
 }
 
 uint64_t Tree::alone(pid_t tid) const {

@@ -12,6 +12,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "usage.h"
+
 namespace holdfast {
 
 class Tree {
@@ -28,7 +30,11 @@ class Tree {
   void remember_program(pid_t group, const std::string& program, uint64_t look);
   void forget_program(pid_t group);
 
-  // A process as a number that no other has, if that is its one thread. 0: there are others.
+  // What all of it has used.
+  Usage& usage() const { return usage_; }
+  // A process as a number that no other has, or 0.
+  uint64_t life_of(pid_t group) const;
+  // The same, if that is its one thread. 0: there are others.
   uint64_t alone(pid_t tid) const;
 
   // Where its one thread is, as a number of that stay: the same number, the same working directory. 0: that may change
@@ -87,6 +93,7 @@ class Tree {
 
   void forget(pid_t group);
 
+  mutable Usage usage_;
   std::atomic<bool> doomed_{false};
   std::atomic<int> spared_by_{0};
   mutable std::mutex reaping_;

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "../call/threads.h"
+#include "../call/tree.h"
 #include "../protocol/tlv.h"
 #include "channel.h"
+#include "usage_fields.h"
 
 namespace holdfast {
 namespace {
@@ -107,7 +109,10 @@ void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size) {
 }
 
 void report_end(Sandbox& sandbox) {
-  queue(sandbox, RecordKind::tree_empty, {});
+  uint8_t buffer[512];
+  FieldWriter writer(buffer, sizeof buffer);
+  write_usage(writer, sandbox.tree.usage(), sandbox.tree.usage().ended());
+  queue(sandbox, RecordKind::tree_empty, buffer, writer.size(), true);
   std::unique_lock<std::mutex> lock(reporter.guard);
   while (!reporter.queue.empty() || reporter.busy) reporter.changed.wait(lock);
   lock.unlock();

@@ -34,6 +34,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
   tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
   sandbox_.tree.add(tid, tracee->group, parent == 0 ? 0 : parent_group);
+  if (tracee->group == tid) sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
@@ -96,6 +97,8 @@ void Tracer::on_exec(pid_t tid) {
       expect_nothing(former);
       if (Tracee* leader = find(tid)) free_slot(*leader);
       moved->tid = tid;
+      moved->at_stop = true;
+      moved->parked = Parked::no;
       tracees_[tid] = std::move(moved);
     }
   }

@@ -261,6 +261,7 @@ void Notifier::work() {
         }
       } else {
         call.row = row;
+        sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);
         if (row != nullptr && row->way == Way::bounce) is_prepared(call);
         Finish finish = row == nullptr ? refuse_unknown(sandbox_, call, request.data.nr, request.data.arch)
                                        : dispatch(sandbox_, call);

@@ -1,6 +1,8 @@
 #include "processes.h"
 
+#include "../call/threads.h"
 #include "../call/tree.h"
+#include "../channel/usage_fields.h"
 
 namespace holdfast {
 
@@ -15,6 +17,12 @@ void tell_processes(Sandbox& sandbox, Tracer&, FieldReader, std::shared_ptr<Repl
     reply->fields().number(Tag::pid_, pid);
     reply->fields().end(mark);
   }
+}
+
+void tell_usage(Sandbox& sandbox, Tracer&, FieldReader, std::shared_ptr<Reply> reply) {
+  const WaitInCrew may_wait;
+  const Usage& usage = sandbox.tree.usage();
+  write_usage(reply->fields(), usage, usage.all(sandbox.tree));
 }
 
 }  // namespace holdfast

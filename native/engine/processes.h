@@ -11,6 +11,9 @@ namespace holdfast {
 
 class Tracer;
 
+// What all of it has used, the dead and the living.
+void tell_usage(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+
 void tell_processes(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
 
 }  // namespace holdfast

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -64,12 +65,14 @@ void Tracer::run() {
     if (!done) reap_and_handle();
     if (tracees_.empty() && !somebody_is_left()) break;
     if (!others_started_ && launch_.launched) begin_to_serve();
+    const bool soon = look_at_stops() || !others_started_;
     told = {};
-    if (others_started_)
+    if (!soon)
       woken_by = sigwaitinfo(&wanted, &told);
-    else if ((woken_by = sigtimedwait(&wanted, &told, &kSoon)) < 0 && errno == EAGAIN)
+    else if ((woken_by = sigtimedwait(&wanted, &told, &kSoon)) < 0 && errno == EAGAIN && !others_started_)
       begin_to_serve();
   }
+  end_stops();
 }
 
 // Threads that serve the command and Node take longer to start than the command to get to its first held call, so they
@@ -111,10 +114,20 @@ void Tracer::reap_and_handle() {
       return 1;
     }
     int status = 0;
+    rusage used = {};
     std::unique_lock<std::mutex> reaping(sandbox_.tree.reaping());
     if (somebody_works_for_dead(tid)) return 2;
-    if (waitpid(tid, &status, WNOHANG | __WALL) != tid) return 1;
+    // A leader comes last, and so with all that its threads have used.
+    Figures figures;
+    const Tracee* const tracee = find(tid);
+    const bool is_leader = tracee != nullptr && tracee->group == tid;
+    if (is_leader) figures = sandbox_.tree.usage().of_ended(tid);
+    if (wait4(tid, &status, WNOHANG | __WALL, &used) != tid) return 1;
     sandbox_.tree.remove(tid);
+    if (is_leader) {
+      figures.peak = static_cast<uint64_t>(used.ru_maxrss) * 1024;
+      sandbox_.tree.usage().add_ended(tid, figures);
+    }
     reaping.unlock();
     on_death(tid, status);
     return 1;
@@ -153,6 +166,9 @@ void Tracer::on_stop(pid_t tid, int status) {
     sandbox_.tree.doubt_sharing(true);
     tracee = find(tid);
   }
+  tracee->at_stop = true;
+  if (event != PTRACE_EVENT_STOP && (event != 0 || signal != static_cast<int>(kSyscallStop)))
+    tracee->interrupted = false;  // any stop is the one that it asked for
   switch (event) {
     case 0:
       if (signal == static_cast<int>(kSyscallStop))
@@ -186,8 +202,8 @@ void Tracer::on_stop(pid_t tid, int status) {
         // Whatever comes after it, a wait ends by it (signal(7), "Interruption ... by stop signals").
         cut_short(*tracee);
         tracee->was_stopped = true;
-        request(PTRACE_LISTEN, tid, nullptr, nullptr);
-      } else
+        listen(*tracee);
+      } else if (!wait_on_after_interrupt(*tracee))
         resume(*tracee);
       return;
     default:
@@ -195,7 +211,17 @@ void Tracer::on_stop(pid_t tid, int status) {
   }
 }
 
+// The one way on for a stopped thread, but for listen().
 void Tracer::resume(Tracee& tracee, int signal) {
+  if (tracee.stops_once_more) {
+    tracee.stops_once_more = false;
+    request(PTRACE_INTERRUPT, tracee.tid, nullptr, nullptr);
+  } else if (!stops_.empty() && must_stay(tracee)) {
+    tracee.parked = Parked::goes_on;
+    tracee.parked_signal = signal;
+    return;
+  }
+  tracee.at_stop = false;
   const bool stops = tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped;
   request(stops ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
 }
@@ -361,6 +387,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   if (prepare(tracee, *row)) return;
   tracee.phase = Phase::deciding;
   call.lent = std::move(tracee.lent);
+  if (!call.lent) sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);
   submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
 }
 

@@ -1,7 +1,8 @@
 // The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, bounced calls in bouncing.cc, the
-// calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc.
+// calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc, threads
+// that are stopped from outside in stopping.cc.
 #pragma once
 
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -45,6 +47,31 @@ class Tracer {
 
   enum class Task : uint8_t { decide, verify_exec, store_result, time_limit };
 
+  // ---- Stopping from outside (stopping.cc). On the tracer's thread only.
+
+  // Whom a stop is for: one thread, all threads of a process, or (both 0) the whole tree. Who is made later and is
+  // meant, too, stays at its first stop.
+  struct Threads {
+    pid_t tid = 0, group = 0;
+  };
+  enum class Until : uint8_t {
+    stopped,  // each is in a stop that ptrace(2) can work on, or has ended
+    held,     // or sleeps in the kernel so that only an answer wakes it, and stops before its next instruction
+  };
+  // None of them runs an instruction of its own from then on, until the stop's number is let go. `on_all_stopped` is
+  // called once, on this thread: when all are there, when it is let go before, or when nothing of the tree is left. A
+  // thread that has ended meanwhile is not waited for. SIGKILL ends who is stopped; other signals wait, and a
+  // process that was stopped by SIGSTOP is so afterwards.
+  //
+  // Between the two each of them is in one of these: `parked` (it would have gone on), with a worker that decides, or,
+  // for Until::held, still in the kernel. What it does next, it does by resume() or listen(), which keep it.
+  uint64_t stop(Threads which, Until until, std::function<void()> on_all_stopped);
+  void let_go(uint64_t stop);
+
+  // The whole tree, until it is thawed; `on_frozen` as above.
+  void freeze(std::function<void()> on_frozen);
+  void thaw();
+
  private:
   enum class Phase : uint8_t {
     running,
@@ -63,6 +90,9 @@ class Tracer {
     again,         // that is done; the held call is about to be made again
     verifying,     // stopped after an exec; a worker compares
   };
+
+  // What is to become of a stopped thread that would have been let go, had nobody wanted it to stay.
+  enum class Parked : uint8_t { no, goes_on, in_group_stop };
 
   // A wait that a signal cut short which means nothing to the program, and that is made again.
   struct Wait {
@@ -94,7 +124,20 @@ class Tracer {
     bool marked = false;       // it has been, and is yet to come: `unmarked` is the argument as it was
     bool came_marked = false;  // the held call has
     uint64_t unmarked = 0;
+    bool interrupted = false;      // by PTRACE_INTERRUPT, and has not come to a stop since
+    bool stops_once_more = false;  // is to be, when it goes on
+    bool at_stop = false;          // in a ptrace stop, and nobody has let it go yet
+    Parked parked = Parked::no;
+    int parked_signal = 0;
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
+  };
+
+  struct Stop {
+    Threads which;
+    Until until = Until::stopped;
+    std::function<void()> on_all_stopped;
+    bool pending = false;  // not all are there yet
+    bool covers(const Tracee&) const;
   };
 
   struct Post {
@@ -147,6 +190,14 @@ class Tracer {
   void on_exit(Tracee&, arch::Registers& now);
   void interrupt(Tracee&);
   void resume(Tracee&, int signal = 0);
+  bool must_stay(const Tracee&) const;
+  void listen(Tracee&);
+  bool wait_on_after_interrupt(Tracee&);
+  static void ask_for_stop_again(Tracee&);
+  static bool is_there(const Tracee&, Until until);
+  bool look_at_stops();
+  void release_parked();
+  void end_stops();
   void kill_group(pid_t group);
   void post(Post);
   void submit(Tracee&, Task, std::function<Finish()>);
@@ -161,6 +212,12 @@ class Tracer {
   bool others_started_ = false;
   bool held_back_ = false;        // somebody has ended whom a worker still works for
   bool perhaps_unknown_ = false;  // there may be a tracee that nobody has told of: its maker was killed
+  std::map<uint64_t, Stop> stops_;
+  uint64_t stop_numbers_ = 0;
+  uint64_t frozen_ = 0;  // the number of its stop
+  std::vector<std::function<void()>> on_frozen_;
+  bool look_again_ = false;  // at those that have not come to their stop
+  int64_t looked_at_ = 0;    // CLOCK_MONOTONIC in nanoseconds
   std::mutex posts_guard_;
   std::vector<Post> posts_;
   std::vector<std::function<void()>> works_;

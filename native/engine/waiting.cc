@@ -140,6 +140,7 @@ void Tracer::on_entry(Tracee& tracee) {
 // `now`: its registers, which are written if they change.
 void Tracer::on_exit(Tracee& tracee, arch::Registers& now) {
   Wait& wait = tracee.wait;
+  if (arch::result(now) == -EINTR) ask_for_stop_again(tracee);
   if (wait.call == nullptr) return;
   const int64_t result = wait.call->result_made_again(arch::result(now));
   if (wait.replaced) arch::set_argument(now, wait.call->argument, wait.limit);

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "../call/tree.h"
 #include "../channel/channel.h"
 
 namespace holdfast {
@@ -23,6 +24,7 @@ struct Refusal {
 };
 
 void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) {
+  sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
   const std::string executable = executable_of(sandbox, call);
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
   // Names may be longer than any record: then the event comes without them.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "../channel/reply.h"
+#include "../engine/freezing.h"
 #include "../engine/processes.h"
 #include "../engine/tasks.h"
 #include "../protocol/tlv.h"
@@ -25,6 +26,12 @@ Handler handler_of(RequestKind kind) {
   switch (kind) {
     case RequestKind::processes:
       return tell_processes;
+    case RequestKind::freeze:
+      return freeze_tree;
+    case RequestKind::thaw:
+      return thaw_tree;
+    case RequestKind::usage:
+      return tell_usage;
     case RequestKind::end:
       break;
   }

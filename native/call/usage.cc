@@ -1,0 +1,161 @@
+#include "usage.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tree.h"
+#include "workers.h"
+
+namespace holdfast {
+namespace {
+
+// A process's clocks by its number, as clock_getcpuclockid(3) makes the third; the others are of the kernel's sampling
+// at ticks (MAKE_PROCESS_CPUCLOCK, include/linux/posix-timers.h): user and system time, user time, what was measured.
+enum Clock : unsigned { kSampled = 0, kUserSampled = 1, kMeasured = 2 };
+
+uint64_t clock_of(pid_t group, Clock clock) {
+  timespec at;
+  const clockid_t id = static_cast<clockid_t>((~static_cast<unsigned>(group) << 3) | clock);
+  if (clock_gettime(id, &at) != 0) return 0;
+  return static_cast<uint64_t>(at.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(at.tv_nsec);
+}
+
+// As getrusage(2) divides what was measured (cputime_adjust() in kernel/sched/cputime.c).
+void read_times(pid_t group, Figures& out) {
+  const uint64_t measured = clock_of(group, kMeasured);
+  const uint64_t sampled = clock_of(group, kSampled), user = clock_of(group, kUserSampled);
+  out.user = sampled == 0 || user >= sampled
+                 ? measured
+                 : static_cast<uint64_t>(static_cast<unsigned __int128>(measured) * user / sampled);
+  out.system = measured - out.user;
+}
+
+uint64_t now() {
+  timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  return static_cast<uint64_t>(at.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(at.tv_nsec);
+}
+
+uint64_t number_after(const char* text, const char* key) {
+  const char* at = strstr(text, key);
+  return at == nullptr ? 0 : strtoull(at + strlen(key), nullptr, 10);
+}
+
+// The most that was ever resident, while it lives.
+uint64_t read_peak(pid_t group) {
+  char name[32], text[4096];
+  snprintf(name, sizeof name, "/proc/%d/status", group);
+  UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+  if (!file) return 0;
+  const ssize_t size = read(file.get(), text, sizeof text - 1);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  return number_after(text, "\nVmHWM:") * 1024;
+}
+
+}  // namespace
+
+void Figures::add(const Figures& other) {
+  user += other.user;
+  system += other.system;
+  peak = std::max(peak, other.peak);
+  read += other.read;
+  written += other.written;
+}
+
+uint64_t processor_time_of(pid_t group) { return clock_of(group, kMeasured); }
+
+Usage::Usage() : begun_(now()) {}
+
+uint64_t Usage::wall_time() const { return now() - begun_; }
+
+void Usage::follow(pid_t group) {
+  static const bool may_open_later = geteuid() == 0;
+  if (may_open_later) return;
+  {
+    std::lock_guard<std::mutex> lock(guard_);
+    if (files_.size() >= kMostFollowed) return;
+  }
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/io", group);
+  UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+  if (!file) return;
+  std::lock_guard<std::mutex> lock(guard_);
+  files_[group] = std::move(file);
+}
+
+// With the lock. Where it was not opened: as far as that is possible now.
+void Usage::read_files(pid_t group, Figures& out) const {
+  char text[512];
+  ssize_t size = -1;
+  if (const auto at = files_.find(group); at != files_.end()) {
+    size = pread(at->second.get(), text, sizeof text - 1, 0);
+  } else {
+    char name[32];
+    snprintf(name, sizeof name, "/proc/%d/io", group);
+    UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+    if (file) size = pread(file.get(), text, sizeof text - 1, 0);
+  }
+  if (size <= 0) return;
+  text[size] = '\0';
+  out.read = number_after(text, "rchar:");
+  out.written = number_after(text, "wchar:");
+}
+
+Figures Usage::of(pid_t group) const {
+  Figures out;
+  read_times(group, out);
+  out.peak = read_peak(group);
+  std::lock_guard<std::mutex> lock(guard_);
+  read_files(group, out);
+  return out;
+}
+
+Figures Usage::of_ended(pid_t group) const {
+  Figures out;
+  read_times(group, out);
+  std::lock_guard<std::mutex> lock(guard_);
+  read_files(group, out);
+  return out;
+}
+
+void Usage::add_ended(pid_t group, const Figures& figures) {
+  std::lock_guard<std::mutex> lock(guard_);
+  files_.erase(group);
+  ended_.add(figures);
+}
+
+Figures Usage::ended() const {
+  std::lock_guard<std::mutex> lock(guard_);
+  return ended_;
+}
+
+Figures Usage::all(const Tree& tree) const {
+  struct Living {
+    pid_t group;
+    uint64_t life;
+    Figures figures;
+  };
+  std::vector<Living> living;
+  for (const pid_t group : tree.groups()) {
+    begin_work_for(group);
+    if (const uint64_t life = tree.life_of(group)) living.push_back({group, life, of(group)});
+    end_work();
+  }
+  // Who was reaped meanwhile is among the ended.
+  return tree.while_stable([&] {
+    Figures out = ended();
+    for (const Living& each : living)
+      if (tree.life_of(each.group) == each.life) out.add(each.figures);
+    return out;
+  });
+}
+
+}  // namespace holdfast

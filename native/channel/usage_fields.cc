@@ -1,0 +1,31 @@
+#include "usage_fields.h"
+
+namespace holdfast {
+
+using protocol::FieldWriter;
+using protocol::Tag;
+
+namespace {
+
+void write(FieldWriter& writer, Tag tag, uint64_t value) { writer.number(tag, static_cast<int64_t>(value)); }
+
+}  // namespace
+
+void write_figures(FieldWriter& writer, const Figures& figures) {
+  write(writer, Tag::userTime_, figures.user);
+  write(writer, Tag::systemTime_, figures.system);
+  write(writer, Tag::peakMemory_, figures.peak);
+  write(writer, Tag::bytesRead_, figures.read);
+  write(writer, Tag::bytesWritten_, figures.written);
+}
+
+void write_usage(FieldWriter& writer, const Usage& usage, const Figures& figures) {
+  write_figures(writer, figures);
+  write(writer, Tag::wallTime_, usage.wall_time());
+  write(writer, Tag::callsHeld_, usage.held.load());
+  write(writer, Tag::callsRefused_, usage.refused.load());
+  write(writer, Tag::processes_, usage.processes.load());
+  write(writer, Tag::threads_, usage.threads.load());
+}
+
+}  // namespace holdfast
