@@ -26,7 +26,7 @@ export type {
 export type { HookEvent, HookedCall } from './hooks/families/index.ts';
 export type { BindCall, ConnectCall, SendCall } from './hooks/families/network.ts';
 export type { SignalCall } from './hooks/families/signals.ts';
-export type { HookFilter, OpenFilter, PathFilter, PortFilter } from './hooks/filter.ts';
+export type { CallerFilter, HookFilter, OpenFilter, PathFilter, PortFilter } from './hooks/filter.ts';
 export type { Hook, HookArguments, HookVerdict } from './hooks/hooks.ts';
 export {
   allow,
@@ -39,6 +39,7 @@ export {
   Verdict,
   type VerdictKind,
 } from './hooks/verdict.ts';
+export type { ExecEntry, ExecPolicy, Under } from './policy/exec.ts';
 export type { PolicyWarning } from './policy/idle.ts';
 export type {
   CompiledPolicy,

@@ -1,6 +1,7 @@
 // Hooks' filters as the supervisor reads them.
 import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
+import { type UnderRule, writeUnder } from '../policy/exec.ts';
 import type { CompiledFilter } from './filter.ts';
 
 export interface HookRule {
@@ -14,6 +15,7 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
     fields.number('hook', id).number('event', event).number('access', filter.access);
     if (filter.path !== undefined) fields.text('path', filter.path);
     if (filter.pattern !== undefined) fields.text('pattern', filter.pattern);
+    if (filter.under !== undefined) fields.number('under', filter.under);
     if (filter.ports !== undefined) fields.number('portLow', filter.ports[0]).number('portHigh', filter.ports[1]);
   });
 }
@@ -26,7 +28,12 @@ export interface Listening {
 }
 
 /** What `start` carries. */
-export function encodeHooks(native: Native, hooks: readonly HookRule[], listening: Listening): Uint8Array {
+export function encodeHooks(
+  native: Native,
+  hooks: readonly HookRule[],
+  unders: readonly UnderRule[],
+  listening: Listening,
+): Uint8Array {
   const writer = new FieldWriter(native.fields);
   const { violations, plan } = listening;
   if (violations || plan) {
@@ -34,6 +41,7 @@ export function encodeHooks(native: Native, hooks: readonly HookRule[], listenin
       fields.number('violations', Number(violations)).number('planWanted', Number(plan)),
     );
   }
+  writeUnder(writer, unders);
   for (const hook of hooks) {
     const event = native.events.indexOf(hook.event);
     for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);

@@ -2,11 +2,12 @@ import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { HoldfastError } from '../errors.ts';
 import { fieldName, InheritedField, ownFields, problemOf, record, shown } from '../policy/check.ts';
+import { MOST_UNDER, type Under, Unders, under } from '../policy/exec.ts';
+import { type Names, namesOf, PatternProblem } from '../policy/pattern.ts';
 import { type FilterKey, filterKeys, type HookEvent } from './families/index.ts';
-import { type Names, namesOf, PatternProblem } from './pattern.ts';
 
 /** Path patterns: for calls on paths. */
-export interface PathFilter {
+export interface PathFilter extends CallerFilter {
   /**
    * Patterns for the canonical path; one of them must match. `*` and `?` stay within one component, `**` crosses them,
    * `[a-z]` is a class, `\` quotes. A pattern without `/` is for the last component; a relative one with `/` starts at
@@ -16,12 +17,21 @@ export interface PathFilter {
   path?: string | URL | readonly (string | URL)[];
 }
 
+/** Whose calls. */
+export interface CallerFilter {
+  /**
+   * Only calls of processes that have executed such a program, or that descend from one that has: patterns for its
+   * canonical path, as in {@link PathFilter.path}; one of them is enough.
+   */
+  under?: Under;
+}
+
 export interface OpenFilter extends PathFilter {
   /** Only opens that (also) read, or (also) write. */
   access?: 'read' | 'write';
 }
 
-export interface PortFilter {
+export interface PortFilter extends CallerFilter {
   /** One port, or the lowest and the highest of a range. */
   port?: number | readonly [low: number, high: number];
 }
@@ -32,13 +42,14 @@ export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
   : E extends 'connect' | 'bind' | 'send'
     ? PortFilter
     : E extends 'signal'
-      ? Record<string, never>
+      ? CallerFilter
       : PathFilter;
 
 /** One line of a filter as the supervisor evaluates it. */
 export interface CompiledFilter extends Names {
   access: number;
   ports?: readonly [number, number];
+  under?: number;
 }
 
 const isPort = (value: unknown): value is number =>
@@ -52,6 +63,7 @@ const parts: Readonly<Record<FilterKey, v.GenericSchema>> = {
   path: v.optional(v.custom<PathFilter['path']>(isPatterns, 'must be a pattern or a list of patterns')),
   access: v.optional(v.picklist(['read', 'write'], "must be 'read' or 'write'")),
   port: v.optional(v.custom<PortFilter['port']>(isPorts, 'must be a port (0 to 65535) or [lowest, highest]')),
+  under,
 };
 const fields = new Set<string>(Object.keys(parts));
 
@@ -63,6 +75,7 @@ interface Checked {
   path?: string | URL | (string | URL)[];
   access?: 'read' | 'write';
   port?: number | [number, number];
+  under?: Under;
 }
 
 /** The filter's own fields, checked. */
@@ -88,16 +101,27 @@ function check(event: HookEvent, name: string, given: unknown): Checked {
 }
 
 /** Checks a hook's filter and makes it ready; without one, every call of the event matches. */
-export function compileFilter(event: HookEvent, filter: unknown, cwd: string): CompiledFilter[] {
+export function compileFilter(
+  event: HookEvent,
+  filter: unknown,
+  cwd: string,
+  unders = new Unders(MOST_UNDER),
+): CompiledFilter[] {
   const anyAccess = 7;
   if (filter === undefined) return [{ access: anyAccess }];
   const name = `filter of on${event[0]?.toUpperCase()}${event.slice(1)}`;
-  const { path, access, port } = check(event, name, filter);
+  const { path, access, port, under: above } = check(event, name, filter);
   const compiled: CompiledFilter = { access: access === undefined ? anyAccess : access === 'read' ? 1 : 2 };
   if (port !== undefined) {
     const [low, high] = typeof port === 'number' ? [port, port] : port;
     if (low > high) throw invalid(`${name}.port`, port, 'is refused: the lowest port comes first');
     compiled.ports = [low, high];
+  }
+  if (above !== undefined) {
+    // What counts against a caller: a hook may do either.
+    compiled.under = unders.number(above, 'deny', resolve(cwd), (part, value, problem) => {
+      throw invalid(`${name}.under${part}`, value, problem);
+    });
   }
   if (path === undefined) return [compiled];
   return (Array.isArray(path) ? path : [path]).flatMap((pattern, i) => {

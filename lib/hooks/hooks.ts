@@ -1,6 +1,7 @@
 import { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
+import { MOST_UNDER, Unders } from '../policy/exec.ts';
 import type { AnyHook } from './dispatch.ts';
 import type { HookRule } from './encode.ts';
 import type { HookEvent, HookedCall } from './families/index.ts';
@@ -32,6 +33,8 @@ export class HookRegistry {
   readonly rules: HookRule[] = [];
   readonly #hooks: AnyHook[] = [];
   readonly #cwd: string;
+  /** Numbers above those of the policy. */
+  readonly unders = new Unders(MOST_UNDER);
   sent = false;
 
   constructor(cwd: string) {
@@ -58,7 +61,7 @@ export class HookRegistry {
         },
       );
     }
-    this.rules.push({ id: this.#hooks.length, event, filters: compileFilter(event, filter, this.#cwd) });
+    this.rules.push({ id: this.#hooks.length, event, filters: compileFilter(event, filter, this.#cwd, this.unders) });
     this.#hooks.push(hook as AnyHook);
   }
 
@@ -197,7 +200,7 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
     return this.#add('send', args);
   }
 
-  /** kill, tkill, tgkill and their relatives, to another process of the tree. Takes no filter but `{}`. */
+  /** kill, tkill, tgkill and their relatives, to another process of the tree. Takes no filter but `under`. */
   onSignal(...args: HookArguments<'signal'>): this {
     return this.#add('signal', args);
   }

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
+import { writeExecRules, writeUnder } from './exec.ts';
 import { CompiledPolicy, type FileRule, type NetworkRule, type PolicyRules, type Rules } from './policy.ts';
 
 export interface Configuration {
@@ -64,7 +65,9 @@ function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
   return bytes;
 }
 
-function ownRules(writer: FieldWriter, { files, network }: PolicyRules): void {
+function ownRules(writer: FieldWriter, { files, network, exec, unders }: PolicyRules): void {
+  writeExecRules(writer, exec);
+  writeUnder(writer, unders);
   for (const rule of files) fileRule(writer, rule);
   for (const rule of network) networkRule(writer, rule);
 }

@@ -1,10 +1,23 @@
 import { isAbsolute, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
 import { HoldfastError } from '../errors.ts';
 import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
 import { defaultRules } from './baseline.ts';
 import { fieldName, InheritedField, ownFields, problemOf, record, shortOrLong, shown, words } from './check.ts';
+import {
+  type ExecEntry,
+  type ExecPolicy,
+  type ExecRule,
+  execFields,
+  execRule,
+  execSchema,
+  type Refuse,
+  type Under,
+  type UnderRule,
+  Unders,
+  under,
+} from './exec.ts';
 
 /**
  * What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes, `metadata`
@@ -20,6 +33,8 @@ export interface FileDenial {
   path: string | URL;
   /** Default: all. */
   access?: readonly FileAccess[];
+  /** Only to callers that have executed such a program, or descend from one that has. */
+  under?: Under;
 }
 
 /** A `deny` rule for some kinds of operation only. */
@@ -77,8 +92,11 @@ export interface Policy {
    * command and which is removed when the tree is gone, and the pseudoterminals that the tree makes. Default: false.
    */
   scratch?: boolean;
-  /** What may be executed. Without it, whatever may be read may be executed. */
-  exec?: readonly (string | URL)[];
+  /**
+   * What may be executed. Without it, whatever may be read may be executed. A path, with all below it, or a pattern with
+   * arguments and descent; entries add up. `{ allow, deny, … }` says it at length.
+   */
+  exec?: readonly (string | URL | ExecEntry)[] | ExecPolicy;
   /**
    * Whether a program may read what it needs to start (system libraries, `/dev/null`, …) and its working directory, unless
    * that is `/`. Default: true. `{ proc: false }` leaves out a process's own entries in `/proc`, which only a held call
@@ -109,6 +127,10 @@ export interface PolicyRules {
   network: NetworkRule[];
   /** Whatever may be read may be executed. */
   anyExec: boolean;
+  /** Rules by arguments and descent. */
+  exec: ExecRule[];
+  /** Whom those speak of. */
+  unders: readonly UnderRule[];
   /** A temporary folder is to be made, and terminals that the tree makes are its own. */
   scratch: boolean;
   /** What is answered for what is there but not granted. */
@@ -173,7 +195,10 @@ const schema = record(
             v.array(
               shortOrLong(
                 pathDenial,
-                record({ path, access: v.optional(words(['read', 'write', 'exec', 'metadata'])) }, 'must have a path'),
+                record(
+                  { path, access: v.optional(words(['read', 'write', 'exec', 'metadata'])), under },
+                  'must have a path',
+                ),
               ),
               'must be a list of paths',
             ),
@@ -200,7 +225,7 @@ const schema = record(
         'must be an object with connect, bind, deny',
       ),
     ),
-    exec: paths,
+    exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
     defaults: v.optional(
       shortOrLong(
@@ -218,7 +243,8 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
   defaults: ['proc'],
   network: ['connect', 'bind', 'deny'],
-  'files.deny.*': ['path', 'access'],
+  ...execFields,
+  'files.deny.*': ['path', 'access', 'under'],
   'network.deny.*': ['address', 'operations'],
 };
 const fieldNames = new Set(Object.values(fields).flat());
@@ -281,40 +307,77 @@ const scratchTerminals: FileRule = {
 /** Has no fields, not even inherited ones. */
 const nothing: Readonly<Record<string, never>> = Object.freeze(Object.create(null));
 
-function fileRules(policy: Policy, cwd: string): FileRule[] {
+interface PathRules {
+  files: FileRule[];
+  exec: ExecRule[];
+  unders: readonly UnderRule[];
+}
+
+function isEntry(value: string | URL | object): value is ExecEntry {
+  return typeof value === 'object' && !(value instanceof URL);
+}
+
+const refusing =
+  (label: string): Refuse =>
+  (part, value, problem) => {
+    throw invalid(`policy.${label}${part}`, value, problem);
+  };
+
+/** The long form of a policy's `exec`, and where its fields are found. */
+function execPolicy(policy: Policy): { exec: ExecPolicy; allow: string } {
+  const { exec } = policy;
+  if (Array.isArray(exec)) return { exec: { ...nothing, allow: exec as ExecPolicy['allow'] & {} }, allow: 'exec' };
+  return { exec: (exec ?? nothing) as ExecPolicy, allow: 'exec.allow' };
+}
+
+function fileRules(policy: Policy, cwd: string): PathRules {
   const rules: FileRule[] = [];
+  const by: ExecRule[] = [];
+  const unders = new Unders(0);
   const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
     rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
   const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
   for (const [i, value] of metadata.entries()) add('allow', accessBits.metadata, value, `files.metadata[${i}]`);
-  for (const [i, value] of (policy.exec ?? []).entries()) {
-    const label = `exec[${i}]`;
-    add('allow', accessBits.exec, value, label);
-    // In PATH nobody looks it up: it would be a file of the working directory.
-    if (typeof value === 'string' && /^[^/.][^/:]*$/.test(value)) {
-      throw invalid(
-        `policy.${label}`,
-        value,
-        `is a bare name, and PATH is not searched: use an absolute path or ./${value}`,
-      );
+  const { exec, allow } = execPolicy(policy);
+  const programs = (effect: FileRule['effect'], list: ExecPolicy['allow'], where: string) => {
+    for (const [i, value] of (list ?? []).entries()) {
+      const label = `${where}[${i}]`;
+      if (isEntry(value)) {
+        by.push(execRule(value, effect, accessBits.exec, label, cwd, unders, refusing(label)));
+        continue;
+      }
+      add(effect, accessBits.exec, value, label);
+      // In PATH nobody looks it up: it would be a file of the working directory.
+      if (typeof value === 'string' && /^[^/.][^/:]*$/.test(value)) {
+        throw invalid(
+          `policy.${label}`,
+          value,
+          `is a bare name, and PATH is not searched: use an absolute path or ./${value}`,
+        );
+      }
     }
-  }
+  };
+  programs('allow', exec.allow, allow);
+  programs('deny', exec.deny, 'exec.deny');
   const all = accessBits.read | accessBits.write | accessBits.exec | accessBits.metadata;
   for (const [i, value] of deny.entries()) {
     const label = `files.deny[${i}]`;
-    if (typeof value === 'string' || value instanceof URL) add('deny', all, value, label);
-    else
-      add(
-        'deny',
-        value.access?.reduce((bits, name) => bits | accessBits[name], 0) ?? all,
-        value.path,
-        label,
-        `${label}.path`,
-      );
+    if (typeof value === 'string' || value instanceof URL) {
+      add('deny', all, value, label);
+      continue;
+    }
+    const access = value.access?.reduce((bits, name) => bits | accessBits[name], 0) ?? all;
+    if (value.under === undefined) add('deny', access, value.path, label, `${label}.path`);
+    else {
+      // A rule's path, not a pattern.
+      const path = pathToFileURL(resolvePath(value.path, `policy.${label}.path`, cwd));
+      // Executing is judged with the rest.
+      by.push(execRule({ path, under: value.under }, 'deny', access, label, cwd, unders, refusing(label)));
+    }
   }
-  return rules;
+  return { files: rules, exec: by, unders: unders.rules };
 }
 
 function networkRules(policy: Policy): NetworkRule[] {
@@ -381,25 +444,27 @@ const MAX_BYTES = 63 << 20;
 const FEW = 4096;
 
 /** What the rules take when they are encoded, rounded up. */
-function mostBytes({ files, network }: PolicyRules): number {
+function mostBytes({ files, network, exec, unders }: PolicyRules): number {
   const frame = 160;
   let bytes = network.length * frame;
   for (const { path, label } of files) bytes += frame / 2 + Buffer.byteLength(path) + label.length;
   for (const rule of network) bytes += rule.label.length + (rule.kind === 'unix' ? Buffer.byteLength(rule.name) : 0);
-  return bytes;
+  const long = Buffer.byteLength(JSON.stringify([exec, unders]));
+  return bytes + 4 * long;
 }
 
 function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: Policy['defaults'] & {} } {
   const checked: Policy = policy === undefined ? nothing : check(policy);
+  const { exec } = execPolicy(checked);
   const rules = {
-    files: fileRules(checked, cwd),
+    ...fileRules(checked, cwd),
     network: networkRules(checked),
-    anyExec: checked.exec === undefined,
+    anyExec: exec.allow === undefined,
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,
   };
-  if (rules.files.length + rules.network.length > FEW && mostBytes(rules) > MAX_BYTES) {
+  if (rules.files.length + rules.network.length + rules.exec.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }
   return rules;

@@ -212,7 +212,9 @@ export class Supervision {
     const listening = { violations: this.#listener.hearsViolations(), plan: this.#plans.length > 0 || debugging };
     if (debugging) this.#debugStart(rules.length, listening.violations);
     const nothing = rules.length === 0 && !listening.violations && !listening.plan;
-    const errno = channel.start(nothing ? noHooks : encodeHooks(this.#native, rules, listening));
+    const errno = channel.start(
+      nothing ? noHooks : encodeHooks(this.#native, rules, this.#hooks.unders.rules, listening),
+    );
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
 

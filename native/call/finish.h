@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../protocol/unique_fd.h"
+#include "lineage.h"
 
 namespace holdfast {
 
@@ -21,6 +22,7 @@ struct ExecApproval {
   uint64_t interpreter_device = 0, interpreter_inode = 0;
   bool check_arguments = false;        // a hook has judged the argument list
   std::vector<std::string> arguments;  // as the new image must see them
+  Lineage::Bits executed;              // what it and the scripts before it count as
 };
 
 // New registers for a call that goes on: up to six replacements, by value or as an offset into the call's own slot of

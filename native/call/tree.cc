@@ -46,6 +46,12 @@ void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
     process.life = process.stay = process.umask_change = ++numbers_;
     process.umask = -1;
     forget(group);
+    // The command has no maker in the tree; it is added first, and once more when it is seen.
+    const auto maker = processes_.find(parent_group);
+    if (maker != processes_.end())
+      process.lineage = maker->second.lineage;
+    else if (is_new)
+      process.lineage = Lineage{{}, numbers_ == 1};
   }
   // Whose parent is not known yet may be anybody's child.
   if (tid == group && !hidden_.empty() && (parent_group == 0 || hidden_.count(parent_group) != 0)) hidden_.insert(tid);
@@ -118,6 +124,26 @@ void Tree::end_stay(pid_t group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   const auto process = processes_.find(group);
   if (process != processes_.end()) process->second.stay = ++numbers_;
+}
+
+Lineage Tree::lineage_of(pid_t group) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  return process == processes_.end() ? Lineage{{}, false} : process->second.lineage;
+}
+
+void Tree::executed(pid_t group, const Lineage::Bits& what) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process != processes_.end()) process->second.lineage.executed |= what;
+}
+
+void Tree::inherit(pid_t group, pid_t maker) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group), from = processes_.find(maker);
+  if (process == processes_.end() || from == processes_.end() || group == maker) return;
+  process->second.lineage.executed |= from->second.lineage.executed;
+  process->second.lineage.known = from->second.lineage.known;
 }
 
 void Tree::hide(pid_t group, bool hidden) {

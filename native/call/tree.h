@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "lineage.h"
 #include "usage.h"
 
 namespace holdfast {
@@ -60,6 +61,12 @@ class Tree {
   void hide(pid_t group, bool hidden);
   bool hidden(pid_t group) const;
 
+  // What a process and those that it descends from have executed. It begins with its maker's; `inherit` is for a
+  // newborn that was seen before its maker told of it.
+  Lineage lineage_of(pid_t group) const;
+  void executed(pid_t group, const Lineage::Bits& what);
+  void inherit(pid_t group, pid_t maker);
+
   // Runs `act` while nothing of the tree is reaped: a number that is in the tree then cannot become somebody else's.
   // `act` must not block.
   template <typename Act>
@@ -88,6 +95,7 @@ class Tree {
     uint64_t life = 0, stay = 0;
     uint64_t umask_change = 0;
     int umask = -1;  // not known
+    Lineage lineage;
   };
   const Process* alone_with_lock(pid_t tid) const;
 

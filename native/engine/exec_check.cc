@@ -96,9 +96,15 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
   if (!same_name && !same_file)
     return mismatch(sandbox, call, approved, "another ELF interpreter was loaded than the one approved");
 
+  // It counts as executed from its first instruction on.
+  const auto verified = [&] {
+    if (approved.executed.any()) sandbox.tree.executed(call.tid, approved.executed);
+    return true;
+  };
+
   // What the new image sees as its arguments: argc, then the pointers (System V ABI, "Initial Stack and Register
   // State").
-  if (approved.arguments.empty() && !approved.check_arguments) return true;
+  if (approved.arguments.empty() && !approved.check_arguments) return verified();
   uint64_t count;
   if (call.read(stack, &count, sizeof count) != 0)
     return mismatch(sandbox, call, approved, "the new stack cannot be read");
@@ -112,7 +118,7 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
         !is_text_at(texts, at, {wanted.c_str(), wanted.size() + 1}))
       return mismatch(sandbox, call, approved, "the argument list changed after it was approved");
   }
-  return true;
+  return verified();
 }
 
 }  // namespace holdfast

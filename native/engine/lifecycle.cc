@@ -40,6 +40,35 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
 
+// Rules may depend on whom a process descends from, so nothing of a new one runs before that is known.
+bool Tracer::waits_for_maker(Tracee& newborn) {
+  if (!sandbox_.config.exec.by_descent() || newborn.tid != newborn.group || newborn.was_unclaimed ||
+      early_.count(newborn.tid) == 0)
+    return false;
+  newborn.unclaimed = newborn.was_unclaimed = true;
+  return true;
+}
+
+// The maker of a newborn that was seen first has told of it.
+void Tracer::claim(pid_t newborn, pid_t maker) {
+  sandbox_.tree.inherit(newborn, maker);
+  Tracee* const tracee = find(newborn);
+  if (tracee == nullptr || !tracee->unclaimed) return;
+  tracee->unclaimed = false;
+  resume(*tracee);
+}
+
+// Somebody has ended who may have been on the way out of a fork. Whose newborns these are is not known, and counts
+// against them; unless their maker still tells.
+void Tracer::release_unclaimed() {
+  for (const pid_t tid : early_) {
+    Tracee* const tracee = find(tid);
+    if (tracee == nullptr || !tracee->unclaimed) continue;
+    tracee->unclaimed = false;
+    resume(*tracee);
+  }
+}
+
 // At the event of a newborn: whether it is a process with its maker's working directory. The registers are the call's.
 bool Tracer::makes_sharer(const Tracee& tracee) {
   arch::Registers registers;
@@ -52,13 +81,15 @@ void Tracer::on_death(pid_t tid, int status) {
   const auto at = tracees_.find(tid);
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
   // Who was killed on its way out of a fork has not told of the child; so can a thread be, when its process exits.
-  if (WIFSIGNALED(status) || at->second->group != tid) perhaps_unknown_ = true;
+  const bool in_fork = WIFSIGNALED(status) || at->second->group != tid;
+  if (in_fork) perhaps_unknown_ = true;
   expect_nothing(tid);
   forget_interrupted(tid);
   forget_rights(tid);
   take_exec_approval(tid);
   free_slot(*at->second);
   tracees_.erase(at);
+  if (in_fork) release_unclaimed();
   if (sandbox_.tree.group_of(tid) == 0) {
     page_mapped_.erase(tid);
     forget_memory(tid);
@@ -89,6 +120,7 @@ void Tracer::on_exec(pid_t tid) {
     // A thread that is not the leader has become it: it took the leader's number, and nobody reports the old leader's
     // end (ptrace(2), "execve(2) under ptrace").
     perhaps_unknown_ = true;
+    release_unclaimed();
     const auto from = tracees_.find(former);
     if (from != tracees_.end()) {
       std::unique_ptr<Tracee> moved = std::move(from->second);

@@ -185,7 +185,10 @@ void Tracer::on_stop(pid_t tid, int status) {
       unsigned long child = 0;
       // A child that was seen first may have come and gone already: it must not be waited for a second time.
       if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0) {
-        if (early_.erase(static_cast<pid_t>(child)) == 0) adopt(static_cast<pid_t>(child), tracee->group, tid);
+        if (early_.erase(static_cast<pid_t>(child)) == 0)
+          adopt(static_cast<pid_t>(child), tracee->group, tid);
+        else
+          claim(static_cast<pid_t>(child), tracee->group);
         if (makes_sharer(*tracee)) sandbox_.tree.note_sharing();
         sandbox_.tree.doubt_sharing(!early_.empty());
       }
@@ -197,6 +200,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       return;
     case PTRACE_EVENT_STOP:
       if (tracee->stops_again) mark_call(*tracee);
+      if (waits_for_maker(*tracee)) return;
       // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
       if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
         // Whatever comes after it, a wait ends by it (signal(7), "Interruption ... by stop signals").

@@ -123,6 +123,8 @@ class Tracer {
     bool stops_again = false;  // at its next stop it is inside a call that is to be marked
     bool marked = false;       // it has been, and is yet to come: `unmarked` is the argument as it was
     bool came_marked = false;  // the held call has
+    bool unclaimed = false;    // a newborn that waits until its maker tells of it
+    bool was_unclaimed = false;
     uint64_t unmarked = 0;
     bool interrupted = false;      // by PTRACE_INTERRUPT, and has not come to a stop since
     bool stops_once_more = false;  // is to be, when it goes on
@@ -153,6 +155,9 @@ class Tracer {
   bool is_all(const siginfo_t& told);
   void handle_posts();
   void finish_task(Post);
+  bool waits_for_maker(Tracee&);
+  void claim(pid_t newborn, pid_t maker);
+  void release_unclaimed();
   void on_death(pid_t tid, int status);
   void on_stop(pid_t tid, int status);
   void on_seccomp_stop(Tracee&);

@@ -164,17 +164,22 @@ Finish execute(Sandbox& sandbox, Held& call) {
 
   // Nothing of a file is told to who may not have it: rules come before its contents, but for what only hooks can say.
   const bool hooked = sandbox.config.hooked(Event::exec);
+  const bool by_arguments = hooked || sandbox.config.exec.by_arguments();
+  std::vector<std::string> arguments;
+  if (by_arguments && (error = read_arguments(call, call.arg(Arg::argv), arguments)) != 0) return Finish::error(error);
   Facts wanted;
   wanted.event = Event::exec;
   wanted.paths[0] = {file.path, protocol::kExecute, false};
   wanted.path_count = 1;
+  if (by_arguments) {
+    wanted.argv = arguments.data();
+    wanted.argv_count = arguments.size();
+  }
   if (const Decision decision = hooked ? decide_denied(sandbox, call, wanted) : decide(sandbox, call, wanted);
       !decision.allowed())
     return from(decision);
 
   auto approved = std::make_unique<ExecApproval>();
-  std::vector<std::string> arguments;
-  if (hooked && (error = read_arguments(call, call.arg(Arg::argv), arguments)) != 0) return Finish::error(error);
 
   // The text by which the kernel hands a script to its interpreter: fs/exec.c, alloc_bprm().
   char text[4096];
@@ -194,7 +199,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     if (depth > 0) {
       // What a `#!` line leads to is executed like any other: its own hooks hear of it, as the kernel will call it.
       std::vector<std::string> shown;
-      if (hooked) {
+      if (by_arguments) {
         shown = prefix;
         for (size_t i = 1; i < arguments.size(); i++) shown.push_back(arguments[i]);
       }
@@ -202,8 +207,10 @@ Finish execute(Sandbox& sandbox, Held& call) {
       facts.event = Event::exec;
       facts.paths[0] = {file.path, protocol::kExecute, false};
       facts.path_count = 1;
-      facts.argv = shown.data();
-      facts.argv_count = shown.size();
+      if (by_arguments) {
+        facts.argv = shown.data();
+        facts.argv_count = shown.size();
+      }
       const Decision decision = decide(sandbox, call, facts);
       if (!decision.allowed()) return from(decision);
     }
@@ -222,6 +229,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     const ssize_t size = pread(content.get(), head, sizeof head, 0);
     if (size < 0) return Finish::error(errno);
     if (size >= 2 && head[0] == '#' && head[1] == '!') {
+      approved->executed |= sandbox.config.exec.given_by(file.path, false);
       std::string interpreter, argument;
       if (!parse_script(head, interpreter, argument)) return Finish::error(ENOEXEC);
       prefix.insert(prefix.begin(), name);
@@ -239,6 +247,7 @@ Finish execute(Sandbox& sandbox, Held& call) {
     approved->device = status.st_dev;
     approved->inode = status.st_ino;
     approved->path = file.path;
+    approved->executed |= sandbox.config.exec.given_by(file.path, true);
     if (size >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0) {
       std::string interpreter;
       if (read_elf_interpreter(content.get(), head, static_cast<size_t>(size), interpreter) != 0) {
@@ -268,16 +277,14 @@ Finish execute(Sandbox& sandbox, Held& call) {
   if (hooked) {
     wanted.paths[0].name = first_path;
     wanted.interpreter = shown_interpreter;
-    wanted.argv = arguments.data();
-    wanted.argv_count = arguments.size();
     const Decision decision = decide(sandbox, call, wanted);
     if (!decision.allowed()) return from(decision);
   }
   if (beyond_second_wall(sandbox, call, first_path, first_status)) return Finish::error(EACCES);
 
   approved->arguments = std::move(prefix);
-  approved->check_arguments = hooked;
-  if (hooked) {
+  approved->check_arguments = by_arguments;
+  if (by_arguments) {
     const size_t skipped = approved->arguments.empty() ? 0 : 1;  // an interpreter takes argv[0]'s place
     for (size_t i = skipped; i < arguments.size(); i++) approved->arguments.push_back(std::move(arguments[i]));
   }

@@ -69,6 +69,8 @@ bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolve
 // nothing to protect: an install moves its programs from a folder for its drafts to their place.)
 bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
   const PathMatch there = sandbox.config.rules.look(to.path), here = sandbox.config.rules.look(from.path);
+  const ExecRules& rules = sandbox.config.exec;
+  if (rules.denies_program(from.path) && !rules.denies_program(to.path)) return true;
   return here.execute.effect == Effect::deny && there.execution(sandbox.config.any_exec).effect == Effect::allow;
 }
 
@@ -84,9 +86,10 @@ bool is_directory(const Resolved& at) { return type_of(at) == S_IFDIR; }
 constexpr std::string_view kRuledBelow = "a rule speaks of something below this directory";
 
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
-bool would_carry_ruled_names(const Sandbox& sandbox, const Resolved& moved, const Resolved& other) {
-  return is_directory(moved) &&
-         (sandbox.config.rules.has_rule_below(moved.path) || sandbox.config.rules.has_rule_below(other.path));
+bool would_carry_ruled_names(const Sandbox& sandbox, const Held& call, const Resolved& moved, const Resolved& other) {
+  const Config& config = sandbox.config;
+  return is_directory(moved) && (config.rules.has_rule_below(moved.path) || config.rules.has_rule_below(other.path) ||
+                                 config.exec.denies_below(call, moved.path, other.path));
 }
 
 // What a hook hears of by its name does not get another one unasked: nobody but a hook on this very call allows it.
@@ -145,7 +148,8 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
     return ends(forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path));
   if (would_execute_more(sandbox, from, to) || (exchange && would_execute_more(sandbox, to, from)))
     return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
-  if (would_carry_ruled_names(sandbox, from, to) || (exchange && would_carry_ruled_names(sandbox, to, from)))
+  if (would_carry_ruled_names(sandbox, call, from, to) ||
+      (exchange && would_carry_ruled_names(sandbox, call, to, from)))
     return ends(forbidden(sandbox, call, EACCES, kRuledBelow, from.path));
 
   if (by_hook) stop_going_on();

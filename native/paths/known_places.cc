@@ -19,6 +19,7 @@ void follow_path(const Field& rule, Canonicaliser& paths) {
   FieldReader reader(rule);
   Field field;
   while (reader.next(field)) {
+    if (field.tag == Tag::nameRule_) follow_path(field, paths);
     if (field.tag != Tag::path_ || field.text().find('\0') != std::string_view::npos) continue;
     CanonicalPath unused;
     paths.follow(field.text(), unused);
@@ -33,7 +34,8 @@ void with_known_places(const std::vector<std::string>& mounts, const uint8_t* fi
   FieldReader reader(fields, size);
   Field field;
   while (!stopped && reader.next(field))
-    if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_ || field.tag == Tag::hookRule_)
+    if (field.tag == Tag::fileRule_ || field.tag == Tag::unixRule_ || field.tag == Tag::hookRule_ ||
+        field.tag == Tag::underRule_ || field.tag == Tag::execRule_)
       follow_path(field, paths);
 
   constexpr size_t kHeads = 64;  // more than three fields' heads and padding

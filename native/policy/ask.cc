@@ -30,6 +30,7 @@ constexpr uint8_t kAllAccess = kRead | kWrite | kExecute;
 constexpr int kMaxErrno = 4095;  // MAX_ERRNO, linux/err.h: above it a result is no error to the caller
 
 bool wants(const Config& config, const Held& call, const HookFilter& filter, const Facts& facts) {
+  if (filter.under != ExecRules::kAnybody && !is_under(call, filter.under, true)) return false;
   if (filter.has_port) {
     const Address* address = facts.address;
     if (address == nullptr || address->family == AF_UNIX) return false;
@@ -52,6 +53,10 @@ bool wants(const Config& config, const Held& call, const HookFilter& filter, con
                                 filter.names.matches(facts.address->unix_name));
 }
 
+bool surely_under(const Held& call, const HookFilter& filter) {
+  return filter.under == ExecRules::kAnybody || is_under(call, filter.under, false);
+}
+
 // One hook may have several filters, and is asked once.
 void write_hooks(FieldWriter& writer, const Config& config, const Held& call, const Facts& facts) {
   int64_t last = -1;
@@ -63,16 +68,17 @@ void write_hooks(FieldWriter& writer, const Config& config, const Held& call, co
   }
 }
 
-// Whether a hook is asked only because of where a planted link led: what is allowed then is not what its author meant.
+// Whether a hook is asked only because of where a planted link led, or because nobody knows whom the caller descends
+// from: what is allowed then is not what its author meant.
 // Which of several hooks has allowed it is not known, so one is enough.
-bool found_by_planted_link(const Config& config, const Held& call, const Facts& facts) {
+bool is_doubtful(const Config& config, const Held& call, const Facts& facts) {
   const auto& indices = config.hooks_of[static_cast<unsigned>(facts.event)];
   for (size_t i = 0; i < indices.size();) {
     const uint32_t hook = config.hooks[indices[i]].hook;
     bool planted = false, named = false;
     for (; i < indices.size() && config.hooks[indices[i]].hook == hook; i++)
       if (const HookFilter& filter = config.hooks[indices[i]]; wants(config, call, filter, facts))
-        (filter.planted ? planted : named) = true;
+        (filter.planted || !surely_under(call, filter) ? planted : named) = true;
     if (planted && !named) return true;
   }
   return false;
@@ -149,7 +155,7 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
     case VerdictKind::none:
       return false;
     case VerdictKind::allow:
-      if (found_by_planted_link(sandbox.config, call, facts)) return false;
+      if (is_doubtful(sandbox.config, call, facts)) return false;
       out.kind = Decision::Kind::allow;
       out.by_hook = true;
       return true;

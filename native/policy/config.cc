@@ -94,6 +94,8 @@ class RuleReader {
   void take(const Field& field, std::initializer_list<Tag> known) {
     if (std::find(known.begin(), known.end(), field.tag) == known.end()) {
       fail(shown(field.tag) + " is not expected");
+    } else if (field.tag == Tag::nameRule_ || field.tag == Tag::argument_) {
+      return;  // of which there may be many: their own reader's
     } else if (has(field.tag)) {
       fail(shown(field.tag) + " is there twice");
     } else if (count_ == kMostFields) {
@@ -165,6 +167,10 @@ class Parser {
         return unix_rule(field);
       case Tag::hookRule_:
         return hook_rule(field);
+      case Tag::execRule_:
+        return exec_rule(field);
+      case Tag::underRule_:
+        return under_rule(field);
       case Tag::listening_:
         return listening(field);
       default:
@@ -178,7 +184,11 @@ class Parser {
     distrust_planted_links();
     for (const PathRule& rule : path_rules_)
       if (!place(rule)) return false;
-    return true;
+    for (const Field& rule : exec_rules_)
+      if (!place_exec_rule(rule)) return false;
+    for (const Field& rule : under_rules_)
+      if (!place_under_rule(rule)) return false;
+    return hooks_are_known();
   }
 
  private:
@@ -279,9 +289,10 @@ class Parser {
   }
 
   bool hook_rule(const Field& field) {
-    RuleReader rule(field, "hookRule", hook_rules_++,
-                    {Tag::hook_, Tag::event_, Tag::access_, Tag::path_, Tag::pattern_, Tag::portLow_, Tag::portHigh_},
-                    error_);
+    RuleReader rule(
+        field, "hookRule", hook_rules_++,
+        {Tag::hook_, Tag::event_, Tag::access_, Tag::path_, Tag::pattern_, Tag::portLow_, Tag::portHigh_, Tag::under_},
+        error_);
     HookFilter filter;
     filter.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
     filter.event = static_cast<Event>(rule.number(Tag::event_, 0, protocol::kEventCount - 1));
@@ -289,6 +300,7 @@ class Parser {
     filter.has_port = rule.has(Tag::portLow_) || rule.has(Tag::portHigh_);
     filter.port_low = static_cast<uint16_t>(rule.number(Tag::portLow_, 0, 65535, 0));
     filter.port_high = static_cast<uint16_t>(rule.number(Tag::portHigh_, filter.port_low, 65535, 65535));
+    filter.under = static_cast<int>(rule.number(Tag::under_, 0, Lineage::kMost - 1, ExecRules::kAnybody));
     const std::string_view path = rule.has(Tag::path_) ? rule.text(Tag::path_) : "";
     const std::string_view pattern = rule.has(Tag::pattern_) ? rule.text(Tag::pattern_) : "";
     CanonicalPath where;
@@ -315,6 +327,96 @@ class Parser {
     for (const CanonicalPath::Link& link : where.links)
       if (rule.ok()) add(link.place + link.rest);
     return rule.ok();
+  }
+
+  // Where the paths of these lead is known when all rules are.
+  bool exec_rule(const Field& field) {
+    exec_rules_.push_back(field);
+    return true;
+  }
+  bool under_rule(const Field& field) {
+    under_rules_.push_back(field);
+    return true;
+  }
+
+  // The names that a path and a pattern speak of: for what is allowed, those that trusted links lead to; else also the
+  // link's own, in case somebody puts something else in its place. False: an error, or no name.
+  template <typename Add>
+  bool names_of(RuleReader& rule, Effect effect, std::string_view label, Add add) {
+    const std::string_view path = rule.has(Tag::path_) ? rule.text(Tag::path_) : "";
+    const std::string_view pattern = rule.has(Tag::pattern_) ? rule.text(Tag::pattern_) : "";
+    if (rule.ok() && path.empty() && pattern.empty()) rule.fail("no path");
+    PathRule as_path;
+    as_path.effect = effect;
+    as_path.path = path;
+    CanonicalPath where;
+    if (rule.ok() && !path.empty() && !follow(as_path, where))
+      rule.fail("path " + std::string(path) + " is not absolute");
+    if (!rule.ok()) return false;
+    for (const CanonicalPath::Link& link : where.planted)
+      config_.warnings.push_back({std::string(label), link.place, link.rest,
+                                  "a symbolic link where the policy lets the tree write is not followed: the rule "
+                                  "stands for the path as it is written"});
+    const auto one = [&](const std::string& name) {
+      NameFilter filter;
+      if (!filter.set(name, pattern)) return rule.fail("pattern " + std::string(pattern) + " is not valid");
+      add(std::move(filter), name);
+    };
+    one(where.path);
+    if (effect == Effect::deny)
+      for (const CanonicalPath::Link& link : where.links) one(link.place + link.rest);
+    return rule.ok();
+  }
+
+  bool place_exec_rule(const Field& field) {
+    RuleReader rule(
+        field, "execRule", placed_exec_rules_++,
+        {Tag::effect_, Tag::access_, Tag::label_, Tag::nameRule_, Tag::byArguments_, Tag::argument_, Tag::under_},
+        error_);
+    ExecRules::Rule read;
+    read.effect = read_effect(rule);
+    read.access = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllRights, protocol::kExecute));
+    read.label = rule.text(Tag::label_);
+    read.under = static_cast<int>(rule.number(Tag::under_, 0, Lineage::kMost - 1, ExecRules::kAnybody));
+    read.by_arguments = rule.number(Tag::byArguments_, 0, 1, 0) != 0;
+    if (read.access != protocol::kExecute && (read.effect != Effect::deny || read.by_arguments))
+      rule.fail("only a denial is about more than executing");
+    FieldReader reader(field);
+    Field part;
+    while (rule.ok() && reader.next(part)) {
+      if (part.tag == Tag::argument_) read.arguments.add(part.text());
+      if (part.tag != Tag::nameRule_) continue;
+      RuleReader name(part, "execRule", placed_exec_rules_ - 1, {Tag::path_, Tag::pattern_}, error_);
+      const bool named = name.ok() && names_of(name, read.effect, read.label, [&](NameFilter filter, std::string path) {
+                           read.names.push_back(std::move(filter));
+                           read.folders.push_back(std::move(path));
+                         });
+      if (!named) return false;
+    }
+    if (rule.ok() && read.names.empty()) rule.fail("no path");
+    if (rule.ok()) config_.exec.add(std::move(read));
+    return rule.ok();
+  }
+
+  bool place_under_rule(const Field& field) {
+    RuleReader rule(field, "underRule", placed_under_rules_++, {Tag::under_, Tag::effect_, Tag::path_, Tag::pattern_},
+                    error_);
+    const auto number = static_cast<int>(rule.number(Tag::under_, 0, Lineage::kMost - 1));
+    const Effect effect = read_effect(rule);
+    return rule.ok() && names_of(rule, effect, "under", [&](NameFilter filter, const std::string&) {
+             config_.exec.add_under(number, effect == Effect::allow, std::move(filter));
+           });
+  }
+
+  // What a number stands for may follow the rule that has it.
+  bool hooks_are_known() {
+    const auto known = [&](int number) { return number == ExecRules::kAnybody || config_.exec.knows(number); };
+    bool all = true;
+    for (const HookFilter& filter : config_.hooks) all = all && known(filter.under);
+    for (const auto* rules : {&config_.exec.all(), &config_.exec.files()})
+      for (const ExecRules::Rule& rule : *rules) all = all && known(rule.under);
+    if (!all) error_ = "under: a number that stands for nothing";
+    return all;
   }
 
   bool keep(RuleReader& rule, const PathRule& read) {
@@ -389,6 +491,8 @@ class Parser {
   std::string& error_;
   Canonicaliser paths_;
   std::vector<PathRule> path_rules_;
+  std::vector<Field> exec_rules_, under_rules_;
+  int64_t placed_exec_rules_ = 0, placed_under_rules_ = 0;
   std::unordered_set<std::string> planted_;
   bool seen_options_ = false;
   int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
@@ -399,7 +503,8 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
   FieldReader reader(data, size);
   Field field;
   while (reader.next(field)) {
-    const bool late = field.tag == Tag::hookRule_ || field.tag == Tag::knownLink_ || field.tag == Tag::listening_;
+    const bool late = field.tag == Tag::hookRule_ || field.tag == Tag::knownLink_ || field.tag == Tag::listening_ ||
+                      field.tag == Tag::underRule_;
     if (hooks_only && !late) {
       error = shown(field.tag) + " comes too late";
       return false;

@@ -10,6 +10,7 @@
 
 #include "../launch/landlock.h"
 #include "../protocol/protocol.h"
+#include "exec_rules.h"
 #include "name_filter.h"
 #include "rules.h"
 
@@ -28,6 +29,7 @@ struct HookFilter {
   bool has_port = false;
   // Its name was found by a link that the tree may have planted: it is asked, but gives no more there than rules do.
   bool planted = false;
+  int under = ExecRules::kAnybody;  // only calls of who is under that number
 };
 
 // A rule, or the command, that stands for less than whoever wrote it may think.
@@ -45,6 +47,7 @@ struct Config {
   bool any_exec = true;        // whatever may be read may be executed
   std::string command;         // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
+  ExecRules exec;                 // rules on what is executed by arguments and descent, and on files by descent
   bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names
   int ungranted = EACCES;         // what is answered for what is there but not given
   std::vector<Warning> warnings;  // about rules that do not mean what they say

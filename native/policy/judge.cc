@@ -38,6 +38,16 @@ bool is_hidden(const Config& config, const Facts::Path& path, const PathMatch& m
   return config.rules.metadata(path.name.substr(0, std::max<size_t>(slash, 1))).effect != Effect::allow;
 }
 
+// What a rule on the caller's descent leaves of a right.
+Match denied_by_descent(const Config& config, const Held& call, std::string_view name, uint8_t access,
+                        const Match& otherwise) {
+  if (config.exec.files().empty()) return otherwise;
+  const ExecRules::Rule* rule = config.exec.denial(call, name, access);
+  const OwnNames own(config, call, name);
+  for (int i = 0; rule == nullptr && i < own.count; i++) rule = config.exec.denial(call, own[i], access);
+  return rule == nullptr ? otherwise : Match{Effect::deny, rule->label.c_str()};
+}
+
 // For one path; `out` collects.
 void judge_path(const Config& config, const Held& call, const Facts& facts, const Facts::Path& path, Judgement& out) {
   PathMatch match;
@@ -65,10 +75,13 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
       if (!path.missing) out.only_missing = false;
     }
   };
-  if (path.access == 0) take(match.metadata, "metadata", "files.read");
-  if ((path.access & kRead) != 0) take(match.read, "read", "files.read");
+  const auto of_caller = [&](const Match& bit, uint8_t access) {
+    return bit.effect == Effect::deny ? bit : denied_by_descent(config, call, path.name, access, bit);
+  };
+  if (path.access == 0) take(of_caller(match.metadata, protocol::kMetadata), "metadata", "files.read");
+  if ((path.access & kRead) != 0) take(of_caller(match.read, kRead), "read", "files.read");
   if ((path.access & kWrite) != 0) {
-    const Match change = match.change(path.part, path.thing);
+    const Match change = of_caller(match.change(path.part, path.thing), kWrite);
     const bool contents = path.part == Part::contents;
     const bool never = !contents && path.thing == Thing::device;
     take(change, "write", never ? nullptr : "files.write",
@@ -81,8 +94,14 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   if ((path.access & kExecute) != 0) {
     // What has no name is meant by no rule but one on everything.
     const bool nameless = is_nameless(path.name);
-    take(match.execution(config.any_exec), "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
-    if (nameless && match.execution(config.any_exec).effect == Effect::none)
+    Match execution = match.execution(config.any_exec);
+    bool almost = false;
+    if (!config.exec.all().empty()) config.exec.judge(call, facts, path.name, execution, almost);
+    execution = of_caller(execution, kExecute);
+    take(execution, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
+    if (almost && execution.effect == Effect::none)
+      out.reason = "exec allows this program with other arguments, or to other callers";
+    if (nameless && execution.effect == Effect::none)
       out.reason =
           "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
   }

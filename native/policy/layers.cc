@@ -81,6 +81,11 @@ class Planner {
     });
     for (int i = 0; i < kClassCount; i++) out_.plan.push_back({to_string(static_cast<Class>(i)), Layer::perform, {}});
     out_.abi = abi;
+    for (const ExecRules::Rule& rule : config.exec.files())
+      for (int i = 0; i < kRights; i++)
+        if ((rule.access & 1 << i) != 0)
+          for (const std::string& folder : rule.folders)
+            by_descent_[i].push_back({folder.empty() ? "/" : folder, rule.label.c_str(), false});
     for (auto* lists : {&allows_, &denies_})
       for (auto& list : *lists)
         std::sort(list.begin(), list.end(), [](const Rule& a, const Rule& b) { return a.path < b.path; });
@@ -166,6 +171,12 @@ class Planner {
                       "folders beside " + mount + " in place of " + std::string(rule.label)),
                false;
     }
+    if (const Rule* of_some = denied_to_some(right, rule.path))
+      return object(out.obstacles,
+                    quoted(of_some->label, of_some->path) +
+                        " is refused to some callers, and Landlock does not know whom a process descends from",
+                    "a policy without " + std::string(of_some->label)),
+             false;
     if (const Rule* inner = below(denies_[right], rule.path))
       return object(out.obstacles,
                     quoted(inner->label, inner->path) + " lies in " + quoted(rule.label, rule.path) +
@@ -173,6 +184,13 @@ class Planner {
                     "a policy without " + std::string(inner->label)),
              false;
     return true;
+  }
+
+  // The first rule that refuses something at, above or below a path to some callers, or null.
+  const Rule* denied_to_some(int right, std::string_view path) const {
+    for (const Rule& rule : by_descent_[right])
+      if (is_at_or_below(rule.path, path) || is_at_or_below(path, rule.path)) return &rule;
+    return nullptr;
   }
 
   static bool is_default(const Rule& rule) { return std::string_view(rule.label) == "defaults"; }
@@ -267,8 +285,11 @@ class Planner {
   void executables() {
     exec_reads_ = wall_.execute_anywhere;
     if (wall_.execute_anywhere)
-      object(read_.obstacles, "a hook on exec may allow any program, which the kernel then reads for the tree",
-             "no onExec");
+      object(read_.obstacles,
+             config_.hooked(Event::exec)
+                 ? "a hook on exec may allow any program, which the kernel then reads for the tree"
+                 : "a pattern in policy.exec allows programs in any folder, which the kernel then reads for the tree",
+             config_.hooked(Event::exec) ? "no onExec" : "patterns that begin with a folder");
     for (const Confinement::Place& place : wall_.executable) {
       struct stat status;
       // Where nothing is denied and nobody asked, another name of what may be read under this one shows nothing new;
@@ -277,8 +298,14 @@ class Planner {
       const bool shown = readable(place.path) && denies_[kReadIndex].empty() &&
                          (!config_.hooked(Event::open) || std::string_view(reads.label) == "defaults");
       const bool others = !shown && !place.folder && (fstat(place.fd.get(), &status) != 0 || has_other_names(status));
-      if (readable(place.path) && !holds_proc(place.path) && !others) continue;
+      const Rule* of_some = denied_to_some(kReadIndex, place.path);
+      if (readable(place.path) && !holds_proc(place.path) && !others && of_some == nullptr) continue;
       exec_reads_ = true;
+      if (of_some != nullptr)
+        object(read_.obstacles,
+               quoted(of_some->label, of_some->path) +
+                   " is refused to some callers, and what may be executed Landlock lets be read",
+               "a policy without " + std::string(of_some->label));
       if (others) object(read_.obstacles, quoted(place.path) + kOtherNames, kNoOtherNames);
       if (holds_proc(place.path))
         object(read_.obstacles,
@@ -351,6 +378,9 @@ class Planner {
              "policy.files.metadata: ['/']");
     for (const Rule& rule : denies_[kMetadataIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes, too",
+             "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
+    for (const Rule& rule : by_descent_[kMetadataIndex])
+      object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes to some callers",
              "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
     looks_ = plan.obstacles;
     // Each of its calls is a hook's on its own (Left::heard).
@@ -435,6 +465,9 @@ class Planner {
       object(plan.obstacles, std::string(label) + " refuses addresses", "a policy without " + std::string(label));
     for (const Rule& rule : denies_[kWriteIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there, too",
+             "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
+    for (const Rule& rule : by_descent_[kWriteIndex])
+      object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there to some callers",
              "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
     if (plan.obstacles.empty()) out_.every_address |= operation;
     if (!plan.obstacles.empty())
@@ -559,6 +592,7 @@ class Planner {
   const Confinement& wall_;
   const long abi_;
   std::vector<Rule> allows_[kRights], denies_[kRights];
+  std::vector<Rule> by_descent_[kRights];  // denials to some callers
   Places read_, write_;
   std::vector<Obstacle> looks_;  // why not everything can be looked at
   bool no_descriptor_ = false;   // to look at a place

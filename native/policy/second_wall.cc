@@ -38,7 +38,7 @@ class Wall {
 
   Confinement build() {
     Confinement out;
-    out.execute_anywhere = config_.hooked(Event::exec);  // a hook may allow any
+    out.execute_anywhere = config_.hooked(Event::exec) || config_.exec.allows_anywhere();  // a hook may allow any
     if (!out.execute_anywhere) {
       add_executable();
       out.executable = take_places();
@@ -58,6 +58,9 @@ class Wall {
   void add_executable() {
     add_all(config_.rules.allowed_paths(kExecute));
     if (config_.any_exec) add_all(config_.rules.allowed_paths(kRead));
+    for (const ExecRules::Rule& rule : config_.exec.all())
+      if (rule.effect == Effect::allow)
+        for (const std::string& folder : rule.folders) add(folder, rule.label, !config_.any_exec);
     if (!config_.command.empty()) add(config_.command, "", !config_.any_exec);
     if (config_.any_exec) return;
     // Programs that are made later are made for one of these.

@@ -209,11 +209,11 @@ describe('filters are evaluated before JavaScript hears of a call', () => {
     [
       'onOpen',
       { paths: '/x' },
-      /^filter of onOpen\.paths: '\/x' is not a key of this filter \(it takes path, access\)/,
+      /^filter of onOpen\.paths: '\/x' is not a key of this filter \(it takes path, access, under\)/,
     ],
     ['onRename', { access: 'read' }, /filter of onRename\.access.*it takes path/],
     ['onConnect', { path: '/x' }, /it takes port/],
-    ['onSignal', { path: '/x' }, /it takes none/],
+    ['onSignal', { path: '/x' }, /it takes under/],
     ['onOpen', { path: '' }, /filter of onOpen\.path: '' is empty/],
     ['onOpen', { path: ['/a', '/b['] }, /filter of onOpen\.path\[1\]: '\/b\[' has a \[ without its \]/],
     ['onOpen', { path: '/a*/' }, /ends with \//],

@@ -20,7 +20,7 @@ describe('a malformed policy is refused before anything starts, naming the field
     [{ files: { read: ['a', 'b', 'foo\0bar'] } }, /^policy\.files\.read\[2\]: 'foo\\x00bar' contains a NUL byte/],
     [{ files: { deny: ['/x\ud800'] } }, /^policy\.files\.deny\[0\]: '\/x\\ud800' cannot be written as UTF-8/],
     [{ files: { deny: ['FILE://host/x'] } }, /^policy\.files\.deny\[0\]: 'FILE:\/\/host\/x' is not a file: URL/],
-    [{ exec: [{ [inspect.custom]: () => expect.unreachable() }] }, /^policy\.exec\[0\]: \{\} is refused/],
+    [{ exec: [{ [inspect.custom]: () => expect.unreachable() }] }, /^policy\.exec\[0\]\.path: undefined is refused/],
     [{ files: { write: [''] } }, /^policy\.files\.write\[0\]: '' is empty/],
     [{ files: { deny: ['/home/*/.ssh'] } }, /^policy\.files\.deny\[0\]: '\/home\/\*\/\.ssh' looks like a pattern/],
     [{ files: { read: ['http://x/y'] } }, /^policy\.files\.read\[0\]: 'http:\/\/x\/y' is not a file: URL/],

@@ -117,7 +117,7 @@ function right(policy: Policy, cwd: string, path: string, bit: Right, above = fa
     ...[...read, cwd].map((each) => [String(each), 'allow', 'read'] as const),
     ...write.map((each) => [String(each), 'allow', 'write'] as const),
     ...metadata.map((each) => [String(each), 'allow', 'metadata'] as const),
-    ...(policy.exec ?? []).map((each) => [String(each), 'allow', 'exec'] as const),
+    ...((policy.exec ?? []) as string[]).map((each) => [String(each), 'allow', 'exec'] as const),
   ].map((each) => [...each]);
   for (const each of deny as { path: string; access?: string[] }[])
     for (const access of each.access ?? ['read', 'write', 'exec', 'metadata']) rules.push([each.path, 'deny', access]);

@@ -153,3 +153,13 @@ expectAssignable<AsyncDisposable>(pool);
 expectError(createSandboxPool({}));
 expectError(createSandboxPool({ size: '2' }));
 expectError(pool.spawn('ls', [], { nonsense: true }));
+
+// Exec policy: a list, or at length; entries by arguments and descent. Filters by descent, for every hook.
+expectAssignable<Policy>({ exec: ['/bin/sh', { path: '/usr/bin/git', argv: ['status', '**'], under: '**/make' }] });
+expectAssignable<Policy>({ exec: { deny: [{ path: '**/curl', under: ['**/make'] }] } });
+expectAssignable<Policy>({ files: { deny: [{ path: '/x', under: '**/make' }] } });
+expectNotAssignable<Policy>({ exec: [{ argv: [] }] });
+expectNotAssignable<Policy>({ exec: { allow: [{ path: '/x', argv: 'push' }] } });
+piped.onSignal({ under: '**/make' }, () => deny());
+piped.onConnect({ port: 80, under: ['**/make'] }, () => deny());
+expectError(piped.onStat({ under: 3 }, () => deny()));

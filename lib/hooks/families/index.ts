@@ -13,13 +13,13 @@ export type HookEvent = keyof typeof calls;
 export type HookedCall<E extends HookEvent = HookEvent> = ReturnType<(typeof calls)[E]>;
 
 /** What of a call a filter can speak of. */
-export type FilterKey = 'path' | 'access' | 'port';
+export type FilterKey = 'path' | 'access' | 'port' | 'under';
 
-const path: readonly FilterKey[] = ['path'];
-const port: readonly FilterKey[] = ['port'];
+const path: readonly FilterKey[] = ['path', 'under'];
+const port: readonly FilterKey[] = ['port', 'under'];
 
 export const filterKeys: Readonly<Record<HookEvent, readonly FilterKey[]>> = {
-  open: ['path', 'access'],
+  open: ['path', 'access', 'under'],
   stat: path,
   access: path,
   readlink: path,
@@ -42,5 +42,5 @@ export const filterKeys: Readonly<Record<HookEvent, readonly FilterKey[]>> = {
   connect: port,
   bind: port,
   send: port,
-  signal: [],
+  signal: ['under'],
 };

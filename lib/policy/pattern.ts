@@ -2,7 +2,7 @@
 // is (native/policy/name_filter.h), so that a filter and a rule of the same text speak of the same names.
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { notUtf8 } from '../policy/addresses.ts';
+import { notUtf8 } from './addresses.ts';
 
 /** What a pattern speaks of. With both, `pattern` is for what follows the folder `path`. */
 export interface Names {
