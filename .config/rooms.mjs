@@ -11,6 +11,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const tower = [
   'supervisor',
   'engine',
+  'limits',
   'families',
   'view',
   'policy',
@@ -27,7 +28,7 @@ export const tower = [
 const addon = ['addon', 'paths', 'protocol'];
 
 /** lib/: a file beside the rooms is a floor of its own. */
-const lib = ['index.ts', 'spawn', 'process', 'hooks', 'policy', 'native', 'errors.ts'];
+const lib = ['index.ts', 'spawn', 'process', 'limits', 'hooks', 'policy', 'native', 'errors.ts'];
 
 /** Every source below `folder`, relative to the root. */
 export function sourcesIn(folder, pattern) {

@@ -39,6 +39,9 @@ export {
   Verdict,
   type VerdictKind,
 } from './hooks/verdict.ts';
+export type { LimitHolder, LimitName, LimitPlan, Limits } from './limits/limits.ts';
+export type { LimitReached } from './limits/reached.ts';
+export type { ByteSize, Duration } from './limits/units.ts';
 export type { ExecEntry, ExecPolicy, Under } from './policy/exec.ts';
 export type { PolicyWarning } from './policy/idle.ts';
 export type {

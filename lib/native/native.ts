@@ -14,7 +14,8 @@ export interface NativeRecord {
     | 'forgotten'
     | 'warning'
     | 'plan'
-    | 'reply';
+    | 'reply'
+    | 'limit';
   readonly [field: string]: unknown;
 }
 

@@ -9,6 +9,8 @@ export interface Configuration {
   command: string;
   waitForTree: boolean;
   rules: Rules;
+  /** Fields and their numbers. */
+  limits: readonly (readonly [field: string, limit: number])[];
 }
 
 const errnos = { EACCES: constants.errno.EACCES, ENOENT: constants.errno.ENOENT } as const;
@@ -88,7 +90,7 @@ function encoded(native: Native, policy: CompiledPolicy): Uint8Array {
 
 /** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
-  const { command, waitForTree, rules } = configuration;
+  const { command, waitForTree, rules, limits } = configuration;
   // Before our own writer: one writes at a time.
   const known = defaults(native, rules.defaults);
   const compiled = rules.compiled && encoded(native, rules.compiled);
@@ -101,6 +103,11 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('ungranted', errnos[rules.ungranted])
       .text('command', command),
   );
+  if (limits.length > 0) {
+    writer.nested('limits', (fields) => {
+      for (const [field, limit] of limits) fields.number(field, limit);
+    });
+  }
   writer.append(known);
   if (rules.compiled === undefined || compiled === undefined) ownRules(writer, rules);
   else {

@@ -1,5 +1,6 @@
 import type { SendHandle, Serializable } from 'node:child_process';
 import type { HoldfastError } from '../errors.ts';
+import type { LimitReached } from '../limits/reached.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import type { Violation } from './violation.ts';
 
@@ -28,6 +29,11 @@ export interface SandboxedProcessEvents {
    * after the tick of the spawn, and does not hear of what the kernel alone decides.
    */
   warning: (warning: PolicyWarning) => void;
+  /**
+   * A limit was reached: the tree was killed for it, or (`processes`, `threads`) forks are refused from now on, which is told
+   * once for each. Before `exit` and `close` of what it has ended; of `output` before `close`.
+   */
+  limit: (reached: LimitReached) => void;
   /** Nothing of the tree is left. */
   treeEmpty: () => void;
 }

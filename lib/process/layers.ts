@@ -1,5 +1,6 @@
 // Which layer decides each class of calls, and why (native/policy/layers.h).
 
+import { type CheckedLimits, type LimitPlan, plansOf } from '../limits/limits.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { number, own } from '../native/records.ts';
 
@@ -47,6 +48,8 @@ export interface SandboxPlan {
   /** ABI of the kernel's Landlock; 0 without. */
   readonly landlockAbi: number;
   readonly classes: Readonly<Record<CallClass, ClassPlan>>;
+  /** The limits that were asked for, and how each is held. */
+  readonly limits: readonly LimitPlan[];
 }
 
 const layers: Readonly<Record<string, Layer>> = {
@@ -57,7 +60,7 @@ const layers: Readonly<Record<string, Layer>> = {
   5: 'hook',
 };
 
-export function planOf(record: NativeRecord): SandboxPlan {
+export function planOf(record: NativeRecord, limits: CheckedLimits): SandboxPlan {
   const texts = own(record, 'plan') as readonly string[];
   const classes: Partial<Record<string, ClassPlan>> = {};
   for (let at = 0; at < texts.length; ) {
@@ -74,6 +77,7 @@ export function planOf(record: NativeRecord): SandboxPlan {
   return Object.freeze({
     landlockAbi: number(record, 'count'),
     classes: Object.freeze(classes as SandboxPlan['classes']),
+    limits: plansOf(limits),
   });
 }
 

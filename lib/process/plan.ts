@@ -1,4 +1,5 @@
 import type { SpawnOptions } from 'node:child_process';
+import type { CheckedLimits } from '../limits/limits.ts';
 import type { Rules } from '../policy/policy.ts';
 import type { ReadySupervisors } from './ready.ts';
 
@@ -33,6 +34,7 @@ export interface Spawn {
   waitForTree: boolean;
   /** Milliseconds; 0 for none. */
   killGrace: number;
+  limits: CheckedLimits;
   /** Supervisors to choose from, for a spawn of a pool. */
   ready?: ReadySupervisors;
 }

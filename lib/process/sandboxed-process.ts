@@ -4,6 +4,7 @@ import type { EventEmitter } from 'eventemitter3';
 import { AbortError } from '../errors.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
+import type { LimitReached } from '../limits/reached.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
@@ -39,6 +40,8 @@ export class SandboxedProcess<
   signalCode: NodeJS.Signals | null = null;
   /** Whether {@link kill} has sent a signal. It says nothing about the command having ended. */
   killed = false;
+  /** The limit that the tree was killed for; else the first at which something was refused. */
+  limit: LimitReached | undefined;
   /** The program as it was asked for; the shell with the `shell` option. */
   readonly spawnfile: string;
   /** All arguments, with argv[0]. */
@@ -81,6 +84,7 @@ export class SandboxedProcess<
       hearsViolations: () => this.listenerCount('violation') > 0,
       warning: (warning) => this.emit('warning', warning),
       hookError: (error) => this.emit('hookError', error),
+      limit: (reached) => this.#limitReached(reached),
       treeEmpty: () => this.emit('treeEmpty'),
     });
     const inner = this.#supervision.inner;
@@ -287,6 +291,11 @@ export class SandboxedProcess<
       if (value !== undefined) this.emit('warning', value);
     }
     setImmediate(() => this.#warn(warnings));
+  }
+
+  #limitReached(reached: LimitReached): void {
+    if (this.limit === undefined || (reached.killed && !this.limit.killed)) this.limit = reached;
+    this.emit('limit', reached);
   }
 
   #failed(error: Error, errno: number): void {

@@ -51,6 +51,10 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
     'the container refuses faccessat2, which it does not know, as Docker does before 20.10.6: update it, or use a seccomp profile that has faccessat2',
   ],
   memory: ['ERR_HOLDFAST_LIMIT', 'there is no memory left for the supervisor: raise the limit (ulimit -v, memory.max)'],
+  limits: [
+    'ERR_HOLDFAST_LIMIT',
+    'one of the limits that were asked for cannot be set: it is more than what the process has already (setrlimit(2))',
+  ],
   policy: [
     'ERR_HOLDFAST_POLICY',
     'the policy or a hook does not allow the command itself. Allow its file, and the interpreter of a script, in policy.files.read or policy.exec',

@@ -3,6 +3,7 @@ import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:chi
 import { closeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, spawnError } from '../errors.ts';
+import { limitFields } from '../limits/limits.ts';
 import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
@@ -159,8 +160,10 @@ class NoDescriptors extends Error {
 
 /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
 function configure(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn): void {
-  const { file: command, rules, waitForTree } = given;
-  const errno = channel.configure(encodeConfiguration(addon, { command, waitForTree, rules }));
+  const { file: command, rules, waitForTree, limits } = given;
+  const errno = channel.configure(
+    encodeConfiguration(addon, { command, waitForTree, rules, limits: limitFields(limits) }),
+  );
   // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
   if (errno !== 0) inner.kill('SIGKILL');
 }

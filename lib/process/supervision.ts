@@ -4,6 +4,8 @@ import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks } from '../hooks/encode.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
+import { limitOutput } from '../limits/output.ts';
+import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
 import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
@@ -35,6 +37,7 @@ export interface SupervisionListener {
   hearsViolations(): boolean;
   warning(warning: PolicyWarning): void;
   hookError(error: HoldfastError): void;
+  limit(reached: LimitReached): void;
   treeEmpty(): void;
 }
 
@@ -95,6 +98,7 @@ export class Supervision {
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
+    this.#limitOutput();
     const ended = () => this.#state === 'exited' && !this.#corrupt;
     this.#ending = new Ending(inner, ended, () => this.#over(scratch));
     if (channel !== undefined && pid !== undefined) {
@@ -127,6 +131,17 @@ export class Supervision {
         this.#listener.over();
       }),
     );
+  }
+
+  /** Whoever has printed too much is killed, with all that belongs to it. */
+  #limitOutput(): void {
+    const limit = this.#spawn.limits.output;
+    if (limit === undefined || this.inner === undefined) return;
+    limitOutput([this.inner.stdout, this.inner.stderr], limit, (reached) => {
+      this.#channel?.killAll(SIGKILL);
+      // What a listener throws must not reach the stream.
+      process.nextTick(() => this.#listener.limit(limitReached({ name: 'output', limit, reached, killed: true })));
+    });
   }
 
   /** False if there is nothing left to be killed. Signal 0 asks only that. */
@@ -255,6 +270,8 @@ export class Supervision {
         return this.#listener.violation(violationOf(record));
       case 'warning':
         return this.#listener.warning(warningOf(record));
+      case 'limit':
+        return this.#listener.limit(limitOf(record));
       case 'plan':
         return this.#planTold(record);
       case 'reply':
@@ -284,7 +301,7 @@ export class Supervision {
   /** It never changes, however often it is told. */
   #planTold(record: NativeRecord): void {
     const first = this.#plan === undefined;
-    this.#plan ??= planOf(record);
+    this.#plan ??= planOf(record, this.#spawn.limits);
     if (first && debugs()) debugPlan(this.pid, this.#plan);
     for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
   }

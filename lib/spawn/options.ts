@@ -3,6 +3,7 @@ import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../errors.ts';
+import { checkLimits, type Limits } from '../limits/limits.ts';
 import { shown } from '../policy/check.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
@@ -40,6 +41,8 @@ export interface SandboxOptions {
    * what is left when the time is over is killed. Default: 0, so that nothing outlives the command.
    */
   killGrace?: number;
+  /** Limits for the command and all its descendants together: memory, time, processes, files, output. Default: none. */
+  limits?: Limits;
 }
 
 /** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
@@ -60,6 +63,7 @@ const ownOptions = [
   'hookTimeout',
   'descendants',
   'killGrace',
+  'limits',
 ];
 /** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
 const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
@@ -206,6 +210,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
     killGrace: (options.killGrace as number | undefined) ?? 0,
+    limits: checkLimits(options.limits, stdio),
   };
 }
 

@@ -96,6 +96,7 @@ Napi::Object stages(Napi::Env env) {
   set("proc", Stage::proc);
   set("access", Stage::access);
   set("memory", Stage::memory);
+  set("limits", Stage::limits);
   return result;
 }
 

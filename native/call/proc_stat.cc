@@ -72,6 +72,27 @@ bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid) {
   return uids != nullptr && gids != nullptr && sscanf(uids, "%u", &uid) == 1 && sscanf(gids, "%u", &gid) == 1;
 }
 
+bool is_ending(pid_t group, pid_t tid) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/task/%d/stat", group, tid);
+  std::string text;
+  if (!read_file(name, text)) return false;
+  const size_t after = text.rfind(')');
+  unsigned flags = 0;
+  constexpr unsigned kExiting = 0x4;  // PF_EXITING, linux/sched.h
+  return after != std::string::npos && sscanf(text.c_str() + after + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+         (flags & kExiting) != 0;
+}
+
+pid_t tracer_of(pid_t pid) {
+  char name[32];
+  snprintf(name, sizeof name, "/proc/%d/status", pid);
+  std::string text;
+  if (!read_file(name, text)) return 0;
+  const char* const tracer = after_key(text, "TracerPid:");
+  return tracer == nullptr ? 0 : static_cast<pid_t>(strtol(tracer, nullptr, 10));
+}
+
 bool waits_for_its_parent(const Tree& tree, pid_t pid) {
   const Stat stat = stat_of(pid);
   return stat.state == 'Z' && tree.contains(stat.parent);

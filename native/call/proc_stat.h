@@ -20,6 +20,11 @@ Stat stat_of(pid_t pid);
 // The real user and group id of a process, from its status. False if it cannot be read.
 bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid);
 
+// Whether a thread has begun to end. False if it cannot be read.
+bool is_ending(pid_t group, pid_t tid);
+// The process that traces one, or 0.
+pid_t tracer_of(pid_t pid);
+
 // A process of the tree that has ended, and whose parent there has not waited for it yet: the tracer has let go of it,
 // so the tree does not count it any more, but its number still names it.
 bool waits_for_its_parent(const Tree& tree, pid_t pid);

@@ -1,5 +1,7 @@
 #include "tree.h"
 
+#include <signal.h>
+
 namespace holdfast {
 
 bool Tree::contains(pid_t tid) const {
@@ -32,6 +34,18 @@ std::vector<pid_t> Tree::threads() const {
 size_t Tree::size() const {
   std::shared_lock<std::shared_mutex> lock(guard_);
   return group_.size();
+}
+
+size_t Tree::process_count() const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  return processes_.size();
+}
+
+void Tree::kill_all() {
+  doom();
+  while_stable([&] {
+    for (const pid_t group : groups()) kill(group, SIGKILL);
+  });
 }
 
 void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {

@@ -24,6 +24,7 @@ class Tree {
   std::vector<pid_t> groups() const;  // process ids of the tree
   std::vector<pid_t> threads() const;
   size_t size() const;  // threads
+  size_t process_count() const;
 
   // What a process runs: remembered from one look into /proc until it executes something else or ends. A look that
   // began before that is not remembered: `look` says when it began. False: look, and remember.
@@ -56,6 +57,7 @@ class Tree {
   void note_sharing() { shared_.store(true); }
   // While there is a process of which is not known yet whether it does.
   void doubt_sharing(bool doubt) { doubted_.store(doubt); }
+  bool sharing_is_doubted() const { return doubted_.load(); }
 
   // A process that wants nobody to look into it (prctl(2), PR_SET_DUMPABLE); until its next exec, and its children.
   void hide(pid_t group, bool hidden);
@@ -77,6 +79,8 @@ class Tree {
 
   // From then on every newcomer is killed too: a fork that was under way must not outlive the others.
   void doom() { doomed_.store(true); }
+  // All of it, and whoever is just being made.
+  void kill_all();
   bool doomed() const { return doomed_.load(); }
 
   // The signal that what the command leaves behind is sent at its end; 0: it is killed. Whoever asked for another one

@@ -104,6 +104,19 @@ void report_exit(Sandbox& sandbox, pid_t command, int wait_status) {
     queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::code_, WEXITSTATUS(wait_status)}});
 }
 
+void report_limit(Sandbox& sandbox, std::string_view name, int64_t limit, int64_t reached, pid_t pid, int error) {
+  uint8_t buffer[256];
+  FieldWriter writer(buffer, sizeof buffer);
+  writer.text(Tag::limitName_, name);
+  writer.number(Tag::limit_, limit);
+  writer.number(Tag::reached_, reached);
+  if (error != 0) {
+    writer.number(Tag::pid_, pid);
+    writer.number(Tag::errno_, error);
+  }
+  queue(sandbox, RecordKind::limit, buffer, writer.size(), true);
+}
+
 void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size) {
   queue(sandbox, RecordKind::reply, fields, size, true);
 }

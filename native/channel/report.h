@@ -20,6 +20,9 @@ void report_launched(Sandbox& sandbox, pid_t command);
 void report_failed_launch(Sandbox& sandbox, const Launch& launch);
 // A part of an answer to a request.
 void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size);
+// A limit at which the tree is killed, or at which `pid` was refused with an errno (positive).
+void report_limit(Sandbox& sandbox, std::string_view name, int64_t limit, int64_t reached, pid_t pid = 0,
+                  int error = 0);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
 // Waits until Node has every record before it, and itself.
 void report_end(Sandbox& sandbox);

@@ -36,6 +36,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   sandbox_.tree.add(tid, tracee->group, parent == 0 ? 0 : parent_group);
   if (tracee->group == tid) sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
+  meter.add(tracee->group, tid);
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
@@ -69,12 +70,16 @@ void Tracer::release_unclaimed() {
   }
 }
 
-// At the event of a newborn: whether it is a process with its maker's working directory. The registers are the call's.
-bool Tracer::makes_sharer(const Tracee& tracee) {
+// At the event of a newborn: what it shares with its maker, as flags of clone(2). The registers are the call's.
+uint64_t Tracer::shared_by_newborn(const Tracee& tracee) {
   arch::Registers registers;
-  if (arch::get(tracee.tid, registers) != 0) return true;  // it has been killed; other threads of its may live on
-  const uint64_t flags = arch::argument(registers, 0);
-  return arch::number(registers) == SYS_clone && (flags & CLONE_FS) != 0 && (flags & CLONE_THREAD) == 0;
+  if (arch::get(tracee.tid, registers) != 0) return CLONE_FS;  // it has been killed; other threads of its may live on
+  const int64_t number = arch::number(registers);
+  if (number == SYS_clone) return arch::argument(registers, 0);
+#ifdef SYS_vfork
+  if (number == SYS_vfork) return CLONE_VM;
+#endif
+  return 0;
 }
 
 void Tracer::on_death(pid_t tid, int status) {
@@ -88,8 +93,14 @@ void Tracer::on_death(pid_t tid, int status) {
   forget_rights(tid);
   take_exec_approval(tid);
   free_slot(*at->second);
+  leave_fork(*at->second);
+  const pid_t group = at->second->group;
   tracees_.erase(at);
   if (in_fork) release_unclaimed();
+  if (tid == group) {
+    meter.share_no_more(tid);
+    if (tid != launch_.child) forks_.process_ended(tid);
+  }
   if (sandbox_.tree.group_of(tid) == 0) {
     page_mapped_.erase(tid);
     forget_memory(tid);
@@ -127,7 +138,11 @@ void Tracer::on_exec(pid_t tid) {
       tracees_.erase(from);
       sandbox_.tree.remove(former);
       expect_nothing(former);
-      if (Tracee* leader = find(tid)) free_slot(*leader);
+      if (Tracee* leader = find(tid)) {
+        free_slot(*leader);
+        leave_fork(*leader);
+      }
+      meter.leader_was_replaced(tid, former);
       moved->tid = tid;
       moved->at_stop = true;
       moved->parked = Parked::no;
@@ -140,6 +155,7 @@ void Tracer::on_exec(pid_t tid) {
     return;
   }
   tracee->group = tid;
+  meter.share_no_more(tid);
   note_exec(tid, former != 0 ? former : tid);
   sandbox_.tree.hide(tid, false);
   expect_nothing(tid);
@@ -171,7 +187,7 @@ void Tracer::on_exec(pid_t tid) {
 }
 
 void signal_tree(Tree& tree, int signal) {
-  if (signal == SIGKILL) tree.doom();
+  if (signal == SIGKILL) return tree.kill_all();
   tree.while_stable([&] {
     for (const pid_t group : tree.groups()) kill(group, signal);
   });

@@ -43,6 +43,12 @@ constexpr unsigned kSyscallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
 
 }  // namespace
 
+Tracer::Tracer(Sandbox& sandbox, Launch& launch)
+    : meter(sandbox, sandbox.config.limits),
+      sandbox_(sandbox),
+      launch_(launch),
+      forks_(sandbox.config.limits, sandbox.tree) {}
+
 Tracer::Tracee* Tracer::find(pid_t tid) {
   const auto at = tracees_.find(tid);
   return at == tracees_.end() ? nullptr : at->second.get();
@@ -122,6 +128,7 @@ void Tracer::reap_and_handle() {
     const Tracee* const tracee = find(tid);
     const bool is_leader = tracee != nullptr && tracee->group == tid;
     if (is_leader) figures = sandbox_.tree.usage().of_ended(tid);
+    meter.before_reap(tid);
     if (wait4(tid, &status, WNOHANG | __WALL, &used) != tid) return 1;
     sandbox_.tree.remove(tid);
     if (is_leader) {
@@ -129,6 +136,7 @@ void Tracer::reap_and_handle() {
       sandbox_.tree.usage().add_ended(tid, figures);
     }
     reaping.unlock();
+    meter.after_reap();
     on_death(tid, status);
     return 1;
   };
@@ -163,6 +171,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       if (syscall(SYS_tgkill, candidate, tid, 0) == 0) group = candidate;
     adopt(tid, group == 0 ? tid : group, 0);
     early_.insert(tid);
+    if (forks_.are_counted()) forks_.seen_early(tid, sandbox_.tree.group_of(tid) != tid);
     sandbox_.tree.doubt_sharing(true);
     tracee = find(tid);
   }
@@ -183,15 +192,8 @@ void Tracer::on_stop(pid_t tid, int status) {
     case PTRACE_EVENT_VFORK:
     case PTRACE_EVENT_CLONE: {
       unsigned long child = 0;
-      // A child that was seen first may have come and gone already: it must not be waited for a second time.
-      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0) {
-        if (early_.erase(static_cast<pid_t>(child)) == 0)
-          adopt(static_cast<pid_t>(child), tracee->group, tid);
-        else
-          claim(static_cast<pid_t>(child), tracee->group);
-        if (makes_sharer(*tracee)) sandbox_.tree.note_sharing();
-        sandbox_.tree.doubt_sharing(!early_.empty());
-      }
+      if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0)
+        tell_newborn(*tracee, static_cast<pid_t>(child));
       resume(*tracee);
       return;
     }
@@ -380,6 +382,11 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     if (number != tracee.number) tracee.lent.reset();
   }
   const Row* row = find_row(static_cast<int>(number));
+  if (row != nullptr && is_counted(*row)) {
+    tracee.number = number;
+    hold_fork(tracee, *row);
+    return;
+  }
   Held call = held_call(tracee, number);
   if (!tracee.came_marked && (row == nullptr || !is_stopped(*row, call.args) || lets_by(*row, call.args))) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
@@ -493,6 +500,8 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
     resume(tracee);
   else if (tracee.phase == Phase::interrupting)
     interrupt(tracee);
+  else if (tracee.phase == Phase::forking)
+    on_forked(tracee);
   else
     on_injected_exit(tracee, info.exit.rval);
 }

@@ -23,6 +23,8 @@
 #include "../call/held.h"
 #include "../call/sandbox.h"
 #include "../launch/launch.h"
+#include "../limits/forks.h"
+#include "../limits/meter.h"
 #include "bounce.h"
 #include "stop_again.h"
 #include "waits.h"
@@ -31,13 +33,14 @@ namespace holdfast {
 
 class Tracer {
  public:
-  Tracer(Sandbox& sandbox, Launch& launch) : sandbox_(sandbox), launch_(launch) {}
+  Tracer(Sandbox& sandbox, Launch& launch);
 
   // Options of PTRACE_SEIZE for the tree's first process; its descendants inherit them (ptrace(2)).
   static int seize(pid_t tid);
 
   // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
   void run();
+  Meter meter;  // what the tree uses
   // Runs `work` on the tracer's thread, which alone may use ptrace and knows the tracees; it must not wait. After the
   // end of the tree it is not run any more.
   void run_there(std::function<void()> work);
@@ -78,6 +81,7 @@ class Tracer {
     deciding,      // stopped at entry; a worker has the call
     in_call,       // a bounced call runs; its exit is awaited
     interrupting,  // a call that waited was cut short; its exit is awaited
+    forking,       // a newcomer is reserved for the call (limits/forks.h); its exit is awaited
     storing,       // stopped at exit; a worker writes the result
     fetch_page,    // injected calls: the page's descriptor is handed over,
     map_page,      // mapped,
@@ -113,9 +117,10 @@ class Tracer {
     int64_t number = 0;
     std::unique_ptr<Bounce> pending;  // to be applied, or being verified
     int slot = -1;
-    bool is_received = false;  // the bounced call is held by a notification, too
-    int handed_over = -1;      // the tracee's number of the page's descriptor, or of the socket
-    UniqueFd lending;          // our end of that socket
+    bool has_reserved = false, makes_thread = false;  // while it is forking
+    bool is_received = false;                         // the bounced call is held by a notification, too
+    int handed_over = -1;                             // the tracee's number of the page's descriptor, or of the socket
+    UniqueFd lending;                                 // our end of that socket
     std::shared_ptr<Lent> lent;
     uint64_t signal_mask = 0;  // its own, while an injection blocks all
     Wait wait;
@@ -166,7 +171,11 @@ class Tracer {
   bool unmark_call(Tracee&, int64_t number);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
-  static bool makes_sharer(const Tracee&);
+  static uint64_t shared_by_newborn(const Tracee&);
+  void hold_fork(Tracee&, const Row& row);
+  void tell_newborn(Tracee&, pid_t child);
+  void on_forked(Tracee&);
+  void leave_fork(Tracee&);
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
   Held held_call(const Tracee&, int64_t number) const;
   std::function<Finish()> refusing(const Tracee&, int error, const char* reason);
@@ -213,6 +222,8 @@ class Tracer {
   std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
   std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
+  Forks forks_;
+  bool told_processes_ = false, told_threads_ = false;  // that one was refused
   uint64_t tasks_ = 0;
   bool others_started_ = false;
   bool held_back_ = false;        // somebody has ended whom a worker still works for

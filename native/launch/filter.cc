@@ -43,8 +43,9 @@ class Generator {
   struct Leaf {
     uint32_t held;
     Guard guard;
-    const Row* stops = nullptr;  // whose condition turns the hold into a stop
-    const Row* left = nullptr;   // whose class the policy leaves to the kernel
+    const Row* stops = nullptr;           // whose condition turns the hold into a stop
+    const Row* left = nullptr;            // whose class the policy leaves to the kernel
+    uint32_t passed = SECCOMP_RET_ALLOW;  // what the guard answers
     bool operator==(const Leaf&) const = default;
   };
   struct Range {  // up to the start of the next one
@@ -53,6 +54,14 @@ class Generator {
   };
 
   Leaf leaf_of(const Row& row) const {
+    Leaf leaf = plain_leaf_of(row);
+    // What would go on is stopped first; what is refused stays so.
+    if (is_counted(row) && leaf.held == SECCOMP_RET_ALLOW) leaf.held = SECCOMP_RET_TRACE;
+    if (is_counted(row)) leaf.passed = SECCOMP_RET_TRACE;
+    return leaf;
+  }
+
+  Leaf plain_leaf_of(const Row& row) const {
     switch (row.way) {
       case Way::let_by:
         return {SECCOMP_RET_ALLOW, Guard::always_held};
@@ -107,7 +116,7 @@ class Generator {
     std::vector<Alternative> all(guarded.begin(), guarded.end());
     if (leaf.left != nullptr)
       for (const Alternative& alternative : left_alternatives(*leaf.left)) all.push_back(alternative);
-    const Label allow = program_.answer(SECCOMP_RET_ALLOW);
+    const Label allow = program_.answer(leaf.passed);
     Label otherwise = program_.answer(leaf.held);
     if (leaf.stops != nullptr && leaf.held != SECCOMP_RET_TRACE) {
       const Label stop = program_.answer(SECCOMP_RET_TRACE);

@@ -233,6 +233,7 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   area->listener.store(static_cast<int32_t>(listener));
 
   while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
+  if (const int error = put_on_limits(area->limits)) fail(area, Stage::limits, error);
   if (area->ruleset >= 0) {
     if (const int error = put_on_ruleset(area->ruleset)) fail(area, Stage::landlock, error);
   } else {
@@ -343,7 +344,8 @@ bool Launch::give_filter(const std::vector<sock_filter>& filter) {
   return true;
 }
 
-void Launch::let_go(int ruleset) {
+void Launch::let_go(int ruleset, const Limits& limits) {
+  area->limits = limits;
   area->ruleset = ruleset;
   tell(area->go);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
+#include "limits.h"
 
 namespace holdfast {
 
@@ -39,6 +40,7 @@ struct LaunchArea {
   pid_t supervisor;
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
   mode_t mask;
+  Limits limits;  // set before `go`
   unsigned short filter_length;
   sock_filter filter[4096];  // BPF_MAXINSNS
 };
@@ -75,7 +77,7 @@ struct Launch {
   // After that: until it has done so, or failed in its part (area->stage), for a while at most.
   void wait_for_filter() const;
   // Lets the child, now a tracee, confine itself and call execve, where it stops for the tracer.
-  void let_go(int ruleset);
+  void let_go(int ruleset, const Limits& limits);
   // Before anything of ours is opened but the channel: whether there is more than the stdio.
   void count_inherited();
   // After the child's exec its copy of the table is its own: we keep none of what it inherited: its stdio,

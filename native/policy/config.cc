@@ -155,6 +155,8 @@ class Parser {
     switch (field.tag) {
       case Tag::options_:
         return options(field);
+      case Tag::limits_:
+        return limits(field);
       case Tag::procMount_:
         return proc_mount(field);
       case Tag::knownLink_:
@@ -204,6 +206,27 @@ class Parser {
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();
+  }
+
+  bool limits(const Field& field) {
+    Limits& limits = config_.limits;
+    const std::pair<Tag, int64_t*> known[] = {
+        {Tag::limitMemory_, &limits.memory},      {Tag::limitCpuTime_, &limits.cpu_time},
+        {Tag::limitWallTime_, &limits.wall_time}, {Tag::limitProcesses_, &limits.processes},
+        {Tag::limitThreads_, &limits.threads},    {Tag::limitOpenFiles_, &limits.open_files},
+        {Tag::limitFileSize_, &limits.file_size}, {Tag::limitWritten_, &limits.written},
+        {Tag::limitCoreSize_, &limits.core_size}, {Tag::limitAddressSpace_, &limits.address_space},
+    };
+    // Far from where a sum of two of them would overflow.
+    constexpr int64_t kMost = int64_t{1} << 53;
+    RuleReader reader(
+        field, "limits", -1,
+        {Tag::limitMemory_, Tag::limitCpuTime_, Tag::limitWallTime_, Tag::limitProcesses_, Tag::limitThreads_,
+         Tag::limitOpenFiles_, Tag::limitFileSize_, Tag::limitWritten_, Tag::limitCoreSize_, Tag::limitAddressSpace_},
+        error_);
+    for (const auto& [tag, limit] : known)
+      if (reader.has(tag)) *limit = reader.number(tag, 0, kMost);
+    return reader.ok();
   }
 
   bool listening(const Field& field) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../launch/landlock.h"
+#include "../launch/limits.h"
 #include "../protocol/protocol.h"
 #include "exec_rules.h"
 #include "name_filter.h"
@@ -44,8 +45,9 @@ struct Config {
   static constexpr size_t kMaxBytes = 64u << 20;  // of a configuration
 
   bool wait_for_tree = false;  // descendants may outlive the command
-  bool any_exec = true;        // whatever may be read may be executed
-  std::string command;         // as resolved by the supervisor; may be executed and read in any case
+  Limits limits;
+  bool any_exec = true;  // whatever may be read may be executed
+  std::string command;   // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
   ExecRules exec;                 // rules on what is executed by arguments and descent, and on files by descent
   bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names

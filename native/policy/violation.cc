@@ -74,6 +74,15 @@ void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int 
   send_violation(sandbox, call, refusal);
 }
 
+void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason) {
+  Refusal refusal;
+  refusal.syscall = call.row->name;
+  refusal.rule = rule;
+  refusal.reason = reason;
+  refusal.error = error;
+  send_violation(sandbox, call, refusal);
+}
+
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
   Refusal refusal;
   refusal.syscall = call.row->name;

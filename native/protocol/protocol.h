@@ -70,6 +70,7 @@ enum class Stage : int32_t {
   proc = 15,     // /proc is not that of our pid namespace
   access = 16,   // faccessat2 is refused by what does not know it
   memory = 17,   // there is none left
+  limits = 18,   // one that was asked for cannot be set, or no longer be held
 };
 
 // ---- The shared memory -------------------------------------------------------------------------------------------

@@ -263,6 +263,7 @@ int run(int argc, char** argv) {
   std::string problem;
   const bool valid = config.parse(bytes.data(), bytes.size(), problem);
   if (valid) config.set_command(launch.file);
+  if (config.limits.counts_forks()) count_forks();
   umask(0);
   if (chdir("/") != 0) return 71;
   Tree tree;
@@ -312,9 +313,10 @@ int run(int argc, char** argv) {
   if (config.plan_wanted) report_plan(sandbox);
   if (ruleset && config.second_wall.connect_ports && abi >= 4)
     build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });
-  launch.let_go(ruleset.get());
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
+  if (!tracer.meter.begin()) return failed(Stage::threads, EAGAIN);
+  launch.let_go(ruleset.get(), config.limits);
   std::unique_ptr<Notifier> notifier;
   bool controlled = false;
   tracer.start_others = [&](int listener) {

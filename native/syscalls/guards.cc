@@ -405,7 +405,7 @@ bool holds(const Condition& condition, uint64_t argument) {
 
 namespace {
 
-bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false;
+bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false, forks_counted = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -435,6 +435,13 @@ bool lets_by(const Row& row, const uint64_t (&args)[6]) {
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
 void stop_connects() { connects_stop = true; }
 void decide_at_stops() { decided_at_stops = true; }
+void count_forks() { forks_counted = true; }
+
+bool is_counted(const Row& row) {
+  if (!forks_counted || row.family != Family::process) return false;
+  const std::string_view name = row.name;
+  return name == "fork" || name == "vfork" || name == "clone";
+}
 
 std::optional<Condition> stopped_if(const Row& row) {
   if (changes_of_rights_stop && changes_rights(row))

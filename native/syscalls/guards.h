@@ -43,6 +43,10 @@ void stop_changes_of_rights();
 // made, every connect() is stopped. Said once, before the filter is made.
 void stop_connects();
 
+// Every call that makes a process or a thread is stopped, to be counted. Said once, before the filter is made.
+void count_forks();
+bool is_counted(const Row& row);
+
 // In the size of connect()'s address, of which the kernel reads the low half: this one is stopped. The tracer sets it
 // for a call that only its caller can make; whoever sets it himself is just as well off.
 inline constexpr uint64_t kStopsConnect = uint64_t{1} << 32;

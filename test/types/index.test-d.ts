@@ -9,6 +9,10 @@ import {
   type HoldfastError,
   kill,
   type Layer,
+  type LimitName,
+  type LimitPlan,
+  type LimitReached,
+  type Limits,
   type OpenCall,
   type Policy,
   type RenameCall,
@@ -163,3 +167,22 @@ expectNotAssignable<Policy>({ exec: { allow: [{ path: '/x', argv: 'push' }] } })
 piped.onSignal({ under: '**/make' }, () => deny());
 piped.onConnect({ port: 80, under: ['**/make'] }, () => deny());
 expectError(piped.onStat({ under: 3 }, () => deny()));
+// Limits: numbers or text with a unit of the right kind.
+spawnSandboxed('ls', [], {
+  limits: { memory: '256MiB', cpuTime: '2s', wallTime: 1000, processes: 1, output: '1.5MB' },
+});
+expectAssignable<Limits>({ threads: 4, openFiles: 10, fileSize: 0, written: '1GiB', coreSize: 0, exact: true });
+expectError(spawnSandboxed('ls', [], { limits: { memory: '256' } }));
+expectError(spawnSandboxed('ls', [], { limits: { memory: '256Mib' } }));
+expectError(spawnSandboxed('ls', [], { limits: { memory: '2s' } }));
+expectError(spawnSandboxed('ls', [], { limits: { cpuTime: '2MiB' } }));
+expectError(spawnSandboxed('ls', [], { limits: { processes: '4' } }));
+expectError(spawnSandboxed('ls', [], { limits: { exact: 'yes' } }));
+expectError(spawnSandboxed('ls', [], { limits: { memroy: 1 } }));
+piped.on('limit', (reached) => {
+  expectType<LimitReached>(reached);
+  expectType<LimitName>(reached.name);
+  expectType<number>(reached.reached);
+});
+expectType<LimitReached | undefined>(piped.limit);
+expectType<readonly LimitPlan[]>((await piped.plan()).limits);

@@ -1,0 +1,115 @@
+#include "measure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../call/as_itself.h"
+#include "../protocol/unique_fd.h"
+
+namespace holdfast {
+namespace {
+
+// All of a small file of /proc. Below 0 with errno: it cannot be read.
+ssize_t read_small(pid_t owner, const char* name, char* to, size_t capacity) {
+  const ssize_t size = look_by_ids(owner, [&]() -> ssize_t {
+    const UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+    return file ? read(file.get(), to, capacity - 1) : -1;
+  });
+  to[size > 0 ? size : 0] = '\0';
+  return size;
+}
+
+// The number after `key`, which stands at the start of a line; 0 without it.
+int64_t number_after(const char* text, const char* key) {
+  const size_t length = strlen(key);
+  for (const char* at = text; at != nullptr; at = strchr(at, '\n')) {
+    if (*at == '\n') at++;
+    if (strncmp(at, key, length) == 0) return strtoll(at + length, nullptr, 10);
+    if (*at == '\0') break;
+  }
+  return 0;
+}
+
+// Of the kernel's own mount, which has every memfd: a device number that nothing else has.
+dev_t device_of_memory_files() {
+  static const dev_t device = [] {
+    const UniqueFd file(memfd_create("holdfast", MFD_CLOEXEC));
+    struct stat status = {};
+    return file && fstat(file.get(), &status) == 0 ? status.st_dev : dev_t{0};
+  }();
+  return device;
+}
+
+}  // namespace
+
+int64_t resident_memory(pid_t process) {
+  char name[32], text[128];
+  snprintf(name, sizeof name, "/proc/%d/statm", process);
+  long pages = 0;
+  if (read_small(process, name, text, sizeof text) <= 0 || sscanf(text, "%*d %ld", &pages) != 1) return 0;
+  static const long page = sysconf(_SC_PAGESIZE);
+  return int64_t{pages} * page;
+}
+
+bool weigh_memory(pid_t process, int64_t& shared, int64_t& others) {
+  char name[48], text[4096];
+  snprintf(name, sizeof name, "/proc/%d/smaps_rollup", process);
+  if (read_small(process, name, text, sizeof text) <= 0) return false;
+  constexpr int64_t kUnit = 1024;
+  shared = number_after(text, "Pss_Shmem:") * kUnit;
+  others = number_after(text, "Pss:") * kUnit - shared;
+  return true;
+}
+
+UniqueFd open_written_by(pid_t process, pid_t tid) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/task/%d/io", process, tid);
+  return UniqueFd(look_by_ids(tid, [&] { return open(name, O_RDONLY | O_CLOEXEC); }));
+}
+
+int written_by(const UniqueFd& thread, Written& out) {
+  char text[512];
+  const ssize_t size = pread(thread.get(), text, sizeof text - 1, 0);
+  if (size <= 0) return errno;
+  text[size] = '\0';
+  out = {number_after(text, "wchar:"), number_after(text, "write_bytes:")};
+  return 0;
+}
+
+int written_by_process(pid_t process, Written& out) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/io", process);
+  const UniqueFd file(look_by_ids(process, [&] { return open(name, O_RDONLY | O_CLOEXEC); }));
+  return file ? written_by(file, out) : errno;
+}
+
+void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& files) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/fd", process);
+  const int folder = look_by_ids(process, [&] { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  DIR* const all = folder < 0 ? nullptr : fdopendir(folder);
+  if (all == nullptr) return;
+  const dev_t device = device_of_memory_files();
+  while (const dirent* const entry = readdir(all)) {
+    if (entry->d_name[0] == '.') continue;
+    struct statx status;
+    // What is known already is enough: of a file of FUSE or NFS nobody is asked (statx(2)).
+    constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+    if (look_by_ids(process, [&] { return statx(folder, entry->d_name, kFlags, STATX_INO | STATX_BLOCKS, &status); }) !=
+        0)
+      continue;
+    if (makedev(status.stx_dev_major, status.stx_dev_minor) != device) continue;
+    files[status.stx_ino] = static_cast<int64_t>(status.stx_blocks) * 512;
+  }
+  closedir(all);
+}
+
+}  // namespace holdfast
