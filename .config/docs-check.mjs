@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { problemOf as problemOfLimits } from '../test/bench/limits-table.js';
 import { drawn, picturePath } from '../test/bench/picture.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -39,6 +40,8 @@ for (const page of pages) {
 if (drawn(readFileSync(join(root, 'docs/performance.md'), 'utf8')) !== readFileSync(picturePath, 'utf8')) {
   broken.push('docs/performance.svg: not the picture of the table in docs/performance.md: npm run bench -- --docs');
 }
+const limits = problemOfLimits(readFileSync(join(root, 'docs/limits.md'), 'utf8'));
+if (limits !== undefined) broken.push(`docs/limits.md: the table ${limits}: npm run bench:limits`);
 for (const line of broken) console.error(line);
 console.log(`docs: ${pages.length} pages, ${links} links, ${broken.length} broken`);
 process.exitCode = broken.length > 0 ? 1 : 0;

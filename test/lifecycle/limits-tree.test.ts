@@ -1,11 +1,18 @@
 // The `limits` option against programs that want more: what ends them, when, and what is told of it.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LimitReached, type Limits, type SpawnSandboxedOptions, spawnSandboxed, type Violation } from 'holdfast';
+import {
+  createSandboxPool,
+  type LimitReached,
+  type Limits,
+  type SpawnSandboxedOptions,
+  spawnSandboxed,
+  type Violation,
+} from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { event, nothingLeft, policyFor } from './tree.ts';
+import { event, nothingLeft, policyFor, textOf } from './tree.ts';
 
 const limited = program('limited');
 const folder = temporaryFolder('limits');
@@ -251,6 +258,16 @@ test('several at once: the first that is reached is told, and the tree ends once
   const ran = await run(['spin', 4, 20_000], { cpuTime: '150ms', wallTime: '20s', memory: '1GiB', processes: 20 });
   expect(ran.limits.map(({ name }) => name)).toEqual(['cpuTime']);
   await nothingLeft();
+});
+
+test('a pool’s spawn holds them too, and the next one has its own', async () => {
+  await using pool = createSandboxPool({ size: 1 });
+  for (const limits of [{ processes: 3, openFiles: 20 }, { processes: 4 }]) {
+    const child = pool.spawn(limited, ['room', '20'], { policy, limits, stdio: ['ignore', 'pipe', 'inherit'] });
+    const out = textOf(child.stdout);
+    await event(child, 'close');
+    expect([Number(await out), child.limit?.limit]).toEqual([limits.processes - 1, limits.processes]);
+  }
 });
 
 test('the plan says how each is held', async () => {

@@ -129,7 +129,36 @@ static void write_mebibytes(int mebibytes) {
   write_much(name, mebibytes, 64 << 10);
 }
 
-static void *go_on(void *arguments) {
+// How much each process gets of what the kernel limits.
+static long most_descriptors(void) {
+  int last = 2;
+  for (int fd; (fd = open("/dev/null", O_RDONLY)) >= 0;) last = fd;
+  return last + 1;
+}
+
+static long most_of_a_file(void) {
+  static char block[4096];
+  char name[32];
+  snprintf(name, sizeof name, "grown.%d", getpid());
+  signal(SIGXFSZ, SIG_IGN);
+  const int file = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  long size = 0;
+  for (ssize_t wrote; size < 64L * kMiB && (wrote = write(file, block, sizeof block)) > 0;) size += wrote;
+  unlink(name);
+  return size;
+}
+
+static long most_mapped(void) {
+  long size = 0;
+  while (size < 4096L * kMiB && mmap(NULL, kMiB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+    size += kMiB;
+  char line[256];
+  FILE* const file = fopen("/proc/self/statm", "r");
+  if (file != NULL && fgets(line, sizeof line, file) != NULL) size = atol(line) * sysconf(_SC_PAGESIZE);
+  return size;
+}
+
+static void* go_on(void* arguments) {
   execv("/proc/self/exe", arguments);
   return NULL;
 }
@@ -271,8 +300,29 @@ int main(int argc, char** argv) {
     snprintf(rounds, sizeof rounds, "%d", second - 1);
     write_mebibytes(first);
     pthread_t thread;
-    pthread_create(&thread, NULL, go_on, (char *[]){argv[0], argv[1], argv[2], rounds, NULL});
+    pthread_create(&thread, NULL, go_on, (char*[]){argv[0], argv[1], argv[2], rounds, NULL});
     pause();
+  } else if (strcmp(how, "most") == 0) {  // processes, then of what
+    const char* what = argc > 3 ? argv[3] : "";
+    for (int i = 0; i < first; i++) {
+      if (fork() != 0) continue;
+      printf("%ld\n", strcmp(what, "openFiles") == 0  ? most_descriptors()
+                      : strcmp(what, "fileSize") == 0 ? most_of_a_file()
+                                                      : most_mapped());
+      _exit(0);
+    }
+    while (wait(NULL) > 0) continue;
+  } else if (strcmp(how, "print") == 0) {  // processes
+    static char text[4096];
+    memset(text, 'x', sizeof text);
+    for (int i = 1; i < first; i++)
+      if (fork() == 0) break;
+    for (int i = 0; i < 100000 && write(1, text, sizeof text) > 0; i++) continue;
+    while (wait(NULL) > 0) continue;
+  } else if (strcmp(how, "stay") == 0) {  // processes
+    for (int i = 1; i < first; i++)
+      if (fork() == 0) break;
+    sleep(20);
   } else if (strcmp(how, "raise") == 0) {  // what nobody may
     const struct rlimit more = {1000, 100000};
     const int own = setrlimit(RLIMIT_NOFILE, &more) == 0 ? 0 : errno;
