@@ -31,8 +31,11 @@ export type { Hook, HookArguments, HookVerdict } from './hooks/hooks.ts';
 export {
   allow,
   deny,
+  fake,
   kill,
   type RedirectOptions,
+  type RedirectProgram,
+  type RedirectSignal,
   type RedirectTarget,
   redirect,
   respond,

@@ -178,6 +178,9 @@ export class Dispatcher {
   }
 }
 
+/** Events of calls whose success is more than a number. */
+export const unfakeable = ['open', 'exec', 'stat', 'statfs', 'readlink', 'getxattr'] as const satisfies HookEvent[];
+
 function makesSense(event: HookEvent, verdict: Verdict): boolean {
   switch (verdict.kind) {
     case 'allow':
@@ -188,7 +191,15 @@ function makesSense(event: HookEvent, verdict: Verdict): boolean {
     case 'respond':
       return event === 'open';
     case 'redirectAddress':
-      return event === 'connect';
+      return event === 'connect' || event === 'bind' || event === 'send';
+    case 'redirectProgram':
+      return event === 'exec';
+    case 'redirectSignal':
+      return event === 'signal';
+    case 'fake':
+      return !(unfakeable as readonly HookEvent[]).includes(event);
+    case 'fakeValue':
+      return event === 'send' || event === 'watch';
   }
 }
 

@@ -48,3 +48,14 @@ export function encodeHooks(
   }
   return writer.finish();
 }
+
+/** A redirect that is too long for its slot, carried as a request that nothing answers. */
+export function encodeVerdict(native: Native, slot: number, generation: number, data: Uint8Array): Uint8Array {
+  return new FieldWriter(native.fields)
+    .number('request', 0)
+    .number('kind', native.requestKinds.verdict as number)
+    .number('slot', slot)
+    .number('generation', generation)
+    .bytes('verdictData', data)
+    .finish();
+}

@@ -2,11 +2,14 @@ import { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
 import { MOST_UNDER, Unders } from '../policy/exec.ts';
-import type { AnyHook } from './dispatch.ts';
+import type { AnyHook, unfakeable } from './dispatch.ts';
 import type { HookRule } from './encode.ts';
 import type { HookEvent, HookedCall } from './families/index.ts';
 import { compileFilter, type HookFilter } from './filter.ts';
 import type { Verdict } from './verdict.ts';
+
+/** Where a success is more than a number: a descriptor, a new program, a buffer that is filled. */
+type Unfakeable = (typeof unfakeable)[number];
 
 /** The verdicts that make sense for an event. */
 export type HookVerdict<E extends HookEvent = HookEvent> =
@@ -14,7 +17,11 @@ export type HookVerdict<E extends HookEvent = HookEvent> =
   | Verdict<'deny'>
   | Verdict<'kill'>
   | (E extends 'open' ? Verdict<'redirectPath'> | Verdict<'respond'> : never)
-  | (E extends 'connect' ? Verdict<'redirectAddress'> : never);
+  | (E extends 'connect' | 'bind' | 'send' ? Verdict<'redirectAddress'> : never)
+  | (E extends 'exec' ? Verdict<'redirectProgram'> : never)
+  | (E extends 'signal' ? Verdict<'redirectSignal'> : never)
+  | (E extends Unfakeable ? never : Verdict<'fake'>)
+  | (E extends 'send' | 'watch' ? Verdict<'fakeValue'> : never);
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement has no opinion
 type Answer<E extends HookEvent> = HookVerdict<E> | undefined | void;
@@ -180,7 +187,7 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
     return this.#add('chdir', args);
   }
 
-  /** execve, execveat; the command's own start is the first one. */
+  /** execve, execveat; the command's own start is the first one. May also be answered with `redirect({ path, argv, env })`. */
   onExec(...args: HookArguments<'exec'>): this {
     return this.#add('exec', args);
   }
@@ -190,17 +197,18 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
     return this.#add('connect', args);
   }
 
-  /** bind. */
+  /** bind. May also be answered with `redirect({ address, port })`. */
   onBind(...args: HookArguments<'bind'>): this {
     return this.#add('bind', args);
   }
 
-  /** sendto, sendmsg, sendmmsg with an address. */
+  /** sendto, sendmsg, sendmmsg with an address. May also be answered with `redirect({ address, port })`. */
   onSend(...args: HookArguments<'send'>): this {
     return this.#add('send', args);
   }
 
-  /** kill, tkill, tgkill and their relatives, to another process of the tree. Takes no filter but `under`. */
+  /** kill, tkill, tgkill and their relatives, to another process of the tree. May also be answered with
+   * `redirect({ signal, pid })`. Takes no filter but `under`. */
   onSignal(...args: HookArguments<'signal'>): this {
     return this.#add('signal', args);
   }

@@ -5,7 +5,17 @@ import { errnoNumber, HoldfastError, isKnownErrno } from '../errors.ts';
 import { signalNumber } from '../native/signals.ts';
 import { addressBytes, notUtf8 } from '../policy/addresses.ts';
 
-export type VerdictKind = 'allow' | 'deny' | 'kill' | 'redirectPath' | 'redirectAddress' | 'respond';
+export type VerdictKind =
+  | 'allow'
+  | 'deny'
+  | 'kill'
+  | 'redirectPath'
+  | 'redirectAddress'
+  | 'redirectProgram'
+  | 'redirectSignal'
+  | 'respond'
+  | 'fake'
+  | 'fakeValue';
 
 /** protocol.h: VerdictKind. 0 is "no opinion". */
 const numbers: Readonly<Record<VerdictKind, number>> = {
@@ -14,21 +24,29 @@ const numbers: Readonly<Record<VerdictKind, number>> = {
   kill: 3,
   redirectPath: 4,
   redirectAddress: 4,
+  redirectProgram: 4,
+  redirectSignal: 4,
   respond: 5,
+  fake: 6,
+  fakeValue: 6,
 };
 
 /** Held by this module alone: nothing else can make a verdict that was not checked. */
 const maker = Symbol('maker');
 let make: <K extends VerdictKind>(kind: K, error: number, data?: Uint8Array) => Verdict<K>;
 
-/** What a hook answers. Made by {@link allow}, {@link deny}, {@link kill}, {@link redirect} and {@link respond} only. */
+/**
+ * What a hook answers. Made by {@link allow}, {@link deny}, {@link kill}, {@link redirect}, {@link respond} and {@link fake}
+ * only.
+ */
 export class Verdict<K extends VerdictKind = VerdictKind> {
   readonly kind: K;
   readonly #error: number;
   readonly #data: Uint8Array | undefined;
 
   private constructor(key: symbol, kind: K, error: number, data: Uint8Array | undefined) {
-    if (key !== maker) throw refuse('verdicts are made by allow(), deny(), kill(), redirect() and respond() only');
+    if (key !== maker)
+      throw refuse('verdicts are made by allow(), deny(), kill(), redirect(), respond() and fake() only');
     this.kind = kind;
     this.#error = error;
     this.#data = data;
@@ -87,6 +105,24 @@ export function kill(signal: NodeJS.Signals | number = 'SIGKILL'): Verdict<'kill
   }
 }
 
+/** Another program for {@link redirect} of an exec. */
+export interface RedirectProgram {
+  /** An absolute path or a `file:` URL. */
+  path: string | URL;
+  /** With `argv[0]`. Default: as the hook was shown them. */
+  argv?: readonly string[];
+  /** All of it; what is undefined is left out. Default: the caller's. */
+  env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Another signal, or another receiver, for {@link redirect}. */
+export interface RedirectSignal {
+  /** Name or number. Default: the same. */
+  signal?: NodeJS.Signals | number;
+  /** A process of the tree. Default: who it was for. */
+  pid?: number;
+}
+
 /** Where {@link redirect} can send a connection. */
 export interface RedirectTarget {
   /** An IPv4 or IPv6 address as text; of the same family as the one that was asked for. */
@@ -107,23 +143,31 @@ export interface RedirectOptions {
 /**
  * The call is carried out on something else. What a `deny` rule refuses stays refused there; and no symbolic link is
  * followed where the policy lets the tree write.
- * @param to For an open: an absolute path or a `file:` URL; with `within` also a path relative to it. For a connect: an
- * address and a port.
+ * @param to For an open: an absolute path or a `file:` URL; with `within` also a path relative to it. For a connect, bind
+ * or send: an address and a port. For an exec: a program. For a signal: another one, or another process of the tree.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if it is no such thing.
  */
 export function redirect(to: string | URL, options?: RedirectOptions): Verdict<'redirectPath'>;
+export function redirect(to: RedirectProgram): Verdict<'redirectProgram'>;
 export function redirect(to: RedirectTarget): Verdict<'redirectAddress'>;
+export function redirect(to: RedirectSignal): Verdict<'redirectSignal'>;
 export function redirect(
-  to: string | URL | RedirectTarget,
+  to: string | URL | RedirectProgram | RedirectTarget | RedirectSignal,
   options?: RedirectOptions,
-): Verdict<'redirectPath'> | Verdict<'redirectAddress'> {
+): Verdict<'redirectPath'> | Verdict<'redirectAddress'> | Verdict<'redirectProgram'> | Verdict<'redirectSignal'> {
   if (typeof to === 'string' || to instanceof URL) return make('redirectPath', 0, pathBytes(to, options));
   if (options !== undefined) throw refuse('redirect(): only a path takes options');
   if (typeof to !== 'object' || to === null) {
-    throw refuse(`redirect(): ${inspect(to)} is neither a path nor { address, port }`);
+    throw refuse(
+      `redirect(): ${inspect(to)} is neither a path nor { address, port }, { path, argv, env } or { signal, pid }`,
+    );
   }
   // Its own fields only, each read once.
-  const { address, port }: Partial<RedirectTarget> = Object.assign(Object.create(null), to);
+  const own: Record<string, unknown> = Object.assign(Object.create(null), to);
+  if ('path' in own) return make('redirectProgram', 0, programBytes(own));
+  if ('signal' in own || 'pid' in own) return make('redirectSignal', 0, signalBytes(own));
+  known(own, ['address', 'port']);
+  const { address, port } = own as Partial<RedirectTarget>;
   const bytes = typeof address === 'string' ? addressBytes(address) : undefined;
   if (bytes === undefined) throw refuse(`redirect(): ${inspect(address)} is not an IP address`);
   if (port === undefined || !Number.isInteger(port) || port < 1 || port > 65535) {
@@ -135,6 +179,78 @@ export function redirect(
   data.writeUInt32LE(port, 4);
   data.set(bytes, 8);
   return make('redirectAddress', 0, data);
+}
+
+function known(own: Record<string, unknown>, fields: readonly string[]): void {
+  const unknown = Object.keys(own).find((key) => !fields.includes(key));
+  if (unknown === undefined) return;
+  throw refuse(`redirect(): ${inspect(unknown)} is not a field here (${fields.join(', ')} are)`);
+}
+
+function signalBytes(own: Record<string, unknown>): Uint8Array {
+  known(own, ['signal', 'pid']);
+  const { signal, pid } = own;
+  if (signal === undefined && pid === undefined) throw refuse('redirect(): {} has neither a signal nor a pid');
+  let number = -1;
+  try {
+    if (signal !== undefined) number = signal === 0 ? 0 : signalNumber(signal as NodeJS.Signals | number);
+  } catch {
+    throw refuse(`redirect(): ${inspect(signal)} is not a signal`);
+  }
+  if (pid !== undefined && !(Number.isInteger(pid) && Number(pid) > 0 && Number(pid) < 2 ** 31)) {
+    throw refuse(`redirect(): ${inspect(pid)} is not the number of a process`);
+  }
+  // protocol.h: RedirectSignal.
+  const data = Buffer.alloc(8);
+  data.writeInt32LE(number, 0);
+  data.writeInt32LE(Number(pid ?? 0), 4);
+  return data;
+}
+
+/** The most bytes that the arguments and the environment of {@link redirect} take, with 8 for the place of each. */
+export const maxProgram = 126_000;
+
+/** As native/policy/redirected_program.h reads it. */
+function programBytes(own: Record<string, unknown>): Uint8Array {
+  known(own, ['path', 'argv', 'env']);
+  const { argv, env } = own;
+  const path = absolutePath(own.path);
+  const texts: string[] = [];
+  const add = (value: unknown, field: string) => {
+    if (typeof value !== 'string' || value.includes('\0')) {
+      throw refuse(`redirect(): ${field}: ${inspect(value)} is not text without NUL bytes`);
+    }
+    if (notUtf8(value)) throw refuse(`redirect(): ${field}: ${inspect(value)} cannot be written as UTF-8`);
+    texts.push(value);
+  };
+  if (argv !== undefined) {
+    if (!Array.isArray(argv) || argv.length === 0) {
+      throw refuse(`redirect(): argv: ${inspect(argv)} is not a list of arguments that begins with argv[0]`);
+    }
+    for (let i = 0; i < argv.length; i++) add(argv[i], `argv[${i}]`);
+  }
+  const count = texts.length;
+  if (env !== undefined) {
+    if (typeof env !== 'object' || env === null || Array.isArray(env)) {
+      throw refuse(`redirect(): env: ${inspect(env)} is not an object of variables`);
+    }
+    for (const [name, value] of Object.entries(env)) {
+      if (value === undefined) continue;
+      if (name === '' || name.includes('=')) throw refuse(`redirect(): env: ${inspect(name)} is not a name`);
+      if (typeof value !== 'string') throw refuse(`redirect(): env.${name}: ${inspect(value)} is not text`);
+      add(`${name}=${value}`, `env.${name}`);
+    }
+  }
+  const strings = Buffer.from([path, ...texts, ''].join('\0'));
+  const size = strings.length + 8 * texts.length;
+  if (size > maxProgram) {
+    throw refuse(`redirect(): the arguments and the environment take ${size} bytes, and ${maxProgram} are possible`);
+  }
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE((argv === undefined ? 0 : 1) | (env === undefined ? 0 : 2), 0);
+  head.writeUInt32LE(count, 4);
+  head.writeUInt32LE(texts.length - count, 8);
+  return Buffer.concat([head, strings]);
 }
 
 function pathText(value: unknown, what: string): string {
@@ -180,6 +296,22 @@ function pathBytes(to: string | URL, options: unknown): Uint8Array {
 
 function belowFolder(path: string, folder: string): string {
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1).replace(/^\/+/, '') : '';
+}
+
+/**
+ * The call is not carried out, and the program is told that it was.
+ * @param value What it returns. Default: what a success returns: 0, for a send all that was to be sent. Others make sense
+ * only where a success can be another number: `onSend` (bytes) and `onWatch`.
+ * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if it is not an integer from 0 to 2147483647.
+ */
+export function fake(value?: 0): Verdict<'fake'>;
+export function fake(value: number): Verdict<'fakeValue'>;
+export function fake(value?: number): Verdict<'fake'> | Verdict<'fakeValue'> {
+  if (value === undefined) return make('fake', -1);
+  if (!Number.isInteger(value) || value < 0 || value > 0x7fffffff) {
+    throw refuse(`fake(): ${inspect(value)} is not an integer from 0 to 2147483647: deny() gives an errno`);
+  }
+  return value === 0 ? make('fake', 0) : make('fakeValue', value);
 }
 
 /** The most bytes that {@link respond} takes. */

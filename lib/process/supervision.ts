@@ -2,7 +2,7 @@
 
 import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
-import { encodeHooks } from '../hooks/encode.ts';
+import { encodeHooks, encodeVerdict } from '../hooks/encode.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
 import { limitOutput } from '../limits/output.ts';
 import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
@@ -94,7 +94,14 @@ export class Supervision {
     this.#ready = ready === true;
     this.#dispatcher = new Dispatcher(this.#native, spawn.hookTimeout, {
       hook: (id) => hooks.hook(id),
-      answer: (slot, generation, verdict, error, data) => channel?.answer(slot, generation, verdict, error, data),
+      answer: (slot, generation, verdict, error, data) => {
+        if (channel === undefined) return;
+        if (data === undefined || data.length <= this.#native.limits.verdictBytes) {
+          channel.answer(slot, generation, verdict, error, data);
+        } else {
+          channel.request(encodeVerdict(this.#native, slot, generation, data));
+        }
+      },
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);

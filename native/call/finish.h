@@ -22,7 +22,9 @@ struct ExecApproval {
   uint64_t interpreter_device = 0, interpreter_inode = 0;
   bool check_arguments = false;        // a hook has judged the argument list
   std::vector<std::string> arguments;  // as the new image must see them
-  Lineage::Bits executed;              // what it and the scripts before it count as
+  bool check_environment = false;      // a hook has given it
+  std::vector<std::string> environment;
+  Lineage::Bits executed;  // what it and the scripts before it count as
 };
 
 // New registers for a call that goes on: up to six replacements, by value or as an offset into the call's own slot of
@@ -47,6 +49,9 @@ struct Bounce {
   // handler, which is then asked again (families/caller.h).
   bool lends = false;
   std::unique_ptr<ExecApproval> exec;
+  // In place of `bytes`, where they are not enough; and where in it offsets into the slot are to become addresses.
+  std::vector<uint8_t> more;
+  std::vector<uint32_t> more_inner;
   // Places in `bytes` that hold an offset into the slot and must hold its address there (msghdr's own pointers).
   uint16_t inner[2];
   uint8_t inner_count = 0;
@@ -65,6 +70,8 @@ struct Bounce {
   }
   void value(int index, uint64_t with) { replace[replaced++] = {static_cast<uint8_t>(index), false, with}; }
   void inner_pointer(size_t at) { inner[inner_count++] = static_cast<uint16_t>(at); }
+  const uint8_t* contents() const { return more.empty() ? bytes : more.data(); }
+  size_t contents_size() const { return more.empty() ? size : more.size(); }
   // Turns the inner offsets into addresses. The tracer calls it once, when it has a slot and before it fills it.
   void place(uint64_t slot_address) {
     for (; inner_count > 0; inner_count--) {
@@ -73,6 +80,13 @@ struct Bounce {
       pointer += slot_address;
       std::memcpy(bytes + inner[inner_count - 1], &pointer, sizeof pointer);
     }
+    for (const uint32_t at : more_inner) {
+      uint64_t pointer;
+      std::memcpy(&pointer, more.data() + at, sizeof pointer);
+      pointer += slot_address;
+      std::memcpy(more.data() + at, &pointer, sizeof pointer);
+    }
+    more_inner.clear();
   }
 };
 

@@ -278,7 +278,9 @@ Channel::Answer Channel::wait(uint32_t number, uint32_t generation, const Held& 
   answer.verdict = static_cast<protocol::VerdictKind>(slot.verdict);
   answer.error = slot.error;
   const uint32_t size = slot.size;
-  if (size <= kSlotData) {
+  if (size == protocol::kDataElsewhere && take_delivered(number, answer.data)) {
+    // Not in the slot.
+  } else if (size <= kSlotData) {
     answer.data.assign(reinterpret_cast<const char*>(slot.data), size);
   } else {
     break_off();
@@ -287,6 +289,40 @@ Channel::Answer Channel::wait(uint32_t number, uint32_t generation, const Held& 
   slot.state.store(as_word(SlotState::free), std::memory_order_relaxed);
   free_slot(number);
   return answer;
+}
+
+bool Channel::take_delivered(uint32_t number, std::string& out) {
+  std::lock_guard<std::mutex> hold(delivered_guard_);
+  const auto at = delivered_.find(number);
+  if (at == delivered_.end()) return false;
+  out = std::move(at->second);
+  delivered_.erase(at);
+  return true;
+}
+
+bool Channel::deliver(uint32_t number, uint32_t generation, protocol::VerdictKind verdict, std::string data) {
+  if (number >= kSlotCount || data.size() > protocol::kMostVerdictData) return false;
+  Slot& slot = shared_->slots[number];
+  const auto is_open = [](uint32_t state) {
+    return state == as_word(SlotState::asked) || state == as_word(SlotState::waited);
+  };
+  uint32_t state = slot.state.load(std::memory_order_acquire);
+  if (!is_open(state) || slot.generation.load(std::memory_order_acquire) != generation) return false;
+  {
+    std::lock_guard<std::mutex> hold(delivered_guard_);
+    delivered_.insert_or_assign(number, std::move(data));
+  }
+  slot.verdict = static_cast<uint32_t>(verdict);
+  slot.error = 0;
+  slot.size = protocol::kDataElsewhere;
+  while (!slot.state.compare_exchange_weak(state, as_word(SlotState::answered))) {
+    if (is_open(state)) continue;
+    std::string unused;
+    take_delivered(number, unused);
+    return false;
+  }
+  if (state == as_word(SlotState::waited)) futex_wake(slot.state, 1, 0);
+  return true;
 }
 
 }  // namespace holdfast

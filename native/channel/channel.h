@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "../call/held.h"
@@ -54,6 +55,9 @@ class Channel {
       const Held& call, const std::function<void(protocol::FieldWriter&)>& build,
       const std::function<void()>& before_sleep = [] {});
 
+  // An answer of Node's that is too long for its slot, as if it stood there. Any thread. False: nobody waits for it.
+  bool deliver(uint32_t slot, uint32_t generation, protocol::VerdictKind verdict, std::string data);
+
   // fatal() leaves its reason where Node finds it.
   void keep_last_word() { set_last_word(&shared_->last_word); }
   void lose() { lost_.store(true); }
@@ -62,6 +66,10 @@ class Channel {
   protocol::Shared* shared() const { return shared_; }
 
  private:
+  bool take_delivered(uint32_t slot, std::string& out);
+
+  std::mutex delivered_guard_;
+  std::unordered_map<uint32_t, std::string> delivered_;  // by slot
   static constexpr unsigned kFreeWords = protocol::kSlotCount / 64;
   static_assert(protocol::kSlotCount % 64 == 0);
 

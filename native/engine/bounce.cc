@@ -52,11 +52,30 @@ int BouncePage::take(size_t first, size_t count, size_t& next) {
 int BouncePage::take_slot(size_t size) {
   if (size <= kSmallSlotBytes)
     if (const int slot = take(kLargeSlots, kSmallSlots, next_small_); slot >= 0) return slot;
-  return size <= kLargeSlotBytes ? take(0, kLargeSlots, next_large_) : -1;
+  if (size <= kLargeSlotBytes) return take(0, kLargeSlots, next_large_);
+  return size <= kMostSlotBytes ? take_run((size + kLargeSlotBytes - 1) / kLargeSlotBytes) : -1;
+}
+
+int BouncePage::take_run(size_t count) {
+  for (size_t first = 0; first + count <= kLargeSlots; first++) {
+    size_t free = 0;
+    while (free < count && !taken_[first + free]) free++;
+    if (free < count) {
+      first += free;
+      continue;
+    }
+    for (size_t i = 0; i < count; i++) taken_[first + i] = true;
+    runs_[static_cast<int>(first)] = count;
+    return static_cast<int>(first);
+  }
+  return -1;
 }
 
 void BouncePage::free_slot(int slot) {
-  if (slot >= 0) taken_[static_cast<size_t>(slot)] = false;
+  if (slot < 0) return;
+  const auto run = runs_.find(slot);
+  for (size_t i = run == runs_.end() ? 1 : run->second; i > 0; i--) taken_[static_cast<size_t>(slot) + i - 1] = false;
+  if (run != runs_.end()) runs_.erase(run);
 }
 
 void BouncePage::fill(int slot, const void* bytes, size_t size) {

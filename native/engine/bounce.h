@@ -6,6 +6,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 
 #include "../protocol/unique_fd.h"
 #include "../syscalls/sealed_range.h"
@@ -39,10 +40,12 @@ class BouncePage {
   }
   // Of so many slots from the first on. -1 if all are taken.
   int take(size_t first, size_t count, size_t& next);
+  int take_run(size_t count);
 
   UniqueFd read_only_;
   uint8_t* memory_ = nullptr;
   std::bitset<kLargeSlots + kSmallSlots> taken_;
+  std::unordered_map<int, size_t> runs_;  // of large ones beside each other, more than one: how many
   size_t next_large_ = 0, next_small_ = 0;
   uint64_t device_ = 0, inode_ = 0;
 };

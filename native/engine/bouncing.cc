@@ -7,6 +7,7 @@
 #include "../arch/arch.h"
 #include "../policy/violation.h"
 #include "../syscalls/guards.h"
+#include "exec_check.h"
 #include "injected.h"
 #include "prepared.h"
 #include "request.h"
@@ -47,9 +48,10 @@ void Tracer::free_slot(Tracee& tracee) {
 void Tracer::apply_bounce(Tracee& tracee) {
   Bounce& bounce = *tracee.pending;
   // A forked process most often has it from its parent; it was copied at a time that no event tells, so look.
-  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
+  const size_t size = bounce.contents_size();
+  if (size != 0 && page_mapped_.count(tracee.group) == 0 && sandbox_.page.mapped_in(tracee.tid))
     page_mapped_.insert(tracee.group);
-  if (bounce.size != 0 && page_mapped_.count(tracee.group) == 0) {
+  if (size != 0 && page_mapped_.count(tracee.group) == 0) {
     if (const int error = sandbox_.page.create()) {
       refuse(tracee, error, "the supervisor could not make the sealed page");
       return;
@@ -58,14 +60,14 @@ void Tracer::apply_bounce(Tracee& tracee) {
     return;
   }
   arch::Registers changed = tracee.registers;
-  if (bounce.size != 0) {
-    tracee.slot = sandbox_.page.take_slot(bounce.size);
+  if (size != 0) {
+    tracee.slot = sandbox_.page.take_slot(size);
     if (tracee.slot < 0) {
       refuse(tracee, EAGAIN, "too many calls wait in the sealed page");
       return;
     }
     bounce.place(BouncePage::address(tracee.slot));
-    sandbox_.page.fill(tracee.slot, bounce.bytes, bounce.size);
+    sandbox_.page.fill(tracee.slot, bounce.contents(), size);
   }
   if (bounce.lends) {
     lend(tracee);
@@ -85,6 +87,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
   if (tracee.is_received) expect_injected(tracee.tid, std::move(other));
   if (bounce.number >= 0 && arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
   if (arch::set(tracee.tid, changed) != 0) return;
+  if (bounce.exec) approve_exec(tracee.tid, std::move(bounce.exec));
   tracee.phase = Phase::in_call;
   resume(tracee);
 }

@@ -104,7 +104,7 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
 
   // What the new image sees as its arguments: argc, then the pointers (System V ABI, "Initial Stack and Register
   // State").
-  if (approved.arguments.empty() && !approved.check_arguments) return verified();
+  if (approved.arguments.empty() && !approved.check_arguments && !approved.check_environment) return verified();
   uint64_t count;
   if (call.read(stack, &count, sizeof count) != 0)
     return mismatch(sandbox, call, approved, "the new stack cannot be read");
@@ -117,6 +117,16 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
     if (!lies_at(pointers, stack + 8 + 8 * i, reinterpret_cast<char*>(&at), sizeof at) ||
         !is_text_at(texts, at, {wanted.c_str(), wanted.size() + 1}))
       return mismatch(sandbox, call, approved, "the argument list changed after it was approved");
+  }
+  if (!approved.check_environment) return verified();
+  const uint64_t environment = stack + 8 + 8 * (count + 1);
+  for (size_t i = 0; i <= approved.environment.size(); i++) {
+    uint64_t at;
+    const bool is_end = i == approved.environment.size();
+    if (!lies_at(pointers, environment + 8 * i, reinterpret_cast<char*>(&at), sizeof at) ||
+        (is_end ? at != 0
+                : !is_text_at(texts, at, {approved.environment[i].c_str(), approved.environment[i].size() + 1})))
+      return mismatch(sandbox, call, approved, "the environment changed after it was given");
   }
   return verified();
 }

@@ -126,7 +126,7 @@ void Tracer::call_held_again(Tracee& tracee) {
   arch::Registers original = tracee.registers;
   if (tracee.came_marked) {
     tracee.marked = true;
-    arch::set_argument(original, kConnectSize, tracee.unmarked | kStopsConnect);
+    set_mark(tracee, original, tracee.number != __NR_connect);
   }
   arch::call_again(original, tracee.number);
   tracee.phase = Phase::again;

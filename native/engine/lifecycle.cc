@@ -162,6 +162,8 @@ void Tracer::on_exec(pid_t tid) {
   stop_lending(*tracee);
   tracee->lent.reset();
   tracee->pending.reset();
+  tracee->marked_with.reset();
+  free_slot(*tracee);  // of its arguments, which the kernel has taken
   tracee->wait = {};
   tracee->stops_again = tracee->marked = tracee->came_marked = false;
   page_mapped_.erase(tid);

@@ -202,6 +202,10 @@ void Notifier::carry_out(const Held& call, Finish finish) {
       stop_again({call.tid, listener_, call.cookie});
       break;
     case Finish::Kind::bounce:  // a notification cannot change registers
+      if (finish.arguments->exec) {
+        stop_again({call.tid, listener_, call.cookie, std::move(finish.arguments)});
+        break;
+      }
       if (fill_prepared(call, sandbox_.page, *finish.arguments)) {
         proceed(listener_, call.cookie);
         break;

@@ -16,7 +16,7 @@ std::vector<StopAgain> asked;
 void stop_again(StopAgain call) {
   {
     std::lock_guard<std::mutex> lock(guard);
-    asked.push_back(call);
+    asked.push_back(std::move(call));
   }
   wake_tracer();
 }

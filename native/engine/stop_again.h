@@ -5,14 +5,18 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "../call/finish.h"
 
 namespace holdfast {
 
 struct StopAgain {
   pid_t tid;
   int listener;
-  uint64_t id;  // of the notification, which stays unanswered until then
+  uint64_t id;                             // of the notification, which stays unanswered until then
+  std::unique_ptr<Bounce> with = nullptr;  // an exec that was decided: what it then goes on as
 };
 
 void stop_again(StopAgain call);

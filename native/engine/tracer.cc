@@ -282,7 +282,7 @@ void Tracer::handle_posts() {
   }
   for (Post& post : posts) finish_task(std::move(post));
   for (const auto& work : works) work();
-  for (const StopAgain& call : take_stops_again()) stop_again(call);
+  for (StopAgain& call : take_stops_again()) stop_again(call);
 }
 
 void Tracer::finish_task(Post post) {
@@ -381,6 +381,14 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     tracee.pending.reset();
     if (number != tracee.number) tracee.lent.reset();
   }
+  if (tracee.came_marked && tracee.marked_with && number != __NR_connect) {
+    // Its registers may be others by now, as a signal's handler can set them. None counts but for the list of
+    // arguments, which is compared with what was judged.
+    tracee.number = number;
+    tracee.pending = std::move(tracee.marked_with);
+    apply_bounce(tracee);
+    return;
+  }
   const Row* row = find_row(static_cast<int>(number));
   if (row != nullptr && is_counted(*row)) {
     tracee.number = number;
@@ -438,7 +446,7 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
 // A call that was received and that only its caller can make is given back, to be made once more in any case, and
 // marked on the way so that it is held by a stop. Whoever is held by this notification is a tracee that was not reaped,
 // so if the answer is taken, it is for this one.
-void Tracer::stop_again(const StopAgain& call) {
+void Tracer::stop_again(StopAgain& call) {
   Tracee* const tracee = find(call.tid);
   if (tracee == nullptr || request(PTRACE_INTERRUPT, call.tid, nullptr, nullptr) != 0) return;
   seccomp_notif_resp response = {};
@@ -446,7 +454,9 @@ void Tracer::stop_again(const StopAgain& call) {
   response.error = static_cast<int32_t>(arch::kRestartInAnyCase);
   int result;
   while ((result = ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) != 0 && errno == EINTR) continue;
-  if (result == 0) tracee->stops_again = true;
+  if (result != 0) return;
+  tracee->stops_again = true;
+  tracee->marked_with = std::move(call.with);
 }
 
 // At the first stop after that, on the way out of the call, of whichever kind it is.
@@ -455,14 +465,28 @@ void Tracer::mark_call(Tracee& tracee) {
   if (arch::get(tracee.tid, registers) != 0) return;
   tracee.stops_again = false;
   tracee.marked = true;
-  tracee.unmarked = arch::argument(registers, kConnectSize);
-  arch::set_argument(registers, kConnectSize, tracee.unmarked | kStopsConnect);
+  const bool is_exec = tracee.marked_with != nullptr;
+  tracee.unmarked = arch::argument(registers, is_exec ? kExecMark : kConnectSize);
+  set_mark(tracee, registers, is_exec);
   arch::set(tracee.tid, registers);
+}
+
+void Tracer::set_mark(Tracee& tracee, arch::Registers& registers, bool is_exec) {
+  if (is_exec)
+    arch::set_argument(registers, kExecMark, kStopsExec);
+  else
+    arch::set_argument(registers, kConnectSize, tracee.unmarked | kStopsConnect);
 }
 
 // Whether it is the call that was marked; then its argument is what it was. Another one comes from a signal's handler,
 // or from an instruction that was overwritten.
 bool Tracer::unmark_call(Tracee& tracee, int64_t number) {
+  const bool is_exec = number == __NR_execve || number == __NR_execveat;
+  if (tracee.marked && is_exec && arch::argument(tracee.registers, kExecMark) == kStopsExec) {
+    arch::set_argument(tracee.registers, kExecMark, tracee.unmarked);
+    tracee.marked = false;
+    return true;
+  }
   if (!tracee.marked || number != __NR_connect ||
       arch::argument(tracee.registers, kConnectSize) != (tracee.unmarked | kStopsConnect))
     return false;

@@ -131,9 +131,10 @@ class Tracer {
     bool unclaimed = false;    // a newborn that waits until its maker tells of it
     bool was_unclaimed = false;
     uint64_t unmarked = 0;
-    bool interrupted = false;      // by PTRACE_INTERRUPT, and has not come to a stop since
-    bool stops_once_more = false;  // is to be, when it goes on
-    bool at_stop = false;          // in a ptrace stop, and nobody has let it go yet
+    std::unique_ptr<Bounce> marked_with;  // the marked call is an exec, and what it is to be was decided before
+    bool interrupted = false;             // by PTRACE_INTERRUPT, and has not come to a stop since
+    bool stops_once_more = false;         // is to be, when it goes on
+    bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     Parked parked = Parked::no;
     int parked_signal = 0;
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
@@ -166,8 +167,9 @@ class Tracer {
   void on_death(pid_t tid, int status);
   void on_stop(pid_t tid, int status);
   void on_seccomp_stop(Tracee&);
-  void stop_again(const StopAgain&);
+  void stop_again(StopAgain&);
   void mark_call(Tracee&);
+  static void set_mark(Tracee&, arch::Registers&, bool is_exec);
   bool unmark_call(Tracee&, int64_t number);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);

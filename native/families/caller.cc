@@ -78,6 +78,8 @@ Finish refusal(const Decision& decision) {
       return Finish::kill(decision.error);
     case Decision::Kind::gone:
       return Finish::gone();
+    case Decision::Kind::fake:
+      return Finish::answer(decision.error > 0 ? decision.error : 0);
     case Decision::Kind::allow:
     case Decision::Kind::redirect:
     case Decision::Kind::respond:

@@ -15,6 +15,9 @@
 #include "../launch/program_file.h"
 #include "../policy/config.h"
 #include "../policy/decide.h"
+#include "../policy/redirected_program.h"
+#include "../syscalls/guards.h"
+#include "../syscalls/sealed_range.h"
 #include "../view/creds.h"
 #include "../view/resolve.h"
 #include "handlers.h"
@@ -140,6 +143,211 @@ bool beyond_second_wall(Sandbox& sandbox, const Held& call, const std::string& p
   return true;
 }
 
+// A program on its way through what interprets it.
+struct Chain {
+  Resolved file;
+  std::string name;  // by which the kernel is told of it
+  std::vector<std::string> arguments;
+  bool by_arguments = false;  // they are known, and judged
+  bool redirected = false;    // a hook has chosen it: hooks are not asked again, and only deny rules are
+  std::unique_ptr<ExecApproval> approved = std::make_unique<ExecApproval>();
+  std::vector<std::string> prefix;  // what interpreters add to the argument list
+  std::string first_path;
+  // A hook wants another program in its place, and was shown these arguments.
+  std::string redirect;
+  std::vector<std::string> shown;
+};
+
+// False: it does not go on, by `end` or by `redirect`.
+bool decided(Sandbox& sandbox, const Held& call, Chain& chain, const Facts& facts,
+             const std::vector<std::string>& shown, Finish& end) {
+  Decision decision = chain.redirected ? decide_redirected(sandbox, call, facts) : decide(sandbox, call, facts);
+  if (decision.allowed()) return true;
+  if (decision.kind == Decision::Kind::redirect) {
+    chain.redirect = std::move(decision.data);
+    chain.shown = shown;
+  } else {
+    end = from(decision);
+  }
+  return false;
+}
+
+// Follows `#!` lines up to the image, judges each, and says what must turn out to have been executed. False as above.
+bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
+  const auto over = [&](int error) { return end = Finish::error(error), false; };
+  const bool hooked = sandbox.config.hooked(Event::exec) && !chain.redirected;
+  Resolved& file = chain.file;
+  ExecApproval& approved = *chain.approved;
+  struct stat status;
+  if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return over(ELOOP);
+
+  // Nothing of a file is told to who may not have it: rules come before its contents, but for what only hooks can say.
+  chain.first_path = file.path;
+  Facts wanted;
+  wanted.event = Event::exec;
+  wanted.paths[0] = {chain.first_path, protocol::kExecute, false};
+  wanted.path_count = 1;
+  if (chain.by_arguments) {
+    wanted.argv = chain.arguments.data();
+    wanted.argv_count = chain.arguments.size();
+  }
+  if (hooked) {
+    const Decision decision = decide_denied(sandbox, call, wanted);
+    if (!decision.allowed()) return end = from(decision), false;
+  } else if (!decided(sandbox, call, chain, wanted, chain.arguments, end)) {
+    return false;
+  }
+
+  int error = 0;
+  struct stat first_status = {};
+  std::string shown_interpreter;
+  char head[kHeadBytes];
+  for (int depth = 0;; depth++) {
+    if (depth > kMostScripts) return over(ELOOP);
+    if (depth > 0) {
+      // What a `#!` line leads to is executed like any other: its own hooks hear of it, as the kernel will call it.
+      std::vector<std::string> shown;
+      Facts facts;
+      facts.event = Event::exec;
+      facts.paths[0] = {file.path, protocol::kExecute, false};
+      facts.path_count = 1;
+      if (chain.by_arguments) {
+        shown = chain.prefix;
+        for (size_t i = 1; i < chain.arguments.size(); i++) shown.push_back(chain.arguments[i]);
+        facts.argv = shown.data();
+        facts.argv_count = shown.size();
+      }
+      if (!decided(sandbox, call, chain, facts, shown, end)) return false;
+    }
+    if ((error = may_execute(file, status)) != 0) return over(error);
+    if (depth == 0)
+      first_status = status;
+    else if (beyond_second_wall(sandbox, call, file.path, status))
+      return over(EACCES);
+    UniqueFd content(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
+    if (!content) {
+      // A program that its user may not read becomes undumpable, which would hide it from the supervisor.
+      report(sandbox, call, EACCES, "a program that may be executed but not read cannot be supervised", file.path);
+      return over(EACCES);
+    }
+    memset(head, 0, sizeof head);
+    const ssize_t size = pread(content.get(), head, sizeof head, 0);
+    if (size < 0) return over(errno);
+    if (size >= 2 && head[0] == '#' && head[1] == '!') {
+      approved.executed |= sandbox.config.exec.given_by(file.path, false);
+      std::string interpreter, argument;
+      if (!parse_script(head, interpreter, argument)) return over(ENOEXEC);
+      std::vector<std::string>& prefix = chain.prefix;
+      prefix.insert(prefix.begin(), chain.name);
+      if (depth > 0) prefix.erase(prefix.begin() + 1);  // the old argv[0] makes room for this very name
+      if (!argument.empty()) prefix.insert(prefix.begin(), argument);
+      prefix.insert(prefix.begin(), interpreter);
+      chain.name = interpreter;
+      Resolved next;
+      if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, next)) != 0)
+        return over(error);
+      file = std::move(next);
+      shown_interpreter = file.path;
+      continue;
+    }
+    approved.device = status.st_dev;
+    approved.inode = status.st_ino;
+    approved.path = file.path;
+    approved.executed |= sandbox.config.exec.given_by(file.path, true);
+    if (size >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0) {
+      std::string interpreter;
+      if (read_elf_interpreter(content.get(), head, static_cast<size_t>(size), interpreter) != 0) {
+        report(sandbox, call, ENOEXEC, "not a program of this architecture's own ABI", file.path);
+        return over(ENOEXEC);
+      }
+      if (!interpreter.empty()) {
+        Resolved loader;
+        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, loader)) != 0)
+          return over(error);
+        if (fstat(loader.object.get(), &status) != 0) return over(errno);
+        Facts facts;
+        facts.event_syscall = call.row->name;
+        facts.paths[0] = {loader.path, protocol::kRead, false};
+        facts.path_count = 1;
+        if (!decided(sandbox, call, chain, facts, {}, end)) return false;
+        if (beyond_second_wall(sandbox, call, loader.path, status)) return over(EACCES);
+        approved.interpreter = loader.path;
+        approved.interpreter_device = status.st_dev;
+        approved.interpreter_inode = status.st_ino;
+      }
+    }
+    break;
+  }
+
+  if (hooked) {
+    wanted.interpreter = shown_interpreter;
+    if (!decided(sandbox, call, chain, wanted, chain.arguments, end)) return false;
+  }
+  if (beyond_second_wall(sandbox, call, chain.first_path, first_status)) return over(EACCES);
+
+  approved.arguments = std::move(chain.prefix);
+  approved.check_arguments = chain.by_arguments;
+  if (chain.by_arguments) {
+    const size_t skipped = approved.arguments.empty() ? 0 : 1;  // an interpreter takes argv[0]'s place
+    for (size_t i = skipped; i < chain.arguments.size(); i++) approved.arguments.push_back(chain.arguments[i]);
+  }
+  return true;
+}
+
+// A list of texts behind what is in the bounce already; where its pointers begin.
+size_t append_list(Bounce& bounce, const std::vector<std::string>& texts) {
+  std::vector<uint64_t> pointers;
+  for (const std::string& text : texts) {
+    pointers.push_back(bounce.more.size());
+    bounce.more.insert(bounce.more.end(), text.c_str(), text.c_str() + text.size() + 1);
+  }
+  pointers.push_back(0);
+  bounce.more.resize((bounce.more.size() + 7) & ~size_t{7});
+  const size_t at = bounce.more.size();
+  bounce.more.resize(at + pointers.size() * sizeof(uint64_t));
+  memcpy(bounce.more.data() + at, pointers.data(), pointers.size() * sizeof(uint64_t));
+  for (size_t i = 0; i < texts.size(); i++)
+    bounce.more_inner.push_back(static_cast<uint32_t>(at + i * sizeof(uint64_t)));
+  return at;
+}
+
+// The program that a hook has chosen, by its canonical name and with the arguments and the environment that it has
+// given, all of them in the sealed page; what of them is the caller's own is compared with what the hook was shown.
+Finish execute_elsewhere(Sandbox& sandbox, const Held& call, const std::string& data,
+                         std::vector<std::string> arguments, bool own_list) {
+  RedirectedProgram to;
+  if (!to.parse(data)) return Finish::error(EACCES);
+  Chain chain;
+  chain.redirected = true;
+  chain.by_arguments = true;
+  chain.arguments = to.has_arguments ? to.arguments : std::move(arguments);
+  const int error = resolve_text(sandbox, call, AT_FDCWD, to.path, kFollow | kContents | kOwnLinks, chain.file);
+  if (error != 0) return Finish::error(error);
+  chain.name = chain.file.path;
+  Finish end;
+  if (!follow(sandbox, call, chain, end)) return end;
+
+  auto bounce = std::make_unique<Bounce>();
+  bounce->more.assign(chain.first_path.c_str(), chain.first_path.c_str() + chain.first_path.size() + 1);
+  bounce->pointer(call.row->index(Arg::path), 0);
+  if (to.has_arguments || !own_list)
+    bounce->pointer(call.row->index(Arg::argv), static_cast<int64_t>(append_list(*bounce, chain.arguments)));
+  if (to.has_environment) {
+    bounce->pointer(call.row->index(Arg::envp), static_cast<int64_t>(append_list(*bounce, to.environment)));
+    chain.approved->check_environment = true;
+    chain.approved->environment = std::move(to.environment);
+  }
+  if (bounce->more.size() > kMostSlotBytes) {
+    report(sandbox, call, E2BIG, "a hook's arguments and environment take more than 128 KiB", chain.first_path);
+    return Finish::error(E2BIG);
+  }
+  if (call.has(Arg::dirfd)) bounce->value(call.row->index(Arg::dirfd), static_cast<uint64_t>(AT_FDCWD));
+  if (call.has(Arg::at_flags)) bounce->value(call.row->index(Arg::at_flags), 0);
+  bounce->value(kExecMark, kStopsExec);  // the filter is asked once more, and is not to notify
+  bounce->exec = std::move(chain.approved);
+  return Finish::bounce(std::move(bounce));
+}
+
 }  // namespace
 
 Finish execute(Sandbox& sandbox, Held& call) {
@@ -151,146 +359,36 @@ Finish execute(Sandbox& sandbox, Held& call) {
     return Finish::error(EINVAL);
   }
   if ((at_flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return Finish::error(EINVAL);
-  const unsigned follow = kContents | ((at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow);
+  const unsigned flags = kContents | ((at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0u : kFollow);
   // The whole chain: even whether a name is there is nobody's to know who may not search its folder.
   const AsCaller as_caller(call);
   if (as_caller.error != 0) return Finish::error(as_caller.error);
-  Resolved file;
-  int error =
-      resolve(sandbox, call, Arg::dirfd, Arg::path, follow | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u), file);
+  Chain chain;
+  int error = resolve(sandbox, call, Arg::dirfd, Arg::path, flags | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u),
+                      chain.file);
   if (error != 0) return Finish::error(error);
-  struct stat status;
-  if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return Finish::error(ELOOP);
-
-  // Nothing of a file is told to who may not have it: rules come before its contents, but for what only hooks can say.
-  const bool hooked = sandbox.config.hooked(Event::exec);
-  const bool by_arguments = hooked || sandbox.config.exec.by_arguments();
-  std::vector<std::string> arguments;
-  if (by_arguments && (error = read_arguments(call, call.arg(Arg::argv), arguments)) != 0) return Finish::error(error);
-  Facts wanted;
-  wanted.event = Event::exec;
-  wanted.paths[0] = {file.path, protocol::kExecute, false};
-  wanted.path_count = 1;
-  if (by_arguments) {
-    wanted.argv = arguments.data();
-    wanted.argv_count = arguments.size();
-  }
-  if (const Decision decision = hooked ? decide_denied(sandbox, call, wanted) : decide(sandbox, call, wanted);
-      !decision.allowed())
-    return from(decision);
-
-  auto approved = std::make_unique<ExecApproval>();
+  chain.by_arguments = sandbox.config.hooked(Event::exec) || sandbox.config.exec.by_arguments();
+  if (chain.by_arguments && (error = read_arguments(call, call.arg(Arg::argv), chain.arguments)) != 0)
+    return Finish::error(error);
 
   // The text by which the kernel hands a script to its interpreter: fs/exec.c, alloc_bprm().
   char text[4096];
   const ssize_t length = call.read_string(call.arg(Arg::path), text, sizeof text);
   if (length < 0) return Finish::error(static_cast<int>(-length));
-  std::string name(text, static_cast<size_t>(length));
-  if (call.has(Arg::dirfd) && call.fd(Arg::dirfd) != AT_FDCWD && (name.empty() || name[0] != '/'))
-    name = "/dev/fd/" + std::to_string(call.fd(Arg::dirfd)) + (name.empty() ? "" : "/" + name);
+  chain.name.assign(text, static_cast<size_t>(length));
+  if (call.has(Arg::dirfd) && call.fd(Arg::dirfd) != AT_FDCWD && (chain.name.empty() || chain.name[0] != '/'))
+    chain.name = "/dev/fd/" + std::to_string(call.fd(Arg::dirfd)) + (chain.name.empty() ? "" : "/" + chain.name);
 
-  const std::string first_path = file.path;
-  struct stat first_status = {};
-  std::vector<std::string> prefix;  // what interpreters add to the argument list
-  std::string shown_interpreter;
-  char head[kHeadBytes];
-  for (int depth = 0;; depth++) {
-    if (depth > kMostScripts) return Finish::error(ELOOP);
-    if (depth > 0) {
-      // What a `#!` line leads to is executed like any other: its own hooks hear of it, as the kernel will call it.
-      std::vector<std::string> shown;
-      if (by_arguments) {
-        shown = prefix;
-        for (size_t i = 1; i < arguments.size(); i++) shown.push_back(arguments[i]);
-      }
-      Facts facts;
-      facts.event = Event::exec;
-      facts.paths[0] = {file.path, protocol::kExecute, false};
-      facts.path_count = 1;
-      if (by_arguments) {
-        facts.argv = shown.data();
-        facts.argv_count = shown.size();
-      }
-      const Decision decision = decide(sandbox, call, facts);
-      if (!decision.allowed()) return from(decision);
-    }
-    if ((error = may_execute(file, status)) != 0) return Finish::error(error);
-    if (depth == 0)
-      first_status = status;
-    else if (beyond_second_wall(sandbox, call, file.path, status))
-      return Finish::error(EACCES);
-    UniqueFd content(reopen(file.object.get(), O_RDONLY | O_CLOEXEC));
-    if (!content) {
-      // A program that its user may not read becomes undumpable, which would hide it from the supervisor.
-      report(sandbox, call, EACCES, "a program that may be executed but not read cannot be supervised", file.path);
-      return Finish::error(EACCES);
-    }
-    memset(head, 0, sizeof head);
-    const ssize_t size = pread(content.get(), head, sizeof head, 0);
-    if (size < 0) return Finish::error(errno);
-    if (size >= 2 && head[0] == '#' && head[1] == '!') {
-      approved->executed |= sandbox.config.exec.given_by(file.path, false);
-      std::string interpreter, argument;
-      if (!parse_script(head, interpreter, argument)) return Finish::error(ENOEXEC);
-      prefix.insert(prefix.begin(), name);
-      if (depth > 0) prefix.erase(prefix.begin() + 1);  // the old argv[0] makes room for this very name
-      if (!argument.empty()) prefix.insert(prefix.begin(), argument);
-      prefix.insert(prefix.begin(), interpreter);
-      name = interpreter;
-      Resolved next;
-      if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, next)) != 0)
-        return Finish::error(error);
-      file = std::move(next);
-      shown_interpreter = file.path;
-      continue;
-    }
-    approved->device = status.st_dev;
-    approved->inode = status.st_ino;
-    approved->path = file.path;
-    approved->executed |= sandbox.config.exec.given_by(file.path, true);
-    if (size >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0) {
-      std::string interpreter;
-      if (read_elf_interpreter(content.get(), head, static_cast<size_t>(size), interpreter) != 0) {
-        report(sandbox, call, ENOEXEC, "not a program of this architecture's own ABI", file.path);
-        return Finish::error(ENOEXEC);
-      }
-      if (!interpreter.empty()) {
-        Resolved loader;
-        if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, loader)) != 0)
-          return Finish::error(error);
-        if (fstat(loader.object.get(), &status) != 0) return Finish::error(errno);
-        Facts facts;
-        facts.event_syscall = call.row->name;
-        facts.paths[0] = {loader.path, protocol::kRead, false};
-        facts.path_count = 1;
-        const Decision decision = decide(sandbox, call, facts);
-        if (!decision.allowed()) return from(decision);
-        if (beyond_second_wall(sandbox, call, loader.path, status)) return Finish::error(EACCES);
-        approved->interpreter = loader.path;
-        approved->interpreter_device = status.st_dev;
-        approved->interpreter_inode = status.st_ino;
-      }
-    }
-    break;
-  }
-
-  if (hooked) {
-    wanted.paths[0].name = first_path;
-    wanted.interpreter = shown_interpreter;
-    const Decision decision = decide(sandbox, call, wanted);
-    if (!decision.allowed()) return from(decision);
-  }
-  if (beyond_second_wall(sandbox, call, first_path, first_status)) return Finish::error(EACCES);
-
-  approved->arguments = std::move(prefix);
-  approved->check_arguments = by_arguments;
-  if (by_arguments) {
-    const size_t skipped = approved->arguments.empty() ? 0 : 1;  // an interpreter takes argv[0]'s place
-    for (size_t i = skipped; i < arguments.size(); i++) approved->arguments.push_back(std::move(arguments[i]));
+  Finish end;
+  if (!follow(sandbox, call, chain, end)) {
+    if (chain.redirect.empty()) return end;
+    // An interpreter was shown what the kernel would have given it, which is not what the caller has in its memory.
+    const bool own_list = chain.shown == chain.arguments;
+    return execute_elsewhere(sandbox, call, chain.redirect, std::move(chain.shown), own_list);
   }
   Finish finish = Finish::proceed();
   finish.arguments = std::make_unique<Bounce>();
-  finish.arguments->exec = std::move(approved);
+  finish.arguments->exec = std::move(chain.approved);
   return finish;
 }
 

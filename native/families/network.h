@@ -40,11 +40,18 @@ struct Judged {
   enum class Kind : uint8_t { over, bounce, path };
   Kind kind = Kind::over;
   Finish finish;
+  bool sent_all = false;  // of what is sent: a hook says that it went out
   Resolved where;
 
   static Judged over(Finish finish) {
     Judged j;
     j.finish = static_cast<Finish&&>(finish);
+    return j;
+  }
+  // By a decision that does not allow it.
+  static Judged refused(const Decision& decision) {
+    Judged j = over(refusal(decision));
+    j.sent_all = decision.kind == Decision::Kind::fake && decision.error < 0;
     return j;
   }
   static Judged bounce() {

@@ -107,7 +107,7 @@ int redirect(const std::string& data, Name& name) {
 Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address, Name& name, bool granted) {
   if (use == Use::fast_open) {  // which it is depends on the socket, so both are asked
     const Decision sending = decide_address(sandbox, call, Use::send, address);
-    if (!sending.allowed()) return Judged::over(refusal(sending));
+    if (!sending.allowed()) return Judged::refused(sending);
   }
   const Decision decision = decide_address(sandbox, call, use, address, granted);
   if (decision.kind == Decision::Kind::redirect) {
@@ -119,9 +119,9 @@ Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address,
     facts.address = &address;
     facts.operation = operation_of(use);
     const Decision there = decide_redirected(sandbox, call, facts);
-    if (!there.allowed()) return Judged::over(refusal(there));
+    if (!there.allowed()) return Judged::refused(there);
   } else if (!decision.allowed()) {
-    return Judged::over(refusal(decision));
+    return Judged::refused(decision);
   }
   // To 0.0.0.0 means to this machine, at the address that the socket is bound to, which nobody has judged: make it the
   // loopback address that the rules were asked about (ip_route_output_key_hash_rcu in net/ipv4/route.c).
@@ -141,11 +141,11 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
     chosen.abstract = true;
     chosen.unix_name = "@";
     const Decision decision = decide_address(sandbox, call, use, chosen);
-    return decision.allowed() ? Judged::bounce() : Judged::over(refusal(decision));
+    return decision.allowed() ? Judged::bounce() : Judged::refused(decision);
   }
   if (address.abstract) {
     const Decision decision = decide_address(sandbox, call, use, address);
-    return decision.allowed() ? Judged::bounce() : Judged::over(refusal(decision));
+    return decision.allowed() ? Judged::bounce() : Judged::refused(decision);
   }
   Judged judged;
   const unsigned flags = use == Use::bind ? kParent | kMayMiss : kFollow;
@@ -166,7 +166,7 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
     return Judged::over(Finish::error(EACCES));
   }
   const Decision decision = decide_path(sandbox, call, use, judged.where.path);
-  if (!decision.allowed()) return Judged::over(refusal(decision));
+  if (!decision.allowed()) return Judged::refused(decision);
   judged.kind = Judged::Kind::path;
   return judged;
 }

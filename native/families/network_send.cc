@@ -82,6 +82,19 @@ std::unique_ptr<Bounce> bounce_message(const Held& call, const Message& message)
   return bounce;
 }
 
+// Bytes of a message, or a negative errno.
+int64_t size_of(const Held& call, const msghdr& header) {
+  std::vector<iovec> segments(header.msg_iovlen);
+  const int error =
+      call.read(reinterpret_cast<uint64_t>(header.msg_iov), segments.data(), segments.size() * sizeof(iovec));
+  if (error != 0) return error;
+  constexpr uint64_t kMost = 0x7ffff000;  // MAX_RW_COUNT, linux/fs.h
+  uint64_t size = 0;
+  for (const iovec& segment : segments)
+    size = std::min<uint64_t>(kMost, size + std::min<uint64_t>(kMost, segment.iov_len));
+  return static_cast<int64_t>(size);
+}
+
 // One message, of sendmsg or the first of sendmmsg. `bounced` is filled if the call is to go on; else the finish tells.
 Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bounced) {
   Message message;
@@ -96,6 +109,7 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
     Finish end;
     if (!take_socket(call, Use::send, message.name, own, end)) return end;
     Judged judged = judge(sandbox, call, use_of(call), message.name);
+    if (judged.sent_all) return Finish::answer(size_of(call, message.header));
     if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
     if (judged.kind == Judged::Kind::path) {
       // Descriptors and credentials in control data are the caller's own and cannot be sent for it.
@@ -123,6 +137,7 @@ Finish send_to(Sandbox& sandbox, Held& call) {
   Name name;
   OwnSocket own;
   Judged judged = judge_own_address(sandbox, call, use_of(call), name, own);
+  if (judged.sent_all) return Finish::answer(static_cast<int64_t>(std::min<uint64_t>(call.arg(Arg::size), 0x7ffff000)));
   if (judged.kind == Judged::Kind::over) return static_cast<Finish&&>(judged.finish);
   if (judged.kind == Judged::Kind::path) {
     if (own.error == 0) {

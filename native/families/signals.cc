@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "../call/as_itself.h"
@@ -89,6 +91,30 @@ Finish outside(Sandbox& sandbox, const Held& call, pid_t target, int signal) {
   return Finish::error(EPERM);
 }
 
+Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal, pid_t group);
+
+// Another signal, or to another process of the tree, as a hook has said. `target` as the call gave it: -1 all, below
+// that a group.
+Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& data, pid_t target, int number) {
+  protocol::RedirectSignal to;
+  memcpy(&to, data.data(), sizeof to);
+  Signal signal;
+  signal.number = to.signal < 0 ? number : to.signal;
+  if (to.pid == 0 && target < 0) return send_to_members(sandbox, call, signal, target == -1 ? 0 : -target);
+  const pid_t process = to.pid == 0 ? target : to.pid;
+  if (sandbox.tree.group_of(process) == 0) {
+    report(sandbox, call, EPERM, "a hook redirected the signal out of the tree");
+    return Finish::error(EPERM);
+  }
+  const AsPeer sender(call);
+  if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
+  const int error = sandbox.tree.while_stable([&] {
+    const pid_t group = sandbox.tree.group_of(process);
+    return group == 0 ? ESRCH : send_now(signal, group, 0);
+  });
+  return Finish::answer(-error);
+}
+
 // Asks the hooks. True: go on.
 bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, Finish& finish) {
   if (!sandbox.config.hooked(Event::signal)) return true;
@@ -98,7 +124,8 @@ bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, F
   facts.signal = signal;
   const Decision decision = decide(sandbox, call, facts);
   if (decision.allowed()) return true;
-  finish = refusal(decision);
+  finish = decision.kind == Decision::Kind::redirect ? send_redirected(sandbox, call, decision.data, target, signal)
+                                                     : refusal(decision);
   return false;
 }
 
@@ -132,9 +159,13 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
 
 // To a process group, or to all (`group` 0), as far as they are in the tree.
 Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t group) {
-  const pid_t own = call.tgid();
   Finish refused;
   if (!hooks_agree(sandbox, call, group == 0 ? -1 : -group, signal.number, refused)) return refused;
+  return send_to_members(sandbox, call, signal, group);
+}
+
+Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal, pid_t group) {
+  const pid_t own = call.tgid();
   bool sent = false;
   int error = ESRCH;
   std::vector<pid_t> members;

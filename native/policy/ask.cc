@@ -12,6 +12,7 @@
 #include "../call/turn.h"
 #include "../channel/channel.h"
 #include "own_names.h"
+#include "redirected_program.h"
 #include "violation.h"
 
 namespace holdfast {
@@ -93,10 +94,38 @@ bool valid_redirect(Event event, const std::string& data) {
     return !path.empty() && path.size() < PATH_MAX && path.find('\0') == path.npos &&
            (folder == data.npos || (folder != 0 && folder < PATH_MAX));
   }
-  if (event != Event::connect || data.size() != sizeof(protocol::RedirectAddress)) return false;
+  if (event == Event::exec) return RedirectedProgram().parse(data);
+  if (event == Event::signal) {
+    protocol::RedirectSignal to;
+    if (data.size() != sizeof to) return false;
+    std::memcpy(&to, data.data(), sizeof to);
+    return to.signal >= -1 && to.signal <= SIGRTMAX && to.pid >= 0;
+  }
+  const bool has_address = event == Event::connect || event == Event::bind || event == Event::send;
+  if (!has_address || data.size() != sizeof(protocol::RedirectAddress)) return false;
   protocol::RedirectAddress to;
   std::memcpy(&to, data.data(), sizeof to);
   return (to.family == AF_INET || to.family == AF_INET6) && to.port <= 65535;
+}
+
+// Not where a success is more than a number: a descriptor, a new program, a buffer that is filled. And most calls have
+// no other number than 0.
+bool may_fake(Event event, int result) {
+  switch (event) {
+    case Event::open:
+    case Event::exec:
+    case Event::stat:
+    case Event::statfs:
+    case Event::readlink:
+    case Event::getxattr:
+    case Event::none:
+      return false;
+    case Event::send:
+    case Event::watch:
+      return result >= -1;
+    default:
+      return result == 0 || result == -1;
+  }
 }
 
 }  // namespace
@@ -173,6 +202,11 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
       if (!valid_redirect(facts.event, answer.data)) break;
       out.kind = Decision::Kind::redirect;
       out.data = std::move(answer.data);
+      return true;
+    case VerdictKind::fake:
+      if (!may_fake(facts.event, answer.error)) break;
+      out.kind = Decision::Kind::fake;
+      out.error = answer.error;
       return true;
     case VerdictKind::respond:
       if (facts.event != Event::open) break;

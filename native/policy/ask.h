@@ -7,11 +7,11 @@
 namespace holdfast {
 
 struct Decision {
-  enum class Kind : uint8_t { allow, error, kill, redirect, respond, gone };
+  enum class Kind : uint8_t { allow, error, kill, redirect, respond, fake, gone };
   Kind kind = Kind::error;
   bool by_hook = false;  // allowed by one, and not by the rules
-  int error = 0;         // positive errno; signal number for kill
-  std::string data;      // redirect: a path, or protocol::RedirectAddress; respond: the contents
+  int error = 0;         // positive errno; signal number for kill; for fake the result, or -1: that of a success
+  std::string data;      // redirect: a path, protocol::RedirectAddress, or RedirectedProgram's; respond: the contents
 
   static Decision refused(int number);
   bool allowed() const { return kind == Kind::allow; }

@@ -90,7 +90,13 @@ enum class VerdictKind : uint32_t {
   kill = 3,      // error = signal number, sent to the calling process
   redirect = 4,  // data = path, or struct in RedirectAddress
   respond = 5,   // data = contents, at most kSlotData bytes; open only
+  fake = 6,      // error = the result; -1: that of a success
 };
+
+// In place of a size: the data comes by a request (`verdict`), which answers the slot as well.
+inline constexpr uint32_t kDataElsewhere = ~uint32_t{0};
+// So much of it at most: a program's arguments and environment.
+inline constexpr uint32_t kMostVerdictData = 132u << 10;
 
 struct Slot {
   std::atomic<uint32_t> state;  // SlotState; futex word
@@ -102,11 +108,17 @@ struct Slot {
   uint8_t data[kSlotData];
 };
 
-// `redirect` of a connect or bind: family, port (host order) and 4 or 16 address bytes.
+// `redirect` of a connect, bind or send: family, port (host order) and 4 or 16 address bytes.
 struct RedirectAddress {
   uint32_t family;
   uint32_t port;
   uint8_t bytes[16];
+};
+
+// `redirect` of a signal.
+struct RedirectSignal {
+  int32_t signal;  // -1: the same
+  int32_t pid;     // 0: to the same
 };
 
 // Why the supervisor gave up while the tree ran, if it did.

@@ -3,8 +3,11 @@
 #include <errno.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 
+#include "../call/sandbox.h"
+#include "../channel/channel.h"
 #include "../channel/reply.h"
 #include "../engine/freezing.h"
 #include "../engine/processes.h"
@@ -22,6 +25,20 @@ using protocol::Tag;
 // Answers by `reply`, now or later: when the last copy of it is gone, it is sent.
 using Handler = void (*)(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::shared_ptr<Reply> reply);
 
+// Nothing is asked here: a verdict has come.
+void take_verdict(Sandbox& sandbox, Tracer&, FieldReader told, std::shared_ptr<Reply>) {
+  int64_t slot = -1, generation = -1;
+  std::string data;
+  for (Field field; told.next(field);) {
+    if (field.tag == Tag::slot_) slot = field.number(-1);
+    if (field.tag == Tag::generation_) generation = field.number(-1);
+    if (field.tag == Tag::verdictData_) data.assign(field.text());
+  }
+  if (slot < 0 || generation < 0) return;
+  sandbox.channel.deliver(static_cast<uint32_t>(slot), static_cast<uint32_t>(generation),
+                          protocol::VerdictKind::redirect, std::move(data));
+}
+
 Handler handler_of(RequestKind kind) {
   switch (kind) {
     case RequestKind::processes:
@@ -30,6 +47,8 @@ Handler handler_of(RequestKind kind) {
       return freeze_tree;
     case RequestKind::thaw:
       return thaw_tree;
+    case RequestKind::verdict:
+      return take_verdict;
     case RequestKind::usage:
       return tell_usage;
     case RequestKind::end:

@@ -19,5 +19,7 @@ inline constexpr size_t kBouncePageBytes = kBouncePageEnd - kBouncePageAddress;
 inline constexpr size_t kLargeSlotBytes = 4096, kLargeSlots = 120;
 inline constexpr size_t kSmallSlotBytes = 256, kSmallSlots = 1920;
 static_assert(kLargeSlotBytes * kLargeSlots + kSmallSlotBytes * kSmallSlots == kBouncePageBytes);
+// A program's arguments take as many large slots beside each other.
+inline constexpr size_t kMostSlotBytes = 32 * kLargeSlotBytes;
 
 }  // namespace holdfast

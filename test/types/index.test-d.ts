@@ -6,6 +6,7 @@ import {
   compilePolicy,
   createSandboxPool,
   deny,
+  fake,
   type HoldfastError,
   kill,
   type Layer,
@@ -186,3 +187,22 @@ piped.on('limit', (reached) => {
 });
 expectType<LimitReached | undefined>(piped.limit);
 expectType<readonly LimitPlan[]>((await piped.plan()).limits);
+
+// fake() where a success is no more than a number; redirect() by what is redirected.
+piped.onMkdir(() => fake());
+piped.onMkdir(() => fake(0));
+piped.onSend(() => fake(5));
+piped.onWatch(() => fake(3));
+expectError(piped.onMkdir(() => fake(5)));
+expectError(piped.onOpen(() => fake()));
+expectError(piped.onStat(() => fake()));
+expectError(piped.onExec(() => fake(0)));
+piped.onExec((call) => redirect({ path: '/bin/true', argv: ['true', ...call.argv], env: { A: 'b', C: undefined } }));
+piped.onBind(() => redirect({ address: '127.0.0.1', port: 80 }));
+piped.onSend(() => redirect({ address: '127.0.0.1', port: 80 }));
+piped.onSignal((call) => redirect({ signal: 'SIGTERM', pid: call.targetPid }));
+piped.onSignal(() => redirect({ pid: 3 }));
+expectError(piped.onExec(() => redirect('/bin/true')));
+expectError(piped.onExec(() => redirect({ path: '/bin/true', argv: 'x' })));
+expectError(piped.onSignal(() => redirect({ path: '/bin/true' })));
+expectError(piped.onOpen(() => redirect({ path: '/bin/true' })));
