@@ -1,5 +1,5 @@
 // The `limits` option: what it may say, and what of it is held where.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { HoldfastError } from '../errors.ts';
 import { InheritedField, ownFields, shown } from '../policy/check.ts';
 import { nearest } from './nearest.ts';
@@ -52,7 +52,7 @@ export interface LimitPlan {
   /** Of the whole tree, or of each process. */
   readonly of: 'tree' | 'process';
   readonly held: LimitHolder;
-  /** Whether it is never passed. */
+  /** Whether it is held at that very figure: never passed, or, of `wallTime`, as a timer holds it. */
   readonly exact: boolean;
   /** Of what is sampled: milliseconds between two looks, the least and the most. The nearer the limit, the shorter. */
   readonly interval?: { readonly least: number; readonly most: number };
@@ -226,6 +226,12 @@ export function checkLimits(given: unknown, stdio: readonly unknown[]): CheckedL
   }
   if (limits.output !== undefined) checkOutput(stdio);
   if (exact) checkExact(limits);
+  if (limits.written !== undefined && !existsSync('/proc/self/io')) {
+    throw new HoldfastError(
+      'ERR_HOLDFAST_LIMIT',
+      'options.limits.written: this kernel does not count what a process writes: /proc/self/io is missing (CONFIG_TASK_IO_ACCOUNTING)',
+    );
+  }
   checkAgainstOwn(limits);
   return Object.freeze(limits);
 }
