@@ -56,6 +56,7 @@ export type {
   Policy,
   PolicyDefaults,
 } from './policy/policy.ts';
+export type { Restriction } from './policy/restriction.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
 export type { NamedArguments } from './process/named-arguments.ts';

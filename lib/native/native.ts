@@ -53,8 +53,11 @@ export interface NativeChannel {
   ): void;
   /** Asks for a `plan` record. False if the supervisor is gone. */
   plan(): boolean;
-  /** Asks what is to be answered by `reply` records. False if the supervisor is gone. */
-  request(asked: Uint8Array): boolean;
+  /**
+   * Asks what is to be answered by `reply` records. With a policy, as for `configure`, as its last field. False if the
+   * supervisor is gone. Throws a system error if the mounts cannot be read.
+   */
+  request(asked: Uint8Array, policy?: Uint8Array): boolean;
   /** Hands over what is in the ring already. */
   drain(): void;
   /** Why the supervisor gave up; empty if it did not say so. */

@@ -6,7 +6,8 @@ import { writeExecRules, writeUnder } from './exec.ts';
 import { CompiledPolicy, type FileRule, type NetworkRule, type PolicyRules, type Rules } from './policy.ts';
 
 export interface Configuration {
-  command: string;
+  /** Not of a restriction. */
+  command?: string;
   waitForTree: boolean;
   rules: Rules;
   /** Fields and their numbers. */
@@ -95,14 +96,14 @@ export function encodeConfiguration(native: Native, configuration: Configuration
   const known = defaults(native, rules.defaults);
   const compiled = rules.compiled && encoded(native, rules.compiled);
   const writer = new FieldWriter(native.fields);
-  writer.nested('options', (fields) =>
+  writer.nested('options', (fields) => {
     fields
       .number('anyExec', Number(rules.anyExec))
       .number('waitForTree', Number(waitForTree))
       .number('ownTerminals', Number(rules.scratch))
-      .number('ungranted', errnos[rules.ungranted])
-      .text('command', command),
-  );
+      .number('ungranted', errnos[rules.ungranted]);
+    if (command !== undefined) fields.text('command', command);
+  });
   if (limits.length > 0) {
     writer.nested('limits', (fields) => {
       for (const [field, limit] of limits) fields.number(field, limit);

@@ -24,6 +24,7 @@ type Fill = (fields: FieldWriter) => void;
 interface Waiting {
   readonly kind: string;
   readonly fill: Fill | undefined;
+  readonly policy: (() => Uint8Array) | undefined;
   readonly parts: NativeRecord[];
   resolve(parts: NativeRecord[]): void;
   reject(error: Error): void;
@@ -45,13 +46,13 @@ export class Requests {
   }
 
   /**
-   * Resolves to the parts of the answer. Rejects with a {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the
+   * Resolves to the parts of the answer. `policy`: as for `configure`, if it is about one. Rejects with a {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the
    * tree is gone before it is answered.
    */
-  ask(kind: string, fill?: Fill): Promise<NativeRecord[]> {
+  ask(kind: string, fill?: Fill, policy?: () => Uint8Array): Promise<NativeRecord[]> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#notRunning());
-      this.#queue.push({ kind, fill, parts: [], resolve, reject });
+      this.#queue.push({ kind, fill, policy, parts: [], resolve, reject });
       this.#send();
     });
   }
@@ -95,7 +96,10 @@ export class Requests {
       const fields = new FieldWriter(this.#native.fields).number('request', id).number('kind', kind);
       waiting.fill?.(fields);
       this.#asked.set(id, waiting);
-      if (channel.request(fields.finish())) continue;
+      const policy = waiting.policy;
+      // One writer writes at a time.
+      const asked = policy === undefined ? fields.finish() : Uint8Array.from(fields.finish());
+      if (policy === undefined ? channel.request(asked) : channel.request(asked, policy())) continue;
       this.#asked.delete(id);
       waiting.reject(this.#notRunning());
     }

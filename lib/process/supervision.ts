@@ -1,5 +1,6 @@
 // One command under one supervisor: turns its records into events, and ends it.
 
+import { constants } from 'node:os';
 import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks, encodeVerdict } from '../hooks/encode.ts';
@@ -9,13 +10,16 @@ import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
 import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
+import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
+import type { NetworkRule } from '../policy/policy.ts';
+import { refuseWiderAddresses, restrictionRules } from '../policy/restriction.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
-import { Requests } from './requests.ts';
+import { RequestRefused, Requests } from './requests.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
@@ -76,6 +80,8 @@ export class Supervision {
   #plan: SandboxPlan | undefined;
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   readonly #requests: Requests;
+  /** Addresses of the policies that were put on top. */
+  readonly #restricted: NetworkRule[][] = [];
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
 
@@ -203,6 +209,27 @@ export class Supervision {
   /** Asks the supervisor, once the command runs: {@link Requests.ask}. */
   ask(...request: Parameters<Requests['ask']>): ReturnType<Requests['ask']> {
     return this.#requests.ask(...request);
+  }
+
+  /** Puts a policy on top of what there is. */
+  async restrict(policy: unknown): Promise<void> {
+    const { rules: base, cwd } = this.#spawn;
+    const strict = policy === 'strict';
+    const rules = restrictionRules(strict ? {} : policy, cwd, base.anyExec);
+    for (const now of [base.network, ...this.#restricted]) refuseWiderAddresses(now, rules.network);
+    try {
+      await this.#requests.ask(
+        'restrict',
+        (fields) => fields.number('strict', Number(strict)),
+        () => encodeConfiguration(this.#native, { waitForTree: false, rules, limits: [] }),
+      );
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) throw error;
+      const wider = error.errno === constants.errno.EINVAL;
+      const message = error.message.replace(/^restrict\./, 'policy.');
+      throw new HoldfastError(wider ? 'ERR_HOLDFAST_WIDER_POLICY' : 'ERR_HOLDFAST_RESTRICT', message);
+    }
+    this.#restricted.push(rules.network);
   }
 
   #notRunning(): HoldfastError {

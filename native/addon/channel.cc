@@ -8,6 +8,7 @@
 
 #include "../paths/known_places.h"
 #include "../paths/mounts.h"
+#include "../protocol/tlv.h"
 #include "callback.h"
 #include "child.h"
 #include "errors.h"
@@ -19,6 +20,7 @@ namespace {
 
 // Larger policies are looked up by a thread of their own: it would keep Node for longer than the start itself.
 constexpr size_t kAtOnce = 24 << 10;
+constexpr size_t kFieldHead = 16;          // with its padding
 constexpr unsigned kRecordsPerWake = 512;  // then the rest of the event loop has its turn
 
 uint32_t uint32_of(const Napi::CallbackInfo& info, size_t index) {
@@ -239,7 +241,23 @@ Napi::Value Channel::request(const Napi::CallbackInfo& info) {
   const uint8_t* data = nullptr;
   size_t size = 0;
   if (!take_bytes(info, data, size)) return {};
-  return Napi::Boolean::New(info.Env(), link_.request(data, size) == 0);
+  if (info[1].IsUndefined()) return Napi::Boolean::New(info.Env(), link_.request(data, size) == 0);
+  const uint8_t* rules = nullptr;
+  size_t rules_size = 0;
+  std::vector<std::string> mounts;
+  if (!bytes_of(info.Env(), info[1], rules, rules_size)) return Napi::Boolean::New(info.Env(), false);
+  if (const int error = proc_mounts(mounts)) {
+    system_error(info.Env(), error, "mountinfo").ThrowAsJavaScriptException();
+    return {};
+  }
+  std::vector<uint8_t> policy;
+  const std::atomic<bool> never = false;
+  with_known_places(mounts, rules, rules_size, policy, never);
+  std::vector<uint8_t> asked(size + kFieldHead + policy.size());
+  std::memcpy(asked.data(), data, size);
+  protocol::FieldWriter writer(asked.data() + size, kFieldHead + policy.size());
+  writer.bytes(protocol::Tag::policy_, policy.data(), policy.size());
+  return Napi::Boolean::New(info.Env(), link_.request(asked.data(), size + writer.size()) == 0);
 }
 
 Napi::Value Channel::spare(const Napi::CallbackInfo& info) {

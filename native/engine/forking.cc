@@ -48,7 +48,7 @@ void Tracer::tell_newborn(Tracee& maker, pid_t child) {
   if (early_.erase(child) == 0)
     adopt(child, maker.group, maker.tid);
   else
-    claim(child, maker.group);
+    claim(child, maker);
   forks_.told(child);
   if (maker.has_reserved) forks_.give_back(maker.makes_thread);
   maker.has_reserved = false;

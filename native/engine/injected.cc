@@ -35,10 +35,12 @@ bool is_injected(const Held& call, int number) {
          std::equal(std::begin(call.args), std::end(call.args), std::begin(expected->second.args));
 }
 
-int to_hand_over(pid_t tid) {
+int to_hand_over(pid_t tid, bool& close_on_exec) {
   std::lock_guard<std::mutex> lock(injected_guard);
   const auto expected = injected.find(tid);
-  return expected == injected.end() ? -1 : expected->second.hand_over.get();
+  if (expected == injected.end()) return -1;
+  close_on_exec = expected->second.close_on_exec;
+  return expected->second.hand_over.get();
 }
 
 }  // namespace holdfast

@@ -15,6 +15,7 @@ struct Injected {
   int64_t number = -1;
   uint64_t args[6] = {};
   UniqueFd hand_over;  // what it fetches, if not the page's descriptor
+  bool close_on_exec = true;
 };
 
 inline constexpr uint64_t kInjectedHandOver = 0x48464f4c44;  // marks the call that fetches a descriptor of ours
@@ -25,7 +26,7 @@ void expect_nothing(pid_t tid);
 // Whether this is the very call that the thread is being made to make just now. Any thread; asked by every
 // notification.
 bool is_injected(const Held& call, int number);
-// What its kInjectedHandOver fetches, or -1 for the page's descriptor.
-int to_hand_over(pid_t tid);
+// What its kInjectedHandOver fetches, or -1 for the page's descriptor; and whether an exec closes it.
+int to_hand_over(pid_t tid, bool& close_on_exec);
 
 }  // namespace holdfast

@@ -33,7 +33,7 @@ constexpr char kSocketNotFetched[] =
 }  // namespace
 
 // From an entry stop: the thread fetches a descriptor of ours in place of its own call.
-void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
+void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over, bool close_on_exec) {
   uint64_t all = ~uint64_t{0};
   if (request(PTRACE_GETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask) != 0 ||
       request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
@@ -42,7 +42,7 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over) {
   arch::Registers changed = tracee.registers;
   const uint64_t args[6] = {kInjectedHandOver, 0, O_ACCMODE, 0, 0, 0};  // flags that no policy leaves to the kernel
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected fetch = {__NR_openat, {}, std::move(hand_over)};
+  Injected fetch = {__NR_openat, {}, std::move(hand_over), close_on_exec};
   std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
   expect_injected(tracee.tid, std::move(fetch));
   if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
@@ -176,7 +176,10 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
         return;
       }
       page_mapped_.insert(tracee.group);
-      call_held_again(tracee);
+      if (tracee.puts_on)
+        put_on_next(tracee, false);
+      else
+        call_held_again(tracee);
       return;
     }
     case Phase::fetch_socket: {
@@ -197,6 +200,16 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
       inject(tracee, Phase::close_socket, __NR_close, args);
       return;
     }
+    case Phase::put_on:
+      on_put_on(tracee, result);
+      return;
+    case Phase::fetch_result:
+      request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+      expect_nothing(tracee.tid);
+      tracee.phase = Phase::running;
+      arch::set_result(tracee.registers, result);
+      if (arch::set(tracee.tid, tracee.registers) == 0) resume(tracee);
+      return;
     case Phase::close_socket:
       take_lent(tracee);
       call_held_again(tracee);
@@ -222,6 +235,10 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
 
 // At an exit stop, with the injected call's registers: the held call answers `error` instead.
 void Tracer::abandon_injection(Tracee& tracee, int error, const char* reason) {
+  if (tracee.puts_on) {
+    fail_to_put_on(tracee);
+    return;
+  }
   request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
   expect_nothing(tracee.tid);
   stop_lending(tracee);

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "../arch/arch.h"
 #include "../call/interrupted.h"
 #include "../call/memory.h"
@@ -37,6 +39,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   if (tracee->group == tid) sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
   meter.add(tracee->group, tid);
+  if (const Tracee* const maker = find(parent)) tracee->further = maker->further;
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
@@ -51,10 +54,12 @@ bool Tracer::waits_for_maker(Tracee& newborn) {
 }
 
 // The maker of a newborn that was seen first has told of it.
-void Tracer::claim(pid_t newborn, pid_t maker) {
-  sandbox_.tree.inherit(newborn, maker);
+void Tracer::claim(pid_t newborn, const Tracee& maker) {
+  sandbox_.tree.inherit(newborn, maker.group);
   Tracee* const tracee = find(newborn);
-  if (tracee == nullptr || !tracee->unclaimed) return;
+  if (tracee == nullptr) return;
+  if (!tracee->puts_on) tracee->further = std::max(tracee->further, maker.further);
+  if (!tracee->unclaimed) return;
   tracee->unclaimed = false;
   resume(*tracee);
 }

@@ -256,10 +256,11 @@ void Notifier::work() {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
         if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
           // A copy: the original is asked for again if SIGSTOP interrupts this.
-          const int fd = to_hand_over(call.tid);
+          bool close_on_exec = true;
+          const int fd = to_hand_over(call.tid, close_on_exec);
           UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
           // Without it the held call is refused in turn, and that is reported.
-          hand_over(listener_, id, std::move(copy), UniqueFd(), true, [](int) {});
+          hand_over(listener_, id, std::move(copy), UniqueFd(), close_on_exec, [](int) {});
         } else {
           proceed(listener_, id);  // the mapping of the page, or a bounced call under another number
         }

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "../call/blocking.h"
 #include "../call/interrupted.h"
 #include "../call/tree.h"
@@ -228,7 +230,8 @@ void Tracer::resume(Tracee& tracee, int signal) {
     return;
   }
   tracee.at_stop = false;
-  const bool stops = tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped;
+  const bool stops =
+      tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped || lacks_programs(tracee);
   request(stops ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
 }
 
@@ -348,9 +351,9 @@ void Tracer::refuse(Tracee& tracee, int error, const char* reason) {
 }
 
 void Tracer::on_seccomp_stop(Tracee& tracee) {
-  if (tracee.phase >= Phase::fetch_page && tracee.phase <= Phase::close_socket) {
+  if (tracee.phase >= Phase::fetch_page && tracee.phase <= Phase::put_on) {
     // Our own call; for a filter of the tree's own may ask for a tracer, any of them. Another call in its place comes
-    // from an instruction that was overwritten: an attack where a socket of ours is there, else a call like any other.
+    // from an instruction that was overwritten: an attack where something of ours is there, else a call like any other.
     arch::Registers registers;
     Held call;
     call.tid = tracee.tid;
@@ -396,14 +399,17 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     return;
   }
   Held call = held_call(tracee, number);
-  if (!tracee.came_marked && (row == nullptr || !is_stopped(*row, call.args) || lets_by(*row, call.args))) {
+  const bool is_back = row != nullptr && is_taken_back(*row, call.args);
+  if (row == nullptr ||
+      (!tracee.came_marked && !is_back && (!is_stopped(*row, call.args) || lets_by(*row, call.args)))) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
     return;
   }
   tracee.number = number;
-  if (prepare(tracee, *row)) return;
+  // What the filter let by it would not receive a second time.
+  if (!is_back && prepare(tracee, *row)) return;
   tracee.phase = Phase::deciding;
   call.lent = std::move(tracee.lent);
   if (!call.lent) sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);
@@ -432,8 +438,8 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       if (finish.value == -kRestart) tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt
       arch::skip(tracee.tid, tracee.registers, finish.value == -kRestart ? -EINTR : finish.value);
       break;
-    case Finish::Kind::hand_over:  // a stop has no way to install a descriptor
-      refuse(tracee, EPERM, "a call that was stopped cannot be given a descriptor");
+    case Finish::Kind::hand_over:  // a stop has no way to install a descriptor, so the caller fetches it
+      begin_injection(tracee, Phase::fetch_result, std::move(finish.fd), finish.close_on_exec);
       return;
     case Finish::Kind::behind_wall:  // for calls that a worker has received
     case Finish::Kind::by_stop:
@@ -515,14 +521,20 @@ void Tracer::on_syscall_stop(Tracee& tracee) {
   const bool at_exit = info.op == PTRACE_SYSCALL_INFO_EXIT;
   if (!tracee.wants_exit_stops()) {
     arch::Registers now;
-    if (!at_exit)
+    if (!at_exit) {
       on_entry(tracee);
-    else if (arch::get(tracee.tid, now) == 0)
+      if (lacks_programs(tracee) && begin_to_put_on(tracee)) return;
+    } else if (arch::get(tracee.tid, now) == 0)
       on_exit(tracee, now);
     resume(tracee);
-  } else if (!at_exit)
+  } else if (!at_exit) {
+    if (tracee.phase == Phase::put_on_all) {
+      request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+      tracee.phase = Phase::running;
+      if (lacks_programs(tracee) && begin_to_put_on(tracee)) return;
+    }
     resume(tracee);
-  else if (tracee.phase == Phase::interrupting)
+  } else if (tracee.phase == Phase::interrupting)
     interrupt(tracee);
   else if (tracee.phase == Phase::forking)
     on_forked(tracee);

@@ -3,8 +3,11 @@
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, bounced calls in bouncing.cc, the
 // calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc, threads
 // that are stopped from outside in stopping.cc.
+// calls that a thread is made to make in injection.cc, programs that are put on later in restricting.cc, signals that
+// arrive in a call that waits in waiting.cc.
 #pragma once
 
+#include <linux/filter.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -31,6 +34,9 @@
 
 namespace holdfast {
 
+// A seccomp program that is put on while the tree runs.
+using FurtherProgram = std::vector<sock_filter>;
+
 class Tracer {
  public:
   Tracer(Sandbox& sandbox, Launch& launch);
@@ -44,6 +50,8 @@ class Tracer {
   // Runs `work` on the tracer's thread, which alone may use ptrace and knows the tracees; it must not wait. After the
   // end of the tree it is not run any more.
   void run_there(std::function<void()> work);
+  // Each thread puts these on before its next call. `done` is called when all are sure to. On the tracer's thread.
+  void put_on(const std::vector<FurtherProgram>& programs, std::function<void()> done);
   // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
@@ -91,6 +99,9 @@ class Tracer {
     fetch_socket,  // or a socket of ours is handed over,
     lend,          // the thread sends one of its descriptors to us,
     close_socket,  // and closes the socket
+    fetch_result,  // or what its call was to open is handed over, by a call in its place
+    put_on,        // or it puts a further program on itself,
+    put_on_all,    // that is done; its own call is about to be made again
     again,         // that is done; the held call is about to be made again
     verifying,     // stopped after an exec; a worker compares
   };
@@ -137,7 +148,9 @@ class Tracer {
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     Parked parked = Parked::no;
     int parked_signal = 0;
-    bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::close_socket; }
+    size_t further = 0;    // programs of `further_` that it has put on, the first ones
+    bool puts_on = false;  // what it is made to do is for that
+    bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::put_on_all; }
   };
 
   struct Stop {
@@ -162,7 +175,7 @@ class Tracer {
   void handle_posts();
   void finish_task(Post);
   bool waits_for_maker(Tracee&);
-  void claim(pid_t newborn, pid_t maker);
+  void claim(pid_t newborn, const Tracee& maker);
   void release_unclaimed();
   void on_death(pid_t tid, int status);
   void on_stop(pid_t tid, int status);
@@ -186,7 +199,7 @@ class Tracer {
   void apply_bounce(Tracee&);
   bool prepare(Tracee&, const Row& row);
   void free_slot(Tracee&);
-  void begin_injection(Tracee&, Phase phase, UniqueFd hand_over);
+  void begin_injection(Tracee&, Phase phase, UniqueFd hand_over, bool close_on_exec = true);
   void lend(Tracee&);
   void take_lent(Tracee&);
   void stop_lending(Tracee&);
@@ -196,6 +209,11 @@ class Tracer {
   void leave_call(Tracee&);
   void on_injected_exit(Tracee&, int64_t result);
   void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
+  bool lacks_programs(const Tracee& tracee) const;
+  bool begin_to_put_on(Tracee&);
+  void on_put_on(Tracee&, int64_t result);
+  void put_on_next(Tracee&, bool at_entry);
+  void fail_to_put_on(Tracee&);
   void abandon_injection(Tracee&, int error, const char* reason);
   void on_signal(Tracee&, int signal);
   void wait_again(Tracee&, const WaitCall&, arch::Registers&, int signal);
@@ -226,6 +244,7 @@ class Tracer {
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   Forks forks_;
   bool told_processes_ = false, told_threads_ = false;  // that one was refused
+  std::vector<FurtherProgram> further_;                 // that every thread is to have
   uint64_t tasks_ = 0;
   bool others_started_ = false;
   bool held_back_ = false;        // somebody has ended whom a worker still works for

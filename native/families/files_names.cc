@@ -56,22 +56,26 @@ Facts facts_of_new_name(const Held& call, const Resolved& at, bool as_link = fal
 
 // mkdir -p and the like ask for names that are there to learn that they are, so that is no violation.
 bool is_visibly_there(const Sandbox& sandbox, const Resolved& at) {
-  return !at.missing && sandbox.config.rules.metadata(at.path).effect == Effect::allow;
+  return !at.missing && sandbox.config.shows(at.path);
 }
 
 // Where rules let the content be read at its new place but not at its old one, the way it takes does not matter.
 bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
-  const PathMatch there = sandbox.config.rules.look(to.path), here = sandbox.config.rules.look(from.path);
-  return there.read.effect == Effect::allow && here.read.effect != Effect::allow && here.write.effect == Effect::allow;
+  return !sandbox.config.all_say([&](const Rules& rules) {
+    const PathMatch there = rules.look(to.path), here = rules.look(from.path);
+    return there.read.effect != Effect::allow || here.read.effect == Effect::allow ||
+           here.write.effect != Effect::allow;
+  });
 }
 
 // What a rule says may not be executed does not become executable by another name. (Where no rule names it, there is
 // nothing to protect: an install moves its programs from a folder for its drafts to their place.)
 bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
-  const PathMatch there = sandbox.config.rules.look(to.path), here = sandbox.config.rules.look(from.path);
-  const ExecRules& rules = sandbox.config.exec;
-  if (rules.denies_program(from.path) && !rules.denies_program(to.path)) return true;
-  return here.execute.effect == Effect::deny && there.execution(sandbox.config.any_exec).effect == Effect::allow;
+  if (sandbox.config.exec.denies_program(from.path) && !sandbox.config.exec.denies_program(to.path)) return true;
+  return !sandbox.config.all_say([&](const Rules& rules) {
+    const PathMatch there = rules.look(to.path), here = rules.look(from.path);
+    return here.execute.effect != Effect::deny || there.execution(sandbox.config.any_exec).effect != Effect::allow;
+  });
 }
 
 constexpr char kExecutesMore[] = "a rule denies its execution here, and not by its new name";
@@ -88,7 +92,7 @@ constexpr std::string_view kRuledBelow = "a rule speaks of something below this 
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
 bool would_carry_ruled_names(const Sandbox& sandbox, const Held& call, const Resolved& moved, const Resolved& other) {
   const Config& config = sandbox.config;
-  return is_directory(moved) && (config.rules.has_rule_below(moved.path) || config.rules.has_rule_below(other.path) ||
+  return is_directory(moved) && (config.has_rule_below(moved.path) || config.has_rule_below(other.path) ||
                                  config.exec.denies_below(call, moved.path, other.path));
 }
 
@@ -154,7 +158,8 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
 
   if (by_hook) stop_going_on();
   // What is not there may be made by who may not replace it.
-  const bool must_make = to.missing && sandbox.config.rules.look(to.path).name.effect != Effect::allow;
+  const auto may_replace = [&](const Rules& rules) { return rules.look(to.path).name.effect == Effect::allow; };
+  const bool must_make = to.missing && !sandbox.config.all_say(may_replace);
   const ChangesNames changes(call, device_of(from), is_directory(from) || (exchange && is_directory(to)));
   if (!changes.held()) return ends(Finish::gone());
   if (!is_as_judged(from) || !is_as_judged(to)) return false;
@@ -248,7 +253,7 @@ bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
   const int there = open_plain(text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   const UniqueFd found(there);
   // What is missing may be on the way, where it may not be looked at.
-  return found || (there == -ENOENT && sandbox.config.rules.metadata(name).effect == Effect::allow);
+  return found || (there == -ENOENT && sandbox.config.shows(name));
 }
 
 // Makes or removes one name. `judge` gives the facts, or sets the end and returns false; `act` does it.

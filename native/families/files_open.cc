@@ -375,7 +375,7 @@ bool may_not_wait(const struct stat& status) { return S_ISREG(status.st_mode) ||
 // Whether it may go on where that name is missing, too: to be told so, or to make it.
 template <typename Granted>
 bool may_be_missing(const Sandbox& sandbox, std::string_view name, const Wanted& wanted, Granted granted) {
-  if (sandbox.config.rules.metadata(name).effect != Effect::allow) return false;
+  if (!sandbox.config.shows(name)) return false;
   const uint8_t access = access_of(wanted.flags);
   return !wanted.is(O_CREAT) || (access & kWrite) != 0 || granted(name, static_cast<uint8_t>(access | kWrite));
 }
@@ -458,7 +458,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   MayBlock wait(call);
   if (wait.refused()) return false;
   const int fd = open_plain_below(base, path.data(), wanted.flags | O_NOCTTY);
-  if (fd >= 0 && sandbox.config.rules.look(whole).movable) {
+  if (fd >= 0 && sandbox.config.is_movable(whole)) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;
     if (shown_name(fd, name) != 0 || name != whole) {

@@ -170,11 +170,19 @@ bool is_unix_path(const Name& name) {
   return name.any.sa_family == AF_UNIX && name.size > offsetof(sockaddr_un, sun_path) && name.un.sun_path[0] != '\0';
 }
 
+// Whether every policy that was put on top allows it.
+bool is_left(const Config& config, const Address& address, uint8_t operation) {
+  for (const Config* other = config.narrowed.load(); other != nullptr; other = other->before)
+    if (other->rules.address(address, operation).effect != Effect::allow) return false;
+  return true;
+}
+
 // Listening at this name is judged as binding to it, unless that was: how the socket came by its name does not matter.
 Decision decide_listening(Sandbox& sandbox, const Held& call, int socket, const Name& name) {
   Address address;
   Address::parse(&name.storage, name.size, address);
-  const bool denied = sandbox.config.rules.address(address, protocol::kBind).effect == Effect::deny;
+  const bool denied = sandbox.config.rules.address(address, protocol::kBind).effect == Effect::deny ||
+                      !is_left(sandbox.config, address, protocol::kBind);
   if (!denied && (is_unix_path(name) || was_bound(socket, name))) {  // a path comes by no other way than bind()
     Decision decision;
     decision.kind = Decision::Kind::allow;
@@ -217,7 +225,8 @@ Finish listen_socket(Sandbox& sandbox, Held& call) {
   if (port_of(before) == 0 && bytes_of(after) == bytes_of(expected)) {
     Address address;
     Address::parse(&after.storage, after.size, address);
-    if (sandbox.config.rules.address(address, protocol::kBind).effect != Effect::deny) {
+    if (sandbox.config.rules.address(address, protocol::kBind).effect != Effect::deny &&
+        is_left(sandbox.config, address, protocol::kBind)) {
       remember_bound(socket.get());
       return Finish::answer(0);
     }

@@ -149,7 +149,8 @@ bool is_device(const std::string& path, int64_t device, bool& missing) {
 
 class Parser {
  public:
-  Parser(Config& config, std::string& error) : config_(config), error_(error), paths_(Canonicaliser::Links::as_told) {}
+  Parser(Config& config, std::string& error, const Config* below)
+      : config_(config), error_(error), below_(below), paths_(Canonicaliser::Links::as_told) {}
 
   bool take(const Field& field) {
     switch (field.tag) {
@@ -459,6 +460,11 @@ class Parser {
   // and goes on until nothing more is found: a link is never trusted again.
   void distrust_planted_links() {
     if (paths_.targets().empty()) return;
+    if (below_ != nullptr) {
+      for (const auto& [place, target] : paths_.targets())
+        if (below_->rules.look(place).name.effect == Effect::allow) planted_.insert(place);
+      return;
+    }
     for (bool all = false, more = true; more || !all;) {
       all = all || !more;
       Rules rules;
@@ -512,6 +518,7 @@ class Parser {
 
   Config& config_;
   std::string& error_;
+  const Config* const below_;  // by which the tree writes, if not by this
   Canonicaliser paths_;
   std::vector<PathRule> path_rules_;
   std::vector<Field> exec_rules_, under_rules_;
@@ -521,8 +528,9 @@ class Parser {
   int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
 };
 
-bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error) {
-  Parser parser(config, error);
+bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error,
+                  const Config* below = nullptr) {
+  Parser parser(config, error, below);
   FieldReader reader(data, size);
   Field field;
   while (reader.next(field)) {
@@ -546,12 +554,12 @@ bool Config::parse_hooks(const uint8_t* data, size_t size, std::string& error) {
   return false;
 }
 
-bool Config::parse(const uint8_t* data, size_t size, std::string& error) {
+bool Config::parse(const uint8_t* data, size_t size, std::string& error, const Config* below) {
   if (size > kMaxBytes) {
     error = "the configuration is too long";
     return false;
   }
-  if (!parse_fields(*this, data, size, false, error)) return false;
+  if (!parse_fields(*this, data, size, false, error, below)) return false;
   if (!rules.finish()) {
     error = "the configuration was read before";
     return false;

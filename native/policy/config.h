@@ -1,6 +1,8 @@
-// What Node sent at the start: options, policy, the hooks' filters. Read once, checked, never changed.
+// What Node sent at the start: options, policy, the hooks' filters. Read once, checked, and never changed but by
+// further policies on top of it, which only refuse.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -63,6 +65,34 @@ struct Config {
   std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)
   Confinement second_wall;               // what of all this the kernel knows by itself (policy/second_wall.h)
 
+  // Policies that were put on top of this one while the tree runs, the newest first; what any of them does not give is
+  // refused, whatever hooks say. They only ever become more.
+  std::atomic<const Config*> narrowed{nullptr};
+  // Of such a one: the one that was put on before it, and what it can refuse at all.
+  const Config* before = nullptr;
+  bool limits_files = false;
+  uint8_t limited_operations = 0;
+
+  // Whether all of it, these too, say so of what the rules say.
+  template <typename Says>
+  bool all_say(Says says) const {
+    if (!says(rules)) return false;
+    for (const Config* other = narrowed.load(); other != nullptr; other = other->before)
+      if (!says(other->rules)) return false;
+    return true;
+  }
+  // A name that may be looked at.
+  bool shows(std::string_view canonical) const {
+    return all_say([&](const Rules& by) { return by.metadata(canonical).effect == Effect::allow; });
+  }
+  // A folder on the way to it may be moved by who has the right to do so.
+  bool is_movable(std::string_view canonical) const {
+    return !all_say([&](const Rules& by) { return !by.look(canonical).movable; });
+  }
+  bool has_rule_below(std::string_view canonical) const {
+    return !all_say([&](const Rules& by) { return !by.has_rule_below(canonical); });
+  }
+
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }
@@ -75,7 +105,8 @@ struct Config {
   // Paths of rules are canonicalised here, by the symbolic links that the blob tells of (paths/known_places.h): a rule
   // on a path that does not exist is kept as its canonical parent + the rest; links on the way become visible names. A
   // link that lies where this policy lets the tree write may have been planted there: what it allows is not followed.
-  bool parse(const uint8_t* data, size_t size, std::string& error);
+  // `below`: what it is to be put on top of; then that says where the tree may write.
+  bool parse(const uint8_t* data, size_t size, std::string& error, const Config* below = nullptr);
   // The same for a blob that has hooks' filters only. Their paths are followed as rules' are; what is named by way of a
   // link is also meant by the link's name, in case somebody who may write there puts something else in its place.
   bool parse_hooks(const uint8_t* data, size_t size, std::string& error);

@@ -24,11 +24,17 @@ Decision refuse_denied(Sandbox& sandbox, const Held& call, const Facts& facts, c
   return refuse(sandbox, call, facts, error_of(sandbox, judgement), judgement.rule, reason, judgement.missing);
 }
 
+Decision refuse_narrowed(Sandbox& sandbox, const Held& call, const Facts& facts, const Judgement& judgement) {
+  if (judgement.only_missing) return Decision::refused(ENOENT);
+  return refuse(sandbox, call, facts, error_of(sandbox, judgement), "restrict", judgement.reason, judgement.missing);
+}
+
 }  // namespace
 
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   const Judgement judgement = judge(sandbox.config, call, facts);
   if (judgement.denied) return refuse_denied(sandbox, call, facts, judgement, "");
+  if (judgement.narrowed) return refuse_narrowed(sandbox, call, facts, judgement);
   Decision decision;
   if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
   if (judgement.allowed) return allow();
@@ -38,7 +44,8 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
 
 Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts, std::string_view reason) {
   const Judgement judgement = judge(sandbox.config, call, facts);
-  return judgement.denied ? refuse_denied(sandbox, call, facts, judgement, reason) : allow();
+  if (judgement.denied) return refuse_denied(sandbox, call, facts, judgement, reason);
+  return judgement.narrowed ? refuse_narrowed(sandbox, call, facts, judgement) : allow();
 }
 
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts) {

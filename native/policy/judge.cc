@@ -1,5 +1,7 @@
 #include "judge.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <string>
 
@@ -108,13 +110,14 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   if (refused && out.hidden) out.hidden = is_hidden(config, path, match);
 }
 
-}  // namespace
-
-Judgement judge(const Config& config, const Held& call, const Facts& facts) {
+// `granted`: an address needs no rule.
+Judgement judge_by(const Config& config, const Held& call, const Facts& facts, const Address* socket, bool granted) {
   Judgement out;
-  for (int i = 0; i < facts.path_count; i++) judge_path(config, call, facts, facts.paths[i], out);
-  if (facts.address != nullptr) {
-    const Match match = config.rules.address(*facts.address, facts.operation);
+  // Where a rule on sockets speaks of the path, no other does.
+  if (socket == facts.address)
+    for (int i = 0; i < facts.path_count; i++) judge_path(config, call, facts, facts.paths[i], out);
+  if (socket != nullptr) {
+    const Match match = config.rules.address(*socket, facts.operation);
     const bool binds = facts.operation == protocol::kBind;
     const Missing missing = {binds ? "bind" : "connect", binds ? "network.bind" : "network.connect", false};
     if (match.effect == Effect::deny) {
@@ -124,10 +127,44 @@ Judgement judge(const Config& config, const Held& call, const Facts& facts) {
       }
       out.denied = true;
       out.hidden = false;
-    } else if (match.effect == Effect::none && !facts.granted) {
+    } else if (match.effect == Effect::none && !granted) {
       if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = out.only_missing = out.hidden = false;
     }
+  }
+  return out;
+}
+
+// By one that was put on top, which may speak of a socket's path where the others do not.
+Judgement judge_narrower(const Config& config, const Held& call, const Facts& facts) {
+  const bool granted = facts.granted && config.rules.any_internet(protocol::kConnect);
+  if (facts.operation == 0 || facts.address != nullptr || facts.path_count != 1 ||
+      !config.rules.decides_socket(facts.paths[0].name, facts.operation))
+    return judge_by(config, call, facts, facts.address, granted);
+  Address socket;
+  socket.family = AF_UNIX;
+  socket.unix_name = facts.paths[0].name;
+  return judge_by(config, call, facts, &socket, granted);
+}
+
+}  // namespace
+
+Judgement judge(const Config& config, const Held& call, const Facts& facts) {
+  Judgement out = judge_by(config, call, facts, facts.address, facts.granted);
+  for (const Config* other = config.narrowed.load(); other != nullptr; other = other->before) {
+    const Judgement also = judge_narrower(*other, call, facts);
+    if (out.denied || (also.allowed && !also.denied)) continue;
+    out.allowed = false;
+    out.hidden = also.hidden;
+    out.missing = also.missing;
+    if (also.denied) {
+      out.denied = true;
+      out.rule = also.rule;
+      continue;
+    }
+    out.only_missing = (!out.narrowed || out.only_missing) && also.only_missing;
+    out.narrowed = true;
+    out.reason = "restrict() has left nothing that allows it";
   }
   return out;
 }

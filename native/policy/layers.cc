@@ -632,12 +632,16 @@ void stop_going_on() { names_changed.store(true); }
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access) {
   if (call.engine != Held::Engine::notify || !config.layers || config.layers->asks(call.row->event)) return false;
   if (names_changed.load()) return false;
+  for (const Config* other = config.narrowed.load(); other != nullptr; other = other->before)
+    if (other->limits_files) return false;
   const Layers& layers = *config.layers;
   return ((access & kRead) == 0 || layers.readable.hold(canonical)) &&
          ((access & kWrite) == 0 || layers.writable.hold(canonical));
 }
 
 bool gives_every_address(const Config& config, uint8_t operation, Event event) {
+  for (const Config* other = config.narrowed.load(); other != nullptr; other = other->before)
+    if ((other->limited_operations & operation) != 0) return false;
   return config.layers && (config.layers->every_address & operation) != 0 && !config.hooked(event);
 }
 

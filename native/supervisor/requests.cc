@@ -11,6 +11,7 @@
 #include "../channel/reply.h"
 #include "../engine/freezing.h"
 #include "../engine/processes.h"
+#include "../engine/restricting.h"
 #include "../engine/tasks.h"
 #include "../protocol/tlv.h"
 
@@ -51,6 +52,8 @@ Handler handler_of(RequestKind kind) {
       return take_verdict;
     case RequestKind::usage:
       return tell_usage;
+    case RequestKind::restrict:
+      return restrict_tree;
     case RequestKind::end:
       break;
   }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <iterator>
 #include <string_view>
 
@@ -50,7 +51,7 @@ constexpr Condition kPlainMode[] = {bits(At, Relation::one_of, kZero, kSetIdBits
 Left left;
 
 template <int At>
-void add_opens(std::vector<Alternative>& out) {
+void add_opens(const Left& left, std::vector<Alternative>& out) {
   using Of = Opens<At>;
   // A hook on opens hears of those with O_PATH, too.
   if (left.has(Class::metadata) && !left.hears(Event::open)) out.push_back(Of::kPath);
@@ -61,16 +62,39 @@ void add_opens(std::vector<Alternative>& out) {
   if (left.has(Class::read) && left.has(Class::read_write)) out.push_back(Of::kReadAndChange);
 }
 
+std::vector<Alternative> alternatives_of(const Left& left, const Row& row);
+
+std::atomic<uint8_t> back{0};
+
 }  // namespace
 
 void leave_to_kernel(const Left& what) { left = what; }
 
 std::vector<Alternative> left_alternatives(const Row& row) {
-  std::vector<Alternative> out;
+  std::vector<Alternative> out = alternatives_of(left, row);
   // It is held for those who look by relative names (Tree::stay_of).
   if (left.has(Class::metadata) && row.name == std::string_view("fchdir")) out.emplace_back();
   // And this for those who make what is asked for (Tree::umask_of).
   if (left.umask && row.name == std::string_view("umask")) out.emplace_back();
+  return out;
+}
+
+void take_back(uint8_t classes) { back.fetch_or(classes & left.classes); }
+uint8_t taken_back() { return back.load(); }
+
+std::vector<Alternative> taken_back_alternatives(const Row& row, uint8_t classes) {
+  Left only = left;
+  only.classes &= classes;
+  // Opens for reading that may make something are left by two classes together, and each takes them back.
+  constexpr uint8_t kReads = 1 << static_cast<int>(Class::read) | 1 << static_cast<int>(Class::read_write);
+  if ((left.classes & kReads) == kReads && (classes & kReads) != 0) only.classes |= kReads;
+  return alternatives_of(only, row);
+}
+
+namespace {
+
+std::vector<Alternative> alternatives_of(const Left& left, const Row& row) {
+  std::vector<Alternative> out;
   if (left.classes == 0 || row.event == Event::none) return out;
   const bool heard = left.hears(row.event);
   const int mode = row.index(Arg::mode);
@@ -91,7 +115,7 @@ std::vector<Alternative> left_alternatives(const Row& row) {
     case Event::open:
       if (row.index(Arg::how) >= 0) break;  // its flags lie in memory
       if (const int flags = row.index(Arg::open_flags); flags >= 0) {
-        flags == 1 ? add_opens<1>(out) : add_opens<2>(out);
+        flags == 1 ? add_opens<1>(left, out) : add_opens<2>(left, out);
       } else if (left.has(Class::write)) {
         out.push_back(kPlainMode<1>);  // creat
       }
@@ -115,6 +139,8 @@ std::vector<Alternative> left_alternatives(const Row& row) {
   }
   return out;
 }
+
+}  // namespace
 
 const char* to_string(Class which) {
   static constexpr const char* kNames[] = {"metadata", "read", "write", "readWrite", "make", "connect", "send", "bind"};

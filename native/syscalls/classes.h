@@ -43,6 +43,14 @@ void leave_to_kernel(const Left& left);
 // Under any of these the call is let by because its class is left to the kernel. One without conditions: in any case.
 std::vector<Alternative> left_alternatives(const Row& row);
 
+// Of these classes stops hold again what was left: a policy that was put on top may refuse it. Never fewer again. Any
+// thread.
+void take_back(uint8_t classes);
+// The conditions by which a program that is put on later stops them, of those classes alone.
+std::vector<Alternative> taken_back_alternatives(const Row& row, uint8_t classes);
+// All that were.
+uint8_t taken_back();
+
 const char* to_string(Class);
 
 }  // namespace holdfast

@@ -432,6 +432,11 @@ bool lets_by(const Row& row, const uint64_t (&args)[6]) {
   return lets_by(row.guard, args) || any_holds(left_alternatives(row), args);
 }
 
+bool is_taken_back(const Row& row, const uint64_t (&args)[6]) {
+  const uint8_t classes = taken_back();
+  return classes != 0 && any_holds(taken_back_alternatives(row, classes), args);
+}
+
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
 void stop_connects() { connects_stop = true; }
 void decide_at_stops() { decided_at_stops = true; }

@@ -34,6 +34,8 @@ std::span<const Alternative> alternatives(Guard guard);
 bool lets_by(Guard guard, const uint64_t (&args)[6]);
 // With what the policy leaves to the kernel (classes.h).
 bool lets_by(const Row& row, const uint64_t (&args)[6]);
+// Whether it would be, and a stop holds it again all the same (take_back() in classes.h).
+bool is_taken_back(const Row& row, const uint64_t (&args)[6]);
 
 // Where the supervisor cannot look into a process that has changed its ids, the calls that change them are stopped, so
 // that the caller can be opened to it at their end. Said once, before the filter is made.

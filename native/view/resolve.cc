@@ -161,8 +161,7 @@ int Resolution::run(char* text, size_t size) {
 // Where rules let the name be looked at and nobody else is asked, the answer is known.
 bool Resolution::needs_no_folder() const {
   constexpr unsigned kBoth = kOnlyLook | kMayMiss;
-  return (flags_ & kBoth) == kBoth && !sandbox_.config.hooked(call_.row->event) &&
-         sandbox_.config.rules.metadata(out_.path).effect == Effect::allow;
+  return (flags_ & kBoth) == kBoth && !sandbox_.config.hooked(call_.row->event) && sandbox_.config.shows(out_.path);
 }
 
 // One name in a folder of the caller: one walk leads there and on to the name, which is not followed, so nothing that
@@ -211,7 +210,7 @@ int Resolution::where_it_stands() {
     return out_.parent ? 0 : fail(errno);
   }
   // Its folder may have been moved since the look, and it out of that.
-  if (object && (flags_ & kContents) != 0 && sandbox_.config.rules.look(out_.path).movable &&
+  if (object && (flags_ & kContents) != 0 && sandbox_.config.is_movable(out_.path) &&
       canonical_name(object.get(), out_.path) != 0)
     return kLonger;
   // What stands under a terminal's name is told from others by its number.
@@ -252,7 +251,7 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
     const int fd = open_plain(text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
     if (fd >= 0) {
       out.reset(fd);
-      if ((flags_ & kContents) == 0 || !sandbox_.config.rules.look(name).movable) {
+      if ((flags_ & kContents) == 0 || !sandbox_.config.is_movable(name)) {
         out_.path = name;
         return 0;
       }
@@ -266,7 +265,7 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
     const int fd = open_plain_below(AT_FDCWD, text, static_cast<int>(flags) | O_PATH | O_CLOEXEC);
     if (fd >= 0) {
       out.reset(fd);
-      if (name_below(name) && ((flags_ & kContents) == 0 || !sandbox_.config.rules.look(out_.path).movable)) return 0;
+      if (name_below(name) && ((flags_ & kContents) == 0 || !sandbox_.config.is_movable(out_.path))) return 0;
       const int error = canonical_name(fd, out_.path);
       return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
     }

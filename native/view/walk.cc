@@ -60,8 +60,12 @@ int name_in(int directory, const struct stat& child, std::string& out) {
 
 int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int error) {
   if (error == ENOENT) {
-    const Match match = sandbox.config.rules.metadata(place);
-    if (match.effect != Effect::deny) return error;
+    Match match;
+    const auto is_not_denied = [&](const Rules& rules) {
+      match = rules.metadata(place);
+      return match.effect != Effect::deny;
+    };
+    if (sandbox.config.all_say(is_not_denied)) return error;
     report(sandbox, call, sandbox.config.ungranted, match.label, place);
     return sandbox.config.ungranted;
   }
