@@ -1,4 +1,4 @@
-// Writes docs/syscalls.md from the table that the supervisor was built with.
+// Writes docs/syscalls.md and lib/policy/syscall-table.ts from the table that the supervisor was built with.
 //   node docs/generate-syscalls.mjs [SUPERVISOR]
 import { execFileSync } from 'node:child_process';
 import { existsSync, realpathSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const guards = {
   prctl_harmless: 'the option is a listed one',
   priority_own: 'it is about the caller itself',
   ruleset_own: 'the command puts on the ruleset that the supervisor has made, before its exec',
-  seccomp_query: 'a query',
+  seccomp_query: 'a query, or the command puts on the rules of its policy, before its exec',
   sendto_without_address: 'there is no address',
   setsockopt_harmless: 'the level and option are listed ones',
   socket_plain: 'unix, TCP, UDP, or route netlink',
@@ -99,6 +99,25 @@ export function render(rows) {
   return `${lines.join('\n')}\n`;
 }
 
+/** What the library knows of the same rows. */
+export function renderModule(rows) {
+  const line = (row) => {
+    const kinds = row.args.map((kind, i) => (row.bits[i] === 64 ? `${kind}*` : kind));
+    return [row.name, row.x86_64 ?? '-', row.aarch64 ?? '-', row.way, ...kinds].join(' ');
+  };
+  return `// Made by docs/generate-syscalls.mjs from native/syscalls/table.def: change that, not this.
+
+/** Every system call of Linux 6.18 on x86_64 and aarch64. */
+export type SyscallName =
+${rows.map((row) => `  | '${row.name}'`).join('\n')};
+
+/** Of each: name, number on x86_64, on aarch64, how it is finished, and what its arguments are (*: all 64 bits count). */
+export const syscallTable = \`
+${rows.map(line).join('\n')}
+\`;
+`;
+}
+
 function findSupervisor() {
   const folders = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`];
   const found = folders
@@ -115,4 +134,5 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
     .split('\n')
     .map((line) => JSON.parse(line));
   writeFileSync(new URL('docs/syscalls.md', root), render(rows));
+  writeFileSync(new URL('lib/policy/syscall-table.ts', root), renderModule(rows));
 }

@@ -26,11 +26,23 @@ export type {
 export type { HookEvent, HookedCall } from './hooks/families/index.ts';
 export type { BindCall, ConnectCall, SendCall } from './hooks/families/network.ts';
 export type { SignalCall } from './hooks/families/signals.ts';
+export type { SyscallArgument, SyscallCall } from './hooks/families/syscall.ts';
 export type { CallerFilter, HookFilter, OpenFilter, PathFilter, PortFilter } from './hooks/filter.ts';
-export type { Hook, HookArguments, HookVerdict } from './hooks/hooks.ts';
+export type { Hook, HookArguments, HookVerdict, SyscallHook, SyscallVerdict } from './hooks/hooks.ts';
+export type {
+  ClockFields,
+  CpuFields,
+  RusageFields,
+  SyscallStructs,
+  SysinfoFields,
+  TimeFields,
+  TimesFields,
+  UnameFields,
+} from './hooks/structs.ts';
 export {
   allow,
   deny,
+  type FieldsVerdict,
   fake,
   kill,
   type RedirectOptions,
@@ -57,13 +69,21 @@ export type {
   PolicyDefaults,
 } from './policy/policy.ts';
 export type { Restriction } from './policy/restriction.ts';
+export type { SyscallName } from './policy/syscall-table.ts';
+export type {
+  ArgumentComparison,
+  ArgumentValue,
+  SyscallFilter,
+  SyscallPolicy,
+  SyscallRule,
+} from './policy/syscalls.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
 export type { TreeProcess } from './process/processes.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ProcessUsage, TreeUsage } from './process/usage.ts';
-export type { MissingRight, Violation } from './process/violation.ts';
+export type { LoggedCall, MissingRight, Violation } from './process/violation.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';

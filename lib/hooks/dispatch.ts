@@ -5,7 +5,9 @@ import { AskReader } from '../native/asks.ts';
 import type { Native, NativeRecord } from '../native/native.ts';
 import { number } from '../native/records.ts';
 import { calls, type HookEvent } from './families/index.ts';
-import { Verdict } from './verdict.ts';
+import type { SyscallCall } from './families/syscall.ts';
+import { encodeResponse, hasStruct, patchesOf, StructProblem } from './structs.ts';
+import { responseOf, Verdict } from './verdict.ts';
 
 export type AnyHook = (call: never) => unknown;
 
@@ -151,7 +153,16 @@ export class Dispatcher {
       this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered ${kind}, which makes no sense for this call`);
       return;
     }
-    const { number: verdict, error, data } = Verdict.encode(answer);
+    const { number: verdict, error, data: encoded } = Verdict.encode(answer);
+    let data = encoded;
+    if (asked.event === 'syscall') {
+      try {
+        data = responseData(asked.call as SyscallCall, answer, encoded);
+      } catch (problem) {
+        this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered respond(): ${(problem as Error).message}`);
+        return;
+      }
+    }
     this.#answer(asked, verdict, error, data);
   }
 
@@ -181,6 +192,26 @@ export class Dispatcher {
 /** Events of calls whose success is more than a number. */
 export const unfakeable = ['open', 'exec', 'stat', 'statfs', 'readlink', 'getxattr'] as const satisfies HookEvent[];
 
+/** What a response to a system call is for the supervisor. */
+function responseData(call: SyscallCall, verdict: Verdict, contents: Uint8Array | undefined): Uint8Array | undefined {
+  const { value, fields } = responseOf(verdict);
+  if (verdict.kind === 'respondValue' && value !== undefined) {
+    const time = Buffer.alloc(8);
+    time.writeBigInt64LE(BigInt.asIntN(64, value));
+    // time(2) also stores what it returns.
+    return encodeResponse(false, value, call.syscall === 'time' ? [{ argument: 0, offset: 0, bytes: time }] : []);
+  }
+  if (verdict.kind === 'respondFields' && fields !== undefined) {
+    if (!hasStruct(call.syscall)) throw new StructProblem(`${call.syscall} has no fields: respond(value) makes sense`);
+    return encodeResponse(true, 0n, patchesOf(call.syscall, fields));
+  }
+  if (verdict.kind !== 'respond' || contents === undefined) return contents;
+  if (call.syscall !== 'getrandom') throw new StructProblem(`${call.syscall} takes no contents`);
+  const asked = call.args[1]?.value ?? 0n;
+  const bytes = asked < BigInt(contents.length) ? contents.subarray(0, Number(asked)) : contents;
+  return encodeResponse(false, BigInt(bytes.length), [{ argument: 0, offset: 0, bytes }]);
+}
+
 function makesSense(event: HookEvent, verdict: Verdict): boolean {
   switch (verdict.kind) {
     case 'allow':
@@ -188,8 +219,12 @@ function makesSense(event: HookEvent, verdict: Verdict): boolean {
     case 'kill':
       return true;
     case 'redirectPath':
-    case 'respond':
       return event === 'open';
+    case 'respond':
+      return event === 'open' || event === 'syscall';
+    case 'respondValue':
+    case 'respondFields':
+      return event === 'syscall';
     case 'redirectAddress':
       return event === 'connect' || event === 'bind' || event === 'send';
     case 'redirectProgram':
@@ -197,7 +232,7 @@ function makesSense(event: HookEvent, verdict: Verdict): boolean {
     case 'redirectSignal':
       return event === 'signal';
     case 'fake':
-      return !(unfakeable as readonly HookEvent[]).includes(event);
+      return event !== 'syscall' && !(unfakeable as readonly HookEvent[]).includes(event);
     case 'fakeValue':
       return event === 'send' || event === 'watch';
   }

@@ -1,7 +1,9 @@
 // Hooks' filters as the supervisor reads them.
 import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
+import { callRule } from '../policy/encode.ts';
 import { type UnderRule, writeUnder } from '../policy/exec.ts';
+import { callActions } from '../policy/syscalls.ts';
 import type { CompiledFilter } from './filter.ts';
 
 export interface HookRule {
@@ -20,11 +22,20 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
   });
 }
 
+/** A hook on one system call. */
+export interface CallHook {
+  id: number;
+  call: string;
+  tests: Uint8Array;
+}
+
 /** Who waits for what a sandbox says. */
 export interface Listening {
   violations: boolean;
   /** The plan is wanted before the command runs. */
   plan: boolean;
+  /** Calls that rules only log. */
+  logged: boolean;
 }
 
 /** What `start` carries. */
@@ -32,19 +43,26 @@ export function encodeHooks(
   native: Native,
   hooks: readonly HookRule[],
   unders: readonly UnderRule[],
+  calls: readonly CallHook[],
   listening: Listening,
 ): Uint8Array {
   const writer = new FieldWriter(native.fields);
-  const { violations, plan } = listening;
-  if (violations || plan) {
+  const { violations, plan, logged } = listening;
+  if (violations || plan || logged) {
     writer.nested('listening', (fields) =>
-      fields.number('violations', Number(violations)).number('planWanted', Number(plan)),
+      fields
+        .number('violations', Number(violations))
+        .number('planWanted', Number(plan))
+        .number('logged', Number(logged)),
     );
   }
   writeUnder(writer, unders);
   for (const hook of hooks) {
     const event = native.events.indexOf(hook.event);
     for (const filter of hook.filters) hookRule(writer, hook.id, event, filter);
+  }
+  for (const { id, call, tests } of calls) {
+    callRule(writer, { call, action: callActions.hook, errno: 0, label: '', tests }, id);
   }
   return writer.finish();
 }

@@ -2,11 +2,15 @@ import { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
 import { MOST_UNDER, Unders } from '../policy/exec.ts';
+import type { SyscallName } from '../policy/syscall-table.ts';
+import { filterTests, problemText, rowOf, type SyscallFilter, SyscallProblem } from '../policy/syscalls.ts';
 import type { AnyHook, unfakeable } from './dispatch.ts';
-import type { HookRule } from './encode.ts';
+import type { CallHook, HookRule } from './encode.ts';
 import type { HookEvent, HookedCall } from './families/index.ts';
+import type { SyscallCall } from './families/syscall.ts';
 import { compileFilter, type HookFilter } from './filter.ts';
-import type { Verdict } from './verdict.ts';
+import type { SyscallStructs } from './structs.ts';
+import type { FieldsVerdict, Verdict } from './verdict.ts';
 
 /** Where a success is more than a number: a descriptor, a new program, a buffer that is filled. */
 type Unfakeable = (typeof unfakeable)[number];
@@ -32,12 +36,45 @@ type Answer<E extends HookEvent> = HookVerdict<E> | undefined | void;
  */
 export type Hook<E extends HookEvent = HookEvent> = (call: HookedCall<E>) => Answer<E> | PromiseLike<Answer<E>>;
 
+/** The verdicts that make sense for a system call. */
+export type SyscallVerdict<N extends SyscallName = SyscallName> =
+  | Verdict<'allow'>
+  | Verdict<'deny'>
+  | Verdict<'kill'>
+  | Verdict<'respondValue'>
+  | (N extends keyof SyscallStructs ? FieldsVerdict<SyscallStructs[N]> : never)
+  | ('getrandom' extends N ? Verdict<'respond'> : never);
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement has no opinion
+type SyscallAnswer<N extends SyscallName> = SyscallVerdict<N> | undefined | void;
+
+/** Is asked about a system call before it runs: see `onSyscall`. */
+export type SyscallHook<N extends SyscallName = SyscallName> = (
+  call: SyscallCall<N>,
+) => SyscallAnswer<N> | PromiseLike<SyscallAnswer<N>>;
+
 /** A hook, or a filter and a hook. */
 export type HookArguments<E extends HookEvent> = [hook: Hook<E>] | [filter: HookFilter<E>, hook: Hook<E>];
+
+function tooLate(name: string, event: HookEvent): HoldfastError {
+  return new HoldfastError(
+    'ERR_HOLDFAST_HOOK_TOO_LATE',
+    `${name}() was called after the tick of the spawn: the command may be running already, so the hook could not be ` +
+      'in force from its start. Register hooks right after spawnSandboxed(), before any await or callback',
+    { event },
+  );
+}
+
+function noFunction(name: string, event: HookEvent, hook: unknown): HoldfastError {
+  const message = `${name}(): the hook must be a function, not ${shown(hook)}`;
+  return new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', message, { event });
+}
 
 /** What is registered, until the configuration is sent. */
 export class HookRegistry {
   readonly rules: HookRule[] = [];
+  /** On single system calls. */
+  readonly calls: CallHook[] = [];
   readonly #hooks: AnyHook[] = [];
   readonly #cwd: string;
   /** Numbers above those of the policy. */
@@ -51,24 +88,29 @@ export class HookRegistry {
   register(event: HookEvent, args: readonly unknown[]): void {
     const name = `on${event[0]?.toUpperCase()}${event.slice(1)}`;
     if (this.sent) {
-      throw new HoldfastError(
-        'ERR_HOLDFAST_HOOK_TOO_LATE',
-        `${name}() was called after the tick of the spawn: the command may be running already, so the hook could not be ` +
-          'in force from its start. Register hooks right after spawnSandboxed(), before any await or callback',
-        { event },
-      );
+      throw tooLate(name, event);
     }
     const [filter, hook] = args.length > 1 ? args : [undefined, args[0]];
-    if (typeof hook !== 'function') {
-      throw new HoldfastError(
-        'ERR_HOLDFAST_INVALID_OPTION',
-        `${name}(): the hook must be a function, not ${shown(hook)}`,
-        {
-          event,
-        },
-      );
-    }
+    if (typeof hook !== 'function') throw noFunction(name, event, hook);
     this.rules.push({ id: this.#hooks.length, event, filters: compileFilter(event, filter, this.#cwd, this.unders) });
+    this.#hooks.push(hook as AnyHook);
+  }
+
+  registerCall(call: unknown, args: readonly unknown[]): void {
+    if (this.sent) throw tooLate('onSyscall', 'syscall');
+    const [filter, hook] = args.length > 1 ? args : [undefined, args[0]];
+    if (typeof hook !== 'function') throw noFunction('onSyscall', 'syscall', hook);
+    try {
+      const row = rowOf(call, '');
+      // The kernel says so before anybody else is asked: libraries depend on it.
+      if (row.way === 'absent') throw new SyscallProblem('', call, 'is a call that this sandbox does not have');
+      const tests = filter === undefined ? new Uint8Array() : filterTests(row, filter);
+      this.calls.push({ id: this.#hooks.length, call: row.name, tests });
+    } catch (error) {
+      if (!(error instanceof SyscallProblem)) throw error;
+      const field = error.field === '' ? 'onSyscall' : `filter of onSyscall.${error.field}`;
+      throw new HoldfastError('ERR_HOLDFAST_INVALID_FILTER', `${field}: ${problemText(error)}`);
+    }
     this.#hooks.push(hook as AnyHook);
   }
 
@@ -86,6 +128,8 @@ export class HookRegistry {
  */
 export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> extends EventEmitter<Events> {
   protected abstract addHook(event: HookEvent, args: readonly unknown[]): void;
+
+  protected abstract addSyscallHook(call: unknown, args: readonly unknown[]): void;
 
   #add(event: HookEvent, args: readonly unknown[]): this {
     this.addHook(event, args);
@@ -211,5 +255,20 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
    * `redirect({ signal, pid })`. Takes no filter but `under`. */
   onSignal(...args: HookArguments<'signal'>): this {
     return this.#add('signal', args);
+  }
+
+  /**
+   * One system call by its name, also one that is held by no other hook. The filter's comparisons are made by the kernel,
+   * so other calls cost nothing. `allow()`, and no answer, say that it goes on as without this hook: the policy, its rules
+   * and hooks like `onOpen` are asked then. `respond(value)`: it does not run, and returns that. `respond({ … })` for calls
+   * that fill a struct (`uname`, `clock_gettime`, …): it runs, and these fields are changed.
+   *
+   * What the arguments point to is only read here: the tree can change it before the call runs.
+   */
+  onSyscall<N extends SyscallName>(call: N, hook: SyscallHook<N>): this;
+  onSyscall<N extends SyscallName>(call: N, filter: SyscallFilter, hook: SyscallHook<N>): this;
+  onSyscall(call: SyscallName, ...args: unknown[]): this {
+    this.addSyscallHook(call, args);
+    return this;
   }
 }

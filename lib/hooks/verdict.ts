@@ -15,7 +15,9 @@ export type VerdictKind =
   | 'redirectSignal'
   | 'respond'
   | 'fake'
-  | 'fakeValue';
+  | 'fakeValue'
+  | 'respondValue'
+  | 'respondFields';
 
 /** protocol.h: VerdictKind. 0 is "no opinion". */
 const numbers: Readonly<Record<VerdictKind, number>> = {
@@ -29,6 +31,8 @@ const numbers: Readonly<Record<VerdictKind, number>> = {
   respond: 5,
   fake: 6,
   fakeValue: 6,
+  respondValue: 5,
+  respondFields: 5,
 };
 
 /** Held by this module alone: nothing else can make a verdict that was not checked. */
@@ -317,12 +321,59 @@ export function fake(value?: number): Verdict<'fake'> | Verdict<'fakeValue'> {
 /** The most bytes that {@link respond} takes. */
 export const maxResponse = 4096;
 
+declare const fieldsOf: unique symbol;
+
+/** A verdict that changes fields of what a call has written: {@link respond}. */
+export type FieldsVerdict<T> = Verdict<'respondFields'> & { readonly [fieldsOf]?: T };
+
+/** What a response to a system call says; encoded when it is known which call that is. */
+export interface SyscallResponse {
+  value?: bigint;
+  fields?: Readonly<Record<string, unknown>>;
+}
+
+const responses = new WeakMap<Verdict, SyscallResponse>();
+
+/** @internal */
+export const responseOf = (verdict: Verdict): SyscallResponse => responses.get(verdict) ?? {};
+
+/** MAX_ERRNO, linux/err.h: from here to -1 a result is an error. */
+const LEAST_ERROR = -4095n;
+
+function respondValue(given: number | bigint): Verdict<'respondValue'> {
+  if (typeof given === 'number' && !Number.isSafeInteger(given)) {
+    throw refuse(`respond(): ${given} is no integer that a number holds exactly: give a bigint`);
+  }
+  const value = BigInt(given);
+  if (value < -(2n ** 63n) || value >= 2n ** 64n) throw refuse(`respond(): ${given} does not fit into 64 bits`);
+  const result = BigInt.asIntN(64, value);
+  if (result < 0n && result >= LEAST_ERROR) throw refuse(`respond(): ${given} is an error: use deny(${-result})`);
+  const verdict = make('respondValue', 0);
+  responses.set(verdict, { value });
+  return verdict;
+}
+
 /**
- * The open succeeds, and what is read are these contents, not the file's.
+ * `onOpen`: the open succeeds, and what is read are these contents, not the file's. `onSyscall('getrandom')`: these are the
+ * random bytes, as many as were asked for at most.
  * @param contents Text (as UTF-8) or bytes, copied; at most 4096 bytes.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if they are too long or something else.
  */
-export function respond(contents: string | Uint8Array): Verdict<'respond'> {
+export function respond(contents: string | Uint8Array): Verdict<'respond'>;
+/** `onSyscall`: the call does not run, and returns this. Not an error: those are for {@link deny}. */
+export function respond(value: number | bigint): Verdict<'respondValue'>;
+/** `onSyscall` of calls that fill a struct: it runs, and where it succeeds these fields are changed in its result. */
+export function respond<const T extends object>(fields: T): FieldsVerdict<T>;
+export function respond(
+  answer: string | Uint8Array | number | bigint | object,
+): Verdict<'respond'> | Verdict<'respondValue'> | Verdict<'respondFields'> {
+  if (typeof answer === 'number' || typeof answer === 'bigint') return respondValue(answer);
+  if (typeof answer === 'object' && answer !== null && !(answer instanceof Uint8Array) && !Array.isArray(answer)) {
+    const verdict = make('respondFields', 0);
+    responses.set(verdict, { fields: Object.assign(Object.create(null), answer) });
+    return verdict;
+  }
+  const contents = answer;
   if (typeof contents !== 'string' && !(contents instanceof Uint8Array)) {
     throw refuse(`respond(): ${inspect(contents)} is neither text nor bytes`);
   }

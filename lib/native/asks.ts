@@ -27,11 +27,14 @@ export class AskReader {
   /** Texts that come often, by number. */
   readonly #names: string[] = [''];
   #argv: string[] | undefined;
+  #registers: bigint[] = [];
+  readonly #registersTag: number;
   /** The hooks that are to be asked, in order. */
   readonly hooks: number[] = [];
 
   constructor(tags: Readonly<Record<string, number>>) {
     this.#tags = tags;
+    this.#registersTag = (tags.registers ?? 0) & (TAGS_OF_TYPE - 1);
   }
 
   /** Reads the record at `at` in `buffer`; where the next one is. */
@@ -45,6 +48,7 @@ export class AskReader {
     this.#numbers.fill(Number.NaN);
     this.#sizes.fill(-1);
     this.#argv = undefined;
+    if (this.#registers.length > 0) this.#registers = [];
     let hooks = 0;
     let i = at >> 2;
     const end = i + 2 + ((words[i + 1] as number) >> 2);
@@ -70,7 +74,8 @@ export class AskReader {
           this.#argv.push(this.#string(i << 2, size, head >>> 16));
           break;
         default:
-          this.hooks[hooks++] = this.#integer(i);
+          if (tag === this.#registersTag) this.#registers.push(this.#bytes.readBigUInt64LE(i << 2));
+          else this.hooks[hooks++] = this.#integer(i);
       }
       i += ((size + 7) & ~7) >> 2;
     }
@@ -112,6 +117,11 @@ export class AskReader {
 
   argv(): string[] {
     return this.#argv ?? [];
+  }
+
+  /** Of a call that is known by them. */
+  registers(): readonly bigint[] {
+    return this.#registers;
   }
 
   #integer(i: number): number {

@@ -15,7 +15,8 @@ export interface NativeRecord {
     | 'warning'
     | 'plan'
     | 'reply'
-    | 'limit';
+    | 'limit'
+    | 'logged';
   readonly [field: string]: unknown;
 }
 

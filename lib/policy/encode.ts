@@ -4,6 +4,7 @@ import { FieldWriter } from '../native/fields.ts';
 import type { Native } from '../native/native.ts';
 import { writeExecRules, writeUnder } from './exec.ts';
 import { CompiledPolicy, type FileRule, type NetworkRule, type PolicyRules, type Rules } from './policy.ts';
+import type { CallRule } from './syscalls.ts';
 
 export interface Configuration {
   /** Not of a restriction. */
@@ -68,7 +69,19 @@ function defaults(native: Native, rules: readonly FileRule[]): Uint8Array {
   return bytes;
 }
 
-function ownRules(writer: FieldWriter, { files, network, exec, unders }: PolicyRules): void {
+/** A rule on a system call, or a hook on one. */
+export function callRule(writer: FieldWriter, rule: CallRule, hook?: number): void {
+  writer.nested('callRule', (fields) => {
+    fields.text('syscall', rule.call).number('action', rule.action);
+    if (rule.errno !== 0) fields.number('errno', rule.errno);
+    if (hook === undefined) fields.text('label', rule.label);
+    else fields.number('hook', hook);
+    if (rule.tests.length > 0) fields.bytes('tests', rule.tests);
+  });
+}
+
+function ownRules(writer: FieldWriter, { files, network, calls, exec, unders }: PolicyRules): void {
+  for (const rule of calls) callRule(writer, rule);
   writeExecRules(writer, exec);
   writeUnder(writer, unders);
   for (const rule of files) fileRule(writer, rule);

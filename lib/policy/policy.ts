@@ -18,6 +18,14 @@ import {
   Unders,
   under,
 } from './exec.ts';
+import {
+  type CallRule,
+  callRules,
+  problemText,
+  type SyscallPolicy,
+  SyscallProblem,
+  syscallFields,
+} from './syscalls.ts';
 
 /**
  * What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes, `metadata`
@@ -97,6 +105,8 @@ export interface Policy {
    * arguments and descent; entries add up. `{ allow, deny, … }` says it at length.
    */
   exec?: readonly (string | URL | ExecEntry)[] | ExecPolicy;
+  /** Raw system calls that are refused, by name or number and by their arguments. Only ever narrower than the rest. */
+  syscalls?: SyscallPolicy;
   /**
    * Whether a program may read what it needs to start (system libraries, `/dev/null`, …) and its working directory, unless
    * that is `/`. Default: true. `{ proc: false }` leaves out a process's own entries in `/proc`, which only a held call
@@ -125,6 +135,8 @@ export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: 
 export interface PolicyRules {
   files: FileRule[];
   network: NetworkRule[];
+  /** On raw system calls. */
+  calls: CallRule[];
   /** Whatever may be read may be executed. */
   anyExec: boolean;
   /** Rules by arguments and descent. */
@@ -227,6 +239,7 @@ const schema = record(
     ),
     exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
+    syscalls: v.optional(v.unknown()),
     defaults: v.optional(
       shortOrLong(
         v.custom<never>((value) => typeof value === 'boolean', 'must be true, false or { proc: false }'),
@@ -234,12 +247,12 @@ const schema = record(
       ),
     ),
   },
-  'must be an object with files, network, exec, scratch, defaults',
+  'must be an object with files, network, exec, syscalls, scratch, defaults',
 );
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
-  '': ['files', 'network', 'exec', 'scratch', 'defaults'],
+  '': ['files', 'network', 'exec', 'syscalls', 'scratch', 'defaults'],
   files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
   defaults: ['proc'],
   network: ['connect', 'bind', 'deny'],
@@ -247,7 +260,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
   'files.deny.*': ['path', 'access', 'under'],
   'network.deny.*': ['address', 'operations'],
 };
-const fieldNames = new Set(Object.values(fields).flat());
+const fieldNames = new Set([...Object.values(fields).flat(), ...syscallFields]);
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
   return new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${field}: ${shown(value)} ${problem}`);
@@ -410,6 +423,15 @@ function networkRules(policy: Policy): NetworkRule[] {
   return rules;
 }
 
+function syscallRules(policy: Policy): CallRule[] {
+  try {
+    return callRules(policy.syscalls);
+  } catch (error) {
+    if (!(error instanceof SyscallProblem)) throw error;
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `policy.${error.field}: ${problemText(error)}`);
+  }
+}
+
 /** The policy's own fields, checked. */
 function check(given: unknown): Policy {
   // Without fields of its own it would pass for a policy that is empty.
@@ -460,6 +482,7 @@ function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: Po
     ...fileRules(checked, cwd),
     network: networkRules(checked),
     anyExec: exec.allow === undefined,
+    calls: syscallRules(checked),
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,

@@ -52,6 +52,9 @@ function partial(given: unknown): Restriction {
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`.
  */
 export function restrictionRules(given: unknown, cwd: string, anyExec: boolean): Rules {
+  if (CompiledPolicy.is(given) && CompiledPolicy.rules(given).calls.length > 0) {
+    throw invalid('policy.syscalls', given, 'is no part of a restriction: rules on system calls hold from the start');
+  }
   if (CompiledPolicy.is(given)) return relabelled(makeRules(given, cwd), new Set());
   const { files, network, exec } = partial(given);
   const none = network === 'none';

@@ -2,7 +2,7 @@ import type { SendHandle, Serializable } from 'node:child_process';
 import type { HoldfastError } from '../errors.ts';
 import type { LimitReached } from '../limits/reached.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
-import type { Violation } from './violation.ts';
+import type { LoggedCall, Violation } from './violation.ts';
 
 /** The events of a {@link SandboxedProcess}: those of `ChildProcess` with Node's meaning, and holdfast's own. */
 export interface SandboxedProcessEvents {
@@ -21,6 +21,8 @@ export interface SandboxedProcessEvents {
   internalMessage: (message: Serializable, handle: SendHandle) => void;
   /** A call was refused by a rule, a hook, or because it is never allowed. */
   violation: (violation: Violation) => void;
+  /** A call that a rule of `syscalls.deny` with the action `'log'` matched. It has not run yet. Listen in the spawn's tick. */
+  syscall: (call: LoggedCall) => void;
   /** A hook threw, rejected, answered nonsense, or was late; the call was denied. `cause`, `event` and `call` tell more. */
   hookError: (error: HoldfastError) => void;
   /**

@@ -84,6 +84,8 @@ export class SandboxedProcess<
       error: (error) => this.emit('error', error),
       violation: (violation) => this.emit('violation', violation),
       hearsViolations: () => this.listenerCount('violation') > 0,
+      logged: (call) => this.emit('syscall', call),
+      hearsLogged: () => this.listenerCount('syscall') > 0,
       warning: (warning) => this.emit('warning', warning),
       hookError: (error) => this.emit('hookError', error),
       limit: (reached) => this.#limitReached(reached),
@@ -110,6 +112,10 @@ export class SandboxedProcess<
     });
     this.#endAfter(spawn);
     this.#endOnAbort(spawn);
+  }
+
+  protected override addSyscallHook(call: unknown, args: readonly unknown[]): void {
+    this.#hooks.registerCall(call, args);
   }
 
   protected override addHook(event: HookEvent, args: readonly unknown[]): void {

@@ -24,7 +24,7 @@ import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type TreeUsage, treeUsage } from './usage.ts';
-import { type Violation, violationOf } from './violation.ts';
+import { type LoggedCall, loggedOf, type Violation, violationOf } from './violation.ts';
 import { warningOf } from './warning.ts';
 
 /** Whom a supervision tells. Never called before the tick of the spawn has ended. */
@@ -39,6 +39,9 @@ export interface SupervisionListener {
   violation(violation: Violation): void;
   /** Whether anybody does by the end of the spawn's tick: then whatever can be refused is held. */
   hearsViolations(): boolean;
+  /** A call that a rule only logs; and whether anybody hears of such by the end of the spawn's tick. */
+  logged(call: LoggedCall): void;
+  hearsLogged(): boolean;
   warning(warning: PolicyWarning): void;
   hookError(error: HoldfastError): void;
   limit(reached: LimitReached): void;
@@ -256,13 +259,17 @@ export class Supervision {
   #release(channel: NativeChannel): void {
     this.#hooks.sent = true;
     if (this.#state !== 'starting') return;
-    const { rules } = this.#hooks;
+    const { rules, calls } = this.#hooks;
     const debugging = debugs();
-    const listening = { violations: this.#listener.hearsViolations(), plan: this.#plans.length > 0 || debugging };
-    if (debugging) this.#debugStart(rules.length, listening.violations);
-    const nothing = rules.length === 0 && !listening.violations && !listening.plan;
+    const listening = {
+      violations: this.#listener.hearsViolations(),
+      plan: this.#plans.length > 0 || debugging,
+      logged: this.#listener.hearsLogged(),
+    };
+    if (debugging) this.#debugStart(rules.length + calls.length, listening.violations);
+    const nothing = rules.length + calls.length === 0 && !listening.violations && !listening.plan && !listening.logged;
     const errno = channel.start(
-      nothing ? noHooks : encodeHooks(this.#native, rules, this.#hooks.unders.rules, listening),
+      nothing ? noHooks : encodeHooks(this.#native, rules, this.#hooks.unders.rules, calls, listening),
     );
     if (errno !== 0) this.inner?.kill('SIGKILL');
   }
@@ -302,6 +309,8 @@ export class Supervision {
         return this.#dispatcher.forget(record);
       case 'violation':
         return this.#listener.violation(violationOf(record));
+      case 'logged':
+        return this.#listener.logged(loggedOf(record));
       case 'warning':
         return this.#listener.warning(warningOf(record));
       case 'limit':

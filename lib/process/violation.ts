@@ -46,6 +46,20 @@ export interface Violation {
   readonly targetPid?: number;
 }
 
+/** A call that a rule only logs: the argument of the `syscall` event. */
+export interface LoggedCall {
+  readonly syscall: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** Canonical path of the program that the process runs. */
+  readonly executable?: string;
+  /** The rule: `syscalls.deny[2]`. */
+  readonly rule: string;
+  /** What its arguments mean, where they have names. */
+  readonly arguments?: NamedArguments;
+  readonly registers: readonly bigint[];
+}
+
 // C0, DEL and C1, line and paragraph separators, and what changes the direction of text: none of it may reach a terminal.
 const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
@@ -107,6 +121,27 @@ function messageOf(violation: Omit<Violation, 'message'>): string {
   return visible(`${who}: ${[syscall, ...about].join(' ')}: ${[errno ?? 'refused', ...why].join(', ')}`);
 }
 
+function registersOf(record: NativeRecord): bigint[] {
+  const registers = own(record, 'registers') as readonly (number | bigint)[] | undefined;
+  return (registers ?? []).map((value) => BigInt.asUintN(64, BigInt(value)));
+}
+
+export function loggedOf(record: NativeRecord): LoggedCall {
+  const pid = number(record, 'pid');
+  const registers = registersOf(record);
+  const executable = optionalText(record, 'executable');
+  const named = namedArguments(text(record, 'syscall'), registers);
+  return {
+    syscall: text(record, 'syscall'),
+    pid,
+    tid: number(record, 'tid', pid),
+    ...(executable !== undefined && executable !== '' && { executable }),
+    rule: text(record, 'rule'),
+    ...(named !== undefined && { arguments: named }),
+    registers,
+  };
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function violationOf(record: NativeRecord): Violation {
@@ -135,14 +170,9 @@ export function violationOf(record: NativeRecord): Violation {
   if (right !== undefined) violation.right = right as MissingRight;
   const allowedBy = rule(record, violation);
   if (allowedBy !== undefined) violation.allowedBy = allowedBy;
-  const registers = own(record, 'registers') as readonly (number | bigint)[] | undefined;
-  if (registers !== undefined) {
-    const named = namedArguments(
-      violation.syscall,
-      registers.map((value) => BigInt.asUintN(64, BigInt(value))),
-    );
-    if (named !== undefined) violation.arguments = named;
-  }
+  const registers = registersOf(record);
+  const named = registers.length === 0 ? undefined : namedArguments(violation.syscall, registers);
+  if (named !== undefined) violation.arguments = named;
   violation.message = messageOf(violation);
   return violation;
 }

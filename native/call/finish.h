@@ -14,6 +14,8 @@
 
 namespace holdfast {
 
+class Held;
+
 // What an approved exec must turn out to be, compared at the exec stop before the first new instruction.
 struct ExecApproval {
   uint64_t device = 0, inode = 0;  // of the image: the program, or the last #! interpreter
@@ -48,6 +50,8 @@ struct Bounce {
   // Not the call goes on, but sendmsg with the slot's contents, on a socket of ours: what it sends is lent to the
   // handler, which is then asked again (families/caller.h).
   bool lends = false;
+  // After the call, if it succeeded: what it answers then. On a thread that may wait.
+  std::function<int64_t(const Held&, int64_t result)> afterwards;
   std::unique_ptr<ExecApproval> exec;
   // In place of `bytes`, where they are not enough; and where in it offsets into the slot are to become addresses.
   std::vector<uint8_t> more;

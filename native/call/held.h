@@ -31,6 +31,8 @@ class Held {
   uint64_t cookie = 0;  // the notification's id
   int listener = -1;
   const Tree* tree = nullptr;
+  bool again = false;                // a connect that a worker had received, made again to be stopped
+  bool initial = false;              // the command's own exec, before its first instruction
   std::shared_ptr<const Lent> lent;  // trace engine; null if nothing was asked for yet
 
   bool has(Arg kind) const { return row->index(kind) >= 0; }

@@ -114,24 +114,26 @@ void Tracer::leave_call(Tracee& tracee) {
   const int64_t result = arch::result(now);
   const uint64_t store_at = bounce.store_result_at;
   const bool result_is_one = bounce.result_is_one, reopens = bounce.reopens_process;
+  const auto afterwards = std::move(bounce.afterwards);
   tracee.pending.reset();
   if (reopens && result >= 0) {
     tracee.registers = now;
     begin_reopening(tracee);
     return;
   }
-  if (store_at == 0 || result < 0) {
+  if ((store_at == 0 && !afterwards) || result < 0) {
     tracee.phase = Phase::running;
     resume(tracee);
     return;
   }
   // Writing may fault for as long as the tree likes: not here.
+  Held call = held_call(tracee, tracee.number);
   tracee.registers = now;
   tracee.phase = Phase::storing;
-  Held call;
-  call.engine = Held::Engine::trace;
-  call.tid = tracee.tid;
-  call.tree = &sandbox_.tree;
+  if (afterwards) {
+    submit(tracee, Task::store_result, [call, result, afterwards] { return Finish::answer(afterwards(call, result)); });
+    return;
+  }
   submit(tracee, Task::store_result, [call, store_at, result, result_is_one] {
     const uint32_t value = static_cast<uint32_t>(result);
     if (const int error = call.write(store_at, &value, sizeof value)) return Finish::answer(error);

@@ -4,7 +4,10 @@
 
 #include "../arch/arch.h"
 #include "../families/handlers.h"
+#include "../policy/call_rules.h"
+#include "../policy/config.h"
 #include "../policy/violation.h"
+#include "../syscalls/guards.h"
 
 namespace holdfast {
 namespace {
@@ -19,7 +22,17 @@ constexpr Handler kHandlers[] = {
 
 }  // namespace
 
-Finish dispatch(Sandbox& sandbox, Held& call) { return kHandlers[call.row - rows_begin()](sandbox, call); }
+Finish dispatch(Sandbox& sandbox, Held& call) {
+  if (sandbox.config.calls.speaks_of(*call.row) && !call.initial) {
+    Finish decided;
+    if (decide_by_call_rules(sandbox, call, decided)) return decided;
+    // Held for a rule's or a hook's sake alone.
+    if (call.engine == Held::Engine::trace && !call.again && !is_taken_back(*call.row, call.args) &&
+        (!is_stopped(*call.row, call.args) || lets_by(*call.row, call.args)))
+      return Finish::proceed();
+  }
+  return kHandlers[call.row - rows_begin()](sandbox, call);
+}
 
 Finish refuse_unknown(Sandbox& sandbox, Held& call, int number, uint32_t audit_arch) {
   static const Row kUnknown = {"unknown", -1, -1, Family::system, Event::none, Way::refuse, ENOSYS, Guard::always_held,

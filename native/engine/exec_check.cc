@@ -1,6 +1,7 @@
 #include "exec_check.h"
 
 #include <errno.h>
+#include <linux/auxvec.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include "../call/pages.h"
 #include "../call/tree.h"
+#include "../policy/config.h"
 #include "../policy/violation.h"
 #include "../view/creds.h"
 #include "mappings.h"
@@ -70,8 +72,9 @@ std::unique_ptr<ExecApproval> take_exec_approval(pid_t tid) {
   return taken;
 }
 
-bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack,
-                         uint64_t start) {
+namespace {
+
+bool is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack, uint64_t start) {
   sandbox.tree.forget_program(call.tid);  // an exec leaves one thread, which leads its group
   // Without the right to look into any process it is open only to who has its ids, which may have changed.
   const AsCaller caller(call);
@@ -129,6 +132,41 @@ bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval&
       return mismatch(sandbox, call, approved, "the environment changed after it was given");
   }
   return verified();
+}
+
+// Takes the vDSO's address from what the kernel tells the new image (getauxval(3), AT_SYSINFO_EHDR): libraries then ask
+// for the time by system calls. There is one thread, and none of its instructions has run.
+bool hide_vdso(const Held& call, uint64_t stack) {
+  uint64_t count;
+  Pages words(call);
+  const auto read = [&](uint64_t address, uint64_t& word) {
+    return lies_at(words, address, reinterpret_cast<char*>(&word), sizeof word);
+  };
+  if (!read(stack, count)) return false;
+  // Behind the arguments and their null the environment and its own: System V ABI, "Initial Process Stack".
+  uint64_t at = stack + 8 * (count + 2);
+  uint64_t word;
+  do {
+    if (!read(at, word)) return false;
+    at += 8;
+  } while (word != 0);
+  for (;; at += 16) {
+    if (!read(at, word)) return false;
+    if (word == AT_NULL) return true;
+    constexpr uint64_t kIgnored = AT_IGNORE;
+    if (word == AT_SYSINFO_EHDR && call.write(at, &kIgnored, sizeof kIgnored) != 0) return false;
+  }
+}
+
+}  // namespace
+
+bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack,
+                         uint64_t start) {
+  if (!is_as_approved(sandbox, call, approved, stack, start)) return false;
+  if (!sandbox.config.calls.speaks_of_time()) return true;
+  const AsCaller caller(call);
+  return (caller.error == 0 && hide_vdso(call, stack)) ||
+         mismatch(sandbox, call, approved, "the vDSO could not be taken from the new image, and time is asked for");
 }
 
 }  // namespace holdfast

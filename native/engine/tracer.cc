@@ -331,6 +331,8 @@ Held Tracer::held_call(const Tracee& tracee, int64_t number) const {
   call.engine = Held::Engine::trace;
   call.tid = tracee.tid;
   call.tree = &sandbox_.tree;
+  call.initial = !launch_.launched;
+  call.again = tracee.came_marked;
   for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
   return call;
 }
@@ -400,8 +402,9 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   Held call = held_call(tracee, number);
   const bool is_back = row != nullptr && is_taken_back(*row, call.args);
-  if (row == nullptr ||
-      (!tracee.came_marked && !is_back && (!is_stopped(*row, call.args) || lets_by(*row, call.args)))) {
+  const bool is_ours = row != nullptr && is_stopped(*row, call.args) && !lets_by(*row, call.args);
+  const bool is_ruled = row != nullptr && sandbox_.config.calls.stops(*row, call.args);
+  if (row == nullptr || (!tracee.came_marked && !is_back && !is_ours && !is_ruled)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
     resume(tracee);
@@ -409,7 +412,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   tracee.number = number;
   // What the filter let by it would not receive a second time.
-  if (!is_back && prepare(tracee, *row)) return;
+  if (is_ours && !is_back && prepare(tracee, *row)) return;
   tracee.phase = Phase::deciding;
   call.lent = std::move(tracee.lent);
   if (!call.lent) sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);

@@ -108,7 +108,11 @@ constexpr char kShell[] = "/bin/sh";
 [[noreturn]] void fail(LaunchArea* area, Stage stage, long error) {
   area->error.store(static_cast<int32_t>(error));
   area->stage.store(static_cast<int32_t>(stage));
-  for (;;) raw_syscall(SYS_exit_group, 127);
+  // A rule on system calls can refuse the first.
+  for (;;) {
+    raw_syscall(SYS_exit_group, 127);
+    __builtin_trap();
+  }
 }
 
 // As the root user the tree would have powers that reach around any path rule or around the supervisor. With
@@ -242,6 +246,12 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
     raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
   }
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
+  // From here on rules on system calls hold for us, too: nothing is left to do but the exec, which is held.
+  if (area->rules_length != 0) {
+    const sock_fprog rules = {area->rules_length, area->rules};
+    if (const long result = raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, raw(&rules), kOwnRuleset))
+      fail(area, Stage::seccomp, -result);
+  }
   const auto execute = [](const char* file, auto arguments) {
     return raw_syscall(SYS_execve, raw(file), raw(arguments), raw(environ), 0, 0, kStopsExec);
   };
@@ -341,6 +351,13 @@ bool Launch::give_filter(const std::vector<sock_filter>& filter) {
   std::copy(filter.begin(), filter.end(), area->filter);
   area->filter_length = static_cast<unsigned short>(filter.size());
   tell(area->filtered);
+  return true;
+}
+
+bool Launch::give_rules(const std::vector<sock_filter>& rules) {
+  if (rules.empty() || rules.size() > sizeof LaunchArea::rules / sizeof(sock_filter)) return false;
+  std::copy(rules.begin(), rules.end(), area->rules);
+  area->rules_length = static_cast<unsigned short>(rules.size());
   return true;
 }
 

@@ -42,7 +42,9 @@ struct LaunchArea {
   mode_t mask;
   Limits limits;  // set before `go`
   unsigned short filter_length;
-  sock_filter filter[4096];  // BPF_MAXINSNS
+  sock_filter filter[4096];     // BPF_MAXINSNS
+  unsigned short rules_length;  // of a further program, put on last; 0: there is none. Set before `go`
+  sock_filter rules[4096];
 };
 
 struct Launch {
@@ -74,6 +76,8 @@ struct Launch {
   void prepare_shell();
   // What the child puts on. False: it is too long.
   bool give_filter(const std::vector<sock_filter>& filter);
+  // What it puts on besides, before its exec. False: it is too long.
+  bool give_rules(const std::vector<sock_filter>& rules);
   // After that: until it has done so, or failed in its part (area->stage), for a while at most.
   void wait_for_filter() const;
   // Lets the child, now a tracee, confine itself and call execve, where it stops for the tracer.

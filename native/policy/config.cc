@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -76,6 +77,12 @@ class RuleReader {
     if (field->size >= PATH_MAX) return fail(shown(tag) + " is too long"), "";
     if (field->text().find('\0') != std::string_view::npos) return fail(shown(tag) + " contains a NUL byte"), "";
     return field->text();
+  }
+
+  // Whatever it holds; nothing if it is not there.
+  std::string_view raw(Tag tag) const {
+    const Field* field = find(tag);
+    return field == nullptr ? std::string_view() : field->text();
   }
 
   std::string_view bytes(Tag tag, size_t size) {
@@ -176,6 +183,8 @@ class Parser {
         return under_rule(field);
       case Tag::listening_:
         return listening(field);
+      case Tag::callRule_:
+        return call_rule(field);
       default:
         error_ = shown(field.tag) + " is not expected";
         return false;
@@ -231,8 +240,9 @@ class Parser {
   }
 
   bool listening(const Field& field) {
-    RuleReader listening(field, "listening", -1, {Tag::violations_, Tag::planWanted_}, error_);
+    RuleReader listening(field, "listening", -1, {Tag::violations_, Tag::planWanted_, Tag::logged_}, error_);
     config_.reports = listening.number(Tag::violations_, 0, 1, 0) != 0;
+    config_.hears_logged = listening.number(Tag::logged_, 0, 1, 0) != 0;
     config_.plan_wanted = listening.number(Tag::planWanted_, 0, 1, 0) != 0;
     return listening.ok();
   }
@@ -443,6 +453,54 @@ class Parser {
     return all;
   }
 
+  // A call that only another architecture has means nothing here.
+  bool call_rule(const Field& field) {
+    RuleReader rule(field, "callRule", call_rules_++,
+                    {Tag::syscall_, Tag::action_, Tag::errno_, Tag::label_, Tag::hook_, Tag::tests_}, error_);
+    CallRule read;
+    const std::string_view name = rule.text(Tag::syscall_);
+    read.action = static_cast<CallAction>(rule.number(Tag::action_, 1, static_cast<int>(CallAction::ask)));
+    if (read.action == CallAction::error) read.rule.error = static_cast<int>(rule.number(Tag::errno_, 1, 4095));
+    if (read.action == CallAction::ask)
+      read.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
+    else
+      read.label = rule.text(Tag::label_);
+    if (!rule.ok()) return false;
+    read.rule.row = find_row(name);
+    if (read.rule.row == nullptr)
+      rule.fail("there is no system call " + std::string(name));
+    else if (!read_tests(rule.raw(Tag::tests_), read.rule))
+      rule.fail("its comparisons are not valid");
+    if (rule.ok() && read.rule.row->number() >= 0) config_.calls.add(std::move(read));
+    return rule.ok();
+  }
+
+  static bool read_tests(std::string_view bytes, SyscallRule& rule) {
+    const auto take = [&](auto& to) {
+      if (bytes.size() < sizeof to) return false;
+      memcpy(&to, bytes.data(), sizeof to);
+      bytes.remove_prefix(sizeof to);
+      return true;
+    };
+    while (!bytes.empty()) {
+      ArgumentTest test;
+      uint8_t negated;
+      uint16_t zero;
+      uint32_t ranges;
+      if (!take(test.argument) || !take(negated) || !take(zero) || !take(ranges) || !take(test.mask)) return false;
+      if (test.argument > 5 || negated > 1 || zero != 0 || ranges == 0) return false;
+      test.negated = negated != 0;
+      test.mask &= bits_read(*rule.row, test.argument);
+      for (; ranges > 0; ranges--) {
+        ArgumentTest::Range range;
+        if (!take(range.low) || !take(range.high) || range.low > range.high) return false;
+        test.ranges.push_back(range);
+      }
+      rule.tests.push_back(std::move(test));
+    }
+    return true;
+  }
+
   bool keep(RuleReader& rule, const PathRule& read) {
     if (rule.ok() && read.path[0] != '/') rule.fail("path " + std::string(read.path) + " is not absolute");
     if (rule.ok()) path_rules_.push_back(read);
@@ -525,7 +583,8 @@ class Parser {
   int64_t placed_exec_rules_ = 0, placed_under_rules_ = 0;
   std::unordered_set<std::string> planted_;
   bool seen_options_ = false;
-  int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0;
+  int64_t proc_mounts_ = 0, known_links_ = 0, file_rules_ = 0, address_rules_ = 0, unix_rules_ = 0, hook_rules_ = 0,
+          call_rules_ = 0;
 };
 
 bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error,
@@ -535,7 +594,7 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
   Field field;
   while (reader.next(field)) {
     const bool late = field.tag == Tag::hookRule_ || field.tag == Tag::knownLink_ || field.tag == Tag::listening_ ||
-                      field.tag == Tag::underRule_;
+                      field.tag == Tag::underRule_ || field.tag == Tag::callRule_;
     if (hooks_only && !late) {
       error = shown(field.tag) + " comes too late";
       return false;

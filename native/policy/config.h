@@ -13,6 +13,7 @@
 #include "../launch/landlock.h"
 #include "../launch/limits.h"
 #include "../protocol/protocol.h"
+#include "call_rules.h"
 #include "exec_rules.h"
 #include "name_filter.h"
 #include "rules.h"
@@ -60,6 +61,9 @@ struct Config {
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 
   bool reports = false;  // somebody listens to what is refused, so nothing that can be refused is left to the kernel
+  CallRules calls;       // rules and hooks on raw system calls
+  bool hears_logged = false;  // somebody listens to what is only logged
+
   bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 
   std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)

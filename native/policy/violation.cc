@@ -23,8 +23,8 @@ struct Refusal {
   int error = 0;
 };
 
-void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) {
-  sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
+void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, RecordKind kind = RecordKind::violation) {
+  if (kind == RecordKind::violation) sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
   const std::string executable = executable_of(sandbox, call);
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
   // Names may be longer than any record: then the event comes without them.
@@ -55,7 +55,7 @@ void send_violation(Sandbox& sandbox, const Held& call, const Refusal& refusal) 
       writer.number(Tag::targetPid_, refusal.facts->target_pid);
     }
     if (writer.full()) continue;
-    sandbox.channel.send(RecordKind::violation, buffer.get(), writer.size());
+    sandbox.channel.send(kind, buffer.get(), writer.size());
     return;
   }
 }
@@ -71,7 +71,7 @@ void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int 
   refusal.rule = rule;
   refusal.reason = reason;
   refusal.error = error;
-  send_violation(sandbox, call, refusal);
+  send_record(sandbox, call, refusal);
 }
 
 void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason) {
@@ -80,7 +80,14 @@ void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_v
   refusal.rule = rule;
   refusal.reason = reason;
   refusal.error = error;
-  send_violation(sandbox, call, refusal);
+  send_record(sandbox, call, refusal);
+}
+
+void report_logged(Sandbox& sandbox, const Held& call, std::string_view rule) {
+  Refusal told;
+  told.syscall = call.row->name;
+  told.rule = rule;
+  send_record(sandbox, call, told, RecordKind::logged);
 }
 
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
@@ -89,7 +96,7 @@ void report(Sandbox& sandbox, const Held& call, int error, std::string_view reas
   refusal.path = path;
   refusal.reason = reason;
   refusal.error = error;
-  send_violation(sandbox, call, refusal);
+  send_record(sandbox, call, refusal);
 }
 
 }  // namespace holdfast

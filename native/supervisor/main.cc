@@ -33,6 +33,7 @@
 #include "../launch/filter.h"
 #include "../launch/landlock.h"
 #include "../launch/launch.h"
+#include "../launch/rule_filter.h"
 #include "../policy/config.h"
 #include "../policy/layers.h"
 #include "../policy/second_wall.h"
@@ -308,6 +309,10 @@ int run(int argc, char** argv) {
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
+  if (!config.calls.empty()) {
+    const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
+    if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);
+  }
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (config.plan_wanted) report_plan(sandbox);

@@ -109,7 +109,10 @@ constexpr Alternative kPersonalityPlain[] = {kQueryPersonality, kSetPersonality}
 // SECCOMP_SET_MODE_STRICT (the kernel refuses it beside a filter), GET_ACTION_AVAIL, GET_NOTIF_SIZES.
 constexpr uint32_t kSeccompQueries[] = {0, 2, 3};
 constexpr Condition kSeccompAsks[] = {argument(0, Relation::one_of, kSeccompQueries)};
-constexpr Alternative kSeccompQuery[] = {kSeccompAsks};
+// What the command puts on before its exec, or the supervisor for it: no listener, as it has no flags.
+constexpr Condition kSeccompRules[] = {argument(0, Relation::one_of, kOne), argument(1, Relation::one_of, kZero),
+                                       whole(3, Relation::one_of, kRulesetMark)};
+constexpr Alternative kSeccompQuery[] = {kSeccompAsks, kSeccompRules};
 
 // Held: PR_CAPBSET_DROP, PR_SET_SECUREBITS and PR_CAP_AMBIENT, which change what the caller may do; PR_SET_SECCOMP;
 // PR_SET_DUMPABLE, PR_SET_MM, PR_SET_SYSCALL_USER_DISPATCH, PR_SCHED_CORE (takes a pid), PR_SET_PTRACER, and whatever

@@ -21,8 +21,9 @@ struct Condition {
   std::span<const uint32_t> values;  // sorted, each once; one value for at_least and below
 };
 
-// In a third register, which landlock_restrict_self does not have, says that the command confines itself before its
-// exec. No secret: whoever else gives it has no ruleset to go with it, and could only take rights away from itself.
+// In a third register, which landlock_restrict_self does not have, and in a fourth of seccomp, says that the command
+// confines itself before its exec. No secret: whoever else gives it has no ruleset to go with it, and could only take
+// rights away from itself.
 constexpr uint32_t kOwnRuleset = 0x686f6c64;
 
 // All conditions together.

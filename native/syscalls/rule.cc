@@ -89,7 +89,7 @@ bool SyscallRule::matches(const uint64_t (&args)[6]) const {
 }
 
 bool is_made_for_the_tree(const Row& row) {
-  static constexpr int kNumbers[] = {SYS_openat, SYS_openat2, SYS_mmap, SYS_close, SYS_sendmsg, SYS_prctl};
+  static constexpr int kNumbers[] = {SYS_openat, SYS_openat2, SYS_mmap, SYS_close, SYS_sendmsg, SYS_prctl, SYS_seccomp};
   return std::find(std::begin(kNumbers), std::end(kNumbers), row.number()) != std::end(kNumbers);
 }
 

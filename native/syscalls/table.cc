@@ -9,6 +9,7 @@
 #include <string>
 
 #include "../arch/arch.h"
+#include "rule.h"
 
 namespace holdfast {
 namespace {
@@ -306,6 +307,11 @@ void print_table(int fd) {
     for (int i = 0; i < 6 && row.args[i] != Arg::none; i++) {
       if (i > 0) line += ',';
       line.append("\"").append(to_string(row.args[i])).append("\"");
+    }
+    line += "],\"bits\":[";
+    for (int i = 0; i < 6 && row.args[i] != Arg::none; i++) {
+      if (i > 0) line += ',';
+      line += bits_read(row, i) == 0xffffffff ? "32" : "64";
     }
     line += ']';
     add_string(line, "reason", row.reason);

@@ -14,6 +14,7 @@ import {
   type LimitPlan,
   type LimitReached,
   type Limits,
+  type LoggedCall,
   type OpenCall,
   type Policy,
   type RenameCall,
@@ -79,6 +80,49 @@ expectError(piped.onConnect(() => respond('contents')));
 expectError(piped.onRename(() => respond('contents')));
 expectError(piped.onOpen(() => 'deny'));
 expectError(piped.onOpen(() => true));
+
+// System calls by name: the struct that a call fills says what respond() takes.
+piped.onSyscall('uname', () => respond({ nodename: 'builder', release: '6.1.0' }));
+piped.onSyscall('getppid', (call) => {
+  expectType<'getppid'>(call.syscall);
+  return respond(1);
+});
+piped.onSyscall('socket', { args: [{ index: 0, equals: 'AF_NETLINK' }] }, async () => deny('EAFNOSUPPORT'));
+piped.onSyscall('getrandom', () => respond(Buffer.alloc(8)));
+piped.onSyscall('openat', ({ args }) => {
+  expectType<string | undefined>(args[1]?.text);
+  return allow();
+});
+expectError(piped.onSyscall('unmae', () => {}));
+expectError(piped.onSyscall('getppid', () => respond({ nodename: 'x' })));
+expectError(piped.onSyscall('uname', () => respond({ nodname: 'x' })));
+expectError(piped.onSyscall('uname', () => respond({ nodename: 1 })));
+expectError(piped.onSyscall('openat', () => respond('contents')));
+expectError(piped.onSyscall('openat', () => redirect('/x')));
+expectError(piped.onSyscall('socket', { args: [{ index: 0 }] }, () => {}));
+expectError(piped.onSyscall('socket', { args: [{ index: 0, equals: 1, less: 2 }] }, () => {}));
+expectError(piped.onSyscall('socket', { arg: [] }, () => {}));
+piped.on('syscall', (call) => expectType<LoggedCall>(call));
+
+// Rules on system calls.
+expectAssignable<Policy>({
+  syscalls: {
+    deny: [
+      'personality',
+      135,
+      { call: 'socket', args: [{ index: 0, equals: 'AF_NETLINK' }], errno: 'EAFNOSUPPORT' },
+      { call: 'clone', args: [{ index: 0, maskedEquals: { mask: 'CLONE_NEWUSER', value: 0 } }], action: 'trap' },
+      { call: 'lseek', args: [{ index: 1, range: [0n, 2n ** 40n] }], action: 'log' },
+    ],
+    only: ['read', 'write'],
+    otherwise: 'kill',
+  },
+});
+expectNotAssignable<Policy>({ syscalls: { deny: ['persnality'] } });
+expectNotAssignable<Policy>({ syscalls: { deny: [{ call: 'socket', action: 'kill', errno: 'EPERM' }] } });
+expectNotAssignable<Policy>({ syscalls: { deny: [{ call: 'socket', action: 'stop' }] } });
+expectNotAssignable<Policy>({ syscalls: { deny: [{ call: 'socket', args: [{ index: 6, equals: 1 }] }] } });
+expectNotAssignable<Policy>({ syscalls: { deny: [{ call: 'socket', args: [{ index: 0, maskedEquals: 1 }] }] } });
 
 // Filters: a path and a direction for open, a path for the other path calls, a port for addresses.
 piped.onOpen({ path: '/etc/**', access: 'write' }, () => deny());

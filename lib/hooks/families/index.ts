@@ -4,8 +4,9 @@ import { execCalls } from './exec.ts';
 import { fileCalls } from './files.ts';
 import { networkCalls } from './network.ts';
 import { signalCalls } from './signals.ts';
+import { syscallCalls } from './syscall.ts';
 
-export const calls = { ...fileCalls, ...execCalls, ...networkCalls, ...signalCalls };
+export const calls = { ...fileCalls, ...execCalls, ...networkCalls, ...signalCalls, ...syscallCalls };
 
 /** Name of an event: `open` for `onOpen`. */
 export type HookEvent = keyof typeof calls;
@@ -43,4 +44,5 @@ export const filterKeys: Readonly<Record<HookEvent, readonly FilterKey[]>> = {
   bind: port,
   send: port,
   signal: ['under'],
+  syscall: [],
 };
