@@ -43,7 +43,7 @@ const survivors = [
     reason:
       'fails at an exec stop only if somebody kills the process just then, and with the check off nothing is executed, either',
     checks: [
-      'native/engine/exec_check.cc: exec_is_as_approved: stat(name, &status) != 0',
+      'native/engine/exec_check.cc: is_as_approved: stat(name, &status) != 0',
       'native/engine/exec_check.cc: is_as_approved: !find_mapping(call.tid, start, first)',
       'native/engine/exec_check.cc: is_as_approved: call.read(stack, &count, sizeof count) != 0',
       'native/engine/mappings.cc: find_mapping: !maps',
