@@ -96,6 +96,8 @@ export interface NativeSupport {
   readonly ptraceScope: number;
   /** 0 where there is no Landlock. */
   readonly landlockAbi: number;
+  /** PR_SET_MDWE is known. */
+  readonly refusesWritableCode: boolean;
 }
 
 export interface Native {

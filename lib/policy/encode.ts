@@ -114,7 +114,9 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('anyExec', Number(rules.anyExec))
       .number('waitForTree', Number(waitForTree))
       .number('ownTerminals', Number(rules.scratch))
-      .number('ungranted', errnos[rules.ungranted]);
+      .number('ungranted', errnos[rules.ungranted])
+      .number('unwritten', Number(!rules.written))
+      .number('noWritableCode', Number(!rules.writableMappings));
     if (command !== undefined) fields.text('command', command);
   });
   if (limits.length > 0) {

@@ -30,6 +30,16 @@ export interface ExecPolicy {
   allow?: readonly (string | URL | ExecEntry)[];
   /** Refused before any hook is asked. A plain path as in `files.deny`, with all below it. */
   deny?: readonly (string | URL | ExecEntry)[];
+  /**
+   * `false`: no program, script or interpreter that the tree has written, and no program in memory, is executed.
+   * Default: true.
+   */
+  written?: boolean;
+  /**
+   * `false`: no memory is writable and executable, nor becomes executable later (Linux 6.3). Programs that compile while
+   * they run (Node, Java, LuaJIT) do not start then. Default: true.
+   */
+  writableMappings?: boolean;
 }
 
 export interface ExecRule {
@@ -81,14 +91,16 @@ export const execSchema = v.optional(
           {
             allow: v.optional(entries),
             deny: v.optional(entries),
+            written: v.optional(v.boolean('must be true or false')),
+            writableMappings: v.optional(v.boolean('must be true or false')),
           },
-          'must be a list of paths, or an object with allow, deny',
+          'must be a list of paths, or an object with allow, deny, written, writableMappings',
         ),
   ),
 );
 
 export const execFields: Readonly<Record<string, readonly string[]>> = {
-  exec: ['allow', 'deny'],
+  exec: ['allow', 'deny', 'written', 'writableMappings'],
   'exec.*': ['path', 'argv', 'under'],
   'exec.allow.*': ['path', 'argv', 'under'],
   'exec.deny.*': ['path', 'argv', 'under'],

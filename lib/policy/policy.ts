@@ -143,6 +143,10 @@ export interface PolicyRules {
   exec: ExecRule[];
   /** Whom those speak of. */
   unders: readonly UnderRule[];
+  /** What the tree has written may be executed. */
+  written: boolean;
+  /** Memory may be writable and executable. */
+  writableMappings: boolean;
   /** A temporary folder is to be made, and terminals that the tree makes are its own. */
   scratch: boolean;
   /** What is answered for what is there but not granted. */
@@ -483,6 +487,8 @@ function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: Po
     network: networkRules(checked),
     anyExec: exec.allow === undefined,
     calls: syscallRules(checked),
+    written: exec.written ?? true,
+    writableMappings: exec.writableMappings ?? true,
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,

@@ -55,7 +55,7 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
   if (CompiledPolicy.is(given) && CompiledPolicy.rules(given).calls.length > 0) {
     throw invalid('policy.syscalls', given, 'is no part of a restriction: rules on system calls hold from the start');
   }
-  if (CompiledPolicy.is(given)) return relabelled(makeRules(given, cwd), new Set());
+  if (CompiledPolicy.is(given)) return relabelled(plain(makeRules(given, cwd)), new Set());
   const { files, network, exec } = partial(given);
   const none = network === 'none';
   const {
@@ -64,7 +64,7 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
     deny = [],
   } = network === undefined || none ? ({} as Exclude<typeof network, 'none' | undefined>) : network;
   // What is wrong with them is told before anything is put in place of what is missing.
-  makeRules({ ...(files && { files }), ...(network && !none && { network }), ...(exec && { exec }) }, cwd);
+  plain(makeRules({ ...(files && { files }), ...(network && !none && { network }), ...(exec && { exec }) }, cwd));
   const readsLess = files?.read !== undefined;
   const followsReading = exec === undefined && readsLess && anyExec;
   const policy: Policy = {
@@ -94,6 +94,21 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
   const own = makeRules(policy, cwd);
   rules.files = own.files.filter(({ label }) => label !== 'defaults');
   return relabelled(rules, asBefore);
+}
+
+/** Arguments, descent and what was written are followed from the start on, or not at all. */
+function plain(rules: Rules): Rules {
+  const [rule] = rules.exec;
+  if (rule !== undefined) {
+    throw invalid(
+      `policy.${rule.label}`,
+      rule.argv ?? rule.label,
+      'is no plain path, and a restriction takes no others',
+    );
+  }
+  const field = !rules.written ? 'written' : !rules.writableMappings ? 'writableMappings' : undefined;
+  if (field !== undefined) throw invalid(`policy.exec.${field}`, false, 'is possible from the start on only');
+  return rules;
 }
 
 /** So that a violation tells which policy refused. */

@@ -94,6 +94,12 @@ export class Supervision {
     this.#listener = listener;
     this.#native = native();
     this.#requests = new Requests(this.#native, spawn.file);
+    if (!spawn.rules.writableMappings && !this.#native.support().refusesWritableCode) {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
+        'policy.exec.writableMappings: false needs PR_SET_MDWE, which Linux has since 6.3: leave it out here',
+      );
+    }
     const before = performance.now();
     const { inner, channel, pid, failure, scratch, ready } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -60,6 +61,9 @@ Napi::Object support(Napi::Env env) {
   result.Set("seccompActions", actions);
   result.Set("seccompMode", seccomp_mode());
   result.Set("ptraceScope", ptrace_scope());
+  // PR_GET_MDWE(2const), since Linux 6.3.
+  constexpr int kGetMdwe = 66;
+  result.Set("refusesWritableCode", prctl(kGetMdwe, 0, 0, 0, 0) >= 0);
   result.Set("landlockAbi", static_cast<double>(landlock_abi()));
   return result;
 }

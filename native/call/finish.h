@@ -16,6 +16,12 @@ namespace holdfast {
 
 class Held;
 
+// A file, whatever its names.
+struct FileNumber {
+  uint64_t device = 0, inode = 0;
+  bool operator==(const FileNumber&) const = default;
+};
+
 // What an approved exec must turn out to be, compared at the exec stop before the first new instruction.
 struct ExecApproval {
   uint64_t device = 0, inode = 0;  // of the image: the program, or the last #! interpreter
@@ -26,7 +32,8 @@ struct ExecApproval {
   std::vector<std::string> arguments;  // as the new image must see them
   bool check_environment = false;      // a hook has given it
   std::vector<std::string> environment;
-  Lineage::Bits executed;  // what it and the scripts before it count as
+  std::vector<FileNumber> unwritten;  // of the scripts, the image and its interpreter: not written by the tree so far
+  Lineage::Bits executed;             // what it and the scripts before it count as
 };
 
 // New registers for a call that goes on: up to six replacements, by value or as an offset into the call's own slot of

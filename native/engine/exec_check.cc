@@ -16,6 +16,7 @@
 #include "../call/tree.h"
 #include "../policy/config.h"
 #include "../policy/violation.h"
+#include "../policy/written.h"
 #include "../view/creds.h"
 #include "mappings.h"
 
@@ -98,6 +99,9 @@ bool is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& appr
                              : first.inode == approved.interpreter_inode && first.device == approved.interpreter_device;
   if (!same_name && !same_file)
     return mismatch(sandbox, call, approved, "another ELF interpreter was loaded than the one approved");
+
+  for (const FileNumber& file : approved.unwritten)
+    if (is_written(file)) return mismatch(sandbox, call, approved, "exec.written: this tree has written it meanwhile");
 
   // It counts as executed from its first instruction on.
   const auto verified = [&] {

@@ -16,6 +16,7 @@
 #include "../policy/config.h"
 #include "../policy/decide.h"
 #include "../policy/redirected_program.h"
+#include "../policy/written.h"
 #include "../syscalls/guards.h"
 #include "../syscalls/sealed_range.h"
 #include "../view/creds.h"
@@ -143,6 +144,22 @@ bool beyond_second_wall(Sandbox& sandbox, const Held& call, const std::string& p
   return true;
 }
 
+// What the tree has written is not executed, if the policy says so; a program in memory is always of its own making.
+// Whether that is still so is asked again at the exec stop.
+bool is_unwritten(Sandbox& sandbox, const Held& call, ExecApproval& approved, const std::string& path,
+                  const struct stat& status) {
+  if (!writes_followed()) return true;
+  approved.unwritten.push_back({status.st_dev, status.st_ino});
+  if (!is_written(approved.unwritten.back()) && !is_nameless(path)) return true;
+  Facts facts;
+  facts.event = Event::exec;
+  facts.paths[0] = {path, protocol::kExecute, false};
+  facts.path_count = 1;
+  report_refused(sandbox, call, facts, EACCES, "exec.written", "this tree has written it",
+                 {"exec", nullptr, false, false});
+  return false;
+}
+
 // A program on its way through what interprets it.
 struct Chain {
   Resolved file;
@@ -220,6 +237,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
       if (!decided(sandbox, call, chain, facts, shown, end)) return false;
     }
     if ((error = may_execute(file, status)) != 0) return over(error);
+    if (!is_unwritten(sandbox, call, approved, file.path, status)) return over(EACCES);
     if (depth == 0)
       first_status = status;
     else if (beyond_second_wall(sandbox, call, file.path, status))
@@ -265,6 +283,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
         if ((error = resolve_text(sandbox, call, AT_FDCWD, interpreter, kFollow | kContents, loader)) != 0)
           return over(error);
         if (fstat(loader.object.get(), &status) != 0) return over(errno);
+        if (!is_unwritten(sandbox, call, approved, loader.path, status)) return over(EACCES);
         Facts facts;
         facts.event_syscall = call.row->name;
         facts.paths[0] = {loader.path, protocol::kRead, false};

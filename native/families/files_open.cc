@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "../policy/layers.h"
+#include "../policy/written.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/proc_view.h"
@@ -88,6 +89,7 @@ int open_terminal_of(const Held& call, int flags) {
 Finish handed(const Held& call, int fd, int flags, const MayBlock& wait) {
   if (fd == -EINTR && wait.interrupted()) return Finish::error(wait.error());
   if (fd < 0) return failed(call, fd == -EMFILE ? ENFILE : -fd);
+  if ((access_of(flags) & kWrite) != 0) note_written(fd);
   return Finish::hand_over(UniqueFd(fd), (flags & O_CLOEXEC) != 0);
 }
 
@@ -145,6 +147,8 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
     if (const int error = error_of_creating(at); error != 0) return Finish::error(error);
   }
   const int flags = wanted.flags & ~kNotForReopen;
+  // Now, since the opening may cut it; and when it is open, as an overlay may have made a copy of it by then.
+  if ((access_of(flags) & kWrite) != 0) note_written(at.object.get());
   MayBlock wait(call);
   const auto open = [&] {
     return wait.refused() ? reopen_at_once(at.object.get(), flags) : reopen(at.object.get(), flags);
@@ -580,6 +584,7 @@ Finish truncate_path(Sandbox& sandbox, Held& call) {
       return Finish::error(EFBIG);
     }
   }
+  note_written(at.object.get());
   MayBlock wait(call);
   return result_of(call, ::truncate(FdPath(at.object.get()).text, length), wait);
 }

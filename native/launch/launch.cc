@@ -238,6 +238,13 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
 
   while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
   if (const int error = put_on_limits(area->limits)) fail(area, Stage::limits, error);
+  // For this memory, which may be the supervisor's too, and for that of every program after it. The kernel refuses what
+  // is writable and executable at once, and what becomes executable later: PR_SET_MDWE(2const), since Linux 6.3.
+  constexpr int kSetMdwe = 65, kRefuseExecGain = 1;
+  if (area->no_writable_code) {
+    if (const long result = raw_syscall(SYS_prctl, kSetMdwe, kRefuseExecGain, 0, 0, 0))
+      fail(area, Stage::internal, -result);
+  }
   if (area->ruleset >= 0) {
     if (const int error = put_on_ruleset(area->ruleset)) fail(area, Stage::landlock, error);
   } else {

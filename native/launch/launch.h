@@ -38,6 +38,7 @@ struct LaunchArea {
   std::atomic<int32_t> listener;   // number of the notification listener in the table that both share until the exec
   int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
   pid_t supervisor;
+  bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
   mode_t mask;
   Limits limits;  // set before `go`

@@ -206,13 +206,17 @@ class Parser {
  private:
   bool options(const Field& field) {
     RuleReader options(field, "options", -1,
-                       {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_}, error_);
+                       {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_,
+                        Tag::unwritten_, Tag::noWritableCode_},
+                       error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
     config_.wait_for_tree = options.number(Tag::waitForTree_, 0, 1, 0) != 0;
     config_.any_exec = options.number(Tag::anyExec_, 0, 1, 1) != 0;
     config_.ungranted = static_cast<int>(options.number(Tag::ungranted_, 1, 133, EACCES));
     config_.own_terminals = options.number(Tag::ownTerminals_, 0, 1, 0) != 0;
+    config_.unwritten = options.number(Tag::unwritten_, 0, 1, 0) != 0;
+    config_.no_writable_code = options.number(Tag::noWritableCode_, 0, 1, 0) != 0;
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
     return options.ok();
@@ -619,6 +623,10 @@ bool Config::parse(const uint8_t* data, size_t size, std::string& error, const C
     return false;
   }
   if (!parse_fields(*this, data, size, false, error, below)) return false;
+  if (below != nullptr && (!exec.all().empty() || !exec.files().empty() || unwritten || no_writable_code)) {
+    error = "arguments, descent and what was written are followed from the start on, or not at all";
+    return false;
+  }
   if (!rules.finish()) {
     error = "the configuration was read before";
     return false;

@@ -52,6 +52,8 @@ struct Config {
   bool any_exec = true;  // whatever may be read may be executed
   std::string command;   // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
+  bool unwritten = false;         // what the tree has written is not executed
+  bool no_writable_code = false;  // memory is not writable and executable
   ExecRules exec;                 // rules on what is executed by arguments and descent, and on files by descent
   bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names
   int ungranted = EACCES;         // what is answered for what is there but not given

@@ -412,6 +412,10 @@ class Planner {
     ClassPlan& write = out_.of(Class::write);
     add(write, all);
     if (any_heard) object(write.obstacles, hook.why, hook.change);
+    if (config_.unwritten)
+      object(write.obstacles,
+             "policy.exec: { written: false } has to know of every file that the tree opens for writing",
+             "policy.exec without written: false");
     if (abi_ >= 1 && abi_ < 3)
       object(write.obstacles, "this kernel's Landlock knows nothing of truncation", "Linux 6.2 or newer");
     add(write, write_.obstacles);
@@ -557,6 +561,7 @@ class Planner {
 
   bool goes_on(const Place& place, uint8_t access) const {
     if (!place.folder()) return false;
+    if ((access & kWrite) != 0 && config_.unwritten) return false;
     if ((access & kRead) != 0 && (!going_on_[0] || may_be_heard(Event::open, kRead, place.path))) return false;
     return (access & kWrite) == 0 || (going_on_[1] && !may_be_heard(Event::open, kWrite, place.path));
   }

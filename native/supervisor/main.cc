@@ -37,6 +37,7 @@
 #include "../policy/config.h"
 #include "../policy/layers.h"
 #include "../policy/second_wall.h"
+#include "../policy/written.h"
 #include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../view/resolve.h"
@@ -204,6 +205,15 @@ void grant_inherited(int count, const Left& left, std::vector<Confinement::Grant
   }
 }
 
+// What the command is given open for writing it may write to.
+void note_inherited(int count) {
+  follow_writes();
+  for (int fd = 0; fd < count; fd++) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_PATH) == 0 && (flags & O_ACCMODE) != O_RDONLY) note_written(fd);
+  }
+}
+
 int run(int argc, char** argv) {
   // Threads come and go with the calls, and small allocations have a cache in each: an arena for each would cost more
   // than it saves (mallopt(3)).
@@ -267,6 +277,8 @@ int run(int argc, char** argv) {
   if (config.limits.counts_forks()) count_forks();
   umask(0);
   if (chdir("/") != 0) return 71;
+  if (config.unwritten) note_inherited(launch.line.stdio_count);
+  launch.area->no_writable_code = config.no_writable_code;
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deny, type Policy, spawnSandboxed } from 'holdfast';
+import { compilePolicy, deny, type Policy, type Restriction, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { attack, expectHeld } from '../boundary/race.ts';
 import { program } from '../helpers/build-programs.ts';
@@ -258,7 +259,7 @@ describe('descent', () => {
 
 describe('what makes no sense is refused before anything starts', () => {
   test.each<[object, RegExp]>([
-    [{ exec: { alow: [] } }, /policy\.exec\.alow: .*allow, deny/],
+    [{ exec: { alow: [] } }, /policy\.exec\.alow: .*allow, deny, written, writableMappings/],
     [{ exec: [{ path: '/bin/git', args: [] }] }, /policy\.exec\[0\]\.args: .*path, argv, under/],
     [{ exec: [{ argv: [] }] }, /policy\.exec\[0\]\.path/],
     [{ exec: [{ path: 'git' }] }, /policy\.exec\[0\]\.path: 'git' is a bare name: .*\*\*\/git/],
@@ -269,6 +270,7 @@ describe('what makes no sense is refused before anything starts', () => {
     [{ exec: [{ path: '/bin/{a,b}' }] }, /policy\.exec\[0\]\.path: .*list of patterns/],
     [{ exec: [{ path: '/bin/git', under: [] }] }, /policy\.exec\[0\]\.under/],
     [{ exec: [{ path: '/bin/git', under: ['**/a', '~/b'] }] }, /policy\.exec\[0\]\.under\[1\]: .*homedir/],
+    [{ exec: { written: 'no' } }, /policy\.exec\.written: 'no'/],
     [{ files: { deny: [{ path: '/x', under: 3 }] } }, /policy\.files\.deny\[0\]\.under: 3/],
   ])('%j', (policy, message) => {
     expect(() => spawnSandboxed('/bin/true', [], { policy: policy as Policy })).toThrow(message);
@@ -279,5 +281,21 @@ describe('what makes no sense is refused before anything starts', () => {
     expect(() => spawnSandboxed('/bin/true', [], { policy: { exec } })).toThrow(
       /policy\.exec\[128\]\.under: .*128 different ones/,
     );
+  });
+
+  test('in a restriction, which takes plain paths', async () => {
+    const child = spawnSandboxed('/bin/cat', [], { stdio: ['pipe', 'ignore', 'ignore'] });
+    const refused: [object, RegExp][] = [
+      [{ exec: [{ path: '/bin/cat', argv: [] }] }, /policy\.exec\[0\]: .*no plain path/],
+      [{ files: { deny: [{ path: '/bin', under: '/bin/cat' }] } }, /policy\.files\.deny\[0\]: .*no plain path/],
+      [{ exec: { written: false } }, /policy\.exec\.written: .*from the start/],
+    ];
+    for (const [restriction, message] of refused) {
+      await expect(child.restrict(restriction as Restriction)).rejects.toThrow(message);
+      const whole = compilePolicy(restriction as Policy);
+      await expect(child.restrict(whole)).rejects.toThrow(message);
+    }
+    child.stdin?.end();
+    await once(child as never, 'close');
   });
 });

@@ -206,6 +206,8 @@ expectError(pool.spawn('ls', [], { nonsense: true }));
 // Exec policy: a list, or at length; entries by arguments and descent. Filters by descent, for every hook.
 expectAssignable<Policy>({ exec: ['/bin/sh', { path: '/usr/bin/git', argv: ['status', '**'], under: '**/make' }] });
 expectAssignable<Policy>({ exec: { deny: [{ path: '**/curl', under: ['**/make'] }] } });
+expectAssignable<Policy>({ exec: { written: false, writableMappings: false } });
+expectNotAssignable<Policy>({ exec: { written: 'no' } });
 expectAssignable<Policy>({ files: { deny: [{ path: '/x', under: '**/make' }] } });
 expectNotAssignable<Policy>({ exec: [{ argv: [] }] });
 expectNotAssignable<Policy>({ exec: { allow: [{ path: '/x', argv: 'push' }] } });
