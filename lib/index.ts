@@ -78,9 +78,11 @@ export type {
   SyscallRule,
 } from './policy/syscalls.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
+export { Inspection, type Mapping, type ThreadState } from './process/inspection.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
 export type { TreeProcess } from './process/processes.ts';
+export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './process/registers.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, MissingRight, Violation } from './process/violation.ts';

@@ -30,6 +30,12 @@ export class FieldWriter {
     return this;
   }
 
+  /** Of 64 bits, not below 0. */
+  big(field: string, value: bigint): this {
+    this.#buffer.writeBigUInt64LE(value, this.#reserve(field, 8));
+    return this;
+  }
+
   text(field: string, value: string): this {
     // Three bytes for a unit of UTF-16 at most, and a head.
     this.#makeRoom(8 + value.length * 3);

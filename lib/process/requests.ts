@@ -25,6 +25,7 @@ interface Waiting {
   readonly kind: string;
   readonly fill: Fill | undefined;
   readonly policy: (() => Uint8Array) | undefined;
+  onFirst?: (() => void) | undefined;
   readonly parts: NativeRecord[];
   resolve(parts: NativeRecord[]): void;
   reject(error: Error): void;
@@ -46,14 +47,29 @@ export class Requests {
   }
 
   /**
-   * Resolves to the parts of the answer. `policy`: as for `configure`, if it is about one. Rejects with a {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the
-   * tree is gone before it is answered.
+   * Resolves to the parts of the answer. `policy`: as for `configure`, if it is about one. Rejects with a
+   * {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the tree is gone before it is answered.
    */
   ask(kind: string, fill?: Fill, policy?: () => Uint8Array): Promise<NativeRecord[]> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#notRunning());
       this.#queue.push({ kind, fill, policy, parts: [], resolve, reject });
       this.#send();
+    });
+  }
+
+  /**
+   * The same for a question that is answered in two steps, of which the first is not to be kept waiting. `onFirst` is
+   * called once, at the latest when nothing more is to come.
+   */
+  askAtOnce(kind: string, fill: Fill, onFirst: () => void): Promise<NativeRecord[]> {
+    return new Promise((resolve, reject) => {
+      const waiting = { kind, fill, policy: undefined, onFirst, parts: [], resolve, reject };
+      if (this.#ended || this.#channel === undefined) {
+        onFirst();
+        return this.#ended ? reject(this.#notRunning()) : this.#queue.push({ ...waiting, onFirst: undefined });
+      }
+      this.#sendOne(this.#channel, waiting);
     });
   }
 
@@ -68,6 +84,7 @@ export class Requests {
     const waiting = this.#asked.get(id);
     if (waiting === undefined) return;
     waiting.parts.push(record);
+    first(waiting);
     if (number(record, 'more') === 1) return;
     this.#asked.delete(id);
     const errno = number(record, 'errno');
@@ -82,30 +99,43 @@ export class Requests {
     this.#ended = true;
     const left = [...this.#asked.values(), ...this.#queue.splice(0)];
     this.#asked.clear();
-    for (const { reject } of left) reject(this.#notRunning());
+    for (const waiting of left) {
+      first(waiting);
+      waiting.reject(this.#notRunning());
+    }
   }
 
   #send(): void {
     const channel = this.#channel;
     if (channel === undefined) return;
     while (this.#queue.length > 0 && this.#asked.size < MOST_AT_ONCE) {
-      const waiting = this.#queue.shift() as Waiting;
-      const id = this.#next++;
-      const kind = this.#native.requestKinds[waiting.kind];
-      if (kind === undefined) throw new Error(`there is no request ${waiting.kind} in native/protocol/requests.def`);
-      const fields = new FieldWriter(this.#native.fields).number('request', id).number('kind', kind);
-      waiting.fill?.(fields);
-      this.#asked.set(id, waiting);
-      const policy = waiting.policy;
-      // One writer writes at a time.
-      const asked = policy === undefined ? fields.finish() : Uint8Array.from(fields.finish());
-      if (policy === undefined ? channel.request(asked) : channel.request(asked, policy())) continue;
-      this.#asked.delete(id);
-      waiting.reject(this.#notRunning());
+      this.#sendOne(channel, this.#queue.shift() as Waiting);
     }
+  }
+
+  #sendOne(channel: NativeChannel, waiting: Waiting): void {
+    const id = this.#next++;
+    const kind = this.#native.requestKinds[waiting.kind];
+    if (kind === undefined) throw new Error(`there is no request ${waiting.kind} in native/protocol/requests.def`);
+    const fields = new FieldWriter(this.#native.fields).number('request', id).number('kind', kind);
+    waiting.fill?.(fields);
+    this.#asked.set(id, waiting);
+    const policy = waiting.policy;
+    // One writer writes at a time.
+    const asked = policy === undefined ? fields.finish() : Uint8Array.from(fields.finish());
+    if (policy === undefined ? channel.request(asked) : channel.request(asked, policy())) return;
+    this.#asked.delete(id);
+    first(waiting);
+    waiting.reject(this.#notRunning());
   }
 
   #notRunning(): HoldfastError {
     return new HoldfastError('ERR_HOLDFAST_NOT_RUNNING', `${this.#file} is not running: it cannot be asked`);
   }
+}
+
+function first(waiting: Waiting): void {
+  const { onFirst } = waiting;
+  waiting.onFirst = undefined;
+  onFirst?.();
 }

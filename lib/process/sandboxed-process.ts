@@ -11,6 +11,7 @@ import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
 import type { SandboxedProcessEvents } from './events.ts';
+import type { Inspection } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { classesOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
@@ -211,6 +212,19 @@ export class SandboxedProcess<
    */
   async thaw(): Promise<void> {
     await this.#supervision.ask('thaw');
+  }
+
+  /**
+   * Stops a process with all its threads, or one thread that is not its first, and lets registers and memory be read and
+   * set until it is released (`using`, `await using`, `release()`).
+   *
+   * Resolves when it stands still: what waits for a hook, or for its child by vfork, when that is over. Asked for in a hook
+   * before that answers, the thread stops right behind its call.
+   * @throws (by the promise) `ERR_HOLDFAST_INVALID_OPTION`; `ERR_HOLDFAST_THREAD_GONE` if it is not in the tree, or ends
+   * before it has stopped; `ERR_HOLDFAST_NOT_RUNNING`.
+   */
+  inspect(pid: number): Promise<Inspection> {
+    return this.#supervision.inspect(pid);
   }
 
   /**

@@ -10,12 +10,14 @@ import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
 import { number, optionalNumber } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
+import { shown } from '../policy/check.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import { refuseWiderAddresses, restrictionRules } from '../policy/restriction.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
+import { Inspection, inspectionError } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
 import type { Spawn } from './plan.ts';
@@ -83,6 +85,9 @@ export class Supervision {
   #plan: SandboxPlan | undefined;
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   readonly #requests: Requests;
+  /** Inspections of which it is not known yet that their threads stop; until then hooks' answers wait. */
+  #stopping = 0;
+  readonly #answers: (() => void)[] = [];
   /** Addresses of the policies that were put on top. */
   readonly #restricted: NetworkRule[][] = [];
   /** Runs from the first request to end. */
@@ -111,11 +116,12 @@ export class Supervision {
       hook: (id) => hooks.hook(id),
       answer: (slot, generation, verdict, error, data) => {
         if (channel === undefined) return;
-        if (data === undefined || data.length <= this.#native.limits.verdictBytes) {
-          channel.answer(slot, generation, verdict, error, data);
-        } else {
-          channel.request(encodeVerdict(this.#native, slot, generation, data));
+        if (this.#stopping > 0) {
+          // Whose thread is to be inspected must not run on before the supervisor knows.
+          this.#answers.push(() => this.#answer(slot, generation, verdict, error, data));
+          return;
         }
+        this.#answer(slot, generation, verdict, error, data);
       },
       hookFailed: (error) => listener.hookError(error),
     });
@@ -218,6 +224,36 @@ export class Supervision {
   /** Asks the supervisor, once the command runs: {@link Requests.ask}. */
   ask(...request: Parameters<Requests['ask']>): ReturnType<Requests['ask']> {
     return this.#requests.ask(...request);
+  }
+
+  #answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): void {
+    if (data === undefined || data.length <= this.#native.limits.verdictBytes) {
+      this.#channel?.answer(slot, generation, verdict, error, data);
+    } else {
+      this.#channel?.request(encodeVerdict(this.#native, slot, generation, data));
+    }
+  }
+
+  /** Stops a process or a thread to look at it. */
+  async inspect(tid: unknown): Promise<Inspection> {
+    if (!Number.isInteger(tid) || (tid as number) <= 0) {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_INVALID_OPTION',
+        `pid: ${shown(tid)} must be the number of a process or thread`,
+      );
+    }
+    this.#stopping++;
+    const sure = () => {
+      if (--this.#stopping > 0) return;
+      for (const answer of this.#answers.splice(0)) answer();
+    };
+    try {
+      const parts = await this.#requests.askAtOnce('inspect', (fields) => fields.number('tid', tid as number), sure);
+      const ask: Requests['ask'] = (kind, fill) => this.#requests.ask(kind, fill);
+      return new Inspection(parts.at(-1) as NativeRecord, tid as number, ask);
+    } catch (error) {
+      throw inspectionError(error);
+    }
   }
 
   /** Puts a policy on top of what there is. */

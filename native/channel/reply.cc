@@ -27,6 +27,11 @@ void Reply::begin() {
   fields_.number(Tag::request_, request_);
 }
 
+void Reply::end_part() {
+  send(true);
+  begin();
+}
+
 void Reply::make_room(size_t needed) {
   if (fields_.room() >= needed) return;
   send(true);

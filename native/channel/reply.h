@@ -22,6 +22,8 @@ class Reply {
 
   // Of the part at hand.
   protocol::FieldWriter& fields() { return fields_; }
+  // Ends it, so that Node hears of it; another one follows, be it empty.
+  void end_part();
   // Ends it where there is less room than `needed`, so that what comes next is in another part.
   void make_room(size_t needed);
   // Nothing but this: a positive errno, and what was not possible.

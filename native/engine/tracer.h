@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -78,6 +79,15 @@ class Tracer {
   // for Until::held, still in the kernel. What it does next, it does by resume() or listen(), which keep it.
   uint64_t stop(Threads which, Until until, std::function<void()> on_all_stopped);
   void let_go(uint64_t stop);
+
+  // The same as stop() until each is stopped, for whoever looks at registers and memory then (inspecting.h).
+  void inspect(Threads which, std::function<void(uint64_t stop)> on_stopped);
+  void end_inspection(uint64_t stop);
+  // 0, or why a thread cannot be looked at under that stop: ESRCH, EPERM. The others' errors besides: EBUSY, the
+  // kernel's.
+  int inspected(uint64_t stop, pid_t tid);
+  int get_registers(uint64_t stop, pid_t tid, std::string& general, std::string& floating, int64_t& number);
+  int set_registers(uint64_t stop, pid_t tid, const std::string& general, const std::string& floating);
 
   // The whole tree, until it is thawed; `on_frozen` as above.
   void freeze(std::function<void()> on_frozen);
@@ -244,6 +254,7 @@ class Tracer {
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   Forks forks_;
   bool told_processes_ = false, told_threads_ = false;  // that one was refused
+  std::unordered_set<uint64_t> inspections_;            // stops of that kind
   std::vector<FurtherProgram> further_;                 // that every thread is to have
   uint64_t tasks_ = 0;
   bool others_started_ = false;

@@ -10,6 +10,7 @@
 #include "../channel/channel.h"
 #include "../channel/reply.h"
 #include "../engine/freezing.h"
+#include "../engine/inspecting.h"
 #include "../engine/processes.h"
 #include "../engine/restricting.h"
 #include "../engine/tasks.h"
@@ -54,6 +55,20 @@ Handler handler_of(RequestKind kind) {
       return tell_usage;
     case RequestKind::restrict:
       return restrict_tree;
+    case RequestKind::inspect:
+      return begin_inspection;
+    case RequestKind::endInspection:
+      return end_inspection;
+    case RequestKind::registers:
+      return tell_registers;
+    case RequestKind::setRegisters:
+      return set_registers;
+    case RequestKind::memory:
+      return tell_memory;
+    case RequestKind::setMemory:
+      return set_memory;
+    case RequestKind::mappings:
+      return tell_mappings;
     case RequestKind::end:
       break;
   }

@@ -1,0 +1,137 @@
+// Looking into a thread that stands still: registers, memory, mappings, its call; and into nothing else.
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { deny, type Inspection, type SpawnSandboxedOptions, spawnSandboxed } from 'holdfast';
+import { expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+function started(mode: string, options: SpawnSandboxedOptions = {}) {
+  const child = spawnSandboxed(program('inspected'), [mode], { ...options, stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.on('error', () => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const closed = once(child as never, 'close');
+  return { child, closed, next: async () => (await lines.next()).value as string };
+}
+
+const word = async (stopped: Inspection, address: bigint) => (await stopped.readMemory(address, 8)).readBigUInt64LE();
+
+test('a thread that computes stands still, and goes on with what was set', async () => {
+  const { child, closed, next } = started('counts');
+  const [counter, flag, text, tid] = (await next()).split(' ');
+  const pid = child.pid as number;
+  {
+    await using stopped = await child.inspect(pid);
+    expect(stopped.pid).toBe(pid);
+    expect(stopped.tids).toEqual([pid, Number(tid)]);
+    const { registers, floatingPoint, syscall } = await stopped.state();
+    expect(syscall).toBeUndefined();
+    expect(floatingPoint.length).toBeGreaterThan(500);
+    const at = registers.arch === 'x64' ? registers.rip : registers.pc;
+    const mappings = await stopped.mappings();
+    const code = mappings.find(({ start, end }) => start <= at && at < end);
+    expect(code).toMatchObject({ executable: true, path: program('inspected') });
+    expect(mappings.some(({ path, writable }) => path === '[stack]' && writable)).toBe(true);
+    // It does not count while it is looked at.
+    const before = await word(stopped, BigInt(counter as string));
+    expect(await word(stopped, BigInt(counter as string))).toBe(before);
+    expect(before).toBeGreaterThan(0n);
+    // Its other thread waits in a call.
+    expect((await stopped.state(Number(tid))).syscall).toBe('read');
+    // What it may only read is written, too, and long memory comes whole.
+    await stopped.writeMemory(BigInt(text as string), Buffer.from('from outside'));
+    const whole = await stopped.readMemory((code as { start: bigint }).start, 100);
+    expect(whole.length).toBe(100);
+    const one = Buffer.alloc(8);
+    one.writeBigUInt64LE(1n);
+    await stopped.writeMemory(BigInt(flag as string), one);
+    await stopped.setFloatingPoint(floatingPoint);
+    await stopped.setRegisters(registers.arch === 'x64' ? { r15: registers.r15 } : { x28: registers.x28 });
+  }
+  expect(await next()).toBe('from outside');
+  child.stdin.end();
+  expect(await closed).toEqual([0, null]);
+});
+
+test('a register that is set is what the thread goes on with', async () => {
+  const { child, closed, next } = started('waits');
+  const [, elsewhere] = (await next()).split(' ');
+  const stopped = await child.inspect(child.pid as number);
+  const { registers } = await stopped.state();
+  const address = BigInt(elsewhere as string);
+  await stopped.setRegisters(registers.arch === 'x64' ? { rip: address } : { pc: address });
+  await stopped.release();
+  expect(await closed).toEqual([42, null]);
+});
+
+test('a thread in a call is stopped there, and its call is made again as if nothing had been', async () => {
+  const { child, closed, next } = started('waits');
+  await next();
+  for (let i = 0; i < 3; i++) {
+    await using stopped = await child.inspect(child.pid as number);
+    expect((await stopped.state()).syscall).toBe('epoll_wait');
+  }
+  child.stdin.end('x');
+  expect(await closed).toEqual([0, null]);
+});
+
+test('asked for in a hook, it stops right behind the call that the hook refused', async () => {
+  const root = temporaryFolder();
+  const secret = join(root, 'secret');
+  writeFileSync(secret, 'secret');
+  const { child, closed, next } = started('opens', { env: { SECRET: secret } });
+  let inspecting: Promise<Inspection> | undefined;
+  child.onOpen({ path: secret }, ({ tid }) => {
+    inspecting = child.inspect(tid);
+    return deny('EPERM');
+  });
+  const [variable] = (await next()).split(' ');
+  child.stdin.write('go\n');
+  while (inspecting === undefined) await once(child as never, 'violation');
+  {
+    await using stopped = await inspecting;
+    const { registers, syscall } = await stopped.state();
+    expect(syscall).toBe('openat');
+    if (registers.arch === 'x64') expect(BigInt.asIntN(64, registers.rax)).toBe(-1n);
+    expect(await word(stopped, BigInt(variable as string))).toBe(7n); // set before the call, 8 after it
+  }
+  expect(await next()).toBe('8');
+  child.stdin.end();
+  expect(await closed).toEqual([0, null]);
+});
+
+test('nothing of it works on what is not there, not stopped, or wrong, and nothing hangs', async () => {
+  const { child, closed, next } = started('counts');
+  await next();
+  const pid = child.pid as number;
+  const fails = (what: Promise<unknown>, code: string, words = '') =>
+    expect(what).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
+  await fails(child.inspect(process.pid), 'ERR_HOLDFAST_THREAD_GONE');
+  await fails(child.inspect(1), 'ERR_HOLDFAST_THREAD_GONE');
+  await fails(child.inspect(-1), 'ERR_HOLDFAST_INVALID_OPTION', 'pid');
+  await fails(child.inspect('1' as never), 'ERR_HOLDFAST_INVALID_OPTION', 'pid');
+  const stopped = await child.inspect(pid);
+  const wrong = 'ERR_HOLDFAST_INVALID_OPTION';
+  await fails(stopped.readMemory(8n, 16), 'ERR_HOLDFAST_BAD_ADDRESS', '0x8');
+  await fails(stopped.writeMemory(8n, Buffer.from('x')), 'ERR_HOLDFAST_BAD_ADDRESS', '0x8');
+  await fails(stopped.readMemory(-1n, 16), wrong, 'address');
+  await fails(stopped.readMemory(0x1000, 1.5), wrong, 'length');
+  await fails(stopped.writeMemory(0x1000, 'x' as never), wrong, 'bytes');
+  await fails(stopped.setRegisters({ eax: 1n } as never), wrong, 'registers.eax');
+  await fails(stopped.setRegisters({ rax: 1 } as never), wrong, process.arch === 'x64' ? 'bigint' : 'registers.rax');
+  await fails(stopped.setFloatingPoint(Buffer.alloc(3)), wrong, 'bytes');
+  await fails(stopped.state(process.pid), wrong, 'tid');
+  // The sealed page is nobody's to write to, and what is released is not looked into.
+  await stopped.release();
+  await fails(stopped.state(), 'ERR_HOLDFAST_NOT_STOPPED');
+  await fails(stopped.readMemory(0x1000, 1), 'ERR_HOLDFAST_NOT_STOPPED');
+  // It is killed while it is looked at.
+  const last = await child.inspect(pid);
+  child.kill('SIGKILL');
+  await closed;
+  await fails(last.state(), 'ERR_HOLDFAST_NOT_RUNNING');
+  await fails(child.inspect(pid), 'ERR_HOLDFAST_NOT_RUNNING');
+  await last.release();
+});
