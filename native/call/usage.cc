@@ -48,6 +48,12 @@ uint64_t number_after(const char* text, const char* key) {
   return at == nullptr ? 0 : strtoull(at + strlen(key), nullptr, 10);
 }
 
+int open_files_of(pid_t tid) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/task/%d/io", tid, tid);
+  return open(name, O_RDONLY | O_CLOEXEC);
+}
+
 // The most that was ever resident, while it lives.
 uint64_t read_peak(pid_t group) {
   char name[32], text[4096];
@@ -76,45 +82,62 @@ Usage::Usage() : begun_(now()) {}
 
 uint64_t Usage::wall_time() const { return now() - begun_; }
 
-void Usage::follow(pid_t group) {
+void Usage::follow(pid_t tid) {
   static const bool may_open_later = geteuid() == 0;
   if (may_open_later) return;
   {
     std::lock_guard<std::mutex> lock(guard_);
     if (files_.size() >= kMostFollowed) return;
   }
-  char name[32];
-  snprintf(name, sizeof name, "/proc/%d/io", group);
-  UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
+  UniqueFd file(open_files_of(tid));
   if (!file) return;
   std::lock_guard<std::mutex> lock(guard_);
-  files_[group] = std::move(file);
+  files_[tid] = std::move(file);
 }
 
 // With the lock. Where it was not opened: as far as that is possible now.
-void Usage::read_files(pid_t group, Figures& out) const {
+Usage::Files Usage::files_of(pid_t tid) const {
   char text[512];
   ssize_t size = -1;
-  if (const auto at = files_.find(group); at != files_.end()) {
+  if (const auto at = files_.find(tid); at != files_.end())
     size = pread(at->second.get(), text, sizeof text - 1, 0);
-  } else {
-    char name[32];
-    snprintf(name, sizeof name, "/proc/%d/io", group);
-    UniqueFd file(open(name, O_RDONLY | O_CLOEXEC));
-    if (file) size = pread(file.get(), text, sizeof text - 1, 0);
-  }
-  if (size <= 0) return;
+  else if (const UniqueFd file(open_files_of(tid)); file)
+    size = pread(file.get(), text, sizeof text - 1, 0);
+  if (size <= 0) return {};
   text[size] = '\0';
-  out.read = number_after(text, "rchar:");
-  out.written = number_after(text, "wchar:");
+  return {number_after(text, "rchar:"), number_after(text, "wchar:")};
 }
 
-Figures Usage::of(pid_t group) const {
+// With the lock.
+void Usage::add_ended_threads(pid_t group, Figures& out) const {
+  const auto at = of_ended_threads_.find(group);
+  if (at == of_ended_threads_.end()) return;
+  out.read += at->second.read;
+  out.written += at->second.written;
+}
+
+void Usage::end_thread(pid_t tid, pid_t group) {
+  std::lock_guard<std::mutex> lock(guard_);
+  const Files own = files_of(tid);
+  files_.erase(tid);
+  Files& all = of_ended_threads_[group];
+  all.read += own.read;
+  all.written += own.written;
+}
+
+Figures Usage::of(const Tree& tree, pid_t group) const {
   Figures out;
   read_times(group, out);
   out.peak = read_peak(group);
+  const std::vector<pid_t> threads = tree.threads();
   std::lock_guard<std::mutex> lock(guard_);
-  read_files(group, out);
+  for (const pid_t tid : threads) {
+    if (tree.group_of(tid) != group) continue;
+    const Files own = files_of(tid);
+    out.read += own.read;
+    out.written += own.written;
+  }
+  add_ended_threads(group, out);
   return out;
 }
 
@@ -122,13 +145,17 @@ Figures Usage::of_ended(pid_t group) const {
   Figures out;
   read_times(group, out);
   std::lock_guard<std::mutex> lock(guard_);
-  read_files(group, out);
+  const Files own = files_of(group);
+  out.read = own.read;
+  out.written = own.written;
+  add_ended_threads(group, out);
   return out;
 }
 
 void Usage::add_ended(pid_t group, const Figures& figures) {
   std::lock_guard<std::mutex> lock(guard_);
   files_.erase(group);
+  of_ended_threads_.erase(group);
   ended_.add(figures);
 }
 
@@ -146,7 +173,7 @@ Figures Usage::all(const Tree& tree) const {
   std::vector<Living> living;
   for (const pid_t group : tree.groups()) {
     begin_work_for(group);
-    if (const uint64_t life = tree.life_of(group)) living.push_back({group, life, of(group)});
+    if (const uint64_t life = tree.life_of(group)) living.push_back({group, life, of(tree, group)});
     end_work();
   }
   // Who was reaped meanwhile is among the ended.

@@ -34,10 +34,13 @@ class Usage {
   std::atomic<uint64_t> processes{0};  // made; the command is the first
   std::atomic<uint64_t> threads{0};    // made, beside each process's first one
 
-  // What a process uses of files is told by a descriptor that was opened while it lived: when it has ended, only root
-  // may open one (proc_pid_io(5)). At most so many are kept; what is beyond counts nothing of its own.
+  // What a thread uses of files is told by a descriptor that was opened while it lived: when it has ended, only root
+  // may open one (proc_pid_io(5)). At most so many are kept; what is beyond counts nothing of its own. By thread, since
+  // a process's own file has what the children have used that it has waited for, too (wait_task_zombie(), kernel/exit.c).
   static constexpr size_t kMostFollowed = 512;
-  void follow(pid_t group);
+  void follow(pid_t tid);
+  // For the tracer: one that is not its process's first has ended and is not reaped yet.
+  void end_thread(pid_t tid, pid_t group);
 
   // For the tracer: of a process that has ended and is not reaped yet, but for its peak, which wait4(2) tells.
   Figures of_ended(pid_t group) const;
@@ -48,15 +51,20 @@ class Usage {
   // Of all, the living among them. For a thread that works for nobody; it may wait for one that executes a program.
   Figures all(const Tree& tree) const;
   // Of one that the calling thread works for.
-  Figures of(pid_t group) const;
+  Figures of(const Tree& tree, pid_t group) const;
 
  private:
-  void read_files(pid_t group, Figures& out) const;
+  struct Files {
+    uint64_t read = 0, written = 0;
+  };
+  Files files_of(pid_t tid) const;
+  void add_ended_threads(pid_t group, Figures& out) const;
 
   const uint64_t begun_;
   mutable std::mutex guard_;
   Figures ended_;
-  std::unordered_map<pid_t, UniqueFd> files_;  // of each process's /proc/<pid>/io
+  std::unordered_map<pid_t, UniqueFd> files_;          // of each thread's /proc/<tid>/task/<tid>/io
+  std::unordered_map<pid_t, Files> of_ended_threads_;  // by process
 };
 
 // The processor time of a process that is not reaped, in nanoseconds.

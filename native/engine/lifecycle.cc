@@ -36,7 +36,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   // tgkill finds a thread only under its own thread group (tgkill(2)); the child is stopped, so the answer stays true.
   tracee->group = syscall(SYS_tgkill, parent_group, tid, 0) == 0 ? parent_group : tid;
   sandbox_.tree.add(tid, tracee->group, parent == 0 ? 0 : parent_group);
-  if (tracee->group == tid) sandbox_.tree.usage().follow(tid);
+  sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
   meter.add(tracee->group, tid);
   if (const Tracee* const maker = find(parent)) tracee->further = maker->further;

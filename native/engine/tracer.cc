@@ -129,7 +129,10 @@ void Tracer::reap_and_handle() {
     Figures figures;
     const Tracee* const tracee = find(tid);
     const bool is_leader = tracee != nullptr && tracee->group == tid;
-    if (is_leader) figures = sandbox_.tree.usage().of_ended(tid);
+    if (is_leader)
+      figures = sandbox_.tree.usage().of_ended(tid);
+    else if (tracee != nullptr)
+      sandbox_.tree.usage().end_thread(tid, tracee->group);
     meter.before_reap(tid);
     if (wait4(tid, &status, WNOHANG | __WALL, &used) != tid) return 1;
     sandbox_.tree.remove(tid);

@@ -30,8 +30,8 @@ const survivors = [
       'native/call/own_rights.cc: get_capabilities: const int error = read_words(words); error != 0',
       'native/call/own_rights.cc: set_effective: const int error = read_words(words); error != 0',
       'native/families/exec.cc: may_execute: fstat(file.object.get(), &status) != 0',
-      'native/families/exec.cc: execute: fstat(loader.object.get(), &status) != 0',
-      'native/families/exec.cc: execute: size < 0',
+      'native/families/exec.cc: follow: fstat(loader.object.get(), &status) != 0',
+      'native/families/exec.cc: follow: size < 0',
       'native/families/files_attributes.cc: change_mode: ::fstat(at.object.get(), &st) != 0',
       'native/families/ipc.cc: on_info: control(kind, 0, IPC_INFO, &limits) < 0',
       /network\.cc: listen_socket: getsockopt\(/,
@@ -140,8 +140,8 @@ const survivors = [
     reason:
       'what is asked there is said there (a violation), and with the check off Landlock refuses the exec, as is said',
     checks: [
-      'native/families/exec.cc: execute: beyond_second_wall(sandbox, call, file.path, status)',
-      'native/families/exec.cc: execute: beyond_second_wall(sandbox, call, loader.path, status)',
+      'native/families/exec.cc: follow: beyond_second_wall(sandbox, call, file.path, status)',
+      'native/families/exec.cc: follow: beyond_second_wall(sandbox, call, loader.path, status)',
     ],
   },
   {
