@@ -1,5 +1,5 @@
 export { HoldfastError, type HoldfastErrorCode, type HoldfastErrorDetails } from './errors.ts';
-export type { Call, PathCall } from './hooks/families/common.ts';
+export type { Ancestor, Call, Caller, PathCall } from './hooks/families/common.ts';
 export type { ExecCall } from './hooks/families/exec.ts';
 export type {
   AccessCall,
@@ -80,11 +80,12 @@ export type {
 export type { SandboxedProcessEvents } from './process/events.ts';
 export { Inspection, type Mapping, type ThreadState } from './process/inspection.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';
+export type { ExecEvent, ForkEvent, LifecycleEvent, ProcessExitEvent } from './process/lifecycle.ts';
 export type { NamedArguments } from './process/named-arguments.ts';
-export type { TreeProcess } from './process/processes.ts';
+export type { ProcessState, ProgramOfProcess, TreeProcess } from './process/processes.ts';
 export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './process/registers.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
-export type { ProcessUsage, TreeUsage } from './process/usage.ts';
+export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, MissingRight, Violation } from './process/violation.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';

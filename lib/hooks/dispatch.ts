@@ -4,6 +4,7 @@ import { HoldfastError } from '../errors.ts';
 import { AskReader } from '../native/asks.ts';
 import type { Native, NativeRecord } from '../native/native.ts';
 import { number } from '../native/records.ts';
+import { type Ask, callerMethods, type Place } from './caller.ts';
 import { calls, type HookEvent } from './families/index.ts';
 import type { SyscallCall } from './families/syscall.ts';
 import { encodeResponse, hasStruct, patchesOf, StructProblem } from './structs.ts';
@@ -16,6 +17,7 @@ export interface DispatchTarget {
   hook(id: number): AnyHook | undefined;
   answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): void;
   hookFailed(error: HoldfastError): void;
+  ask: Ask;
 }
 
 /** A question. One that is answered at once is used again for the next. */
@@ -46,6 +48,9 @@ export class Dispatcher {
   readonly #timeout: number;
   #reader: AskReader | undefined;
   #spare: Asked | undefined;
+  readonly #places = new WeakMap<object, Place>();
+  /** Of each call; its own members are what it is about. */
+  readonly #methods: PropertyDescriptorMap;
   /** Calls whose hooks are still thinking, by slot. */
   readonly #waiting = new Map<number, Asked>();
 
@@ -53,6 +58,7 @@ export class Dispatcher {
     this.#native = native;
     this.#timeout = timeout;
     this.#target = target;
+    this.#methods = callerMethods((...asked) => target.ask(...asked), this.#places);
   }
 
   /** The questions that stand in a buffer, one behind the other. None of them lasts: hooks have done nothing yet. */
@@ -71,7 +77,12 @@ export class Dispatcher {
     asked.slot = ask.number('slot');
     asked.generation = ask.number('generation');
     asked.event = event;
-    asked.call = calls[event]?.(ask);
+    const call = calls[event]?.(ask);
+    if (call !== undefined) {
+      Object.defineProperties(call, this.#methods);
+      this.#places.set(call, { slot: asked.slot, generation: asked.generation });
+    }
+    asked.call = call;
     asked.hooks.length = 0;
     for (const hook of ask.hooks) asked.hooks.push(hook);
     asked.at = 0;

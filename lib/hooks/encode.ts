@@ -36,6 +36,10 @@ export interface Listening {
   plan: boolean;
   /** Calls that rules only log. */
   logged: boolean;
+  /** What processes live through is told from the start. */
+  life: boolean;
+  /** What was used is counted by program, too. */
+  byProgram: boolean;
 }
 
 /** What `start` carries. */
@@ -47,13 +51,15 @@ export function encodeHooks(
   listening: Listening,
 ): Uint8Array {
   const writer = new FieldWriter(native.fields);
-  const { violations, plan, logged } = listening;
-  if (violations || plan || logged) {
+  const { violations, plan, logged, life, byProgram } = listening;
+  if (violations || plan || logged || life || byProgram) {
     writer.nested('listening', (fields) =>
       fields
         .number('violations', Number(violations))
         .number('planWanted', Number(plan))
-        .number('logged', Number(logged)),
+        .number('logged', Number(logged))
+        .number('life', Number(life))
+        .number('byProgram', Number(byProgram)),
     );
   }
   writeUnder(writer, unders);

@@ -30,9 +30,10 @@ export class FieldWriter {
     return this;
   }
 
-  /** Of 64 bits, not below 0. */
+  /** All 64 bits. */
   big(field: string, value: bigint): this {
-    this.#buffer.writeBigUInt64LE(value, this.#reserve(field, 8));
+    const at = this.#reserve(field, 8);
+    this.#buffer.writeBigUInt64LE(value, at);
     return this;
   }
 

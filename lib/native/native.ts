@@ -16,7 +16,8 @@ export interface NativeRecord {
     | 'plan'
     | 'reply'
     | 'limit'
-    | 'logged';
+    | 'logged'
+    | 'life';
   readonly [field: string]: unknown;
 }
 

@@ -2,6 +2,7 @@ import type { SendHandle, Serializable } from 'node:child_process';
 import type { HoldfastError } from '../errors.ts';
 import type { LimitReached } from '../limits/reached.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
+import type { ExecEvent, ForkEvent, ProcessExitEvent } from './lifecycle.ts';
 import type { LoggedCall, Violation } from './violation.ts';
 
 /** The events of a {@link SandboxedProcess}: those of `ChildProcess` with Node's meaning, and holdfast's own. */
@@ -36,6 +37,10 @@ export interface SandboxedProcessEvents {
    * once for each. Before `exit` and `close` of what it has ended; of `output` before `close`.
    */
   limit: (reached: LimitReached) => void;
+  /** A process of the tree was made, runs another program, or has ended; told if anybody listens (docs/api.md). */
+  fork: (event: ForkEvent) => void;
+  exec: (event: ExecEvent) => void;
+  processExit: (event: ProcessExitEvent) => void;
   /** Nothing of the tree is left. */
   treeEmpty: () => void;
 }

@@ -151,7 +151,7 @@ export class Inspection {
     const parts: Buffer[] = [];
     for (let done = 0; done < length; done += MOST_AT_ONCE) {
       const size = Math.min(MOST_AT_ONCE, length - done);
-      const records = await this.#asked('memory', undefined, (fields) =>
+      const records = await this.#asked('inspectedMemory', undefined, (fields) =>
         fields.big('memoryAddress', start + BigInt(done)).number('size', size),
       );
       parts.push(...bytesOf(records));

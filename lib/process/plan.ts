@@ -33,7 +33,8 @@ export interface Spawn {
   hookTimeout: number;
   waitForTree: boolean;
   /** Milliseconds; 0 for none. */
-  killGrace: number;
+  forceKillAfter: number;
+  usageByExecutable: boolean;
   limits: CheckedLimits;
   /** Supervisors to choose from, for a spawn of a pool. */
   ready?: ReadySupervisors;

@@ -11,9 +11,11 @@ import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
 import type { SandboxedProcessEvents } from './events.ts';
+import { forceKillAfterOf } from './grace.ts';
 import type { Inspection } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { classesOf, type SandboxPlan } from './layers.ts';
+import type { LifecycleEvent } from './lifecycle.ts';
 import type { Spawn } from './plan.ts';
 import { processesOf, type TreeProcess } from './processes.ts';
 import { Supervision } from './supervision.ts';
@@ -21,6 +23,12 @@ import { type TreeUsage, treeUsage } from './usage.ts';
 
 /** A look at a file for each, and one or two for what is not there: about a millisecond. */
 const RULES_PER_TURN = 128;
+
+/** What what is asked to end by `killTree()` has, in milliseconds. */
+const DEFAULT_FORCE_KILL_AFTER = 5000;
+
+const lifecycleEvents = ['fork', 'exec', 'processExit'] as const;
+const isLifecycleEvent = (event: unknown) => (lifecycleEvents as readonly unknown[]).includes(event);
 
 type Names = EventEmitter.EventNames<SandboxedProcessEvents>;
 type Message = Parameters<SandboxedProcessEvents['message']>;
@@ -67,6 +75,9 @@ export class SandboxedProcess<
   readonly #hooks: HookRegistry;
   readonly #supervision: Supervision;
   readonly #inner: Inner | undefined;
+  readonly #forceKillAfter: number;
+  readonly #killSignal: number;
+  readonly #byExecutable: boolean;
   #messages: Message[] = [];
   #hearsMessages = false;
   #warnedOfLayers = false;
@@ -77,6 +88,9 @@ export class SandboxedProcess<
     this.spawnfile = spawn.file;
     this.spawnargs = spawn.args;
     this.#hooks = new HookRegistry(spawn.cwd);
+    this.#forceKillAfter = spawn.forceKillAfter;
+    this.#killSignal = spawn.killSignal;
+    this.#byExecutable = spawn.usageByExecutable;
     this.#supervision = new Supervision(spawn, this.#hooks, {
       spawned: () => this.emit('spawn'),
       failed: (error, errno) => this.#failed(error, errno),
@@ -84,6 +98,8 @@ export class SandboxedProcess<
       over: () => this.emit('close', this.exitCode, this.signalCode),
       error: (error) => this.emit('error', error),
       violation: (violation) => this.emit('violation', violation),
+      lifecycle: (event) => this.#lives(event),
+      hearsLifecycle: () => lifecycleEvents.some((event) => this.listenerCount(event) > 0),
       hearsViolations: () => this.listenerCount('violation') > 0,
       logged: (call) => this.emit('syscall', call),
       hearsLogged: () => this.listenerCount('syscall') > 0,
@@ -174,6 +190,35 @@ export class SandboxedProcess<
     return processesOf(parts);
   }
 
+  /**
+   * Ends the whole tree, whatever it does: stopped, frozen, held by a hook, in sessions of its own, orphaned.
+   * @param signal Sent to each process. Default: `'SIGKILL'`.
+   * @param options.forceKillAfter How long after another signal SIGKILL follows, in milliseconds, or `Infinity`. Default: the
+   * option `forceKillAfter` of the spawn, or 5000 if that is 0.
+   * @returns When nothing of it is left; at once if there is nothing.
+   * @throws {TypeError} `ERR_UNKNOWN_SIGNAL` (by the promise).
+   * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_OPTION` (by the promise).
+   */
+  async killTree(
+    signal: NodeJS.Signals | number = 'SIGKILL',
+    options: { forceKillAfter?: number } = {},
+  ): Promise<void> {
+    const number = signalNumber(signal);
+    const after = forceKillAfterOf(options) ?? (this.#forceKillAfter || DEFAULT_FORCE_KILL_AFTER);
+    const ended = this.#supervision.endTree(number, after);
+    if (this.exitCode === null && this.signalCode === null) this.killed = true;
+    await ended;
+  }
+
+  /**
+   * What the tree's processes live through: `fork`, `exec` and `exit` of each, in order, from the call on; called in the
+   * tick of the spawn, from the start. Ends with the tree. Nothing is left out: if more than 1024 wait, who makes a process or
+   * executes a program waits, until they are taken or the loop is left.
+   */
+  lifecycle(): AsyncIterableIterator<LifecycleEvent, undefined, undefined> {
+    return this.#supervision.lifecycle.read();
+  }
+
   /** What the tree has used, when nothing of it is left (`close`); undefined before, and if it never began. */
   get usage(): TreeUsage | undefined {
     return this.#supervision.usage;
@@ -187,7 +232,7 @@ export class SandboxedProcess<
     if (this.usage !== undefined) return this.usage;
     try {
       const [told] = await this.#supervision.ask('usage');
-      return treeUsage(told as NativeRecord);
+      return treeUsage(told as NativeRecord, this.#byExecutable);
     } catch (error) {
       // It has ended in the meantime.
       if (this.usage !== undefined) return this.usage;
@@ -256,6 +301,14 @@ export class SandboxedProcess<
     else if (!this.killed) this.kill();
   }
 
+  /**
+   * Ends the tree and waits until nothing of it is left: with the option `forceKillAfter` by `killSignal` first, else by
+   * SIGKILL.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.killTree(this.#forceKillAfter > 0 ? this.#killSignal : 'SIGKILL');
+  }
+
   /** As in Node, an `error` that nobody listens to is thrown. */
   override emit<E extends Names>(event: E, ...args: Parameters<Listener<E>>): boolean {
     if (event === 'error' && this.listenerCount('error') === 0) throw args[0];
@@ -266,6 +319,7 @@ export class SandboxedProcess<
     super.on(event, listener, context);
     if (event === 'message') this.#hearMessages();
     if (event === 'violation') this.#hearViolations();
+    if (isLifecycleEvent(event)) this.#supervision.lifecycle.look();
     return this;
   }
 
@@ -273,6 +327,7 @@ export class SandboxedProcess<
     super.once(event, listener, context);
     if (event === 'message') this.#hearMessages();
     if (event === 'violation') this.#hearViolations();
+    if (isLifecycleEvent(event)) this.#supervision.lifecycle.look();
     return this;
   }
 
@@ -333,6 +388,19 @@ export class SandboxedProcess<
     this.emit('limit', reached);
   }
 
+  #lives(event: LifecycleEvent): void {
+    switch (event.type) {
+      case 'fork':
+        this.emit('fork', event);
+        return;
+      case 'exec':
+        this.emit('exec', event);
+        return;
+      case 'exit':
+        this.emit('processExit', event);
+    }
+  }
+
   #failed(error: Error, errno: number): void {
     this.pid = undefined;
     this.exitCode = -(errno || 1);
@@ -353,16 +421,14 @@ export class SandboxedProcess<
     return sent;
   }
 
-  #endAfter({ timeout, killSignal, waitForTree }: Spawn): void {
+  #endAfter({ timeout, killSignal }: Spawn): void {
     if (timeout <= 0) return;
     const timer = setTimeout(() => this.#end(killSignal), timeout);
-    // Where descendants may outlive the command, it holds until the last of them has ended.
-    for (const event of waitForTree ? (['close'] as const) : (['exit', 'close'] as const)) {
-      this.once(event, () => clearTimeout(timer));
-    }
+    // It holds until the last of the tree has ended.
+    for (const event of ['treeEmpty', 'close'] as const) this.once(event, () => clearTimeout(timer));
   }
 
-  #endOnAbort({ signal, killSignal, waitForTree }: Spawn): void {
+  #endOnAbort({ signal, killSignal }: Spawn): void {
     if (signal === undefined) return;
     const abort = () => {
       if (this.#end(killSignal)) this.emit('error', new AbortError(signal.reason));
@@ -372,7 +438,7 @@ export class SandboxedProcess<
       return;
     }
     signal.addEventListener('abort', abort, { once: true });
-    for (const event of waitForTree ? (['close'] as const) : (['exit', 'close'] as const)) {
+    for (const event of ['treeEmpty', 'close'] as const) {
       this.once(event, () => signal.removeEventListener('abort', abort));
     }
   }

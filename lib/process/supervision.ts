@@ -20,6 +20,7 @@ import { Ending } from './ending.ts';
 import { Inspection, inspectionError } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
+import { Lifecycle, type LifecycleEvent, lifecycleEvent } from './lifecycle.ts';
 import type { Spawn } from './plan.ts';
 import { RequestRefused, Requests } from './requests.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
@@ -39,6 +40,9 @@ export interface SupervisionListener {
   over(): void;
   error(error: Error): void;
   violation(violation: Violation): void;
+  lifecycle(event: LifecycleEvent): void;
+  /** Whether anybody does, now. */
+  hearsLifecycle(): boolean;
   /** Whether anybody does by the end of the spawn's tick: then whatever can be refused is held. */
   hearsViolations(): boolean;
   /** A call that a rule only logs; and whether anybody hears of such by the end of the spawn's tick. */
@@ -51,6 +55,8 @@ export interface SupervisionListener {
 }
 
 const SIGKILL = 9;
+/** native/call/tree.h, spare(). */
+const ALREADY_TOLD = -1;
 /** SIGHUP, SIGINT, SIGQUIT, SIGTERM. */
 const asksToEnd: ReadonlySet<number> = new Set([1, 2, 3, 15]);
 /** The longest that setTimeout takes. */
@@ -90,8 +96,11 @@ export class Supervision {
   readonly #answers: (() => void)[] = [];
   /** Addresses of the policies that were put on top. */
   readonly #restricted: NetworkRule[][] = [];
+  readonly lifecycle: Lifecycle;
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
+  /** Who waits for the end of the tree; undefined when it has come. */
+  #waitForEnd: (() => void)[] | undefined = [];
 
   constructor(spawn: Spawn, hooks: HookRegistry, listener: SupervisionListener) {
     this.#spawn = spawn;
@@ -99,6 +108,11 @@ export class Supervision {
     this.#listener = listener;
     this.#native = native();
     this.#requests = new Requests(this.#native, spawn.file);
+    const switchLife = (mode: number) => {
+      // Only if there is nobody any more.
+      this.ask('life', (fields) => fields.number('life', mode)).catch(() => {});
+    };
+    this.lifecycle = new Lifecycle(switchLife, () => listener.hearsLifecycle());
     if (!spawn.rules.writableMappings && !this.#native.support().refusesWritableCode) {
       throw new HoldfastError(
         'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
@@ -123,6 +137,7 @@ export class Supervision {
         }
         this.#answer(slot, generation, verdict, error, data);
       },
+      ask: (...request) => this.ask(...request),
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
@@ -183,13 +198,41 @@ export class Supervision {
     return this.#channel?.kill(signal) ?? false;
   }
 
-  /** What a timeout or an abort does: where descendants may outlive the command it is for them too. */
+  /** What a timeout or an abort does, as long as anything of the tree is there: it is for all of it. */
   end(signal: number): boolean {
     if (this.pid === undefined || this.#state === 'failed') return false;
-    if (!this.#spawn.waitForTree && this.#state === 'exited') return false;
-    if (signal !== 0 && signal !== SIGKILL) this.#giveGrace(signal);
-    if (!this.#spawn.waitForTree || signal === 0) return this.kill(signal);
-    return this.#signalTree(signal);
+    if (this.#treeEmpty) return false;
+    if (signal === 0) return this.kill(signal);
+    if (signal !== SIGKILL) this.#giveGrace(ALREADY_TOLD);
+    if (this.#state !== 'exited') this.#killed = signal;
+    return this.#channel?.killAll(signal) ?? false;
+  }
+
+  /** Ends the tree: by a signal and, `after` milliseconds later, by SIGKILL. Resolves when nothing of it is left. */
+  async endTree(signal: number, after: number): Promise<void> {
+    if (this.#waitForEnd === undefined || this.pid === undefined || this.#state === 'failed') return;
+    if (signal !== SIGKILL) {
+      // What the command leaves behind has had the signal, too.
+      if (!this.#spawn.waitForTree) this.#channel?.spare(ALREADY_TOLD);
+      if (after <= MAX_TIMER) {
+        const timer = setTimeout(() => this.#channel?.killAll(SIGKILL), after);
+        timer.unref();
+        this.#waitForEnd.push(() => clearTimeout(timer));
+      }
+    }
+    if (this.#state !== 'exited') this.#killed = signal;
+    this.#channel?.killAll(signal);
+    await new Promise<void>((resolve) => this.#waitForEnd?.push(resolve) ?? resolve());
+  }
+
+  /** Nothing of the tree is left. */
+  #gone(): void {
+    clearTimeout(this.#grace);
+    this.#requests.end();
+    this.lifecycle.end();
+    const waiting = this.#waitForEnd ?? [];
+    this.#waitForEnd = undefined;
+    for (const told of waiting) told();
   }
 
   #signalTree(signal: number): boolean {
@@ -200,13 +243,13 @@ export class Supervision {
     return lives && (this.#channel?.killAll(signal) ?? false);
   }
 
-  /** Whatever is asked to end has so long; what the command leaves meanwhile is asked in the same way. */
+  /** Whatever is asked to end has so long; what the command leaves meanwhile is sent this signal. */
   #giveGrace(signal: number): void {
-    const { killGrace, waitForTree } = this.#spawn;
-    if (killGrace === 0) return;
+    const { forceKillAfter, waitForTree } = this.#spawn;
+    if (forceKillAfter === 0) return;
     if (!waitForTree) this.#channel?.spare(signal);
-    if (this.#grace !== undefined || killGrace > MAX_TIMER) return;
-    this.#grace = setTimeout(() => this.#signalTree(SIGKILL), killGrace);
+    if (this.#grace !== undefined || forceKillAfter > MAX_TIMER) return;
+    this.#grace = setTimeout(() => this.#signalTree(SIGKILL), forceKillAfter);
     // The channel keeps the event loop alive as long as the user wants that; if Node ends, so does the tree.
     this.#grace.unref();
   }
@@ -307,9 +350,11 @@ export class Supervision {
       violations: this.#listener.hearsViolations(),
       plan: this.#plans.length > 0 || debugging,
       logged: this.#listener.hearsLogged(),
+      life: this.lifecycle.begin(),
+      byProgram: this.#spawn.usageByExecutable,
     };
     if (debugging) this.#debugStart(rules.length + calls.length, listening.violations);
-    const nothing = rules.length + calls.length === 0 && !listening.violations && !listening.plan && !listening.logged;
+    const nothing = rules.length + calls.length === 0 && !Object.values(listening).includes(true);
     const errno = channel.start(
       nothing ? noHooks : encodeHooks(this.#native, rules, this.#hooks.unders.rules, calls, listening),
     );
@@ -325,7 +370,7 @@ export class Supervision {
   #failSoon({ error, errno }: StartFailure): void {
     this.#state = 'failed';
     this.#forgetPlans();
-    this.#requests.end();
+    this.#gone();
     process.nextTick(() => {
       this.#listener.failed(error, errno);
       // With an inner child, its own end is the end.
@@ -338,7 +383,7 @@ export class Supervision {
     inner.on('error', (error: NodeJS.ErrnoException) => {
       if (inner.pid !== undefined) return this.#listener.error(error);
       this.#state = 'failed';
-      this.#requests.end();
+      this.#gone();
       const errno = Math.abs(error.errno ?? 0);
       this.#listener.failed(innerError(error, errno, file, args.slice(1)), errno);
     });
@@ -359,6 +404,11 @@ export class Supervision {
         return this.#listener.limit(limitOf(record));
       case 'plan':
         return this.#planTold(record);
+      case 'life': {
+        const event = lifecycleEvent(record);
+        this.#listener.lifecycle(event);
+        return this.lifecycle.told(event);
+      }
       case 'reply':
         return this.#requests.told(record);
       case 'launched':
@@ -375,9 +425,8 @@ export class Supervision {
         return this.#commandEnded(record);
       case 'tree_empty':
         this.#treeEmpty = true;
-        this.usage = treeUsage(record);
-        this.#requests.end();
-        clearTimeout(this.#grace);
+        this.usage = treeUsage(record, this.#spawn.usageByExecutable);
+        this.#gone();
         this.#listener.treeEmpty();
         return this.#ending.treeIsEmpty();
     }
@@ -398,6 +447,7 @@ export class Supervision {
     // Killed on the way to its first instruction: that is an end, not a failure.
     if (errno === 0 && this.#killed !== 0) return this.#exit(null, signalName(this.#killed));
     this.#state = 'failed';
+    this.#gone();
     const { file, args } = this.#spawn;
     this.#listener.failed(launchError(this.#native, stage, errno, file, args.slice(1)), errno);
   }
@@ -429,12 +479,11 @@ export class Supervision {
 
   #innerEnded(code: number | null, signal: NodeJS.Signals | null): void {
     // SIGCHLD may be faster than the ring's eventfd.
-    clearTimeout(this.#grace);
     this.#channel?.drain();
     const lastWord = this.#channel?.lastWord() ?? '';
     const lastStage = this.#channel?.lastStage() ?? 0;
     this.#forgetPlans();
-    this.#requests.end();
+    this.#gone();
     this.#channel?.close();
     this.#dispatcher.close();
     if (this.#finished() && !this.#corrupt) return;

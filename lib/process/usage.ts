@@ -1,6 +1,6 @@
 // What a tree has used.
 import type { NativeRecord } from '../native/native.ts';
-import { number } from '../native/records.ts';
+import { nested, number, text } from '../native/records.ts';
 
 /** What a process has used by itself: its threads, those that have ended too, but not its children. */
 export interface ProcessUsage {
@@ -28,6 +28,14 @@ export interface TreeUsage extends ProcessUsage {
   readonly callsHeld: number;
   /** Calls that the supervisor refused, each of which is a `violation`. */
   readonly callsRefused: number;
+  /** With the option `usageByExecutable`: of the processes that have ended, by the program that each ran last. */
+  readonly byExecutable?: Readonly<Record<string, ExecutableUsage>>;
+}
+
+/** What the processes that ran one program last have used together. */
+export interface ExecutableUsage extends ProcessUsage {
+  /** How many there were. */
+  readonly processes: number;
 }
 
 const NANOSECONDS = 1e6;
@@ -42,8 +50,8 @@ export function processUsage(record: NativeRecord): ProcessUsage {
   };
 }
 
-export function treeUsage(record: NativeRecord): TreeUsage {
-  return {
+export function treeUsage(record: NativeRecord, byExecutable: boolean): TreeUsage {
+  const usage: TreeUsage = {
     ...processUsage(record),
     wallTime: number(record, 'wallTime') / NANOSECONDS,
     processes: number(record, 'processes'),
@@ -51,4 +59,10 @@ export function treeUsage(record: NativeRecord): TreeUsage {
     callsHeld: number(record, 'callsHeld'),
     callsRefused: number(record, 'callsRefused'),
   };
+  if (!byExecutable) return usage;
+  const programs = nested(record, 'program').map((program): [string, ExecutableUsage] => [
+    text(program, 'executable'),
+    { ...processUsage(program), processes: number(program, 'processes') },
+  ]);
+  return { ...usage, byExecutable: Object.fromEntries(programs) };
 }

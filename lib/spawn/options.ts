@@ -6,6 +6,7 @@ import { HoldfastError } from '../errors.ts';
 import { checkLimits, type Limits } from '../limits/limits.ts';
 import { shown } from '../policy/check.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
+import { graceProblem } from '../process/grace.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
   checkAbortSignal,
@@ -38,11 +39,16 @@ export interface SandboxOptions {
   /**
    * How long what is asked to end may take, in milliseconds: from the first `kill()` by SIGTERM, SIGINT, SIGHUP or SIGQUIT,
    * a `timeout` or an abort on. What the command leaves behind then is sent the same signal in place of SIGKILL, and
-   * what is left when the time is over is killed. Default: 0, so that nothing outlives the command.
+   * what is left when the time is over is killed. Default: 0, so that nothing outlives the command; and `killTree()` with
+   * another signal than SIGKILL waits 5000.
    */
+  forceKillAfter?: number;
+  /** The former name of {@link forceKillAfter}. */
   killGrace?: number;
   /** Limits for the command and all its descendants together: memory, time, processes, files, output. Default: none. */
   limits?: Limits;
+  /** Whether {@link TreeUsage.byExecutable} is wanted. Default: false. */
+  usageByExecutable?: boolean;
 }
 
 /** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
@@ -62,8 +68,10 @@ const ownOptions = [
   'policy',
   'hookTimeout',
   'descendants',
+  'forceKillAfter',
   'killGrace',
   'limits',
+  'usageByExecutable',
 ];
 /** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
 const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
@@ -75,8 +83,9 @@ const problems: Readonly<Record<string, (value: unknown) => string | undefined>>
   hookTimeout: (value) =>
     typeof value === 'number' && value > 0 ? undefined : 'must be milliseconds above 0, or Infinity',
   descendants: (value) => (value === 'kill' || value === 'wait' ? undefined : "must be 'kill' or 'wait'"),
-  killGrace: (value) =>
-    typeof value === 'number' && value >= 0 ? undefined : 'must be milliseconds, 0 or more, or Infinity',
+  forceKillAfter: graceProblem,
+  killGrace: graceProblem,
+  usageByExecutable: (value) => (typeof value === 'boolean' ? undefined : 'must be true or false'),
 };
 
 function argumentList(args: unknown): string[] {
@@ -157,6 +166,16 @@ function absolute(folder: string): string {
   }
 }
 
+function grace({ forceKillAfter, killGrace }: Record<string, unknown>): number | undefined {
+  if (forceKillAfter !== undefined && killGrace !== undefined) {
+    throw new HoldfastError(
+      'ERR_HOLDFAST_INVALID_OPTION',
+      `options.killGrace: ${shown(killGrace)} is given twice: it is the former name of forceKillAfter`,
+    );
+  }
+  return (forceKillAfter ?? killGrace) as number | undefined;
+}
+
 function pick(options: Record<string, unknown>): Spawn['passed'] {
   const passed: Record<string, unknown> = {};
   for (const name of passedOptions) if (options[name] !== undefined) passed[name] = options[name];
@@ -209,7 +228,8 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     rules: makeRules(options.policy, cwd, givesTerminal(stdio, detached)),
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
-    killGrace: (options.killGrace as number | undefined) ?? 0,
+    forceKillAfter: grace(options) ?? 0,
+    usageByExecutable: options.usageByExecutable === true,
     limits: checkLimits(options.limits, stdio),
   };
 }

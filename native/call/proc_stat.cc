@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,9 @@ Stat stat_of(pid_t pid) {
   const size_t after = text.rfind(')');
   Stat stat;
   if (after == std::string::npos ||
-      sscanf(text.c_str() + after + 1, " %c %d %d %d", &stat.state, &stat.parent, &stat.group, &stat.session) != 4)
+      sscanf(text.c_str() + after + 1,
+             " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %" SCNu64, &stat.state,
+             &stat.parent, &stat.group, &stat.session, &stat.threads, &stat.started) != 6)
     return {};
   return stat;
 }

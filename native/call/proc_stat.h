@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 
 #include "../protocol/unique_fd.h"
@@ -14,6 +15,8 @@ namespace holdfast {
 struct Stat {
   char state = 0;
   pid_t parent = 0, group = 0, session = 0;
+  long threads = 0;
+  uint64_t started = 0;  // in ticks since the system was
 };
 Stat stat_of(pid_t pid);
 

@@ -66,6 +66,7 @@ void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
       process.lineage = maker->second.lineage;
     else if (is_new)
       process.lineage = Lineage{{}, numbers_ == 1};
+    note_maker(process, parent_group);
   }
   // Whose parent is not known yet may be anybody's child.
   if (tid == group && !hidden_.empty() && (parent_group == 0 || hidden_.count(parent_group) != 0)) hidden_.insert(tid);
@@ -185,6 +186,31 @@ bool Tree::program_of(pid_t group, std::string& out, uint64_t& look) const {
 void Tree::remember_program(pid_t group, const std::string& program, uint64_t look) {
   std::unique_lock<std::shared_mutex> lock(guard_);
   if (look == programs_forgotten_ && group_.count(group) != 0) program_[group] = program;
+}
+
+void Tree::set_program(pid_t group, const std::string& program) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  if (group_.count(group) != 0 && !program.empty()) program_[group] = program;
+}
+
+pid_t Tree::maker_of(pid_t group) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process == processes_.end() || process->second.maker == 0) return 0;
+  const auto maker = processes_.find(process->second.maker);
+  return maker != processes_.end() && maker->second.life == process->second.maker_life ? maker->first : 0;
+}
+
+void Tree::set_maker(pid_t group, pid_t maker) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process != processes_.end()) note_maker(process->second, maker);
+}
+
+void Tree::note_maker(Process& process, pid_t maker) {
+  const auto made_by = processes_.find(maker);
+  process.maker = made_by == processes_.end() ? 0 : maker;
+  process.maker_life = made_by == processes_.end() ? 0 : made_by->second.life;
 }
 
 void Tree::forget_program(pid_t group) {

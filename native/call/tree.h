@@ -31,6 +31,16 @@ class Tree {
   bool program_of(pid_t group, std::string& out, uint64_t& look) const;
   void remember_program(pid_t group, const std::string& program, uint64_t look);
   void forget_program(pid_t group);
+  // What it runs, from somebody who knows: what was approved and has been verified, or its maker's.
+  void set_program(pid_t group, const std::string& program);
+
+  // The process that has made it, as long as that one is there; 0: it is gone, or lies outside.
+  pid_t maker_of(pid_t group) const;
+  // For one that was added before its maker told of it.
+  void set_maker(pid_t group, pid_t maker);
+  // The command's own exec is done.
+  void begin() { begun_.store(true); }
+  bool has_begun() const { return begun_.load(); }
 
   // What all of it has used.
   Usage& usage() const { return usage_; }
@@ -83,8 +93,8 @@ class Tree {
   void kill_all();
   bool doomed() const { return doomed_.load(); }
 
-  // The signal that what the command leaves behind is sent at its end; 0: it is killed. Whoever asked for another one
-  // kills what is left later.
+  // The signal that what the command leaves behind is sent at its end; 0: it is killed; -1: it was sent one before.
+  // Whoever asked for another one than SIGKILL kills what is left later.
   void spare(int signal) { spared_by_.store(signal); }
   int spared_by() const { return spared_by_.load(); }
 
@@ -100,12 +110,16 @@ class Tree {
     uint64_t umask_change = 0;
     int umask = -1;  // not known
     Lineage lineage;
+    pid_t maker = 0;
+    uint64_t maker_life = 0;
   };
   const Process* alone_with_lock(pid_t tid) const;
 
+  void note_maker(Process& process, pid_t maker);
   void forget(pid_t group);
 
   mutable Usage usage_;
+  std::atomic<bool> begun_{false};
   std::atomic<bool> doomed_{false};
   std::atomic<int> spared_by_{0};
   mutable std::mutex reaping_;

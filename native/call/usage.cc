@@ -95,21 +95,25 @@ void Usage::follow(pid_t tid) {
   files_[tid] = std::move(file);
 }
 
-// With the lock. Where it was not opened: as far as that is possible now.
+// Without the lock: of one that executes a program just now the kernel answers when that is done. Where it was not
+// opened: as far as that is possible now.
 Usage::Files Usage::files_of(pid_t tid) const {
+  UniqueFd file;
+  {
+    std::lock_guard<std::mutex> lock(guard_);
+    const auto at = files_.find(tid);
+    if (at != files_.end()) file.reset(fcntl(at->second.get(), F_DUPFD_CLOEXEC, 0));
+  }
+  if (!file) file.reset(open_files_of(tid));
   char text[512];
-  ssize_t size = -1;
-  if (const auto at = files_.find(tid); at != files_.end())
-    size = pread(at->second.get(), text, sizeof text - 1, 0);
-  else if (const UniqueFd file(open_files_of(tid)); file)
-    size = pread(file.get(), text, sizeof text - 1, 0);
+  const ssize_t size = file ? pread(file.get(), text, sizeof text - 1, 0) : -1;
   if (size <= 0) return {};
   text[size] = '\0';
   return {number_after(text, "rchar:"), number_after(text, "wchar:")};
 }
 
-// With the lock.
 void Usage::add_ended_threads(pid_t group, Figures& out) const {
+  std::lock_guard<std::mutex> lock(guard_);
   const auto at = of_ended_threads_.find(group);
   if (at == of_ended_threads_.end()) return;
   out.read += at->second.read;
@@ -117,8 +121,8 @@ void Usage::add_ended_threads(pid_t group, Figures& out) const {
 }
 
 void Usage::end_thread(pid_t tid, pid_t group) {
-  std::lock_guard<std::mutex> lock(guard_);
   const Files own = files_of(tid);
+  std::lock_guard<std::mutex> lock(guard_);
   files_.erase(tid);
   Files& all = of_ended_threads_[group];
   all.read += own.read;
@@ -129,9 +133,7 @@ Figures Usage::of(const Tree& tree, pid_t group) const {
   Figures out;
   read_times(group, out);
   out.peak = read_peak(group);
-  const std::vector<pid_t> threads = tree.threads();
-  std::lock_guard<std::mutex> lock(guard_);
-  for (const pid_t tid : threads) {
+  for (const pid_t tid : tree.threads()) {
     if (tree.group_of(tid) != group) continue;
     const Files own = files_of(tid);
     out.read += own.read;
@@ -144,7 +146,6 @@ Figures Usage::of(const Tree& tree, pid_t group) const {
 Figures Usage::of_ended(pid_t group) const {
   Figures out;
   read_times(group, out);
-  std::lock_guard<std::mutex> lock(guard_);
   const Files own = files_of(group);
   out.read = own.read;
   out.written = own.written;
@@ -152,11 +153,20 @@ Figures Usage::of_ended(pid_t group) const {
   return out;
 }
 
-void Usage::add_ended(pid_t group, const Figures& figures) {
+void Usage::add_ended(pid_t group, const Figures& figures, const std::string& program) {
   std::lock_guard<std::mutex> lock(guard_);
   files_.erase(group);
   of_ended_threads_.erase(group);
   ended_.add(figures);
+  if (!follows_programs_) return;
+  ByProgram& sum = by_program_[program];
+  sum.figures.add(figures);
+  sum.processes++;
+}
+
+std::unordered_map<std::string, Usage::ByProgram> Usage::by_program() const {
+  std::lock_guard<std::mutex> lock(guard_);
+  return by_program_;
 }
 
 Figures Usage::ended() const {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 
 #include "../protocol/unique_fd.h"
@@ -45,7 +46,14 @@ class Usage {
   // For the tracer: of a process that has ended and is not reaped yet, but for its peak, which wait4(2) tells.
   Figures of_ended(pid_t group) const;
   // When it is reaped, before anything else is.
-  void add_ended(pid_t group, const Figures& figures);
+  void add_ended(pid_t group, const Figures& figures, const std::string& program);
+  // What was reaped is summed up by program, too: all of a process counts for the last that it ran.
+  void follow_programs() { follows_programs_ = true; }
+  struct ByProgram {
+    Figures figures;
+    uint64_t processes = 0;
+  };
+  std::unordered_map<std::string, ByProgram> by_program() const;
   // Of those that were reaped.
   Figures ended() const;
   // Of all, the living among them. For a thread that works for nobody; it may wait for one that executes a program.
@@ -63,6 +71,8 @@ class Usage {
   const uint64_t begun_;
   mutable std::mutex guard_;
   Figures ended_;
+  bool follows_programs_ = false;  // since before anything ran
+  std::unordered_map<std::string, ByProgram> by_program_;
   std::unordered_map<pid_t, UniqueFd> files_;          // of each thread's /proc/<tid>/task/<tid>/io
   std::unordered_map<pid_t, Files> of_ended_threads_;  // by process
 };

@@ -4,7 +4,9 @@
 
 #include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "../call/threads.h"
@@ -20,6 +22,9 @@ using protocol::FieldWriter;
 using protocol::RecordKind;
 using protocol::Tag;
 
+// Beside what is in the ring.
+constexpr size_t kMostWaiting = 1 << 20;
+
 struct Record {
   RecordKind kind;
   std::vector<uint8_t> fields;
@@ -31,6 +36,8 @@ struct Reporter {
   std::condition_variable changed;
   std::deque<Record> queue;
   bool busy = false, started = false;
+  size_t bytes = 0;  // in the queue
+  std::function<void()> on_room;
   Channel* channel = nullptr;
 } reporter;
 
@@ -40,11 +47,13 @@ void* run(void*) {
     while (reporter.queue.empty()) reporter.changed.wait(lock);
     Record record = std::move(reporter.queue.front());
     reporter.queue.pop_front();
+    reporter.bytes -= record.fields.size();
     reporter.busy = true;
     lock.unlock();
     reporter.channel->send(record.kind, record.fields.data(), record.fields.size());
     lock.lock();
     reporter.busy = false;
+    if (reporter.on_room && reporter.bytes <= kMostWaiting / 2) std::exchange(reporter.on_room, nullptr)();
     reporter.changed.notify_all();
   }
 }
@@ -58,6 +67,7 @@ void queue(Sandbox& sandbox, RecordKind kind, const uint8_t* fields, size_t size
   }
   reporter.channel = &sandbox.channel;
   reporter.queue.push_back({kind, {fields, fields + size}});
+  reporter.bytes += size;
   if (!reporter.started) {
     reporter.started = true;
     if (!start_thread(run, nullptr, true)) fatal("the reporting thread cannot be started", protocol::Stage::threads);
@@ -121,11 +131,23 @@ void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size) {
   queue(sandbox, RecordKind::reply, fields, size, true);
 }
 
+void report_life(Sandbox& sandbox, const uint8_t* fields, size_t size) {
+  queue(sandbox, RecordKind::life, fields, size, true);
+}
+
+bool is_backed_up(std::function<void()> on_room) {
+  std::lock_guard<std::mutex> lock(reporter.guard);
+  if (reporter.bytes <= kMostWaiting) return false;
+  reporter.on_room = std::move(on_room);
+  return true;
+}
+
 void report_end(Sandbox& sandbox) {
-  uint8_t buffer[512];
-  FieldWriter writer(buffer, sizeof buffer);
+  const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
+  FieldWriter writer(buffer.get(), protocol::kMaxRecord);
   write_usage(writer, sandbox.tree.usage(), sandbox.tree.usage().ended());
-  queue(sandbox, RecordKind::tree_empty, buffer, writer.size(), true);
+  write_by_program(writer, sandbox.tree.usage());
+  queue(sandbox, RecordKind::tree_empty, buffer.get(), writer.size(), true);
   std::unique_lock<std::mutex> lock(reporter.guard);
   while (!reporter.queue.empty() || reporter.busy) reporter.changed.wait(lock);
   lock.unlock();

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 
 #include "../call/sandbox.h"
@@ -24,6 +25,10 @@ void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size);
 void report_limit(Sandbox& sandbox, std::string_view name, int64_t limit, int64_t reached, pid_t pid = 0,
                   int error = 0);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
+// What a process lives through. Records that wait are kept, however many they are.
+void report_life(Sandbox& sandbox, const uint8_t* fields, size_t size);
+// Whether more of them wait than should; then `on_room` is called once when they do no more.
+bool is_backed_up(std::function<void()> on_room);
 // Waits until Node has every record before it, and itself.
 void report_end(Sandbox& sandbox);
 

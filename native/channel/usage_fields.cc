@@ -19,6 +19,18 @@ void write_figures(FieldWriter& writer, const Figures& figures) {
   write(writer, Tag::bytesWritten_, figures.written);
 }
 
+void write_by_program(FieldWriter& writer, const Usage& usage) {
+  constexpr size_t kEach = 512;
+  for (const auto& [program, sum] : usage.by_program()) {
+    if (writer.room() < program.size() + kEach) break;  // some thousand
+    const size_t mark = writer.begin(Tag::program_);
+    writer.text(Tag::executable_, program);
+    write(writer, Tag::processes_, sum.processes);
+    write_figures(writer, sum.figures);
+    writer.end(mark);
+  }
+}
+
 void write_usage(FieldWriter& writer, const Usage& usage, const Figures& figures) {
   write_figures(writer, figures);
   write(writer, Tag::wallTime_, usage.wall_time());

@@ -8,6 +8,7 @@ namespace holdfast {
 
 void write_figures(protocol::FieldWriter& writer, const Figures& figures);
 // Of the whole tree.
+void write_by_program(protocol::FieldWriter& writer, const Usage& usage);
 void write_usage(protocol::FieldWriter& writer, const Usage& usage, const Figures& figures);
 
 }  // namespace holdfast

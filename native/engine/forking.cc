@@ -45,10 +45,16 @@ void Tracer::tell_newborn(Tracee& maker, pid_t child) {
   if ((shared & CLONE_VM) != 0 && (shared & CLONE_THREAD) == 0 && meter.wants_sharers())
     meter.share(child, maker.group);
   // A child that was seen first may have come and gone already: it must not be waited for a second time.
-  if (early_.erase(child) == 0)
+  if (early_.erase(child) == 0) {
     adopt(child, maker.group, maker.tid);
-  else
+    if (const Tracee* newborn = find(child); newborn != nullptr && newborn->group == child) {
+      inherit_program(child, maker.group);
+      tell_fork(child, maker.group);
+    }
+  } else {
+    sandbox_.tree.set_maker(child, maker.group);
     claim(child, maker);
+  }
   forks_.told(child);
   if (maker.has_reserved) forks_.give_back(maker.makes_thread);
   maker.has_reserved = false;

@@ -154,7 +154,7 @@ void set_registers(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_ptr
   });
 }
 
-void tell_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
   const Asked asked = read(fields);
   if (asked.size <= 0 || asked.size > kMostMemory) return reply->fail(EINVAL, "so much memory is not told at once");
   with_memory_of(sandbox, tracer, asked, std::move(reply), [&sandbox, asked](Reply& reply) {

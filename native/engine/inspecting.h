@@ -20,7 +20,7 @@ void end_inspection(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader aske
 // General and floating-point registers, as the kernel has them (ptrace(2), PTRACE_GETREGSET).
 void tell_registers(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
 void set_registers(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
-void tell_memory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
 void set_memory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
 // As /proc/<pid>/maps has them.
 void tell_mappings(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);

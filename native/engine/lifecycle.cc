@@ -75,6 +75,13 @@ void Tracer::release_unclaimed() {
   }
 }
 
+// It runs what its maker does, until it executes something else.
+void Tracer::inherit_program(pid_t newborn, pid_t maker) {
+  std::string program;
+  uint64_t look;
+  if (sandbox_.tree.program_of(maker, program, look)) sandbox_.tree.set_program(newborn, program);
+}
+
 // At the event of a newborn: what it shares with its maker, as flags of clone(2). The registers are the call's.
 uint64_t Tracer::shared_by_newborn(const Tracee& tracee) {
   arch::Registers registers;
@@ -119,7 +126,7 @@ void Tracer::on_death(pid_t tid, int status) {
   report_exit(sandbox_, tid, status);
   if (sandbox_.config.wait_for_tree) return;
   const int signal = sandbox_.tree.spared_by();
-  signal_tree(sandbox_.tree, signal == 0 ? SIGKILL : signal);
+  if (signal >= 0) signal_tree(sandbox_.tree, signal == 0 ? SIGKILL : signal);
 }
 
 void Tracer::kill_group(pid_t group) {
@@ -189,7 +196,10 @@ void Tracer::on_exec(pid_t tid) {
   call.tree = &sandbox_.tree;
   const uint64_t stack = arch::stack_pointer(registers), start = arch::instruction_pointer(registers);
   submit(*tracee, Task::verify_exec, [this, call, approved, stack, start] {
-    return exec_is_as_approved(sandbox_, call, *approved, stack, start) ? Finish::proceed() : Finish::error(EACCES);
+    if (!exec_is_as_approved(sandbox_, call, *approved, stack, start)) return Finish::error(EACCES);
+    sandbox_.tree.set_program(call.tid, approved->path);
+    tell_exec(call.tid, approved->path);
+    return Finish::proceed();
   });
 }
 

@@ -31,6 +31,7 @@ bool Tracer::Stop::covers(const Tracee& tracee) const {
 }
 
 bool Tracer::must_stay(const Tracee& tracee) const {
+  if (tracee.waits_for_room) return true;
   for (const auto& [number, stop] : stops_)
     if (stop.covers(tracee)) return true;
   return false;
@@ -151,12 +152,16 @@ void Tracer::freeze(std::function<void()> on_frozen) {
   }
   on_frozen_.push_back(std::move(on_frozen));
   if (frozen_ != 0) return;
+  is_frozen_ = true;
   frozen_ = stop(Threads{}, Until::held, [this] {
     for (const auto& tell : std::exchange(on_frozen_, {})) tell();
   });
 }
 
-void Tracer::thaw() { let_go(std::exchange(frozen_, 0)); }
+void Tracer::thaw() {
+  is_frozen_ = false;
+  let_go(std::exchange(frozen_, 0));
+}
 
 // Nothing of the tree is left.
 void Tracer::end_stops() {

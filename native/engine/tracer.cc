@@ -17,6 +17,7 @@
 
 #include "../call/blocking.h"
 #include "../call/interrupted.h"
+#include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../call/workers.h"
 #include "../channel/channel.h"
@@ -62,6 +63,8 @@ void Tracer::run() {
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGCHLD);
   sigaddset(&wanted, SIGUSR1);
+  if (sandbox_.config.tells_life) life_ = protocol::LifeMode::told;
+  if (sandbox_.config.usage_by_program) sandbox_.tree.usage().follow_programs();
   adopt(launch_.child, launch_.child, 0);
   // Nothing is lost between draining and waiting: both signals are blocked, so a new one stays pending.
   int woken_by = SIGCHLD;
@@ -126,22 +129,28 @@ void Tracer::reap_and_handle() {
     std::unique_lock<std::mutex> reaping(sandbox_.tree.reaping());
     if (somebody_works_for_dead(tid)) return 2;
     // A leader comes last, and so with all that its threads have used.
-    Figures figures;
+    Ended ended;
     const Tracee* const tracee = find(tid);
     const bool is_leader = tracee != nullptr && tracee->group == tid;
-    if (is_leader)
-      figures = sandbox_.tree.usage().of_ended(tid);
-    else if (tracee != nullptr)
+    if (is_leader) {
+      ended.figures = sandbox_.tree.usage().of_ended(tid);
+      uint64_t look;
+      sandbox_.tree.program_of(tid, ended.program, look);
+      if (life_ != protocol::LifeMode::quiet) ended.parent = stat_of(tid).parent;
+    } else if (tracee != nullptr) {
       sandbox_.tree.usage().end_thread(tid, tracee->group);
+    }
     meter.before_reap(tid);
     if (wait4(tid, &status, WNOHANG | __WALL, &used) != tid) return 1;
     sandbox_.tree.remove(tid);
     if (is_leader) {
-      figures.peak = static_cast<uint64_t>(used.ru_maxrss) * 1024;
-      sandbox_.tree.usage().add_ended(tid, figures);
+      ended.status = status;
+      ended.figures.peak = static_cast<uint64_t>(used.ru_maxrss) * 1024;
+      sandbox_.tree.usage().add_ended(tid, ended.figures, ended.program);
     }
     reaping.unlock();
     meter.after_reap();
+    if (is_leader) tell_exit(tid, ended);
     on_death(tid, status);
     return 1;
   };
@@ -177,6 +186,12 @@ void Tracer::on_stop(pid_t tid, int status) {
     adopt(tid, group == 0 ? tid : group, 0);
     early_.insert(tid);
     if (forks_.are_counted()) forks_.seen_early(tid, sandbox_.tree.group_of(tid) != tid);
+    if (find(tid)->group == tid) {
+      const pid_t parent = stat_of(tid).parent;
+      sandbox_.tree.set_maker(tid, parent);
+      inherit_program(tid, parent);
+      tell_fork(tid, parent);
+    }
     sandbox_.tree.doubt_sharing(true);
     tracee = find(tid);
   }
@@ -199,6 +214,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       unsigned long child = 0;
       if (request(PTRACE_GETEVENTMSG, tid, nullptr, &child) == 0 && child != 0)
         tell_newborn(*tracee, static_cast<pid_t>(child));
+      wait_for_room(*tracee);
       resume(*tracee);
       return;
     }
@@ -227,7 +243,7 @@ void Tracer::resume(Tracee& tracee, int signal) {
   if (tracee.stops_once_more) {
     tracee.stops_once_more = false;
     request(PTRACE_INTERRUPT, tracee.tid, nullptr, nullptr);
-  } else if (!stops_.empty() && must_stay(tracee)) {
+  } else if ((tracee.waits_for_room || !stops_.empty()) && must_stay(tracee)) {
     tracee.parked = Parked::goes_on;
     tracee.parked_signal = signal;
     return;
@@ -305,11 +321,13 @@ void Tracer::finish_task(Post post) {
         kill_group(tracee->group);
         return;
       }
+      wait_for_room(*tracee);
       if (tracee->tid != launch_.child || launch_.launched) {
         resume(*tracee);
         return;
       }
       launch_.launched = true;
+      sandbox_.tree.begin();
       launch_.close_inherited();
       report_launched(sandbox_, launch_.child);
       resume(*tracee);

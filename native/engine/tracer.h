@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -26,9 +27,11 @@
 #include "../call/finish.h"
 #include "../call/held.h"
 #include "../call/sandbox.h"
+#include "../call/usage.h"
 #include "../launch/launch.h"
 #include "../limits/forks.h"
 #include "../limits/meter.h"
+#include "../protocol/protocol.h"
 #include "bounce.h"
 #include "stop_again.h"
 #include "waits.h"
@@ -88,10 +91,13 @@ class Tracer {
   int inspected(uint64_t stop, pid_t tid);
   int get_registers(uint64_t stop, pid_t tid, std::string& general, std::string& floating, int64_t& number);
   int set_registers(uint64_t stop, pid_t tid, const std::string& general, const std::string& floating);
+  // Whether Node is told what processes live through (telling.cc).
+  void tell_life(protocol::LifeMode mode);
 
   // The whole tree, until it is thawed; `on_frozen` as above.
   void freeze(std::function<void()> on_frozen);
   void thaw();
+  bool is_frozen() const { return is_frozen_.load(); }  // any thread
 
  private:
   enum class Phase : uint8_t {
@@ -156,6 +162,7 @@ class Tracer {
     bool interrupted = false;             // by PTRACE_INTERRUPT, and has not come to a stop since
     bool stops_once_more = false;         // is to be, when it goes on
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
+    bool waits_for_room = false;          // what it did is told, but too much of that waits
     Parked parked = Parked::no;
     int parked_signal = 0;
     size_t further = 0;    // programs of `further_` that it has put on, the first ones
@@ -234,6 +241,19 @@ class Tracer {
   void on_exit(Tracee&, arch::Registers& now);
   void interrupt(Tracee&);
   void resume(Tracee&, int signal = 0);
+  // What is known of a process when it is reaped.
+  struct Ended {
+    int status = 0;
+    pid_t parent = 0;
+    Figures figures;
+    std::string program;
+  };
+  void inherit_program(pid_t newborn, pid_t maker);
+  void tell_fork(pid_t group, pid_t parent);
+  void tell_exec(pid_t group, const std::string& program);
+  void tell_exit(pid_t group, const Ended& ended);
+  void wait_for_room(Tracee&);
+  void let_go_backed_up();
   bool must_stay(const Tracee&) const;
   void listen(Tracee&);
   bool wait_on_after_interrupt(Tracee&);
@@ -260,8 +280,11 @@ class Tracer {
   bool others_started_ = false;
   bool held_back_ = false;        // somebody has ended whom a worker still works for
   bool perhaps_unknown_ = false;  // there may be a tracee that nobody has told of: its maker was killed
+  std::atomic<protocol::LifeMode> life_{protocol::LifeMode::quiet};
+  bool backed_up_ = false;
   std::map<uint64_t, Stop> stops_;
   uint64_t stop_numbers_ = 0;
+  std::atomic<bool> is_frozen_{false};
   uint64_t frozen_ = 0;  // the number of its stop
   std::vector<std::function<void()>> on_frozen_;
   bool look_again_ = false;  // at those that have not come to their stop

@@ -163,6 +163,7 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
     write_caller(writer, call, syscall_of(call, facts), executable);
     write_names(writer, facts);
     write_details(writer, facts);
+    if (facts.event == Event::exec && !sandbox.tree.has_begun()) writer.number(Tag::initial_, 1);
   };
   // A single thread makes one call at a time.
   Channel::Answer answer = sandbox.channel.ask(call, build, [&] {

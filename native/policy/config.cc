@@ -244,10 +244,13 @@ class Parser {
   }
 
   bool listening(const Field& field) {
-    RuleReader listening(field, "listening", -1, {Tag::violations_, Tag::planWanted_, Tag::logged_}, error_);
+    RuleReader listening(field, "listening", -1,
+                         {Tag::violations_, Tag::planWanted_, Tag::logged_, Tag::life_, Tag::byProgram_}, error_);
     config_.reports = listening.number(Tag::violations_, 0, 1, 0) != 0;
     config_.hears_logged = listening.number(Tag::logged_, 0, 1, 0) != 0;
     config_.plan_wanted = listening.number(Tag::planWanted_, 0, 1, 0) != 0;
+    config_.tells_life = listening.number(Tag::life_, 0, 1, 0) != 0;
+    config_.usage_by_program = listening.number(Tag::byProgram_, 0, 1, 0) != 0;
     return listening.ok();
   }
 

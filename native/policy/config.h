@@ -65,7 +65,8 @@ struct Config {
   bool reports = false;  // somebody listens to what is refused, so nothing that can be refused is left to the kernel
   CallRules calls;       // rules and hooks on raw system calls
   bool hears_logged = false;  // somebody listens to what is only logged
-
+  bool tells_life = false;    // somebody listens to what processes are made, execute and end
+  bool usage_by_program = false;
   bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 
   std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)

@@ -38,6 +38,7 @@ std::string executable_of(Sandbox& sandbox, const Held& call) {
 void write_caller(FieldWriter& writer, const Held& call, const char* syscall, std::string_view executable) {
   writer.number(Tag::pid_, call.tgid());
   writer.number(Tag::tid_, call.tid);
+  if (const pid_t parent = call.tree->maker_of(call.tgid())) writer.number(Tag::parent_, parent);
   writer.text(Tag::syscall_, syscall);
   if (!executable.empty()) writer.text(Tag::executable_, executable);
 }

@@ -160,6 +160,19 @@ enum class RecordKind : uint32_t {
   end,
 };
 
+// What a `life` record tells of a process.
+enum class Life : uint32_t {
+  fork = 0,  // pid, parent, executable
+  exec = 1,  // pid, parent, executable, argv, count
+  exit = 2,  // pid, parent, executable, code or signal, what it has used
+};
+// What a `life` request says.
+enum class LifeMode : uint32_t {
+  quiet = 0,
+  told = 1,
+  held_back = 2,  // told; but no process goes on that has made another or executed a program, until the next request
+};
+
 // What a request is about.
 enum class RequestKind : uint32_t {
 #define REQUEST(name) name,

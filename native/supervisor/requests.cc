@@ -63,12 +63,20 @@ Handler handler_of(RequestKind kind) {
       return tell_registers;
     case RequestKind::setRegisters:
       return set_registers;
-    case RequestKind::memory:
-      return tell_memory;
+    case RequestKind::inspectedMemory:
+      return tell_inspected_memory;
     case RequestKind::setMemory:
       return set_memory;
     case RequestKind::mappings:
       return tell_mappings;
+    case RequestKind::life:
+      return switch_life;
+    case RequestKind::ancestry:
+      return tell_ancestry;
+    case RequestKind::directory:
+      return tell_directory;
+    case RequestKind::memory:
+      return tell_memory;
     case RequestKind::end:
       break;
   }

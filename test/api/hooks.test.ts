@@ -356,7 +356,7 @@ for thread in threads: thread.join()
 
   test('are plain objects: copied, compared and written as JSON', async () => {
     const { calls } = await burst(() => undefined);
-    const keys = ['syscall', 'pid', 'tid', 'executable', 'path', 'access', 'flags', 'mode'];
+    const keys = ['syscall', 'pid', 'tid', 'executable', 'ppid', 'path', 'access', 'flags', 'mode'];
     for (const call of calls.filter(({ pathBytes }) => pathBytes === undefined)) {
       expect(Object.keys(call)).toEqual(keys);
       expect(JSON.parse(JSON.stringify(call))).toEqual(call);

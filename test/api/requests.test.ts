@@ -6,11 +6,11 @@ const ended = { code: 'ERR_HOLDFAST_NOT_RUNNING' };
 test('what is asked in the tick of the spawn is answered when the command runs', async () => {
   const child = spawnSandboxed('/bin/sleep', ['100']);
   const closed = new Promise((resolve) => child.once('close', resolve));
-  expect(await child.processes()).toEqual([{ pid: child.pid }]);
+  expect(await child.processes()).toMatchObject([{ pid: child.pid }]);
   // More than are asked at once.
   const many = await Promise.all(Array.from({ length: 200 }, () => child.processes()));
   expect(many).toHaveLength(200);
-  for (const answer of many) expect(answer).toEqual([{ pid: child.pid }]);
+  for (const answer of many) expect(answer).toMatchObject([{ pid: child.pid }]);
   child.kill('SIGKILL');
   await closed;
   await expect(child.processes()).rejects.toMatchObject(ended);

@@ -10,6 +10,7 @@ import {
   type HoldfastError,
   kill,
   type Layer,
+  type LifecycleEvent,
   type LimitName,
   type LimitPlan,
   type LimitReached,
@@ -17,6 +18,7 @@ import {
   type LoggedCall,
   type OpenCall,
   type Policy,
+  type ProcessExitEvent,
   type RenameCall,
   redirect,
   respond,
@@ -25,6 +27,8 @@ import {
   type SandboxPool,
   type SpawnSandboxedOptions,
   spawnSandboxed,
+  type TreeProcess,
+  type TreeUsage,
   type Violation,
 } from 'holdfast';
 import { expectAssignable, expectError, expectNotAssignable, expectType } from 'tsd';
@@ -158,6 +162,43 @@ expectAssignable<Policy>({
 expectNotAssignable<Policy>({ defaults: { prok: false } });
 expectNotAssignable<Policy>({ files: { metadata: true } });
 expectType<Promise<SandboxPlan>>(spawnSandboxed('ls').plan());
+
+// The tree.
+expectType<Promise<void>>(piped.killTree());
+expectType<Promise<void>>(piped.killTree('SIGTERM', { forceKillAfter: 100 }));
+expectError(piped.killTree('SIGNOTHING'));
+expectError(piped.killTree('SIGTERM', { grace: 100 }));
+expectType<Promise<void>>(piped.freeze());
+expectType<Promise<void>>(piped.thaw());
+expectType<Promise<TreeProcess[]>>(piped.processes());
+expectType<Promise<TreeUsage>>(piped.getUsage());
+expectType<TreeUsage | undefined>(piped.usage);
+expectType<Promise<void>>(piped[Symbol.asyncDispose]());
+expectAssignable<AsyncIterable<LifecycleEvent>>(piped.lifecycle());
+piped.on('processExit', (event) => {
+  expectType<ProcessExitEvent>(event);
+  expectType<number>(event.usage.userTime);
+});
+piped.on('exec', ({ argv, initial }) => {
+  expectType<readonly string[]>(argv);
+  expectType<boolean>(initial);
+});
+expectError(piped.on('fork', ({ argv }) => argv));
+declare const happened: LifecycleEvent;
+if (happened.type === 'exit') expectType<NodeJS.Signals | null>(happened.signal);
+expectError(happened.code);
+expectAssignable<SpawnSandboxedOptions>({ forceKillAfter: 100, usageByExecutable: true });
+expectNotAssignable<SpawnSandboxedOptions>({ forceKillAfter: '1s' });
+piped.onOpen(async (call) => {
+  expectType<number | undefined>(call.ppid);
+  expectType<string>(await call.cwd());
+  expectType<Buffer>(await call.readMemory(0x1000, 16));
+  expectType<readonly string[] | undefined>((await call.ancestry())[0]?.argv);
+  expectError(call.readMemory('0x1000', 16));
+});
+piped.onExec((call) => {
+  expectType<boolean>(call.initial);
+});
 spawnSandboxed('ls')
   .plan()
   .then(({ classes, landlockAbi }) => {

@@ -7,6 +7,8 @@ export interface ExecCall extends PathCall {
   readonly argv: readonly string[];
   /** How many arguments there are, even where `argv` was cut. */
   readonly argc: number;
+  /** The command's own start. */
+  readonly initial: boolean;
   /** For a script: the program that its `#!` line names. */
   readonly interpreter: string | undefined;
 }
@@ -18,6 +20,7 @@ export const execCalls = {
       ...pathCall(ask),
       argv,
       argc: ask.number('count', argv.length),
+      initial: ask.number('initial') === 1,
       interpreter: ask.optionalText('interpreter'),
     };
   },
