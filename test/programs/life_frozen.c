@@ -1,6 +1,6 @@
 // Everything that a tree can be doing when it is frozen. Each kind counts in a page that the file named by the first
-// argument holds, so who counts runs; at the end is a bit for each call that was cut short (EINTR). "ready" is printed when all
-// have begun, with the process that has stopped itself.
+// argument holds, so who counts runs; at the end is a bit for each call that was cut short (EINTR). "ready" is printed
+// when all have begun, with the process that has stopped itself.
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { spins, forks, vforks, threads, opens, writes, stopped, waits, cut_short, kinds };
+enum { spins, forks, vforks, threads, opens, writes, stopped, waits, cut_short, stopped_pid, kinds };
 static atomic_ulong* counts;
 
 static void* spin(void* unused) {
@@ -129,12 +129,18 @@ int main(int argc, char** argv) {
       }
     }
   }
-  const pid_t stops = fork();
-  if (stops == 0) {
-    for (;;) {
-      raise(SIGSTOP);
-      counts[stopped]++;
+  if (fork() == 0) {  // not of those that wait: its stops are signals to its parent
+    const pid_t stops = fork();
+    if (stops == 0) {
+      for (;;) {
+        raise(SIGSTOP);
+        counts[stopped]++;
+      }
     }
+    int status;
+    waitpid(stops, &status, WUNTRACED);
+    counts[stopped_pid] = (unsigned long)stops;
+    for (;;) pause();
   }
   if (fork() == 0) {  // its leader has ended
     start(leave_the_rest_alone, NULL);
@@ -146,12 +152,10 @@ int main(int argc, char** argv) {
   start(wait_for_semaphore, NULL);
   start(sleep_on, NULL);
   start(wait_in_fifo, argv[2]);
-  int status;
-  waitpid(stops, &status, WUNTRACED);
-  while (!counts[spins] || !counts[forks] || !counts[vforks] || !counts[threads] || !counts[opens] || !counts[writes] ||
-         !counts[waits])
+  while (!counts[stopped_pid] || !counts[spins] || !counts[forks] || !counts[vforks] || !counts[threads] ||
+         !counts[opens] || !counts[writes] || !counts[waits])
     usleep(1000);
-  printf("ready %d\n", (int)stops);
+  printf("ready %d\n", (int)counts[stopped_pid]);
   fflush(stdout);
   for (;;) pause();
 }
