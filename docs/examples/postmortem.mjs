@@ -1,6 +1,6 @@
 // Runs a program, and where it asks for a file that it may not have, shows where in it that was: registers and a backtrace.
 //   node docs/examples/postmortem.mjs FILE COMMAND [ARGUMENTS…]
-// The backtrace follows frame pointers, so it is whole for programs that were compiled with -fno-omit-frame-pointer.
+// The backtrace is what on the stack looks like return addresses, so an old one may be among them.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { deny, spawnSandboxed } from 'holdfast';
@@ -11,23 +11,29 @@ if (command === undefined) {
   process.exit(64);
 }
 
-/** Return addresses, from the innermost on. */
-async function backtrace(stopped, registers) {
-  const x64 = registers.arch === 'x64';
-  const addresses = [x64 ? registers.rip : registers.pc];
-  let frame = x64 ? registers.rbp : registers.x29;
-  while (addresses.length < 64) {
-    let words;
-    try {
-      words = await stopped.readMemory(frame, 16);
-    } catch {
-      break; // no frame any more
-    }
-    const [next, from] = [words.readBigUInt64LE(0), words.readBigUInt64LE(8)];
-    if (from === 0n) break;
-    addresses.push(from);
-    if (next <= frame) break;
-    frame = next;
+const STACK = 4096;
+
+/** Whether a call stands right before this address. */
+async function followsCall(stopped, address, arch) {
+  const before = await stopped.readMemory(address - 8n, 8);
+  // BL and BLR; CALL rel32, and CALL by a register or memory, which is 2 to 7 bytes long.
+  if (arch === 'arm64') return before[7] >> 2 === 0x25 || (before.readUInt32LE(4) & 0xfffffc1f) >>> 0 === 0xd63f0000;
+  return (
+    before[3] === 0xe8 || [1, 2, 3, 4, 5, 6].some((at) => before[at] === 0xff && ((before[at + 1] >> 3) & 7) === 2)
+  );
+}
+
+/** Where it is, and what on its stack looks like return addresses, from the innermost on. */
+async function backtrace(stopped, registers, mappings) {
+  const [at, top] = registers.arch === 'x64' ? [registers.rip, registers.rsp] : [registers.pc, registers.sp];
+  const stack = mappings.find(({ start, end }) => start <= top && top < end);
+  const bytes = await stopped.readMemory(top, Math.min(STACK, Number(stack.end - top)));
+  const addresses = [at];
+  if (registers.arch === 'arm64') addresses.push(registers.x30);
+  for (let i = 0; i + 8 <= bytes.length; i += 8) {
+    const word = bytes.readBigUInt64LE(i);
+    const code = mappings.find(({ start, end, executable }) => executable && start + 8n <= word && word < end);
+    if (code !== undefined && (await followsCall(stopped, word, registers.arch))) addresses.push(word);
   }
   return addresses;
 }
@@ -60,7 +66,7 @@ async function print(stopped, call) {
   for (const [name, value] of Object.entries(registers)) {
     if (typeof value === 'bigint') console.log(`  ${name.padEnd(8)} ${value.toString(16).padStart(16, '0')}`);
   }
-  for (const [i, address] of (await backtrace(stopped, registers)).entries()) {
+  for (const [i, address] of (await backtrace(stopped, registers, mappings)).entries()) {
     console.log(`#${i}  ${address.toString(16).padStart(16, '0')}  ${nameOf(address, mappings)}`);
   }
 }

@@ -206,6 +206,31 @@ sys.stdin.read()
     expect(await child.getUsage()).toEqual(after);
   });
 
+  test('what a child has written is counted once, and that of each thread', async () => {
+    const text = `
+import os, threading
+def write(size):
+    with open('/dev/null', 'wb', buffering=0) as file: file.write(b'x' * size)
+def nested(depth):
+    write(1 << 20)
+    if depth == 0: return
+    pid = os.fork()
+    if pid == 0:
+        nested(depth - 1)
+        os._exit(0)
+    os.waitpid(pid, 0)
+nested(3)
+threads = [threading.Thread(target=write, args=(1 << 20,)) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+`;
+    const child = spawnSandboxed('/usr/bin/python3', ['-c', text], { policy: { files: { read: ['/usr'] } } });
+    await event(child, 'close');
+    const written = child.usage?.bytesWritten ?? 0;
+    expect(written).toBeGreaterThanOrEqual(8 << 20);
+    expect(written).toBeLessThan(9 << 20);
+  });
+
   test('refused calls, and what each program has used', async () => {
     const child = start('/bin/true; /bin/true; (: > /refused-by-holdfast)', { usageByExecutable: true });
     const violations: unknown[] = [];
