@@ -25,21 +25,27 @@ export class InheritedField extends Error {
  * A copy of a value that has only the value's own fields, at every depth, and inherits none: whatever has been put on
  * Object.prototype is no part of it. Each field is read once, so that what was checked is what counts.
  * @param fields The names that matter: one of these from another prototype is an {@link InheritedField}.
+ * @param isWhole Objects that are taken as they are.
  */
-export function ownFields(value: unknown, fields: ReadonlySet<string>, keys: readonly PropertyKey[] = []): unknown {
-  if (!isPlace(value) || keys.length > DEEPEST) return value;
+export function ownFields(
+  value: unknown,
+  fields: ReadonlySet<string>,
+  keys: readonly PropertyKey[] = [],
+  isWhole: (value: object) => boolean = () => false,
+): unknown {
+  if (!isPlace(value) || keys.length > DEEPEST || isWhole(value)) return value;
   if (Array.isArray(value)) {
     const list: unknown[] = [];
     // A hole would show what Array.prototype has there.
     for (let i = 0; i < value.length; i++) {
       const item = Object.hasOwn(value, i) ? value[i] : undefined;
-      list.push(isPlace(item) ? ownFields(item, fields, [...keys, i]) : item);
+      list.push(isPlace(item) ? ownFields(item, fields, [...keys, i], isWhole) : item);
     }
     return list;
   }
   const copy: Record<string, unknown> = Object.create(null);
   for (const key of Object.keys(value)) {
-    copy[key] = ownFields((value as Record<string, unknown>)[key], fields, [...keys, key]);
+    copy[key] = ownFields((value as Record<string, unknown>)[key], fields, [...keys, key], isWhole);
   }
   for (let from = Object.getPrototypeOf(value); from !== null && !isRoot(from); from = Object.getPrototypeOf(from)) {
     const inherited = Object.getOwnPropertyNames(from).find((key) => fields.has(key) && !Object.hasOwn(value, key));

@@ -12,12 +12,15 @@ import {
   execFields,
   execRule,
   execSchema,
+  MOST_UNDER,
   type Refuse,
   type Under,
   type UnderRule,
   Unders,
   under,
 } from './exec.ts';
+import { namedPolicies, type PolicyName } from './named.ts';
+import { didYouMean } from './nearest.ts';
 import {
   type CallRule,
   callRules,
@@ -57,6 +60,8 @@ export interface NetworkDenial {
 export interface PolicyDefaults {
   /** A process's own entries in `/proc` (`/proc/self`, `/proc/thread-self`, `/proc/mounts`). Default: true. */
   proc?: boolean;
+  /** Reading the working directory, unless that is `/`. Default: true. */
+  cwd?: boolean;
 }
 
 /**
@@ -66,6 +71,12 @@ export interface PolicyDefaults {
  * inside an allowed folder holds, and so does an allowed folder inside a denied one; at the same path `deny` wins.
  */
 export interface Policy {
+  /**
+   * What it starts from: a policy's name, a policy, or several. Their rules and its own add up, and are weighed against each
+   * other as if they stood in one: the deepest wins, at the same place `deny`. What one of them forbids as a whole (`exec`
+   * with a list, `written`, `writableMappings`, `syscalls.only`) no other gives back.
+   */
+  extends?: PolicyName | Policy | CompiledPolicy | readonly (PolicyName | Policy | CompiledPolicy)[];
   files?: {
     /** May be read, listed and looked at. */
     read?: readonly (string | URL)[];
@@ -161,11 +172,14 @@ export interface Rules extends PolicyRules {
   compiled?: CompiledPolicy;
 }
 
+/** With what of the defaults it has. */
+type OwnRules = PolicyRules & { defaults: Policy['defaults'] & {} };
+
 const compiledMark: unique symbol = Symbol.for('holdfast.compiledPolicy') as never;
 
 /** A policy that has been checked, for any number of commands. Made by `compilePolicy`; it does not change any more. */
 export class CompiledPolicy {
-  readonly #rules: PolicyRules & { defaults: Policy['defaults'] & {} };
+  readonly #rules: OwnRules;
   /** @internal For other copies of this module, which cannot read it. */
   readonly [compiledMark] = true;
 
@@ -175,7 +189,7 @@ export class CompiledPolicy {
   }
 
   /** @internal */
-  static rules(policy: CompiledPolicy): Readonly<PolicyRules & { defaults: Policy['defaults'] & {} }> {
+  static rules(policy: CompiledPolicy): Readonly<OwnRules> {
     return policy.#rules;
   }
 
@@ -244,21 +258,25 @@ const schema = record(
     exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
     syscalls: v.optional(v.unknown()),
+    extends: v.optional(v.unknown()),
     defaults: v.optional(
       shortOrLong(
-        v.custom<never>((value) => typeof value === 'boolean', 'must be true, false or { proc: false }'),
-        record({ proc: v.optional(v.boolean('must be true or false')) }, 'must be true, false or { proc: false }'),
+        v.custom<never>((value) => typeof value === 'boolean', 'must be true, false or { proc: false, cwd: false }'),
+        record(
+          { proc: v.optional(v.boolean('must be true or false')), cwd: v.optional(v.boolean('must be true or false')) },
+          'must be true, false or { proc: false, cwd: false }',
+        ),
       ),
     ),
   },
-  'must be an object with files, network, exec, syscalls, scratch, defaults',
+  'must be an object with extends, files, network, exec, syscalls, scratch, defaults',
 );
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
-  '': ['files', 'network', 'exec', 'syscalls', 'scratch', 'defaults'],
+  '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'defaults'],
   files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
-  defaults: ['proc'],
+  defaults: ['proc', 'cwd'],
   network: ['connect', 'bind', 'deny'],
   ...execFields,
   'files.deny.*': ['path', 'access', 'under'],
@@ -347,16 +365,17 @@ function execPolicy(policy: Policy): { exec: ExecPolicy; allow: string } {
   return { exec: (exec ?? nothing) as ExecPolicy, allow: 'exec.allow' };
 }
 
-function fileRules(policy: Policy, cwd: string): PathRules {
+function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
   const rules: FileRule[] = [];
   const by: ExecRule[] = [];
   const unders = new Unders(0);
   const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
     rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
   const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
-  for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `files.read[${i}]`);
-  for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `files.write[${i}]`);
-  for (const [i, value] of metadata.entries()) add('allow', accessBits.metadata, value, `files.metadata[${i}]`);
+  for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `${prefix}files.read[${i}]`);
+  for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `${prefix}files.write[${i}]`);
+  for (const [i, value] of metadata.entries())
+    add('allow', accessBits.metadata, value, `${prefix}files.metadata[${i}]`);
   const { exec, allow } = execPolicy(policy);
   const programs = (effect: FileRule['effect'], list: ExecPolicy['allow'], where: string) => {
     for (const [i, value] of (list ?? []).entries()) {
@@ -376,11 +395,11 @@ function fileRules(policy: Policy, cwd: string): PathRules {
       }
     }
   };
-  programs('allow', exec.allow, allow);
-  programs('deny', exec.deny, 'exec.deny');
+  programs('allow', exec.allow, `${prefix}${allow}`);
+  programs('deny', exec.deny, `${prefix}exec.deny`);
   const all = accessBits.read | accessBits.write | accessBits.exec | accessBits.metadata;
   for (const [i, value] of deny.entries()) {
-    const label = `files.deny[${i}]`;
+    const label = `${prefix}files.deny[${i}]`;
     if (typeof value === 'string' || value instanceof URL) {
       add('deny', all, value, label);
       continue;
@@ -397,7 +416,7 @@ function fileRules(policy: Policy, cwd: string): PathRules {
   return { files: rules, exec: by, unders: unders.rules };
 }
 
-function networkRules(policy: Policy): NetworkRule[] {
+function networkRules(policy: Policy, prefix: string): NetworkRule[] {
   const rules: NetworkRule[] = [];
   const add = (effect: NetworkRule['effect'], operations: number, address: string, label: string, field = label) => {
     try {
@@ -409,11 +428,12 @@ function networkRules(policy: Policy): NetworkRule[] {
     }
   };
   const { connect = [], bind = [], deny = [] } = policy.network ?? nothing;
-  for (const [i, address] of connect.entries()) add('allow', operationBits.connect, address, `network.connect[${i}]`);
-  for (const [i, address] of bind.entries()) add('allow', operationBits.bind, address, `network.bind[${i}]`);
+  for (const [i, address] of connect.entries())
+    add('allow', operationBits.connect, address, `${prefix}network.connect[${i}]`);
+  for (const [i, address] of bind.entries()) add('allow', operationBits.bind, address, `${prefix}network.bind[${i}]`);
   const all: readonly NetworkOperation[] = ['connect', 'bind'];
   for (const [i, value] of deny.entries()) {
-    const label = `network.deny[${i}]`;
+    const label = `${prefix}network.deny[${i}]`;
     if (typeof value === 'string') add('deny', 3, value, label);
     else
       add(
@@ -427,31 +447,32 @@ function networkRules(policy: Policy): NetworkRule[] {
   return rules;
 }
 
-function syscallRules(policy: Policy): CallRule[] {
+function syscallRules(policy: Policy, prefix: string): CallRule[] {
   try {
-    return callRules(policy.syscalls);
+    return callRules(policy.syscalls).map((rule) => ({ ...rule, label: `${prefix}${rule.label}` }));
   } catch (error) {
     if (!(error instanceof SyscallProblem)) throw error;
-    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `policy.${error.field}: ${problemText(error)}`);
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `policy.${prefix}${error.field}: ${problemText(error)}`);
   }
 }
 
 /** The policy's own fields, checked. */
-function check(given: unknown): Policy {
+function check(given: unknown, prefix: string): Policy {
+  const root = `policy.${prefix}`.slice(0, -1);
   // Without fields of its own it would pass for a policy that is empty.
   if (typeof given === 'object' && given !== null && compiledMark in given) {
-    throw invalid('policy', given, 'was compiled by another copy of holdfast');
+    throw invalid(root, given, 'was compiled by another copy of holdfast');
   }
   let policy: unknown;
   try {
-    policy = ownFields(given, fieldNames);
+    policy = ownFields(given, fieldNames, [], (value) => CompiledPolicy.is(value));
   } catch (error) {
     if (!(error instanceof InheritedField)) throw error;
-    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${fieldName('policy', error.keys)} ${error.message}`);
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${fieldName(root, error.keys)} ${error.message}`);
   }
   const problem = problemOf(schema, policy);
   if (problem === undefined) return policy as Policy;
-  const field = fieldName('policy', problem.keys);
+  const field = fieldName(root, problem.keys);
   if (problem.unknown) {
     const place = problem.keys
       .slice(0, -1)
@@ -479,24 +500,88 @@ function mostBytes({ files, network, exec, unders }: PolicyRules): number {
   return bytes + 4 * long;
 }
 
-function policyRules(policy: unknown, cwd: string): PolicyRules & { defaults: Policy['defaults'] & {} } {
-  const checked: Policy = policy === undefined ? nothing : check(policy);
+function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRules {
+  const policy = typeof given === 'string' ? namedPolicy(given, prefix) : given;
+  const checked: Policy = policy === undefined && prefix === '' ? nothing : check(policy, prefix);
   const { exec } = execPolicy(checked);
-  const rules = {
-    ...fileRules(checked, cwd),
-    network: networkRules(checked),
+  const own: OwnRules = {
+    ...fileRules(checked, cwd, prefix),
+    network: networkRules(checked, prefix),
     anyExec: exec.allow === undefined,
-    calls: syscallRules(checked),
+    calls: syscallRules(checked, prefix),
     written: exec.written ?? true,
     writableMappings: exec.writableMappings ?? true,
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,
   };
+  const rules = checked.extends === undefined ? own : merged(extended(checked, cwd, prefix, depth), own, checked);
   if (rules.files.length + rules.network.length + rules.exec.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }
   return rules;
+}
+
+function namedPolicy(name: string, prefix: string): Policy {
+  const policy = Object.hasOwn(namedPolicies, name) ? namedPolicies[name as PolicyName] : undefined;
+  if (policy !== undefined) return policy;
+  const field = `policy.${prefix}`.slice(0, -1);
+  if (name === 'strict') {
+    throw invalid(field, name, "is for a program that runs already: start from 'compute', and call restrict('strict')");
+  }
+  const names = Object.keys(namedPolicies);
+  throw invalid(field, name, `is no name of a policy. Known is ${names.join(', ')}${didYouMean(name, names)}`);
+}
+
+/** So deep may policies start from others. */
+const DEEPEST = 16;
+
+/** What a policy starts from. */
+function extended(policy: Policy, cwd: string, prefix: string, depth: number): OwnRules[] {
+  const given: unknown = policy.extends;
+  return (Array.isArray(given) ? (given as unknown[]) : [given]).map((part, i) => {
+    const label = `${prefix}extends${Array.isArray(given) ? `[${i}]` : ''}.`;
+    if (depth === DEEPEST) throw invalid(`policy.${label}`.slice(0, -1), part, 'is one too deep: 16 are possible');
+    return CompiledPolicy.is(part)
+      ? relabelled(CompiledPolicy.rules(part), label)
+      : policyRules(part, cwd, label, depth + 1);
+  });
+}
+
+function relabelled(rules: OwnRules, prefix: string): OwnRules {
+  const again = <R extends { label: string }>(list: readonly R[]): R[] =>
+    list.map((rule) => ({ ...rule, label: `${prefix}${rule.label}` }));
+  const { files, network, exec, calls } = rules;
+  return { ...rules, files: again(files), network: again(network), exec: again(exec), calls: again(calls) };
+}
+
+/** All of them as one. */
+function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnRules {
+  const all = [...parts, own];
+  const exec: ExecRule[] = [];
+  const unders: UnderRule[] = [];
+  for (const part of all) {
+    const first = unders.length;
+    for (const rule of part.exec) exec.push(rule.under === undefined ? rule : { ...rule, under: first + rule.under });
+    for (const rule of part.unders) unders.push({ ...rule, number: first + rule.number });
+  }
+  if (unders.length > MOST_UNDER) {
+    throw invalid('policy.extends', policy.extends, `has too many different \`under\`: ${MOST_UNDER} are possible`);
+  }
+  const given = all.find(({ defaults }) => defaults !== true)?.defaults;
+  return {
+    files: all.flatMap(({ files }) => files),
+    network: all.flatMap(({ network }) => network),
+    calls: all.flatMap(({ calls }) => calls),
+    exec,
+    unders,
+    anyExec: all.every(({ anyExec }) => anyExec),
+    written: all.every(({ written }) => written),
+    writableMappings: all.every(({ writableMappings }) => writableMappings),
+    scratch: all.some(({ scratch }) => scratch),
+    ungranted: policy.files?.ungranted ?? (all.some(({ ungranted }) => ungranted === 'ENOENT') ? 'ENOENT' : 'EACCES'),
+    defaults: policy.defaults ?? given ?? true,
+  };
 }
 
 /**
@@ -511,7 +596,7 @@ export function makeRules(policy: unknown, cwd: string, terminal = false): Rules
   const { defaults, ...own } = compiled === undefined ? policyRules(policy, cwd) : CompiledPolicy.rules(compiled);
   const files = compiled === undefined ? own.files : [...own.files];
   // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
-  if (defaults !== false && cwd !== '/')
+  if (defaults !== false && (defaults === true || (defaults.cwd ?? true)) && cwd !== '/')
     files.push({ effect: 'allow', access: accessBits.read, path: cwd, label: 'defaults' });
   if (own.scratch) files.push(scratchTerminals);
   const rules: Rules = {

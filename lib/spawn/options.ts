@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../errors.ts';
 import { checkLimits, type Limits } from '../limits/limits.ts';
 import { shown } from '../policy/check.ts';
+import type { PolicyName } from '../policy/named.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { graceProblem } from '../process/grace.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
@@ -25,7 +26,7 @@ export interface SandboxOptions {
    * What the command and its descendants may do. Without it: load what a program needs to start, read the working
    * directory, and nothing else.
    */
-  policy?: Policy | CompiledPolicy;
+  policy?: PolicyName | Policy | CompiledPolicy;
   /**
    * How long one hook may think about one call, in milliseconds; then the call is denied and `hookError` emitted.
    * `Infinity` for ever. Default: 30000.
@@ -244,7 +245,10 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`, `ERR_HOLDFAST_INVALID_OPTION`.
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`.
  */
-export function compilePolicy(policy: Policy | CompiledPolicy, options?: { cwd?: string | URL }): CompiledPolicy;
+export function compilePolicy(
+  policy: PolicyName | Policy | CompiledPolicy,
+  options?: { cwd?: string | URL },
+): CompiledPolicy;
 export function compilePolicy(policy: unknown, options: unknown = {}): CompiledPolicy {
   checkObject(options);
   const { cwd, ...others } = { __proto__: null, ...options } as { cwd?: unknown };

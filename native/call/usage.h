@@ -37,7 +37,8 @@ class Usage {
 
   // What a thread uses of files is told by a descriptor that was opened while it lived: when it has ended, only root
   // may open one (proc_pid_io(5)). At most so many are kept; what is beyond counts nothing of its own. By thread, since
-  // a process's own file has what the children have used that it has waited for, too (wait_task_zombie(), kernel/exit.c).
+  // a process's own file has what the children have used that it has waited for, too (wait_task_zombie(),
+  // kernel/exit.c).
   static constexpr size_t kMostFollowed = 512;
   void follow(pid_t tid);
   // For the tracer: one that is not its process's first has ended and is not reaped yet.
