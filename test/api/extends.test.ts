@@ -118,7 +118,7 @@ print(int(sys.stdin.readline()) + 1, time.time() > 0, random.random() < 1, hashl
     expect(stdout).toMatch(output);
   });
 
-  const attempts = String.raw`
+  const attempts = `
 import ctypes, os, socket, sys
 def attempt(name, act):
     try: act(); print(name)

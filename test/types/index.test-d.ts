@@ -8,6 +8,7 @@ import {
   deny,
   fake,
   type HoldfastError,
+  type Inspection,
   kill,
   type Layer,
   type LifecycleEvent,
@@ -160,6 +161,16 @@ expectAssignable<Policy>({
   defaults: { proc: false },
 });
 expectNotAssignable<Policy>({ defaults: { prok: false } });
+expectAssignable<Policy>({ extends: 'compute', defaults: { cwd: false } });
+expectAssignable<Policy>({ extends: [{ exec: [] }, compilePolicy('compute'), 'compute'] });
+expectNotAssignable<Policy>({ extends: 'computer' });
+expectError(spawnSandboxed('ls', [], { policy: 'computer' }));
+expectType<Promise<void>>(piped.restrict({ network: 'none', files: { write: [] }, exec: [] }));
+expectType<Promise<void>>(piped.restrict('strict'));
+expectError(piped.restrict({ network: 'all' }));
+expectError(piped.restrict({ scratch: true }));
+expectType<Promise<Inspection>>(piped.inspect(1));
+expectError(piped.inspect('1'));
 expectNotAssignable<Policy>({ files: { metadata: true } });
 expectType<Promise<SandboxPlan>>(spawnSandboxed('ls').plan());
 
