@@ -8,12 +8,12 @@ namespace holdfast {
 
 using protocol::FieldReader;
 
-void freeze_tree(Sandbox&, Tracer& tracer, FieldReader, std::shared_ptr<Reply> reply) {
-  tracer.run_there([&tracer, reply = std::move(reply)] { tracer.freeze([reply] {}); });
+void freeze_tree(Sandbox&, Tracer& tracer, FieldReader, const std::shared_ptr<Reply>& reply) {
+  tracer.run_there([&tracer, reply] { tracer.freeze([reply] {}); });
 }
 
-void thaw_tree(Sandbox&, Tracer& tracer, FieldReader, std::shared_ptr<Reply> reply) {
-  tracer.run_there([&tracer, reply = std::move(reply)] { tracer.thaw(); });
+void thaw_tree(Sandbox&, Tracer& tracer, FieldReader, const std::shared_ptr<Reply>& reply) {
+  tracer.run_there([&tracer, reply] { tracer.thaw(); });
 }
 
 }  // namespace holdfast

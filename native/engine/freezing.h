@@ -12,7 +12,7 @@ namespace holdfast {
 class Tracer;
 
 // Answers when nothing of it runs.
-void freeze_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
-void thaw_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void freeze_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
+void thaw_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 
 }  // namespace holdfast

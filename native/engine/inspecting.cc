@@ -60,9 +60,9 @@ constexpr size_t kRegisterBytes = 4096;   // more than any of the two sets has
 constexpr int64_t kMostMemory = 1 << 20;  // bytes of one request
 
 // What an inspected thread's memory is read and written by: a task thread, for that may wait as long as the tree likes.
-void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, std::shared_ptr<Reply> reply,
+void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, const std::shared_ptr<Reply>& reply,
                     std::function<void(Reply&)> work) {
-  tracer.run_there([&sandbox, &tracer, asked, reply = std::move(reply), work = std::move(work)] {
+  tracer.run_there([&sandbox, &tracer, asked, reply, work = std::move(work)] {
     if (const int error = tracer.inspected(static_cast<uint64_t>(asked.stop), asked.tid)) {
       reply->fail(error, error == ESRCH ? kGone : kNotStopped);
       return;
@@ -92,9 +92,9 @@ ssize_t write_anyway(pid_t tid, uint64_t address, const void* from, size_t size)
 
 }  // namespace
 
-void begin_inspection(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void begin_inspection(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  tracer.run_there([&sandbox, &tracer, asked, reply = std::move(reply)] {
+  tracer.run_there([&sandbox, &tracer, asked, reply] {
     const pid_t group = sandbox.tree.group_of(asked.tid);
     if (asked.tid <= 0 || group == 0) {
       reply->fail(ESRCH, "there is no such process or thread in the tree");
@@ -119,15 +119,14 @@ void begin_inspection(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std:
   });
 }
 
-void end_inspection(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void end_inspection(Sandbox&, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  tracer.run_there(
-      [&tracer, asked, reply = std::move(reply)] { tracer.end_inspection(static_cast<uint64_t>(asked.stop)); });
+  tracer.run_there([&tracer, asked, reply] { tracer.end_inspection(static_cast<uint64_t>(asked.stop)); });
 }
 
-void tell_registers(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void tell_registers(Sandbox&, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  tracer.run_there([&tracer, asked, reply = std::move(reply)] {
+  tracer.run_there([&tracer, asked, reply] {
     std::string general, floating;
     int64_t number = -1;
     if (const int error =
@@ -142,9 +141,9 @@ void tell_registers(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_pt
   });
 }
 
-void set_registers(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void set_registers(Sandbox&, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  tracer.run_there([&tracer, asked, reply = std::move(reply)] {
+  tracer.run_there([&tracer, asked, reply] {
     const int error = tracer.set_registers(static_cast<uint64_t>(asked.stop), asked.tid, asked.general, asked.floating);
     if (error == 0) return;
     reply->fail(error, error == ESRCH   ? kGone
@@ -154,10 +153,10 @@ void set_registers(Sandbox&, Tracer& tracer, FieldReader fields, std::shared_ptr
   });
 }
 
-void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
   if (asked.size <= 0 || asked.size > kMostMemory) return reply->fail(EINVAL, "so much memory is not told at once");
-  with_memory_of(sandbox, tracer, asked, std::move(reply), [&sandbox, asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, asked](Reply& reply) {
     constexpr size_t kPart = 32 << 10;
     std::vector<uint8_t> bytes(kPart);
     for (uint64_t done = 0; done < static_cast<uint64_t>(asked.size);) {
@@ -177,11 +176,11 @@ void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields,
   });
 }
 
-void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
   if (asked.memory.empty() || asked.memory.size() > kMostMemory)
     return reply->fail(EINVAL, "so much memory is not written at once");
-  with_memory_of(sandbox, tracer, asked, std::move(reply), [&sandbox, asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, asked](Reply& reply) {
     const char* from = asked.memory.data();
     for (size_t done = 0; done < asked.memory.size();) {
       const uint64_t at = asked.address + done;
@@ -198,9 +197,9 @@ void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::share
   });
 }
 
-void tell_mappings(Sandbox& sandbox, Tracer& tracer, FieldReader fields, std::shared_ptr<Reply> reply) {
+void tell_mappings(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  with_memory_of(sandbox, tracer, asked, std::move(reply), [asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [asked](Reply& reply) {
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/maps", asked.tid);
     const int opened = look_by_ids(asked.tid, [&] { return open(path, O_RDONLY | O_CLOEXEC); });

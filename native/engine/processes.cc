@@ -64,7 +64,7 @@ constexpr size_t kMostAtOnce = 32 << 10;  // of memory
 
 }  // namespace
 
-void tell_processes(Sandbox& sandbox, Tracer& tracer, FieldReader, std::shared_ptr<Reply> reply) {
+void tell_processes(Sandbox& sandbox, Tracer& tracer, FieldReader, const std::shared_ptr<Reply>& reply) {
   const WaitInCrew may_wait;
   const int64_t began = microseconds(CLOCK_REALTIME) - microseconds(CLOCK_BOOTTIME);
   const int64_t ticks = sysconf(_SC_CLK_TCK);
@@ -91,14 +91,14 @@ void tell_processes(Sandbox& sandbox, Tracer& tracer, FieldReader, std::shared_p
   }
 }
 
-void tell_usage(Sandbox& sandbox, Tracer&, FieldReader, std::shared_ptr<Reply> reply) {
+void tell_usage(Sandbox& sandbox, Tracer&, FieldReader, const std::shared_ptr<Reply>& reply) {
   const WaitInCrew may_wait;
   const Usage& usage = sandbox.tree.usage();
   write_usage(reply->fields(), usage, usage.all(sandbox.tree));
   write_by_program(reply->fields(), usage);
 }
 
-void tell_ancestry(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_ptr<Reply> reply) {
+void tell_ancestry(Sandbox& sandbox, Tracer&, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   const WaitInCrew may_wait;
   pid_t pid = static_cast<pid_t>(number_in(asked, Tag::pid_, 0));
   if (sandbox.tree.life_of(pid) == 0) {
@@ -120,7 +120,7 @@ void tell_ancestry(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_ptr
   }
 }
 
-void tell_directory(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_ptr<Reply> reply) {
+void tell_directory(Sandbox& sandbox, Tracer&, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   const pid_t tid = static_cast<pid_t>(number_in(asked, Tag::tid_, 0));
   const WorkFor it(sandbox.tree, tid);
   char link[40], target[PATH_MAX];
@@ -134,7 +134,7 @@ void tell_directory(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_pt
     reply->fields().text(Tag::path_, {target, static_cast<size_t>(length)});
 }
 
-void tell_memory(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_ptr<Reply> reply) {
+void tell_memory(Sandbox& sandbox, Tracer&, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   const WaitInCrew may_wait;
   const int64_t slot = number_in(asked, Tag::slot_, -1), generation = number_in(asked, Tag::generation_, -1);
   const pid_t tid = static_cast<pid_t>(number_in(asked, Tag::tid_, 0));
@@ -165,7 +165,7 @@ void tell_memory(Sandbox& sandbox, Tracer&, FieldReader asked, std::shared_ptr<R
     reply->fields().bytes(Tag::memory_, bytes.data(), bytes.size());
 }
 
-void switch_life(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::shared_ptr<Reply> reply) {
+void switch_life(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   const int64_t mode = number_in(asked, Tag::life_, -1);
   if (mode < 0 || mode > static_cast<int64_t>(LifeMode::held_back)) {
     reply->fail(EINVAL, "it is told or not");
@@ -178,7 +178,7 @@ void switch_life(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::share
       if (it.is_there) program_of(sandbox, pid);
     }
   }
-  tracer.run_there([&tracer, mode, reply = std::move(reply)] { tracer.tell_life(static_cast<LifeMode>(mode)); });
+  tracer.run_there([&tracer, mode, reply] { tracer.tell_life(static_cast<LifeMode>(mode)); });
 }
 
 }  // namespace holdfast

@@ -11,16 +11,16 @@ namespace holdfast {
 
 class Tracer;
 
-void tell_processes(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_processes(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // What all of it has used, the dead and the living.
-void tell_usage(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_usage(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // Who has made a process, and who that one, up to the command, as far as they are there.
-void tell_ancestry(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_ancestry(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // Where a thread is.
-void tell_directory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_directory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // What stands in the memory of a caller whose call a hook thinks about.
-void tell_memory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void tell_memory(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // Whether Node is told from now on what processes live through.
-void switch_life(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void switch_life(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 
 }  // namespace holdfast

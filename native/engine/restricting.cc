@@ -164,7 +164,7 @@ bool build_programs(std::vector<SyscallRule> rules, std::vector<FurtherProgram>&
 
 }  // namespace
 
-void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::shared_ptr<Reply> reply) {
+void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   auto further = std::make_unique<Config>();
   bool strict = false;
   for (Field field; asked.next(field);) {
@@ -204,8 +204,7 @@ void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::sha
   further->before = now.narrowed.load();
   now.narrowed.store(further.release());  // for as long as the tree lives
   if (programs.empty()) return;
-  tracer.run_there(
-      [&tracer, programs = std::move(programs), reply = std::move(reply)] { tracer.put_on(programs, [reply] {}); });
+  tracer.run_there([&tracer, programs = std::move(programs), reply] { tracer.put_on(programs, [reply] {}); });
 }
 
 // ---- The tracer's part: each thread puts the programs on before its next call ---------------------------------------

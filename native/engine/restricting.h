@@ -14,6 +14,6 @@ class Tracer;
 // Refuses what is wider than the policies that are there (EINVAL, with words). What it says holds for every held call
 // from then on; what was left to the kernel is held by stops again when each thread has put on a further seccomp
 // program, before its next call. Then it is answered.
-void restrict_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, std::shared_ptr<Reply> reply);
+void restrict_tree(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 
 }  // namespace holdfast

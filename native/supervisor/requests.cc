@@ -25,10 +25,10 @@ using protocol::RequestKind;
 using protocol::Tag;
 
 // Answers by `reply`, now or later: when the last copy of it is gone, it is sent.
-using Handler = void (*)(Sandbox& sandbox, Tracer& tracer, FieldReader asked, std::shared_ptr<Reply> reply);
+using Handler = void (*)(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const std::shared_ptr<Reply>& reply);
 
 // Nothing is asked here: a verdict has come.
-void take_verdict(Sandbox& sandbox, Tracer&, FieldReader told, std::shared_ptr<Reply>) {
+void take_verdict(Sandbox& sandbox, Tracer&, FieldReader told, const std::shared_ptr<Reply>&) {
   int64_t slot = -1, generation = -1;
   std::string data;
   for (Field field; told.next(field);) {
