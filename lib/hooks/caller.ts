@@ -5,6 +5,7 @@ import type { NativeRecord } from '../native/native.ts';
 import { nested, own, text } from '../native/records.ts';
 import { shown } from '../policy/check.ts';
 import type { Ancestor, Caller } from './families/common.ts';
+import type { ExecCaller } from './families/exec.ts';
 
 /** Asks the supervisor. Rejects with an error that has a positive `errno` where it refuses. */
 export type Ask = (kind: string, fill: (fields: FieldWriter) => void) => Promise<NativeRecord[]>;
@@ -13,6 +14,8 @@ export type Ask = (kind: string, fill: (fields: FieldWriter) => void) => Promise
 export interface Place {
   readonly slot: number;
   readonly generation: number;
+  /** Of an exec: where the list of its environment stands in the caller's memory. */
+  readonly environment?: number | undefined;
 }
 
 interface Asker {
@@ -88,26 +91,96 @@ export function callerMethods(ask: Ask, places: WeakMap<object, Place>): Propert
       const size = checkedLength(length);
       const place = places.get(this);
       if (place === undefined) throw gone('readMemory()');
-      const parts: Buffer[] = [];
       try {
-        for (let at = 0; at < size; at += MOST_IN_PART) {
-          const [told] = await ask('memory', (fields) =>
-            fields
-              .number('slot', place.slot)
-              .number('generation', place.generation)
-              .number('tid', this.tid)
-              .big('place', from + BigInt(at))
-              .number('length', Math.min(MOST_IN_PART, size - at)),
-          );
-          parts.push(own(told as NativeRecord, 'memory') as Buffer);
-        }
+        return await read(ask, place, this.tid, from, size);
       } catch (error) {
         throw translate(error, 'readMemory()');
       }
-      return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     },
   };
   return Object.fromEntries(Object.entries(methods).map(([name, value]) => [name, { value }]));
+}
+
+/** What an exec's call has besides. */
+export function execMethods(ask: Ask, places: WeakMap<object, Place>): PropertyDescriptorMap {
+  const methods: ExecCaller & ThisType<Asker> = {
+    async env() {
+      const place = places.get(this);
+      if (place === undefined) throw gone('env()');
+      if (!place.environment) return {};
+      try {
+        return await environmentAt(ask, place, this.tid);
+      } catch (error) {
+        throw translate(error, 'env()');
+      }
+    },
+  };
+  return { env: { value: methods.env } };
+}
+
+async function read(ask: Ask, place: Place, tid: number, from: bigint, size: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < size; at += MOST_IN_PART) {
+    const [told] = await ask('memory', (fields) =>
+      fields
+        .number('slot', place.slot)
+        .number('generation', place.generation)
+        .number('tid', tid)
+        .big('place', from + BigInt(at))
+        .number('length', Math.min(MOST_IN_PART, size - at)),
+    );
+    parts.push(own(told as NativeRecord, 'memory') as Buffer);
+  }
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+}
+
+const PAGE = 4096n;
+/** What the kernel takes for arguments and environment together, at most (execve(2)). */
+const MOST_ENVIRONMENT = 6 << 20;
+
+/** Memory page by page, as far as it is asked for: what is behind the end of it need not be there. */
+class Pages {
+  readonly #read: (from: bigint, size: number) => Promise<Buffer>;
+  readonly #pages = new Map<bigint, Buffer>();
+
+  constructor(read: (from: bigint, size: number) => Promise<Buffer>) {
+    this.#read = read;
+  }
+
+  /** From an address to the end of its page. */
+  async from(address: bigint): Promise<Buffer> {
+    const page = address - (address % PAGE);
+    let bytes = this.#pages.get(page);
+    if (bytes === undefined) {
+      if (this.#pages.size * Number(PAGE) > MOST_ENVIRONMENT) throw new HoldfastError('ERR_HOLDFAST_MEMORY', 'env(): it is longer than the kernel takes');
+      bytes = await this.#read(page, Number(PAGE));
+      this.#pages.set(page, bytes);
+    }
+    return bytes.subarray(Number(address - page));
+  }
+}
+
+async function environmentAt(ask: Ask, place: Place, tid: number): Promise<Record<string, string>> {
+  const pages = new Pages((from, size) => read(ask, place, tid, from, size));
+  const environment: Record<string, string> = Object.create(null);
+  for (let at = BigInt(place.environment ?? 0); ; at += 8n) {
+    let word = await pages.from(at);
+    if (word.length < 8) word = Buffer.concat([word, await pages.from(at + BigInt(word.length))]);
+    const pointer = word.readBigUInt64LE(0);
+    if (pointer === 0n) return environment;
+    const parts: Buffer[] = [];
+    for (let from = pointer; ; ) {
+      const part = await pages.from(from);
+      const end = part.indexOf(0);
+      parts.push(end < 0 ? part : part.subarray(0, end));
+      if (end >= 0) break;
+      from += BigInt(part.length);
+    }
+    const entry = Buffer.concat(parts).toString();
+    const equals = entry.indexOf('=', 1);
+    // As in the shells, the first of a name counts; what has no `=` is no variable.
+    if (equals > 0) environment[entry.slice(0, equals)] ??= entry.slice(equals + 1);
+  }
 }
 
 function ancestor(record: NativeRecord): Ancestor {

@@ -4,7 +4,7 @@ import { HoldfastError } from '../errors.ts';
 import { AskReader } from '../native/asks.ts';
 import type { Native, NativeRecord } from '../native/native.ts';
 import { number } from '../native/records.ts';
-import { type Ask, callerMethods, type Place } from './caller.ts';
+import { type Ask, callerMethods, execMethods, type Place } from './caller.ts';
 import { calls, type HookEvent } from './families/index.ts';
 import type { SyscallCall } from './families/syscall.ts';
 import { encodeResponse, hasStruct, patchesOf, StructProblem } from './structs.ts';
@@ -51,6 +51,7 @@ export class Dispatcher {
   readonly #places = new WeakMap<object, Place>();
   /** Of each call; its own members are what it is about. */
   readonly #methods: PropertyDescriptorMap;
+  readonly #execMethods: PropertyDescriptorMap;
   /** Calls whose hooks are still thinking, by slot. */
   readonly #waiting = new Map<number, Asked>();
 
@@ -59,6 +60,7 @@ export class Dispatcher {
     this.#timeout = timeout;
     this.#target = target;
     this.#methods = callerMethods((...asked) => target.ask(...asked), this.#places);
+    this.#execMethods = execMethods((...asked) => target.ask(...asked), this.#places);
   }
 
   /** The questions that stand in a buffer, one behind the other. None of them lasts: hooks have done nothing yet. */
@@ -80,7 +82,9 @@ export class Dispatcher {
     const call = calls[event]?.(ask);
     if (call !== undefined) {
       Object.defineProperties(call, this.#methods);
-      this.#places.set(call, { slot: asked.slot, generation: asked.generation });
+      const { slot, generation } = asked;
+      if (event === 'exec') Object.defineProperties(call, this.#execMethods);
+      this.#places.set(call, { slot, generation, environment: ask.optionalNumber('environmentAt') });
     }
     asked.call = call;
     asked.hooks.length = 0;

@@ -204,6 +204,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
   wanted.event = Event::exec;
   wanted.paths[0] = {chain.first_path, protocol::kExecute, false};
   wanted.path_count = 1;
+  wanted.environment = call.arg(Arg::envp);
   if (chain.by_arguments) {
     wanted.argv = chain.arguments.data();
     wanted.argv_count = chain.arguments.size();
@@ -233,6 +234,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
         for (size_t i = 1; i < chain.arguments.size(); i++) shown.push_back(chain.arguments[i]);
         facts.argv = shown.data();
         facts.argv_count = shown.size();
+        facts.environment = call.arg(Arg::envp);
       }
       if (!decided(sandbox, call, chain, facts, shown, end)) return false;
     }

@@ -162,8 +162,9 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
     writer.number(Tag::event_, static_cast<int64_t>(facts.event));
     write_caller(writer, call, syscall_of(call, facts), executable);
     write_names(writer, facts);
-    write_details(writer, facts);
+    // Arguments come last: as many as have room.
     if (facts.event == Event::exec && !sandbox.tree.has_begun()) writer.number(Tag::initial_, 1);
+    write_details(writer, facts);
   };
   // A single thread makes one call at a time.
   Channel::Answer answer = sandbox.channel.ask(call, build, [&] {

@@ -83,6 +83,7 @@ void write_details(FieldWriter& writer, const Facts& facts) {
   if (!facts.target.empty()) writer.text(Tag::target_, facts.target);
   if (!facts.name.empty()) writer.text(Tag::name_, facts.name);
   if (!facts.interpreter.empty()) writer.text(Tag::interpreter_, facts.interpreter);
+  if (facts.environment != 0) writer.number(Tag::environmentAt_, static_cast<int64_t>(facts.environment));
   if (facts.argv != nullptr) {
     writer.number(Tag::count_, static_cast<int64_t>(facts.argv_count));
     for (size_t i = 0; i < facts.argv_count && facts.argv[i].size() + 16 <= writer.room(); i++)
