@@ -152,7 +152,8 @@ class Pages {
     const page = address - (address % PAGE);
     let bytes = this.#pages.get(page);
     if (bytes === undefined) {
-      if (this.#pages.size * Number(PAGE) > MOST_ENVIRONMENT) throw new HoldfastError('ERR_HOLDFAST_MEMORY', 'env(): it is longer than the kernel takes');
+      if (this.#pages.size * Number(PAGE) > MOST_ENVIRONMENT)
+        throw new HoldfastError('ERR_HOLDFAST_MEMORY', 'env(): it is longer than the kernel takes');
       bytes = await this.#read(page, Number(PAGE));
       this.#pages.set(page, bytes);
     }

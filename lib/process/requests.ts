@@ -36,6 +36,7 @@ export class Requests {
   readonly #file: string;
   /** Once the command runs. */
   #channel: NativeChannel | undefined;
+  #listening: NativeChannel | undefined;
   #ended = false;
   #next = 1;
   readonly #asked = new Map<number, Waiting>();
@@ -71,6 +72,22 @@ export class Requests {
       }
       this.#sendOne(this.#channel, waiting);
     });
+  }
+
+  /**
+   * The same for a hook's question about its call, which the supervisor has told of: it listens, though the command may not
+   * run yet, and may wait for that very hook.
+   */
+  askOfCall(kind: string, fill: Fill): Promise<NativeRecord[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended || this.#listening === undefined) return reject(this.#notRunning());
+      this.#sendOne(this.#listening, { kind, fill, policy: undefined, parts: [], resolve, reject });
+    });
+  }
+
+  /** Whom hooks can ask. */
+  listen(channel: NativeChannel): void {
+    this.#listening = channel;
   }
 
   /** The command runs: what was asked before is asked now. */

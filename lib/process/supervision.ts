@@ -137,7 +137,7 @@ export class Supervision {
         }
         this.#answer(slot, generation, verdict, error, data);
       },
-      ask: (...request) => this.ask(...request),
+      ask: (...request) => this.#requests.askOfCall(...request),
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
@@ -145,6 +145,7 @@ export class Supervision {
     const ended = () => this.#state === 'exited' && !this.#corrupt;
     this.#ending = new Ending(inner, ended, () => this.#over(scratch));
     if (channel !== undefined && pid !== undefined) {
+      this.#requests.listen(channel);
       channel.listen(
         (record) => this.#record(record),
         (reason) => this.#lost(reason),

@@ -106,3 +106,32 @@ test('a call that is answered while its memory is read, and a thread that is kil
   }
   for (const code of codes) expect(['ERR_HOLDFAST_CALL_GONE', 'ERR_HOLDFAST_MEMORY']).toContain(code);
 });
+
+test('of the command’s own start, before there is a program, and the environment of an exec', async () => {
+  const env = { PATH: '/usr/bin:/bin', FIRST: '1', EMPTY: '', LONG: 'x'.repeat(100_000), TEXT: 'ü=ö' };
+  const child = spawnSandboxed('sh', ['-c', 'OTHER=2 cat /dev/null; :'], { policy, cwd: '/tmp', env, stdio: 'ignore' });
+  const seen: unknown[] = [];
+  let last: ExecCall | undefined;
+  child.onExec(async (call) => {
+    const { FIRST, EMPTY, LONG, TEXT, OTHER } = await call.env();
+    seen.push([
+      call.initial,
+      FIRST,
+      EMPTY,
+      LONG?.length,
+      TEXT,
+      OTHER,
+      await call.cwd(),
+      (await call.ancestry()).length,
+    ]);
+    last = call;
+    return allow();
+  });
+  expect(await within(event(child, 'close'), 'close')).toEqual([0, null]);
+  const cwd = realpathSync('/tmp');
+  expect(seen).toEqual([
+    [true, '1', '', 100_000, 'ü=ö', undefined, cwd, 0],
+    [false, '1', '', 100_000, 'ü=ö', '2', cwd, 1],
+  ]);
+  await expect(last?.env()).rejects.toMatchObject(gone);
+});
