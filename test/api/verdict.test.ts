@@ -44,7 +44,7 @@ describe('verdicts', () => {
     ['no target', () => redirect(undefined as never)],
     ['half of a character', () => redirect('/a\ud800')],
     ['a response of 4,097 bytes', () => respond('x'.repeat(4097))],
-    ['a response that is a number', () => respond(5 as never)],
+    ['a response that is true', () => respond(true as never)],
   ])('%s is refused', (_, make) => {
     expect(make).toThrow(expect.objectContaining({ name: 'HoldfastError', code: 'ERR_HOLDFAST_INVALID_VERDICT' }));
   });

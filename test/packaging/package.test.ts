@@ -90,7 +90,11 @@ describe('the tarball', () => {
   });
 
   test('has nothing that makes a package manager build or run anything', () => {
-    expect(names().filter((name) => /(^|\/)binding\.gyp$|^(test|build|\.ci|\.config)\/|\.mjs$/.test(name))).toEqual([]);
+    expect(
+      names().filter((name) =>
+        /(^|\/)binding\.gyp$|^(test|build|\.ci|\.config)\/|^(?!docs\/examples\/).*\.mjs$/.test(name),
+      ),
+    ).toEqual([]);
     expect(manifest.gypfile).toBe(false);
     const lifecycle = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare'];
     expect(Object.keys(manifest.scripts).filter((name) => lifecycle.includes(name))).toEqual([]);
@@ -127,7 +131,7 @@ describe('installed from the tarball', () => {
     expect(existsSync(join(project, 'node_modules/holdfast/build'))).toBe(false);
   });
 
-  test('an install takes less than 5 MB, with the binaries of one architecture', () => {
+  test('an install takes less than 6 MB, with the binaries of one architecture', () => {
     const sizes = execFileSync('find', [join(project, 'node_modules'), '-type', 'f', '-printf', '%s %p\n'], {
       encoding: 'utf8',
     });
@@ -137,7 +141,7 @@ describe('installed from the tarball', () => {
       .map((line) => line.split(' ') as [string, string]);
     const others = counted.filter(([, path]) => path.includes('/prebuilds/') && !path.includes(`/${platform}/`));
     const total = [counted, others].map((list) => list.reduce((sum, [size]) => sum + Number(size), 0));
-    expect(total[0]! - total[1]!).toBeLessThan(5_000_000);
+    expect(total[0]! - total[1]!).toBeLessThan(6_000_000);
   });
 
   test('an import opens a handful of files', () => {
