@@ -197,6 +197,7 @@ class OnOther {
         const int policy = call_.row->number() == SYS_sched_setparam ? sched_getscheduler(target_)
                                                                      : static_cast<int>(args[1]) & ~SCHED_RESET_ON_FORK;
         const uint64_t at = args[call_.row->number() == SYS_sched_setparam ? 1 : 2];
+        if (at == 0) return -EINVAL;
         const int priority = reinterpret_cast<const sched_param*>(at)->sched_priority;
         const int most = sched_get_priority_max(policy);
         if (most < 0 || priority < sched_get_priority_min(policy) || priority > most) return -EINVAL;
@@ -207,7 +208,8 @@ class OnOther {
         const auto* const mask = reinterpret_cast<const uint8_t*>(args[2]);
         return std::all_of(mask, mask + args[1], [](uint8_t byte) { return byte == 0; }) ? -EINVAL : 0;
       }
-      case SYS_prlimit64: {  // do_prlimit() in kernel/sys.c
+      case SYS_prlimit64: {          // do_prlimit() in kernel/sys.c
+        if (args[2] == 0) return 0;  // which changes nothing
         const auto& wanted = *reinterpret_cast<const rlimit64*>(args[2]);
         if (const int error = limit_of(static_cast<int>(args[1])); error != 0) return -error;
         if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;

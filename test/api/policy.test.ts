@@ -11,7 +11,7 @@ const own = (policy: Policy | undefined, cwd = '/work') =>
 describe('a malformed policy is refused before anything starts, naming the field and the value', () => {
   test.each<[unknown, RegExp]>([
     [null, /^policy: null is refused/],
-    ['x', /^policy: 'x' is refused/],
+    ['x', /^policy: 'x' is no name of a policy/],
     [{ file: {} }, /^policy\.file: \{\} is not a field of a policy/],
     [{ files: { reed: [] } }, /^policy\.files\.reed: \[\] is not a field/],
     [{ files: [] }, /^policy\.files: \[\] is refused/],

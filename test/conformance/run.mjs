@@ -73,9 +73,9 @@ chmodSync(scene, 0o755);
 /** Both runs of a suite, or of those of its parts that have one of `only` among their results. */
 async function bareAndHeld(suite, only) {
   const results = { bare: {}, held: {} };
-  for (const how of ['bare', 'held']) {
-    // The same path both times: programs print it.
-    const folder = join(scene, 'run');
+  const runs = ['bare', 'held'].map((how) => async () => {
+    // The same path both times, as programs print it; not where both are run at once.
+    const folder = join(scene, suite.waits ? how : 'run');
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder);
     if (suite.asNobody && isRoot) chownSync(folder, 65534, 65534);
@@ -93,7 +93,9 @@ async function bareAndHeld(suite, only) {
       Object.assign(results[how], part.read(outcome));
       if (args.includes('--keep')) console.log(`${how}: ${part.line.join(' ')}\n${outcome.output}`);
     }
-  }
+  });
+  if (suite.waits) await Promise.all(runs.map((begin) => begin()));
+  else for (const begin of runs) await begin();
   return results;
 }
 

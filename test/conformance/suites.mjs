@@ -24,6 +24,7 @@ function unittest({ output, code, signal }) {
 
 const cpython = (name, { ignore = [], limit = 300 } = {}) => ({
   name: `cpython/${name}`,
+  waits: true, // most of its time: so both runs are made at once
   missing: () => (existsSync(`/usr/lib/python3.11/test/${name}.py`) ? undefined : 'libpython3.11-testsuite is missing'),
   parts: () => [
     {
