@@ -18,8 +18,9 @@
 #include "../arch/arch.h"
 #include "../call/as_itself.h"
 #include "../call/memory.h"
+#include "../call/threads.h"
 #include "../call/tree.h"
-#include "../call/workers.h"
+#include "../call/work_for.h"
 #include "../protocol/unique_fd.h"
 #include "request.h"
 #include "tasks.h"
@@ -68,13 +69,15 @@ void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, const 
       return;
     }
     run_task([&sandbox, asked, reply, work] {
-      // Its number stays its own as long as this works for it.
-      begin_work_for(asked.tid);
-      if (sandbox.tree.contains(asked.tid))
+      // A page of its memory may wait for as long as the tree likes (userfaultfd(2)).
+      const WaitInCrew may_wait;
+      const WorkFor it(sandbox.tree, asked.tid);
+      if (may_wait.refused)
+        reply->fail(EAGAIN, "no thread would be left for others: there are too many processes");
+      else if (it.is_there)
         work(*reply);
       else
         reply->fail(ESRCH, kGone);
-      end_work();
     });
   });
 }

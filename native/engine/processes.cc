@@ -13,7 +13,7 @@
 #include "../call/proc_stat.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
-#include "../call/workers.h"
+#include "../call/work_for.h"
 #include "../channel/channel.h"
 #include "../channel/usage_fields.h"
 #include "process_facts.h"
@@ -29,19 +29,6 @@ using protocol::SlotState;
 using protocol::Tag;
 
 namespace {
-
-// While it lives the number is not reaped, if it is in the tree at all (`is_there`).
-class WorkFor {
- public:
-  WorkFor(const Tree& tree, pid_t tid) {
-    begin_work_for(tid);
-    is_there = tree.contains(tid);
-  }
-  ~WorkFor() { end_work(); }
-  WorkFor(const WorkFor&) = delete;
-  WorkFor& operator=(const WorkFor&) = delete;
-  bool is_there;
-};
 
 int64_t number_in(FieldReader asked, Tag tag, int64_t otherwise) {
   for (Field field; asked.next(field);)
