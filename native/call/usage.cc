@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "monotonic.h"
 #include "tree.h"
 #include "workers.h"
 
@@ -35,12 +36,6 @@ void read_times(pid_t group, Figures& out) {
                  ? measured
                  : static_cast<uint64_t>(static_cast<unsigned __int128>(measured) * user / sampled);
   out.system = measured - out.user;
-}
-
-uint64_t now() {
-  timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return static_cast<uint64_t>(at.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(at.tv_nsec);
 }
 
 uint64_t number_after(const char* text, const char* key) {
@@ -78,9 +73,9 @@ void Figures::add(const Figures& other) {
 
 uint64_t processor_time_of(pid_t group) { return clock_of(group, kMeasured); }
 
-Usage::Usage() : begun_(now()) {}
+Usage::Usage() : begun_(static_cast<uint64_t>(monotonic_now())) {}
 
-uint64_t Usage::wall_time() const { return now() - begun_; }
+uint64_t Usage::wall_time() const { return static_cast<uint64_t>(monotonic_now()) - begun_; }
 
 void Usage::follow(pid_t tid) {
   static const bool may_open_later = geteuid() == 0;

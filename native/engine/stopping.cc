@@ -1,12 +1,12 @@
 // The tracer's part about threads that are stopped from outside and stay so until they are let go.
 #include <errno.h>
 #include <sys/ptrace.h>
-#include <time.h>
 
 #include <utility>
 #include <vector>
 
 #include "../arch/arch.h"
+#include "../call/monotonic.h"
 #include "../call/proc_stat.h"
 #include "request.h"
 #include "tracer.h"
@@ -17,12 +17,6 @@ namespace {
 
 // Of one that has not come to a stop nobody tells whether it waits in the kernel, so it is looked at so often.
 constexpr int64_t kLookNanoseconds = 1'500'000;
-
-int64_t now() {
-  timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return at.tv_sec * 1'000'000'000 + at.tv_nsec;
-}
 
 }  // namespace
 
@@ -118,7 +112,7 @@ bool Tracer::is_there(const Tracee& tracee, Until until) {
 // Tells of each stop that has come to its end. Returns whether one has not.
 bool Tracer::look_at_stops() {
   if (stops_.empty()) return false;
-  const int64_t at = now();
+  const int64_t at = monotonic_now();
   const bool look = look_again_ || at - looked_at_ >= kLookNanoseconds;
   bool pending = false;
   std::vector<std::function<void()>> told;

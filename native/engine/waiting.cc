@@ -1,10 +1,10 @@
 // The tracer's part about signals that arrive in a call that waits.
 #include <errno.h>
 #include <sys/ptrace.h>
-#include <time.h>
 
 #include "../arch/arch.h"
 #include "../call/interrupted.h"
+#include "../call/monotonic.h"
 #include "../call/signal_sets.h"
 #include "../syscalls/guards.h"
 #include "request.h"
@@ -15,12 +15,6 @@ namespace holdfast {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
-
-int64_t now() {
-  timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return at.tv_sec * 1'000'000'000 + at.tv_nsec;
-}
 
 // Whether the filter holds this call by a notification.
 bool is_notified(int64_t number, const uint64_t (&args)[6]) {
@@ -74,7 +68,7 @@ void Tracer::wait_again(Tracee& tracee, const WaitCall& call, arch::Registers& r
   if (first) {
     wait = {};
     wait.call = &call;
-    wait.since = now();
+    wait.since = monotonic_now();
   }
   Held held = held_call(tracee, arch::number(registers));
   for (int i = 0; i < 6; i++) held.args[i] = arch::argument(registers, i);
@@ -95,7 +89,7 @@ void Tracer::on_time_limit(Tracee& tracee, const Finish& limit) {
   const int signal = wait.signal;
   arch::Registers registers;
   if (arch::get(tracee.tid, registers) != 0) return;
-  const int64_t left = limit.value == -1 ? INT64_MAX : limit.value - (now() - wait.since);
+  const int64_t left = limit.value == -1 ? INT64_MAX : limit.value - (monotonic_now() - wait.since);
   if (limit.kind != Finish::Kind::answer || limit.value == -EINTR) {
     wait = {};
   } else if (left <= 0) {

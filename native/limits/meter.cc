@@ -10,6 +10,7 @@
 #include <limits>
 #include <utility>
 
+#include "../call/monotonic.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../call/usage.h"
@@ -34,12 +35,6 @@ constexpr auto kPatience = std::chrono::milliseconds(500);
 // So many looks in a row may be in doubt whether somebody only shares another's memory.
 constexpr int kMostDoubts = 20;
 
-int64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
-}
-
 int64_t processors() {
   static const int64_t count = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   return count;
@@ -60,7 +55,7 @@ int64_t until_bytes(int64_t left) {
 }  // namespace
 
 bool Meter::begin() {
-  begun_ = now();
+  begun_ = monotonic_now();
   if (!limits_.need_looks()) return true;
   processors();
   if (limits_.memory != Limits::kNone && !start_thread(run_weighing, this)) return false;
@@ -86,10 +81,10 @@ void Meter::look_for_ever() {
     int64_t next = kNever;
     for (Look& look : looks) {
       if (look.limit == Limits::kNone) continue;
-      const int64_t before = now();
+      const int64_t before = monotonic_now();
       if (look.due <= before) {
         const int64_t pause = (this->*look.at)();
-        const int64_t after = now();
+        const int64_t after = monotonic_now();
         look.due = after + std::max(pause, (after - before) * kShareOfLooks);
       }
       next = std::min(next, look.due);
@@ -100,7 +95,7 @@ void Meter::look_for_ever() {
 }
 
 int64_t Meter::look_at_time() {
-  const int64_t limit = limits_.wall_time * kMillisecond, passed = now() - begun_;
+  const int64_t limit = limits_.wall_time * kMillisecond, passed = monotonic_now() - begun_;
   if (passed < limit) return limit - passed;
   reach("wallTime", limits_.wall_time, passed / kMillisecond);
   return kMostForTime;
