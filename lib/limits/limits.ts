@@ -2,8 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { HoldfastError } from '../errors.ts';
 import { InheritedField, ownFields, shown } from '../policy/check.ts';
+import { findGroupPlace, type GroupSettings } from './control-group.ts';
 import { nearest } from './nearest.ts';
-import { type ByteSize, type Duration, type Parsed, parseBytes, parseCount, parseDuration } from './units.ts';
+import {
+  type ByteSize,
+  type Duration,
+  type Parsed,
+  parseBytes,
+  parseCount,
+  parseDuration,
+  parseProcessors,
+} from './units.ts';
 
 /** Limits for the command and all its descendants. docs/limits.md says of each what happens at it, and how exactly. */
 export interface Limits {
@@ -11,6 +20,11 @@ export interface Limits {
   memory?: ByteSize;
   /** Processor time of the whole tree, of those that have ended, too. At the limit the tree is killed. */
   cpuTime?: Duration;
+  /**
+   * How many processors' time the whole tree may take at most: 1.5 is all the time of one and half of another's. It is
+   * slowed down, and nothing fails. Only a control group holds that: without one, `ERR_HOLDFAST_LIMIT`.
+   */
+  cpus?: number;
   /** From the start until nothing of the tree is left. At the limit the tree is killed. */
   wallTime?: Duration;
   /** How many processes there may be at once, the command among them. A fork beyond that fails with `EAGAIN`. */
@@ -36,13 +50,13 @@ export interface Limits {
 export type LimitName = Exclude<keyof Limits, 'exact'>;
 
 /** Numbers of the limits that are there: bytes, milliseconds, or how many. */
-export type CheckedLimits = Readonly<Partial<Record<LimitName, number>>>;
+export type CheckedLimits = Readonly<Partial<Record<LimitName, number>> & { exact?: boolean }>;
 
 /**
- * Who holds a limit: the kernel in each process, the supervisor at the call, Node where it reads, or the supervisor by
- * looking again and again.
+ * Who holds a limit: the kernel in each process, or by a control group; the supervisor at the call; Node where it reads;
+ * or the supervisor by looking again and again.
  */
-export type LimitHolder = 'kernel' | 'supervisor' | 'node' | 'sampled';
+export type LimitHolder = 'kernel' | 'cgroup' | 'supervisor' | 'node' | 'sampled';
 
 /** How one limit is held, in {@link SandboxPlan}. */
 export interface LimitPlan {
@@ -68,6 +82,8 @@ interface Kind {
   rlimit?: string;
   /** Why it is not exact, if it is not. */
   inexact?: string;
+  /** A control group holds it, where one can be made: exactly. */
+  group?: true;
 }
 
 const kinds: Readonly<Record<LimitName, Kind>> = {
@@ -77,7 +93,8 @@ const kinds: Readonly<Record<LimitName, Kind>> = {
     held: 'sampled',
     interval: { least: 2, most: 250 },
     inexact:
-      'no kernel interface that an ordinary process may use holds the memory of several processes: it is summed up again and again',
+      'without a control group the kernel holds no memory of several processes, and it is summed up again and again',
+    group: true,
   },
   cpuTime: {
     parse: parseDuration,
@@ -87,6 +104,7 @@ const kinds: Readonly<Record<LimitName, Kind>> = {
     inexact:
       'the kernel limits the processor time of each process by itself, in seconds: that of the tree is summed up again and again',
   },
+  cpus: { parse: parseProcessors, of: 'tree', held: 'cgroup', group: true },
   wallTime: { parse: parseDuration, of: 'tree', held: 'supervisor' },
   processes: { parse: parseCount, of: 'tree', held: 'supervisor' },
   threads: { parse: parseCount, of: 'tree', held: 'supervisor' },
@@ -119,6 +137,9 @@ const otherNames: Readonly<Record<string, LimitName>> = {
   rss: 'memory',
   memoryMax: 'memory',
   cpu: 'cpuTime',
+  cpuMax: 'cpus',
+  processors: 'cpus',
+  cores: 'cpus',
   time: 'wallTime',
   timeout: 'wallTime',
   realTime: 'wallTime',
@@ -192,13 +213,51 @@ function checkOutput(stdio: readonly unknown[]): void {
 
 function checkExact(limits: CheckedLimits): void {
   for (const name of limitNames) {
-    const { inexact } = kinds[name];
+    const { inexact, group } = kinds[name];
     if (limits[name] === undefined || inexact === undefined) continue;
-    throw new HoldfastError(
-      'ERR_HOLDFAST_LIMIT_NOT_EXACT',
-      `options.limits.${name}: cannot be held exactly here: ${inexact}. Leave out exact: true, or this limit`,
+    const place = group ? findGroupPlace(groupSettings(limits)) : undefined;
+    if (place !== undefined && !('problem' in place)) continue;
+    throw notExact(
+      name,
+      `${inexact}${place === undefined ? '' : ` (no control group can be made here: ${place.problem})`}`,
     );
   }
+}
+
+function notExact(name: LimitName, why: string): HoldfastError {
+  return new HoldfastError(
+    'ERR_HOLDFAST_LIMIT_NOT_EXACT',
+    `options.limits.${name}: cannot be held exactly here: ${why}. Leave out exact: true, or this limit`,
+  );
+}
+
+/** What nothing but a control group can hold. */
+function checkGroup(limits: CheckedLimits): void {
+  if (limits.cpus === undefined) return;
+  const place = findGroupPlace(groupSettings(limits));
+  if ('problem' in place) throw withoutGroup(place.problem);
+}
+
+const withoutGroup = (why: string) =>
+  new HoldfastError(
+    'ERR_HOLDFAST_LIMIT',
+    `options.limits.cpus: only a control group holds that, and none can be made here: ${why}. Leave it out, or see docs/limits.md for what Node needs`,
+  );
+
+/** What a control group would have to hold. */
+export const groupSettings = ({ memory, cpus }: CheckedLimits): GroupSettings => ({
+  ...(memory !== undefined && { memory }),
+  ...(cpus !== undefined && { cpus }),
+});
+
+/**
+ * The kernel has refused to make the group that there seemed to be a place for.
+ * @throws {HoldfastError} `ERR_HOLDFAST_LIMIT`, `ERR_HOLDFAST_LIMIT_NOT_EXACT`: what cannot be held otherwise.
+ */
+export function checkWithoutGroup(limits: CheckedLimits): void {
+  const why = 'the kernel has refused to make it';
+  if (limits.cpus !== undefined) throw withoutGroup(why);
+  if (limits.exact && limits.memory !== undefined) throw notExact('memory', `${kinds.memory.inexact} (${why})`);
 }
 
 /**
@@ -225,6 +284,7 @@ export function checkLimits(given: unknown, stdio: readonly unknown[]): CheckedL
     throw invalid(`options.limits.exact: ${shown(exact)} must be true or false`);
   }
   if (limits.output !== undefined) checkOutput(stdio);
+  checkGroup(limits);
   if (exact) checkExact(limits);
   if (limits.written !== undefined && !existsSync('/proc/self/io')) {
     throw new HoldfastError(
@@ -233,7 +293,7 @@ export function checkLimits(given: unknown, stdio: readonly unknown[]): CheckedL
     );
   }
   checkAgainstOwn(limits);
-  return Object.freeze(limits);
+  return Object.freeze({ ...limits, ...(exact && { exact }) });
 }
 
 function ownLimits(given: object): Record<string, unknown> {
@@ -245,25 +305,29 @@ function ownLimits(given: object): Record<string, unknown> {
   }
 }
 
-/** What the supervisor is told (native/protocol/fields.def); `output` is Node's own. */
+/** What the supervisor is told (native/protocol/fields.def); what Node holds, or a group does by itself, it need not know. */
 export function limitFields(limits: CheckedLimits): [field: string, limit: number][] {
   const fields: [string, number][] = [];
   for (const name of limitNames) {
     const limit = limits[name];
-    if (limit !== undefined && kinds[name].held !== 'node') {
+    if (limit !== undefined && !['node', 'cgroup'].includes(kinds[name].held)) {
       fields.push([`limit${name[0]?.toUpperCase()}${name.slice(1)}`, limit]);
     }
   }
   return fields;
 }
 
-/** How each of them is held. */
-export function plansOf(limits: CheckedLimits): readonly LimitPlan[] {
+/** How each of them is held. `group`: whether there is a control group. */
+export function plansOf(limits: CheckedLimits, group: boolean): readonly LimitPlan[] {
   const plans: LimitPlan[] = [];
   for (const name of limitNames) {
     const limit = limits[name];
     if (limit === undefined) continue;
-    const { of, held, interval, inexact } = kinds[name];
+    const { of, held, interval, inexact, group: holds } = kinds[name];
+    if (holds && group) {
+      plans.push(Object.freeze({ name, limit, of, held: 'cgroup', exact: true }));
+      continue;
+    }
     const plan = { name, limit, of, held, exact: inexact === undefined };
     plans.push(Object.freeze(interval === undefined ? plan : { ...plan, interval: Object.freeze({ ...interval }) }));
   }

@@ -95,3 +95,10 @@ export function parseCount(value: unknown, least = 1): Parsed {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least) return { problem: form };
   return value > 2 ** 30 ? { problem: `must be ${2 ** 30} or less. Leave it out for no limit` } : { value };
 }
+
+/** Processors, as those who divide one write them. The kernel counts in hundredths: no group gets less than 1 ms of 100. */
+export function parseProcessors(value: unknown): Parsed {
+  const form = 'must be a number of processors, 0.01 or more, as 1 or 0.5';
+  if (typeof value !== 'number' || !(value >= 0.01)) return { problem: form };
+  return value > 1e4 ? { problem: 'must be 10000 or less. Leave it out for no limit' } : { value };
+}

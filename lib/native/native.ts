@@ -126,6 +126,8 @@ export interface Native {
   /** A descriptor to execute the supervisor by, not below `least`. */
   openSupervisor(path: string, least: number): number;
   support(): NativeSupport;
+  /** Whether systemd has marked a control group's folder as somebody else's to divide (Delegate=). */
+  isDelegated(folder: string): boolean;
 }
 
 interface Loader {

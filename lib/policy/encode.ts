@@ -13,6 +13,8 @@ export interface Configuration {
   rules: Rules;
   /** Fields and their numbers. */
   limits: readonly (readonly [field: string, limit: number])[];
+  /** The folder of the tree's control group. */
+  group?: string | undefined;
 }
 
 const errnos = { EACCES: constants.errno.EACCES, ENOENT: constants.errno.ENOENT } as const;
@@ -104,7 +106,7 @@ function encoded(native: Native, policy: CompiledPolicy): Uint8Array {
 
 /** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
-  const { command, waitForTree, rules, limits } = configuration;
+  const { command, waitForTree, rules, limits, group } = configuration;
   // Before our own writer: one writes at a time.
   const known = defaults(native, rules.defaults);
   const compiled = rules.compiled && encoded(native, rules.compiled);
@@ -119,9 +121,10 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('noWritableCode', Number(!rules.writableMappings));
     if (command !== undefined) fields.text('command', command);
   });
-  if (limits.length > 0) {
+  if (limits.length > 0 || group !== undefined) {
     writer.nested('limits', (fields) => {
       for (const [field, limit] of limits) fields.number(field, limit);
+      if (group !== undefined) fields.text('limitGroup', group);
     });
   }
   writer.append(known);

@@ -60,7 +60,7 @@ const layers: Readonly<Record<string, Layer>> = {
   5: 'hook',
 };
 
-export function planOf(record: NativeRecord, limits: CheckedLimits): SandboxPlan {
+export function planOf(record: NativeRecord, limits: CheckedLimits, group: boolean): SandboxPlan {
   const texts = own(record, 'plan') as readonly string[];
   const classes: Partial<Record<string, ClassPlan>> = {};
   for (let at = 0; at < texts.length; ) {
@@ -77,7 +77,7 @@ export function planOf(record: NativeRecord, limits: CheckedLimits): SandboxPlan
   return Object.freeze({
     landlockAbi: number(record, 'count'),
     classes: Object.freeze(classes as SandboxPlan['classes']),
-    limits: plansOf(limits),
+    limits: plansOf(limits, group),
   });
 }
 

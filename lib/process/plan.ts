@@ -1,4 +1,5 @@
 import type { SpawnOptions } from 'node:child_process';
+import type { ControlGroup } from '../limits/control-group.ts';
 import type { CheckedLimits } from '../limits/limits.ts';
 import type { Rules } from '../policy/policy.ts';
 import type { ReadySupervisors } from './ready.ts';
@@ -36,6 +37,8 @@ export interface Spawn {
   forceKillAfter: number;
   usageByExecutable: boolean;
   limits: CheckedLimits;
+  /** Of the tree, where one could be made and a limit asks for it. It is to be removed at the end. */
+  group?: ControlGroup;
   /** Supervisors to choose from, for a spawn of a pool. */
   ready?: ReadySupervisors;
 }

@@ -3,10 +3,18 @@ import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:chi
 import { closeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, spawnError } from '../errors.ts';
-import { limitFields } from '../limits/limits.ts';
+import {
+  type ControlGroup,
+  enterControlGroup,
+  makeControlGroup,
+  removeControlGroup,
+  sameFileIn,
+} from '../limits/control-group.ts';
+import { checkWithoutGroup, groupSettings, limitFields } from '../limits/limits.ts';
 import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
+import { accessBits } from '../policy/policy.ts';
 import { descriptorsOf, type Inner, isText, Launched, SUPERVISOR, surroundingsOf } from './launched.ts';
 import type { Spawn } from './plan.ts';
 import type { ReadySupervisor } from './ready.ts';
@@ -39,8 +47,40 @@ export interface Start {
   failure?: StartFailure;
 }
 
-/** Throws what Node's own spawn throws. */
+/**
+ * Throws what Node's own spawn throws.
+ * @throws {HoldfastError} `ERR_HOLDFAST_LIMIT`, `ERR_HOLDFAST_LIMIT_NOT_EXACT`: a control group that cannot be made.
+ */
 export function start(addon: Native, path: string, given: Spawn): Start {
+  const settings = groupSettings(given.limits);
+  if (Object.keys(settings).length === 0) return startWithin(addon, path, given);
+  const group = makeControlGroup(settings);
+  if (group === undefined) {
+    checkWithoutGroup(given.limits);
+    return startWithin(addon, path, given);
+  }
+  given.group = group;
+  keepWithin(group, given);
+  try {
+    return startWithin(addon, path, given);
+  } catch (error) {
+    void removeControlGroup(group);
+    throw error;
+  }
+}
+
+/** It must not leave the group, nor change what that says; and it may read there what it may read in Node's own. */
+function keepWithin(group: ControlGroup, { rules }: Spawn): void {
+  for (const path of group.mounts) {
+    rules.files.push({ effect: 'deny', access: accessBits.write, path, label: 'limits' });
+  }
+  for (const rule of rules.defaults) {
+    const path = sameFileIn(group, rule.path);
+    if (path !== undefined) rules.files.push({ ...rule, path });
+  }
+}
+
+function startWithin(addon: Native, path: string, given: Spawn): Start {
   if (!given.rules.scratch) return startWithout(addon, path, given);
   let scratch: Scratch;
   try {
@@ -111,7 +151,27 @@ function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spaw
     channel.close();
     return { inner, channel, failure: thrown(error, given) };
   }
-  return { inner, channel, ready: ready !== undefined, ...awaitCommand(addon, channel, inner, given) };
+  const started = awaitCommand(addon, channel, inner, given);
+  const problem = started.pid === undefined ? undefined : enterGroup(started.pid, given);
+  if (problem !== undefined) {
+    inner.kill('SIGKILL');
+    channel.close();
+    return { inner, channel, failure: problem };
+  }
+  return { inner, channel, ready: ready !== undefined, ...started };
+}
+
+/** Before anything of the command has run. */
+function enterGroup(pid: number, { group, file }: Spawn): StartFailure | undefined {
+  if (group === undefined) return undefined;
+  try {
+    enterControlGroup(group, pid);
+    return undefined;
+  } catch (cause) {
+    const { errno = 0, message } = cause as NodeJS.ErrnoException;
+    const text = `${file} was not started: it cannot be moved into its control group: ${message}`;
+    return { error: new HoldfastError('ERR_HOLDFAST_LIMIT', text, { errno, cause }), errno: Math.abs(errno) };
+  }
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {
@@ -160,10 +220,9 @@ class NoDescriptors extends Error {
 
 /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
 function configure(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn): void {
-  const { file: command, rules, waitForTree, limits } = given;
-  const errno = channel.configure(
-    encodeConfiguration(addon, { command, waitForTree, rules, limits: limitFields(limits) }),
-  );
+  const { file: command, rules, waitForTree, limits, group } = given;
+  const configuration = { command, waitForTree, rules, limits: limitFields(limits), group: group?.path };
+  const errno = channel.configure(encodeConfiguration(addon, configuration));
   // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
   if (errno !== 0) inner.kill('SIGKILL');
 }

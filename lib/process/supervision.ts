@@ -5,6 +5,7 @@ import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks, encodeVerdict } from '../hooks/encode.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
+import { removeControlGroup } from '../limits/control-group.ts';
 import { limitOutput } from '../limits/output.ts';
 import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
@@ -162,15 +163,21 @@ export class Supervision {
     }
   }
 
-  /** `close` means that nothing is left: of the scratch folder neither. */
+  /** `close` means that nothing is left: of the scratch folder and the control group neither. */
   #over(scratch: Scratch | undefined): void {
-    if (scratch === undefined) return this.#listener.over();
-    void removeScratch(scratch).then((error) =>
+    const { group } = this.#spawn;
+    const removals: (readonly [rule: string, path: string, removed: Promise<Error | undefined>])[] = [];
+    if (scratch !== undefined) removals.push(['scratch', scratch.path, removeScratch(scratch)]);
+    if (group !== undefined) removals.push(['limits', group.path, removeControlGroup(group)]);
+    if (removals.length === 0) return this.#listener.over();
+    void Promise.all(removals.map(([, , removed]) => removed)).then((errors) =>
       // What a listener throws is nobody's rejection.
       process.nextTick(() => {
-        if (error !== undefined) {
-          const message = `policy.scratch: '${scratch.path}' could not be removed: ${error.message}`;
-          this.#listener.warning({ rule: 'scratch', path: scratch.path, message });
+        for (const [i, [rule, path]] of removals.entries()) {
+          const error = errors[i];
+          if (error === undefined) continue;
+          const field = rule === 'scratch' ? 'policy.scratch' : 'options.limits';
+          this.#listener.warning({ rule, path, message: `${field}: '${path}' could not be removed: ${error.message}` });
         }
         this.#listener.over();
       }),
@@ -436,7 +443,7 @@ export class Supervision {
   /** It never changes, however often it is told. */
   #planTold(record: NativeRecord): void {
     const first = this.#plan === undefined;
-    this.#plan ??= planOf(record, this.#spawn.limits);
+    this.#plan ??= planOf(record, this.#spawn.limits, this.#spawn.group !== undefined);
     if (first && debugs()) debugPlan(this.pid, this.#plan);
     for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
   }

@@ -111,6 +111,10 @@ Napi::Object limits(Napi::Env env) {
 
 Napi::Value get_support(const Napi::CallbackInfo& info) { return support(info.Env()); }
 
+Napi::Value get_is_delegated(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), is_delegated(info[0].ToString().Utf8Value()));
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* state = new State;
   env.SetInstanceData(state);
@@ -119,6 +123,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("createChannel", Napi::Function::New<create_channel>(env, "createChannel"));
   exports.Set("openSupervisor", Napi::Function::New<open_supervisor>(env, "openSupervisor"));
   exports.Set("support", Napi::Function::New<get_support>(env, "support"));
+  exports.Set("isDelegated", Napi::Function::New<get_is_delegated>(env, "isDelegated"));
   exports.Set("version", protocol::kVersion);
   exports.Set("fields", field_tags(env));
   exports.Set("events", event_names(env));

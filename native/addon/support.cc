@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -66,6 +67,15 @@ Napi::Object support(Napi::Env env) {
   result.Set("refusesWritableCode", prctl(kGetMdwe, 0, 0, 0, 0) >= 0);
   result.Set("landlockAbi", static_cast<double>(landlock_abi()));
   return result;
+}
+
+// systemd.resource-control(5), Delegate=: the first is for root only, the second is there since systemd 251.
+bool is_delegated(const std::string& folder) {
+  for (const char* const mark : {"trusted.delegate", "user.delegate"}) {
+    char value = '0';
+    if (getxattr(folder.c_str(), mark, &value, 1) == 1 && value == '1') return true;
+  }
+  return false;
 }
 
 }  // namespace holdfast

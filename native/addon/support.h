@@ -3,9 +3,14 @@
 
 #include <napi.h>
 
+#include <string>
+
 namespace holdfast {
 
 // { kernel, seccompActions: { trace, killProcess, userNotification }, seccompMode, ptraceScope, landlockAbi }
 Napi::Object support(Napi::Env env);
+
+// Whether systemd has marked a control group's folder as somebody else's to divide.
+bool is_delegated(const std::string& folder);
 
 }  // namespace holdfast

@@ -16,8 +16,6 @@ struct Limits {
 
   // Whether processes and threads are counted when they are made.
   bool counts_forks() const { return processes != kNone || threads != kNone; }
-  // Whether somebody has to look again and again, or once when the time is over.
-  bool need_looks() const { return memory != kNone || cpu_time != kNone || wall_time != kNone || written != kNone; }
 };
 
 // For the child that becomes the command: soft and hard limits, which all its descendants have from it and none can

@@ -54,12 +54,16 @@ int64_t until_bytes(int64_t left) {
 
 }  // namespace
 
-bool Meter::begin() {
+int Meter::begin() {
   begun_ = monotonic_now();
-  if (!limits_.need_looks()) return true;
+  if (const std::string& path = sandbox_.config.control_group; !path.empty())
+    if (const int error = group_.open(path)) return error;
+  const bool looks = sums_memory() || limits_.cpu_time != Limits::kNone || limits_.wall_time != Limits::kNone ||
+                     limits_.written != Limits::kNone;
+  if (!looks) return 0;
   processors();
-  if (limits_.memory != Limits::kNone && !start_thread(run_weighing, this)) return false;
-  return start_thread(run, this);
+  if (sums_memory() && !start_thread(run_weighing, this)) return EAGAIN;
+  return start_thread(run, this) ? 0 : EAGAIN;
 }
 
 void* Meter::run(void* self) {
@@ -75,7 +79,7 @@ void Meter::look_for_ever() {
   };
   Look looks[] = {{limits_.wall_time, &Meter::look_at_time},
                   {limits_.cpu_time, &Meter::look_at_processor_time},
-                  {limits_.memory, &Meter::look_at_memory},
+                  {sums_memory() ? limits_.memory : Limits::kNone, &Meter::look_at_memory},
                   {limits_.written, &Meter::look_at_written}};
   while (!reached_.load()) {
     int64_t next = kNever;
@@ -257,6 +261,7 @@ void Meter::before_reap(pid_t tid) {
 }
 
 void Meter::after_reap() {
+  if (limits_.memory != Limits::kNone && group_.has_run_out_of_memory()) reach("memory", limits_.memory, group_.peak());
   if (limits_.cpu_time != Limits::kNone) {
     const int64_t used = ended_time(sandbox_.tree);
     if (used >= limits_.cpu_time * kMillisecond) reach("cpuTime", limits_.cpu_time, used / kMillisecond);

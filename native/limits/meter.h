@@ -15,6 +15,8 @@
 
 #include "../call/sandbox.h"
 #include "../launch/limits.h"
+#include "../policy/config.h"
+#include "control_group.h"
 #include "measure.h"
 
 namespace holdfast {
@@ -23,18 +25,22 @@ class Meter {
  public:
   Meter(Sandbox& sandbox, const Limits& limits) : sandbox_(sandbox), limits_(limits) {}
 
-  // Before the command is let go: from now on time counts. False: there is no thread for it.
-  bool begin();
+  // Before the command is let go: from now on time counts. 0, or a positive errno: EAGAIN, if there is no thread for
+  // it.
+  int begin();
 
   // For the tracer: a thread is there, and has not run yet.
   void add(pid_t process, pid_t tid);
   // It has ended, and is about to be reaped; Tree::reaping() is held.
   void before_reap(pid_t tid);
+  // When nothing of the tree is left.
+  void end() { group_.remove(); }
+
   // After it: whether it was too much is not left to the next look, since the end of the command may be told next.
   void after_reap();
 
   // Whether it has to be told of processes that share their maker's memory (vfork), and count once.
-  bool wants_sharers() const { return limits_.memory != Limits::kNone; }
+  bool wants_sharers() const { return sums_memory(); }
   void share(pid_t process, pid_t maker);
   void share_no_more(pid_t process);
 
@@ -47,6 +53,8 @@ class Meter {
     int64_t resident;  // bytes
   };
 
+  // Where there is a control group the kernel counts by itself.
+  bool sums_memory() const { return limits_.memory != Limits::kNone && sandbox_.config.control_group.empty(); }
   static void* run(void* self);
   static void* run_weighing(void* self);
   void look_for_ever();
@@ -63,6 +71,7 @@ class Meter {
   int64_t begun_ = 0;  // CLOCK_MONOTONIC in nanoseconds
   std::atomic<bool> reached_{false};
   int doubts_ = 0;
+  ControlGroup group_;
 
   std::mutex written_guard_;
   std::unordered_map<pid_t, UniqueFd> writers_;  // every thread

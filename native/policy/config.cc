@@ -125,7 +125,7 @@ class RuleReader {
     return value;
   }
 
-  static constexpr size_t kMostFields = 8;  // of any rule
+  static constexpr size_t kMostFields = 12;  // of any rule, and of the limits
 
   const char* const kind_;
   const int64_t number_;
@@ -233,13 +233,14 @@ class Parser {
     };
     // Far from where a sum of two of them would overflow.
     constexpr int64_t kMost = int64_t{1} << 53;
-    RuleReader reader(
-        field, "limits", -1,
-        {Tag::limitMemory_, Tag::limitCpuTime_, Tag::limitWallTime_, Tag::limitProcesses_, Tag::limitThreads_,
-         Tag::limitOpenFiles_, Tag::limitFileSize_, Tag::limitWritten_, Tag::limitCoreSize_, Tag::limitAddressSpace_},
-        error_);
+    RuleReader reader(field, "limits", -1,
+                      {Tag::limitMemory_, Tag::limitCpuTime_, Tag::limitWallTime_, Tag::limitProcesses_,
+                       Tag::limitThreads_, Tag::limitOpenFiles_, Tag::limitFileSize_, Tag::limitWritten_,
+                       Tag::limitCoreSize_, Tag::limitAddressSpace_, Tag::limitGroup_},
+                      error_);
     for (const auto& [tag, limit] : known)
       if (reader.has(tag)) *limit = reader.number(tag, 0, kMost);
+    if (reader.has(Tag::limitGroup_)) config_.control_group = reader.text(Tag::limitGroup_);
     return reader.ok();
   }
 

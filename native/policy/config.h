@@ -49,8 +49,9 @@ struct Config {
 
   bool wait_for_tree = false;  // descendants may outlive the command
   Limits limits;
-  bool any_exec = true;  // whatever may be read may be executed
-  std::string command;   // as resolved by the supervisor; may be executed and read in any case
+  std::string control_group;  // the folder of the tree's own; empty: it has none
+  bool any_exec = true;       // whatever may be read may be executed
+  std::string command;        // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
   bool unwritten = false;         // what the tree has written is not executed
   bool no_writable_code = false;  // memory is not writable and executable

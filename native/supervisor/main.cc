@@ -332,7 +332,8 @@ int run(int argc, char** argv) {
     build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
-  if (!tracer.meter.begin()) return failed(Stage::threads, EAGAIN);
+  if (const int problem = tracer.meter.begin())
+    return failed(problem == EAGAIN ? Stage::threads : Stage::limits, problem);
   launch.let_go(ruleset.get(), config.limits);
   std::unique_ptr<Notifier> notifier;
   bool controlled = false;
@@ -347,6 +348,7 @@ int run(int argc, char** argv) {
     return notifier != nullptr;
   };
   tracer.run();
+  tracer.meter.end();
   remove_ipc_objects();
   report_end(sandbox);
   // Other threads may still be at work: no destructors behind their backs.
