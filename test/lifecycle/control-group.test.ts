@@ -52,7 +52,7 @@ const own = 'G=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)';
 const killed = [null, 'SIGKILL'];
 const byGroup = [{ name: 'memory', held: 'cgroup', exact: true }];
 
-describe.skipIf('parent' in place)('without one', () => {
+describe.skipIf('parent' in place)('without one (it may make one here)', () => {
   test('what only it can hold is refused, with the reason, before anything starts', () => {
     const start = (limits: Limits) => () => spawnSandboxed('true', [], { limits });
     const why = expect.stringMatching(/can be made here: .*(cgroup|group)/) as unknown as string;
@@ -70,8 +70,7 @@ describe.skipIf('parent' in place)('without one', () => {
   });
 });
 
-// Only where this process may make one: npm run test:guest.
-describe.skipIf('problem' in place)('with one', () => {
+describe.skipIf('problem' in place)('with one (only where this process may make one: npm run test:guest)', () => {
   test('the kernel ends a tree at its memory, to the page, however many processes it is', async () => {
     for (const script of ['tail /dev/zero', 'for i in 1 2 3 4 5 6 7 8 9 10; do tail /dev/zero & done; wait']) {
       const ran = await sh(script, { memory: '64MiB', exact: true });
