@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const root = new URL('..', import.meta.url);
 
 const waysOfHolding = {
-  let_by: 'never held: harmless whatever its registers say',
+  let_by: 'not held, unless a rule or a hook on it asks for that: harmless whatever its registers say',
   perform: 'held; the supervisor does it on pinned objects and hands over the result',
   bounce: 'held; runs in the caller with its arguments copied to memory that the tree cannot write',
   verify: 'held; what really happened is checked before the first new instruction',

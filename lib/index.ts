@@ -25,9 +25,18 @@ export type {
 } from './hooks/families/files.ts';
 export type { HookEvent, HookedCall } from './hooks/families/index.ts';
 export type { BindCall, ConnectCall, SendCall } from './hooks/families/network.ts';
+export type { ForkCall, ForkKind } from './hooks/families/processes.ts';
 export type { SignalCall } from './hooks/families/signals.ts';
 export type { SyscallArgument, SyscallCall } from './hooks/families/syscall.ts';
-export type { CallerFilter, HookFilter, OpenFilter, PathFilter, PortFilter } from './hooks/filter.ts';
+export type {
+  CallerFilter,
+  ForkFilter,
+  HookFilter,
+  OpenFilter,
+  PathFilter,
+  PortFilter,
+  ProgramFilter,
+} from './hooks/filter.ts';
 export type { Hook, HookArguments, HookVerdict, SyscallHook, SyscallVerdict } from './hooks/hooks.ts';
 export type {
   ClockFields,

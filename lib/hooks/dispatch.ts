@@ -204,8 +204,16 @@ export class Dispatcher {
   }
 }
 
-/** Events of calls whose success is more than a number. */
-export const unfakeable = ['open', 'exec', 'stat', 'statfs', 'readlink', 'getxattr'] as const satisfies HookEvent[];
+/** Events of calls whose success is more than a number, or (fork) where 0 would tell the caller that it is the child. */
+export const unfakeable = [
+  'open',
+  'exec',
+  'stat',
+  'statfs',
+  'readlink',
+  'getxattr',
+  'fork',
+] as const satisfies HookEvent[];
 
 /** What a response to a system call is for the supervisor. */
 function responseData(call: SyscallCall, verdict: Verdict, contents: Uint8Array | undefined): Uint8Array | undefined {
@@ -249,7 +257,7 @@ function makesSense(event: HookEvent, verdict: Verdict): boolean {
     case 'fake':
       return event !== 'syscall' && !(unfakeable as readonly HookEvent[]).includes(event);
     case 'fakeValue':
-      return event === 'send' || event === 'watch';
+      return event === 'send' || event === 'watch' || event === 'fork';
   }
 }
 

@@ -17,6 +17,7 @@ function hookRule(writer: FieldWriter, id: number, event: number, filter: Compil
     fields.number('hook', id).number('event', event).number('access', filter.access);
     if (filter.path !== undefined) fields.text('path', filter.path);
     if (filter.pattern !== undefined) fields.text('pattern', filter.pattern);
+    if (filter.kinds !== undefined) fields.number('kinds', filter.kinds);
     if (filter.under !== undefined) fields.number('under', filter.under);
     if (filter.ports !== undefined) fields.number('portLow', filter.ports[0]).number('portHigh', filter.ports[1]);
   });

@@ -5,6 +5,7 @@ import { fieldName, InheritedField, ownFields, problemOf, record, shown } from '
 import { MOST_UNDER, type Under, Unders, under } from '../policy/exec.ts';
 import { type Names, namesOf, PatternProblem } from '../policy/pattern.ts';
 import { type FilterKey, filterKeys, type HookEvent } from './families/index.ts';
+import { type ForkKind, forkKindBits } from './families/processes.ts';
 
 /** Path patterns: for calls on paths. */
 export interface PathFilter extends CallerFilter {
@@ -36,6 +37,17 @@ export interface PortFilter extends CallerFilter {
   port?: number | readonly [low: number, high: number];
 }
 
+/** Whose calls, also by the program that the caller runs. */
+export interface ProgramFilter extends CallerFilter {
+  /** Patterns for the canonical path of the program that the process runs, as in {@link PathFilter.path}. */
+  executable?: string | URL | readonly (string | URL)[];
+}
+
+export interface ForkFilter extends ProgramFilter {
+  /** Only what is made so. Calls that make something else are not held. */
+  kind?: ForkKind | readonly ForkKind[];
+}
+
 /** The filter that hooks on this event take. */
 export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
   ? OpenFilter
@@ -43,13 +55,16 @@ export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
     ? PortFilter
     : E extends 'signal'
       ? CallerFilter
-      : PathFilter;
+      : E extends 'fork'
+        ? ForkFilter
+        : PathFilter;
 
 /** One line of a filter as the supervisor evaluates it. */
 export interface CompiledFilter extends Names {
   access: number;
   ports?: readonly [number, number];
   under?: number;
+  kinds?: number;
 }
 
 const isPort = (value: unknown): value is number =>
@@ -59,10 +74,14 @@ const isPorts = (value: unknown) =>
 const isPattern = (value: unknown) => typeof value === 'string' || value instanceof URL;
 const isPatterns = (value: unknown) =>
   isPattern(value) || (Array.isArray(value) && value.length > 0 && value.every(isPattern));
+const isKind = (value: unknown) => typeof value === 'string' && Object.hasOwn(forkKindBits, value);
+const isKinds = (value: unknown) => isKind(value) || (Array.isArray(value) && value.length > 0 && value.every(isKind));
 const parts: Readonly<Record<FilterKey, v.GenericSchema>> = {
   path: v.optional(v.custom<PathFilter['path']>(isPatterns, 'must be a pattern or a list of patterns')),
   access: v.optional(v.picklist(['read', 'write'], "must be 'read' or 'write'")),
   port: v.optional(v.custom<PortFilter['port']>(isPorts, 'must be a port (0 to 65535) or [lowest, highest]')),
+  executable: v.optional(v.custom<PathFilter['path']>(isPatterns, 'must be a pattern or a list of patterns')),
+  kind: v.optional(v.custom<ForkFilter['kind']>(isKinds, "must be 'process', 'thread' or 'vfork', or a list of them")),
   under,
 };
 const fields = new Set<string>(Object.keys(parts));
@@ -75,6 +94,8 @@ interface Checked {
   path?: string | URL | (string | URL)[];
   access?: 'read' | 'write';
   port?: number | [number, number];
+  executable?: string | URL | (string | URL)[];
+  kind?: ForkKind | ForkKind[];
   under?: Under;
 }
 
@@ -110,7 +131,7 @@ export function compileFilter(
   const anyAccess = 7;
   if (filter === undefined) return [{ access: anyAccess }];
   const name = `filter of on${event[0]?.toUpperCase()}${event.slice(1)}`;
-  const { path, access, port, under: above } = check(event, name, filter);
+  const { path, access, port, executable, kind, under: above } = check(event, name, filter);
   const compiled: CompiledFilter = { access: access === undefined ? anyAccess : access === 'read' ? 1 : 2 };
   if (port !== undefined) {
     const [low, high] = typeof port === 'number' ? [port, port] : port;
@@ -123,13 +144,15 @@ export function compileFilter(
       throw invalid(`${name}.under${part}`, value, problem);
     });
   }
-  if (path === undefined) return [compiled];
-  return (Array.isArray(path) ? path : [path]).flatMap((pattern, i) => {
+  if (kind !== undefined) compiled.kinds = [kind].flat().reduce((bits, each) => bits | forkKindBits[each], 0);
+  const [key, names] = path !== undefined ? (['path', path] as const) : (['executable', executable] as const);
+  if (names === undefined) return [compiled];
+  return (Array.isArray(names) ? names : [names]).flatMap((pattern, i) => {
     try {
-      return namesOf(pattern, resolve(cwd)).map((names) => ({ ...compiled, ...names }));
+      return namesOf(pattern, resolve(cwd)).map((found) => ({ ...compiled, ...found }));
     } catch (error) {
       if (!(error instanceof PatternProblem)) throw error;
-      const field = `${name}.path${Array.isArray(path) ? `[${i}]` : ''}`;
+      const field = `${name}.${key}${Array.isArray(names) ? `[${i}]` : ''}`;
       throw invalid(field, pattern instanceof URL ? pattern.href : pattern, error.message);
     }
   });

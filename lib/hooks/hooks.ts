@@ -25,7 +25,7 @@ export type HookVerdict<E extends HookEvent = HookEvent> =
   | (E extends 'exec' ? Verdict<'redirectProgram'> : never)
   | (E extends 'signal' ? Verdict<'redirectSignal'> : never)
   | (E extends Unfakeable ? never : Verdict<'fake'>)
-  | (E extends 'send' | 'watch' ? Verdict<'fakeValue'> : never);
+  | (E extends 'send' | 'watch' | 'fork' ? Verdict<'fakeValue'> : never);
 
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook without a return statement has no opinion
 type Answer<E extends HookEvent> = HookVerdict<E> | undefined | void;
@@ -255,6 +255,14 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
    * `redirect({ signal, pid })`. Takes no filter but `under`. */
   onSignal(...args: HookArguments<'signal'>): this {
     return this.#add('signal', args);
+  }
+
+  /**
+   * fork, vfork, clone: a process or a thread is about to be made. May also be answered with `fake(pid)`: nothing is made,
+   * and the caller is told of such a child. Calls that no such hook may hear of (`kind`) are not held.
+   */
+  onFork(...args: HookArguments<'fork'>): this {
+    return this.#add('fork', args);
   }
 
   /**

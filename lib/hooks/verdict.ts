@@ -305,7 +305,7 @@ function belowFolder(path: string, folder: string): string {
 /**
  * The call is not carried out, and the program is told that it was.
  * @param value What it returns. Default: what a success returns: 0, for a send all that was to be sent. Others make sense
- * only where a success can be another number: `onSend` (bytes) and `onWatch`.
+ * only where a success can be another number: `onSend` (bytes), `onWatch`, and `onFork` (the child's).
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if it is not an integer from 0 to 2147483647.
  */
 export function fake(value?: 0): Verdict<'fake'>;

@@ -27,8 +27,8 @@ Finish dispatch(Sandbox& sandbox, Held& call) {
     Finish decided;
     if (decide_by_call_rules(sandbox, call, decided)) return decided;
     // Held for a rule's or a hook's sake alone.
-    if (call.engine == Held::Engine::trace && !call.again && !is_taken_back(*call.row, call.args) &&
-        (!is_stopped(*call.row, call.args) || lets_by(*call.row, call.args)))
+    if (call.row->event != Event::fork && call.engine == Held::Engine::trace && !call.again &&
+        !is_taken_back(*call.row, call.args) && (!is_stopped(*call.row, call.args) || lets_by(*call.row, call.args)))
       return Finish::proceed();
   }
   return kHandlers[call.row - rows_begin()](sandbox, call);

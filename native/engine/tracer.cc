@@ -416,15 +416,15 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     return;
   }
   const Row* row = find_row(static_cast<int>(number));
-  if (row != nullptr && is_counted(*row)) {
-    tracee.number = number;
-    hold_fork(tracee, *row);
-    return;
-  }
   Held call = held_call(tracee, number);
   const bool is_back = row != nullptr && is_taken_back(*row, call.args);
   const bool is_ours = row != nullptr && is_stopped(*row, call.args) && !lets_by(*row, call.args);
   const bool is_ruled = row != nullptr && sandbox_.config.calls.stops(*row, call.args);
+  if (row != nullptr && is_counted(*row) && !is_ruled) {
+    tracee.number = number;
+    hold_fork(tracee, *row);
+    return;
+  }
   if (row == nullptr || (!tracee.came_marked && !is_back && !is_ours && !is_ruled)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
@@ -444,6 +444,11 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
   switch (finish.kind) {
     case Finish::Kind::proceed:
       if (finish.arguments) approve_exec(tracee.tid, std::move(finish.arguments->exec));
+      // Counted last: who has refused it has not taken a place from anybody.
+      if (const Row* const row = find_row(static_cast<int>(tracee.number)); row != nullptr && is_counted(*row)) {
+        hold_fork(tracee, *row);
+        return;
+      }
       break;
     case Finish::Kind::kill:
       sandbox_.tree.while_stable([&] {

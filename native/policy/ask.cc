@@ -32,6 +32,10 @@ constexpr int kMaxErrno = 4095;  // MAX_ERRNO, linux/err.h: above it a result is
 
 bool wants(const Config& config, const Held& call, const HookFilter& filter, const Facts& facts) {
   if (filter.under != ExecRules::kAnybody && !is_under(call, filter.under, true)) return false;
+  // Whose program is not known may be anybody.
+  if (facts.program != nullptr)
+    return (filter.kinds & facts.kind) != 0 &&
+           (filter.names.any() || facts.program->empty() || filter.names.matches(*facts.program));
   if (filter.has_port) {
     const Address* address = facts.address;
     if (address == nullptr || address->family == AF_UNIX) return false;
@@ -123,6 +127,8 @@ bool may_fake(Event event, int result) {
     case Event::send:
     case Event::watch:
       return result >= -1;
+    case Event::fork:  // 0 would say that the caller is the child
+      return result > 0;
     default:
       return result == 0 || result == -1;
   }

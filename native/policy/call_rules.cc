@@ -64,6 +64,11 @@ std::vector<SyscallRule> CallRules::build(bool reports, bool logs) {
     if (rule.rule.row->way == Way::verify) continue;
     if (rule.action == CallAction::ask || (rule.action == CallAction::log && logs)) add(rule, RuleAction::stop);
   }
+  for (const SyscallRule& rule : others_) {
+    program.push_back(rule);
+    program.back().action = RuleAction::stop;
+    stopped_.push_back(rule);
+  }
   return program;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../call/finish.h"
@@ -32,7 +33,9 @@ class CallRules {
  public:
   // In the order of the policy, then of registration.
   void add(CallRule rule);
-  bool empty() const { return all_.empty(); }
+  bool empty() const { return all_.empty() && others_.empty(); }
+  // Calls that are stopped for the sake of somebody else, who decides at that stop: the program of build() sees to it.
+  void stop_for_others(SyscallRule rule) { others_.push_back(std::move(rule)); }
   bool speaks_of(const Row& row) const { return !all_.empty() && by_row_[static_cast<size_t>(&row - rows_begin())]; }
 
   // Of calls that libraries ask the vDSO in place of, where no filter sees it.
@@ -52,6 +55,7 @@ class CallRules {
   std::vector<CallRule> all_;
   std::vector<bool> by_row_;
   bool speaks_of_time_ = false;
+  std::vector<SyscallRule> others_;
   std::vector<SyscallRule> stopped_;  // of the program: those that stop
 };
 

@@ -331,10 +331,10 @@ class Parser {
   }
 
   bool hook_rule(const Field& field) {
-    RuleReader rule(
-        field, "hookRule", hook_rules_++,
-        {Tag::hook_, Tag::event_, Tag::access_, Tag::path_, Tag::pattern_, Tag::portLow_, Tag::portHigh_, Tag::under_},
-        error_);
+    RuleReader rule(field, "hookRule", hook_rules_++,
+                    {Tag::hook_, Tag::event_, Tag::access_, Tag::path_, Tag::pattern_, Tag::portLow_, Tag::portHigh_,
+                     Tag::under_, Tag::kinds_},
+                    error_);
     HookFilter filter;
     filter.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
     filter.event = static_cast<Event>(rule.number(Tag::event_, 0, protocol::kEventCount - 1));
@@ -343,6 +343,7 @@ class Parser {
     filter.port_low = static_cast<uint16_t>(rule.number(Tag::portLow_, 0, 65535, 0));
     filter.port_high = static_cast<uint16_t>(rule.number(Tag::portHigh_, filter.port_low, 65535, 65535));
     filter.under = static_cast<int>(rule.number(Tag::under_, 0, Lineage::kMost - 1, ExecRules::kAnybody));
+    filter.kinds = static_cast<uint8_t>(rule.number(Tag::kinds_, 1, protocol::kAnyKind, protocol::kAnyKind));
     const std::string_view path = rule.has(Tag::path_) ? rule.text(Tag::path_) : "";
     const std::string_view pattern = rule.has(Tag::pattern_) ? rule.text(Tag::pattern_) : "";
     CanonicalPath where;

@@ -27,13 +27,15 @@ struct HookFilter {
   uint32_t hook = 0;
   protocol::Event event = protocol::Event::none;
   uint8_t access = 0;  // asked if any of these bits is wanted; all bits: always
-  NameFilter names;    // for the canonical path (either path of rename and link), or a unix socket's
+  NameFilter names;    // for the canonical path (either path of rename and link), or a unix socket's; of forks the
+                       // caller's program
   uint16_t port_low = 0;
   uint16_t port_high = 65535;
   bool has_port = false;
   // Its name was found by a link that the tree may have planted: it is asked, but gives no more there than rules do.
   bool planted = false;
-  int under = ExecRules::kAnybody;  // only calls of who is under that number
+  int under = ExecRules::kAnybody;     // only calls of who is under that number
+  uint8_t kinds = protocol::kAnyKind;  // of forks: asked if one of these is made
 };
 
 // A rule, or the command, that stands for less than whoever wrote it may think.

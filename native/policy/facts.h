@@ -43,7 +43,9 @@ struct Facts {
   std::string_view interpreter;       // exec
   const std::string* argv = nullptr;  // exec: argv_count strings
   size_t argv_count = 0;
-  uint64_t environment = 0;  // exec: where its list is in the caller's memory
+  uint8_t kind = 0;                      // fork: protocol::kProcess, kThread or kVfork
+  const std::string* program = nullptr;  // fork: what the caller runs; empty if that is not known
+  uint64_t environment = 0;              // exec: where its list is in the caller's memory
 };
 
 // A right that a call wanted and has not: its name, the field of a policy that would give it (none: no rule does),

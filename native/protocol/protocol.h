@@ -199,6 +199,10 @@ enum class Tag : uint16_t {
 inline constexpr uint8_t kRead = 1, kWrite = 2, kExecute = 4;
 // In rules alone: its name, attributes and links may be looked at.
 inline constexpr uint8_t kMetadata = 8;
+// What a call makes, in hooks' filters: a process, a thread, or a process for which the caller waits until it has
+// executed a program or ended.
+inline constexpr uint8_t kProcess = 1, kThread = 2, kVfork = 4;
+inline constexpr uint8_t kAnyKind = kProcess | kThread | kVfork;
 // Operation bits of address rules.
 inline constexpr uint8_t kConnect = 1, kBind = 2;
 

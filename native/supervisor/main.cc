@@ -35,6 +35,7 @@
 #include "../launch/launch.h"
 #include "../launch/rule_filter.h"
 #include "../policy/config.h"
+#include "../policy/fork_hooks.h"
 #include "../policy/layers.h"
 #include "../policy/second_wall.h"
 #include "../policy/written.h"
@@ -321,6 +322,7 @@ int run(int argc, char** argv) {
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
+  if (config.hooked(protocol::Event::fork)) stop_forks(config);
   if (!config.calls.empty()) {
     const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
     if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);

@@ -6,6 +6,8 @@ import {
   compilePolicy,
   createSandboxPool,
   deny,
+  type ForkCall,
+  type ForkKind,
   fake,
   type HoldfastError,
   type Inspection,
@@ -300,6 +302,18 @@ piped.onBind(() => redirect({ address: '127.0.0.1', port: 80 }));
 piped.onSend(() => redirect({ address: '127.0.0.1', port: 80 }));
 piped.onSignal((call) => redirect({ signal: 'SIGTERM', pid: call.targetPid }));
 piped.onSignal(() => redirect({ pid: 3 }));
+piped.onFork({ kind: 'process', executable: '**/make', under: '**/npm' }, (call) => {
+  expectType<ForkCall>(call);
+  expectType<ForkKind>(call.kind);
+  expectType<readonly string[]>(call.flags);
+  return fake(4);
+});
+piped.onFork({ kind: ['thread', 'vfork'] }, async () => deny('EAGAIN'));
+expectError(piped.onFork({ kind: 'child' }, () => deny()));
+expectError(piped.onFork({ path: '/x' }, () => deny()));
+expectError(piped.onFork(() => fake()));
+expectError(piped.onFork(() => redirect({ pid: 3 })));
+expectError(piped.onSignal({ executable: '/x' }, () => deny()));
 expectError(piped.onExec(() => redirect('/bin/true')));
 expectError(piped.onExec(() => redirect({ path: '/bin/true', argv: 'x' })));
 expectError(piped.onSignal(() => redirect({ path: '/bin/true' })));

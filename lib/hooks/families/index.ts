@@ -3,10 +3,11 @@
 import { execCalls } from './exec.ts';
 import { fileCalls } from './files.ts';
 import { networkCalls } from './network.ts';
+import { processCalls } from './processes.ts';
 import { signalCalls } from './signals.ts';
 import { syscallCalls } from './syscall.ts';
 
-export const calls = { ...fileCalls, ...execCalls, ...networkCalls, ...signalCalls, ...syscallCalls };
+export const calls = { ...fileCalls, ...execCalls, ...networkCalls, ...signalCalls, ...syscallCalls, ...processCalls };
 
 /** Name of an event: `open` for `onOpen`. */
 export type HookEvent = keyof typeof calls;
@@ -14,7 +15,7 @@ export type HookEvent = keyof typeof calls;
 export type HookedCall<E extends HookEvent = HookEvent> = ReturnType<(typeof calls)[E]>;
 
 /** What of a call a filter can speak of. */
-export type FilterKey = 'path' | 'access' | 'port' | 'under';
+export type FilterKey = 'path' | 'access' | 'port' | 'executable' | 'kind' | 'under';
 
 const path: readonly FilterKey[] = ['path', 'under'];
 const port: readonly FilterKey[] = ['port', 'under'];
@@ -45,4 +46,5 @@ export const filterKeys: Readonly<Record<HookEvent, readonly FilterKey[]>> = {
   send: port,
   signal: ['under'],
   syscall: [],
+  fork: ['kind', 'executable', 'under'],
 };
