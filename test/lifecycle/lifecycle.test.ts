@@ -134,8 +134,10 @@ describe('processes()', () => {
     const before = Date.now() - 20;
     const child = spawnSandboxed(program('life_tree'), ['pause'], { policy });
     const tree = await treeFrom(child.stdout);
-    const processes = await child.processes();
+    let processes = await child.processes();
     const of = (role: string) => processes.find(({ pid }) => pid === tree.get(role)?.pid);
+    // It says that it is there before it stops itself.
+    while (of('stopped')?.state !== 'stopped') processes = await child.processes();
     expect(new Set(processes.map(({ pid }) => pid))).toEqual(new Set(processes.map(({ pid }) => pid)));
     for (const role of tree.keys()) expect(of(role), role).toBeDefined();
     expect(of('command')).toMatchObject({ parent: undefined, executable: program('life_tree'), threads: 1 });
