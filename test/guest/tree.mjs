@@ -1,0 +1,61 @@
+// A copy of the tree for another architecture: its own dependencies, binaries and test programs, made by cross compilers.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const compilers = { arm64: 'aarch64-linux-gnu-gcc', x64: 'x86_64-linux-gnu-gcc' };
+
+function run(cwd, command, args) {
+  const { status, error } = spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed with exit code ${status}`);
+}
+
+/** What has changed, with its time: what was built of the rest stays. */
+function update(from, to) {
+  const { stdout, status } = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { cwd: from });
+  if (status !== 0) throw new Error(`${from} is no git work tree`);
+  for (const name of String(stdout).split('\0')) {
+    const source = join(from, name);
+    if (name === '' || !existsSync(source)) continue;
+    const target = join(to, name);
+    const { mtime, size } = statSync(source);
+    const there = existsSync(target) ? statSync(target) : undefined;
+    if (there?.size === size && there.mtimeMs === mtime.getTime()) continue;
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(source, target);
+    utimesSync(target, mtime, mtime);
+  }
+}
+
+/** Where it is. */
+export async function foreignTree(root, arch) {
+  const tree = join(root, '.cache/guest', `tree-${arch}`);
+  mkdirSync(tree, { recursive: true });
+  update(root, tree);
+  cpSync(join(root, 'dist'), join(tree, 'dist'), { recursive: true, preserveTimestamps: true });
+  const lock = createHash('sha256')
+    .update(readFileSync(join(tree, 'package-lock.json')))
+    .digest('hex');
+  const stamp = join(tree, 'node_modules/.lock');
+  if (!existsSync(stamp) || readFileSync(stamp, 'latin1') !== lock) {
+    const target = [`--cpu=${arch}`, '--os=linux', '--libc=glibc'];
+    run(tree, 'npm', ['ci', ...target, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+    writeFileSync(stamp, lock);
+  }
+  run(tree, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`]);
+  const { compilePrograms } = await import(pathToFileURL(join(tree, 'test/helpers/compile.mjs')));
+  await compilePrograms(join(tree, 'build/test-programs'), compilers[arch]);
+  return tree;
+}
