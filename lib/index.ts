@@ -25,7 +25,7 @@ export type {
 } from './hooks/families/files.ts';
 export type { HookEvent, HookedCall } from './hooks/families/index.ts';
 export type { BindCall, ConnectCall, SendCall } from './hooks/families/network.ts';
-export type { ForkCall, ForkKind } from './hooks/families/processes.ts';
+export type { ExitCall, ForkCall, ForkKind } from './hooks/families/processes.ts';
 export type { SignalCall } from './hooks/families/signals.ts';
 export type { SyscallArgument, SyscallCall } from './hooks/families/syscall.ts';
 export type {

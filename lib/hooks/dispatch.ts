@@ -182,13 +182,17 @@ export class Dispatcher {
   }
 
   #fail(asked: Asked, code: HoldfastError['code'], what: string, ...cause: [unknown?]): void {
-    this.#answer(asked, DENY, EACCES);
     const name = `on${asked.event?.[0]?.toUpperCase()}${asked.event?.slice(1)}`;
     const { event, call } = asked;
     const details = cause.length > 0 ? { event, call, cause: cause[0] } : { event, call };
-    const error = new HoldfastError(code, `a hook of ${name} ${what}; the call was denied with EACCES`, details);
+    const then = event === 'exit' ? 'the process ends all the same' : 'the call was denied with EACCES';
+    const error = new HoldfastError(code, `a hook of ${name} ${what}; ${then}`, details);
     // Not from within a promise: what a listener throws must be an uncaughtException, not a rejection.
     process.nextTick(() => this.#target.hookFailed(error));
+    if (event !== 'exit') return this.#answer(asked, DENY, EACCES);
+    clearTimeout(asked.timer);
+    asked.at++;
+    this.#go(asked);
   }
 
   #answer(asked: Asked, verdict: number, error: number, data?: Uint8Array): void {
@@ -213,6 +217,7 @@ export const unfakeable = [
   'readlink',
   'getxattr',
   'fork',
+  'exit',
 ] as const satisfies HookEvent[];
 
 /** What a response to a system call is for the supervisor. */
@@ -236,6 +241,7 @@ function responseData(call: SyscallCall, verdict: Verdict, contents: Uint8Array 
 }
 
 function makesSense(event: HookEvent, verdict: Verdict): boolean {
+  if (event === 'exit') return false;
   switch (verdict.kind) {
     case 'allow':
     case 'deny':

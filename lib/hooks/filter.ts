@@ -57,7 +57,9 @@ export type HookFilter<E extends HookEvent = HookEvent> = E extends 'open'
       ? CallerFilter
       : E extends 'fork'
         ? ForkFilter
-        : PathFilter;
+        : E extends 'exit'
+          ? ProgramFilter
+          : PathFilter;
 
 /** One line of a filter as the supervisor evaluates it. */
 export interface CompiledFilter extends Names {

@@ -17,9 +17,7 @@ type Unfakeable = (typeof unfakeable)[number];
 
 /** The verdicts that make sense for an event. */
 export type HookVerdict<E extends HookEvent = HookEvent> =
-  | Verdict<'allow'>
-  | Verdict<'deny'>
-  | Verdict<'kill'>
+  | (E extends 'exit' ? never : Verdict<'allow'> | Verdict<'deny'> | Verdict<'kill'>)
   | (E extends 'open' ? Verdict<'redirectPath'> | Verdict<'respond'> : never)
   | (E extends 'connect' | 'bind' | 'send' ? Verdict<'redirectAddress'> : never)
   | (E extends 'exec' ? Verdict<'redirectProgram'> : never)
@@ -263,6 +261,15 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
    */
   onFork(...args: HookArguments<'fork'>): this {
     return this.#add('fork', args);
+  }
+
+  /**
+   * A process is about to end, of itself or by a signal: once for each, however many threads it has. Nothing can be refused,
+   * so there are no verdicts; the process ends when the hook is done. Not asked any more once the whole tree is being
+   * ended (`killTree()`, `timeout`, an abort, a limit, the command's own end).
+   */
+  onExit(...args: HookArguments<'exit'>): this {
+    return this.#add('exit', args);
   }
 
   /**

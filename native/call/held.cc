@@ -73,6 +73,7 @@ bool Held::still_held() const {
 }
 
 bool Held::must_end() const {
+  if (ends) return false;
   SignalSets signals;
   if (!read_signal_sets(tid, signals)) return false;
   // signal(7): these do not end a process by default, and those that are ignored do not either.

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include "workers.h"
+
 namespace holdfast {
 
 bool Tree::contains(pid_t tid) const {
@@ -41,8 +43,13 @@ size_t Tree::process_count() const {
   return processes_.size();
 }
 
+void Tree::begin_to_end() {
+  if (!to_end_.exchange(true)) wake_tracer();
+}
+
 void Tree::kill_all() {
   doom();
+  begin_to_end();
   while_stable([&] {
     for (const pid_t group : groups()) kill(group, SIGKILL);
   });

@@ -91,6 +91,9 @@ class Tree {
   void doom() { doomed_.store(true); }
   // All of it, and whoever is just being made.
   void kill_all();
+  // All of it is asked to end, by whatever signal: from then on nobody's end waits for anybody.
+  void begin_to_end();
+  bool is_to_end() const { return to_end_.load(); }
   bool doomed() const { return doomed_.load(); }
 
   // The signal that what the command leaves behind is sent at its end; 0: it is killed; -1: it was sent one before.
@@ -120,7 +123,7 @@ class Tree {
 
   mutable Usage usage_;
   std::atomic<bool> begun_{false};
-  std::atomic<bool> doomed_{false};
+  std::atomic<bool> doomed_{false}, to_end_{false};
   std::atomic<int> spared_by_{0};
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;

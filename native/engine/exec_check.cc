@@ -64,6 +64,11 @@ void approve_exec(pid_t tid, std::unique_ptr<ExecApproval> approved) {
   approvals.insert_or_assign(tid, std::move(approved));
 }
 
+bool may_be_in_exec(pid_t tid) {
+  std::lock_guard<std::mutex> lock(approvals_guard);
+  return approvals.count(tid) != 0;
+}
+
 std::unique_ptr<ExecApproval> take_exec_approval(pid_t tid) {
   std::lock_guard<std::mutex> lock(approvals_guard);
   const auto at = approvals.find(tid);

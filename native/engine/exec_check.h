@@ -17,6 +17,8 @@ namespace holdfast {
 void approve_exec(pid_t tid, std::unique_ptr<ExecApproval> approved);
 // Null: there is none. For the tracer, at an exec and when a thread ends.
 std::unique_ptr<ExecApproval> take_exec_approval(pid_t tid);
+// Whether it may be in an exec: it has one that was not taken.
+bool may_be_in_exec(pid_t tid);
 
 // At PTRACE_EVENT_EXEC, before the first new instruction. `stack` and `start`: the new stack and instruction pointers.
 // On a mismatch false, and a violation.

@@ -232,7 +232,7 @@ void Tracer::end_inspection(uint64_t stop) {
 
 int Tracer::inspected(uint64_t stop, pid_t tid) {
   const Tracee* const tracee = find(tid);
-  if (tracee == nullptr) return ESRCH;
+  if (tracee == nullptr || (tracee->ends && !tracee->at_stop)) return ESRCH;
   const auto at = stops_.find(stop);
   const bool covered = inspections_.count(stop) != 0 && at != stops_.end() && at->second.covers(*tracee);
   return covered && tracee->at_stop ? 0 : EPERM;

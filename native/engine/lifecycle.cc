@@ -23,11 +23,7 @@
 
 namespace holdfast {
 
-int Tracer::seize(pid_t tid) {
-  constexpr uint64_t kOptions = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
-                                PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
-  return request(PTRACE_SEIZE, tid, nullptr, as_pointer(kOptions)) == 0 ? 0 : errno;
-}
+int Tracer::seize(pid_t tid) { return request(PTRACE_SEIZE, tid, nullptr, as_pointer(kOptions)) == 0 ? 0 : errno; }
 
 void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   if (find(tid) != nullptr) return;
@@ -110,6 +106,7 @@ void Tracer::on_death(pid_t tid, int status) {
   tracees_.erase(at);
   if (in_fork) release_unclaimed();
   if (tid == group) {
+    told_ends_.erase(tid);
     meter.share_no_more(tid);
     if (tid != launch_.child) forks_.process_ended(tid);
   }
@@ -205,6 +202,7 @@ void Tracer::on_exec(pid_t tid) {
 
 void signal_tree(Tree& tree, int signal) {
   if (signal == SIGKILL) return tree.kill_all();
+  tree.begin_to_end();
   tree.while_stable([&] {
     for (const pid_t group : tree.groups()) kill(group, signal);
   });

@@ -40,7 +40,7 @@ uint64_t Tracer::stop(Threads which, Until until, std::function<void()> on_all_s
   stop.pending = true;
   // One that listens for the end of its group's stop is in no stop that ptrace(2) can work on.
   for (const auto& [tid, tracee] : tracees_) {
-    if (tracee->at_stop || !stop.covers(*tracee)) continue;
+    if (tracee->at_stop || tracee->ends || !stop.covers(*tracee)) continue;
     tracee->interrupted = request(PTRACE_INTERRUPT, tid, nullptr, nullptr) == 0;
   }
   look_again_ = true;
@@ -120,7 +120,7 @@ bool Tracer::look_at_stops() {
     if (!stop.pending) continue;
     bool all = true;
     for (const auto& [tid, tracee] : tracees_) {
-      if (tracee->at_stop || !stop.covers(*tracee)) continue;
+      if (tracee->at_stop || tracee->ends || !stop.covers(*tracee)) continue;
       if (look && is_there(*tracee, stop.until)) continue;
       all = false;
       break;

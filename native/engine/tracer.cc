@@ -221,6 +221,9 @@ void Tracer::on_stop(pid_t tid, int status) {
     case PTRACE_EVENT_EXEC:
       on_exec(tid);
       return;
+    case PTRACE_EVENT_EXIT:
+      on_end(*tracee);
+      return;
     case PTRACE_EVENT_STOP:
       if (tracee->stops_again) mark_call(*tracee);
       if (waits_for_maker(*tracee)) return;
@@ -240,6 +243,7 @@ void Tracer::on_stop(pid_t tid, int status) {
 
 // The one way on for a stopped thread, but for listen().
 void Tracer::resume(Tracee& tracee, int signal) {
+  if (tracee.ends) return;
   if (tracee.stops_once_more) {
     tracee.stops_once_more = false;
     request(PTRACE_INTERRUPT, tracee.tid, nullptr, nullptr);
@@ -249,6 +253,7 @@ void Tracer::resume(Tracee& tracee, int signal) {
     return;
   }
   tracee.at_stop = false;
+  tracee.delivered = signal;
   const bool stops =
       tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped || lacks_programs(tracee);
   request(stops ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
@@ -303,6 +308,7 @@ void Tracer::handle_posts() {
     works.swap(works_);
   }
   for (Post& post : posts) finish_task(std::move(post));
+  if (sandbox_.tree.is_to_end()) let_all_end();
   for (const auto& work : works) work();
   for (StopAgain& call : take_stops_again()) stop_again(call);
 }
@@ -330,8 +336,12 @@ void Tracer::finish_task(Post post) {
       sandbox_.tree.begin();
       launch_.close_inherited();
       report_launched(sandbox_, launch_.child);
+      hear_of_ends();
       resume(*tracee);
       sandbox_.channel.wake();
+      return;
+    case Task::tell_end:
+      let_end(*tracee);
       return;
     case Task::time_limit:
       on_time_limit(*tracee, post.finish);

@@ -1,14 +1,14 @@
 // The ptrace side: follows every thread of the tree from its first instruction, holds what only a stop can hold,
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
-// The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, bounced calls in bouncing.cc, the
-// calls that a thread is made to make in injection.cc, signals that arrive in a call that waits in waiting.cc, threads
-// that are stopped from outside in stopping.cc.
-// calls that a thread is made to make in injection.cc, programs that are put on later in restricting.cc, signals that
-// arrive in a call that waits in waiting.cc.
+// The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, ends that hooks hear of in
+// ending.cc, bounced calls in bouncing.cc, the calls that a thread is made to make in injection.cc, programs that are
+// put on later in restricting.cc, signals that arrive in a call that waits in waiting.cc, threads that are stopped from
+// outside in stopping.cc.
 #pragma once
 
 #include <linux/filter.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -46,6 +46,9 @@ class Tracer {
   Tracer(Sandbox& sandbox, Launch& launch);
 
   // Options of PTRACE_SEIZE for the tree's first process; its descendants inherit them (ptrace(2)).
+  static constexpr uint64_t kOptions = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
+                                       PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD |
+                                       PTRACE_O_EXITKILL;
   static int seize(pid_t tid);
 
   // Runs until nothing of the tree is left. Blocks SIGCHLD and SIGUSR1 (they must be blocked in every thread).
@@ -60,7 +63,7 @@ class Tracer {
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
 
-  enum class Task : uint8_t { decide, verify_exec, store_result, time_limit };
+  enum class Task : uint8_t { decide, verify_exec, store_result, time_limit, tell_end };
 
   // ---- Stopping from outside (stopping.cc). On the tracer's thread only.
 
@@ -162,6 +165,8 @@ class Tracer {
     bool interrupted = false;             // by PTRACE_INTERRUPT, and has not come to a stop since
     bool stops_once_more = false;         // is to be, when it goes on
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
+    bool ends = false;                    // is at its last stop (ending.cc), or behind it
+    int delivered = 0;                    // the signal that it was let go with last
     bool waits_for_room = false;          // what it did is told, but too much of that waits
     Parked parked = Parked::no;
     int parked_signal = 0;
@@ -208,6 +213,11 @@ class Tracer {
   void tell_newborn(Tracee&, pid_t child);
   void on_forked(Tracee&);
   void leave_fork(Tracee&);
+  void hear_of_ends();
+  void on_end(Tracee&);
+  bool ends_process(const Tracee&, unsigned long status);
+  void let_end(Tracee&);
+  void let_all_end();
   void adopt(pid_t tid, pid_t parent_group, pid_t parent);  // parent 0: not known
   Held held_call(const Tracee&, int64_t number) const;
   std::function<Finish()> refusing(const Tracee&, int error, const char* reason);
@@ -273,6 +283,7 @@ class Tracer {
   std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
   std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
   Forks forks_;
+  std::unordered_set<pid_t> told_ends_;                 // processes whose ends hooks were asked about
   bool told_processes_ = false, told_threads_ = false;  // that one was refused
   std::unordered_set<uint64_t> inspections_;            // stops of that kind
   std::vector<FurtherProgram> further_;                 // that every thread is to have
@@ -294,7 +305,6 @@ class Tracer {
   std::vector<std::function<void()>> works_;
 };
 
-// Kills everything in the tree.
 // SIGKILL is for those too that are just being made.
 void signal_tree(Tree& tree, int signal);
 

@@ -122,6 +122,7 @@ bool may_fake(Event event, int result) {
     case Event::statfs:
     case Event::readlink:
     case Event::getxattr:
+    case Event::exit:
     case Event::none:
       return false;
     case Event::send:
@@ -176,6 +177,8 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
   Channel::Answer answer = sandbox.channel.ask(call, build, [&] {
     if (sandbox.tree.size() > 1) pass_turn();
   });
+  // Nothing can be refused.
+  if (facts.event == Event::exit) return false;
   if (answer.gone) {
     out.kind = Decision::Kind::gone;
     return true;

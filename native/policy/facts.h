@@ -43,8 +43,9 @@ struct Facts {
   std::string_view interpreter;       // exec
   const std::string* argv = nullptr;  // exec: argv_count strings
   size_t argv_count = 0;
-  uint8_t kind = 0;                      // fork: protocol::kProcess, kThread or kVfork
-  const std::string* program = nullptr;  // fork: what the caller runs; empty if that is not known
+  int64_t code = -1;                     // exit: of an end that is not by `signal`
+  uint8_t kind = 0;                      // fork: protocol::kProcess, kThread or kVfork; exit: kAnyKind
+  const std::string* program = nullptr;  // fork and exit: what the caller runs; empty if that is not known
   uint64_t environment = 0;              // exec: where its list is in the caller's memory
 };
 

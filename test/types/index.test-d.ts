@@ -6,6 +6,7 @@ import {
   compilePolicy,
   createSandboxPool,
   deny,
+  type ExitCall,
   type ForkCall,
   type ForkKind,
   fake,
@@ -309,6 +310,19 @@ piped.onFork({ kind: 'process', executable: '**/make', under: '**/npm' }, (call)
   return fake(4);
 });
 piped.onFork({ kind: ['thread', 'vfork'] }, async () => deny('EAGAIN'));
+piped.onExit({ executable: '**/make' }, async (call) => {
+  expectType<ExitCall>(call);
+  expectType<number | null>(call.code);
+  expectType<NodeJS.Signals | null>(call.signal);
+  expectType<Buffer>(await call.readMemory(0n, 1));
+  expectError(call.syscall);
+});
+piped.onExit(() => {});
+expectError(piped.onExit(() => allow()));
+expectError(piped.onExit(() => kill()));
+expectError(piped.onExit(async () => deny()));
+expectError(piped.onExit(() => fake()));
+expectError(piped.onExit({ kind: 'process' }, () => {}));
 expectError(piped.onFork({ kind: 'child' }, () => deny()));
 expectError(piped.onFork({ path: '/x' }, () => deny()));
 expectError(piped.onFork(() => fake()));

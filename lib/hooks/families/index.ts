@@ -47,4 +47,5 @@ export const filterKeys: Readonly<Record<HookEvent, readonly FilterKey[]>> = {
   signal: ['under'],
   syscall: [],
   fork: ['kind', 'executable', 'under'],
+  exit: ['executable', 'under'],
 };

@@ -1,6 +1,7 @@
 import type { AskReader } from '../../native/asks.ts';
+import { signalName } from '../../native/signals.ts';
 import { constantsOf } from '../../policy/constants.ts';
-import { type Call, call } from './common.ts';
+import { type Call, type Caller, call } from './common.ts';
 
 /**
  * What a call makes: a process, a thread of the caller's process, or (`vfork`) a process for which the caller waits until it
@@ -16,6 +17,14 @@ export interface ForkCall extends Call {
   readonly kind: ForkKind;
   /** What is shared with the caller and how, by the names of clone(2): `'CLONE_VM'`, … Those that fork and vfork stand for, too. */
   readonly flags: readonly string[];
+}
+
+/** The end of a process, at its last moment: its memory and registers are still there. */
+export interface ExitCall extends Omit<Call, 'syscall'> {
+  /** What it ends with; null if by a signal. */
+  readonly code: number | null;
+  /** By which it ends, or null. */
+  readonly signal: NodeJS.Signals | null;
 }
 
 /** CSIGNAL, linux/sched.h: below it stands the signal for the parent. */
@@ -34,5 +43,18 @@ export const processCalls = {
     const flags = flagNames(ask.number('flags'));
     const kind = flags.includes('CLONE_THREAD') ? 'thread' : flags.includes('CLONE_VFORK') ? 'vfork' : 'process';
     return { ...call(ask), kind, flags };
+  },
+  exit: (ask: AskReader): ExitCall => {
+    const signal = ask.optionalNumber('signal');
+    const pid = ask.number('pid');
+    const made: Omit<ExitCall, keyof Caller> = {
+      pid,
+      tid: ask.number('tid', pid),
+      executable: ask.text('executable'),
+      ppid: ask.optionalNumber('parent'),
+      code: signal === undefined ? ask.number('code') : null,
+      signal: signal === undefined ? null : signalName(signal),
+    };
+    return made as ExitCall;
   },
 };
