@@ -207,6 +207,21 @@ export function enterControlGroup(group: ControlGroup, pid: number): void {
   writeFileSync(join(group.path, 'cgroup.procs'), String(pid));
 }
 
+/**
+ * The most bytes that it had, if it has reached its limit, and nothing could be given back. Before its exec the command shares
+ * the memory of its supervisor, which the kernel then ends with it (and counts as killed in the supervisor's group).
+ */
+export function ranOutOfMemory(group: ControlGroup): number | undefined {
+  try {
+    const events = readFileSync(join(group.path, 'memory.events'), 'latin1');
+    if (!/^oom [1-9]/m.test(events)) return undefined;
+    const peak = join(group.path, 'memory.peak');
+    return Number(readFileSync(existsSync(peak) ? peak : join(group.path, 'memory.current'), 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
 /** A file of the group's own for one of this process's group; undefined for others. */
 export function sameFileIn(group: ControlGroup, path: string): string | undefined {
   return dirname(path) === group.own ? join(group.path, basename(path)) : undefined;

@@ -5,7 +5,7 @@ import { HoldfastError } from '../errors.ts';
 import { Dispatcher } from '../hooks/dispatch.ts';
 import { encodeHooks, encodeVerdict } from '../hooks/encode.ts';
 import type { HookRegistry } from '../hooks/hooks.ts';
-import { removeControlGroup } from '../limits/control-group.ts';
+import { ranOutOfMemory, removeControlGroup } from '../limits/control-group.ts';
 import { limitOutput } from '../limits/output.ts';
 import { type LimitReached, limitOf, limitReached } from '../limits/reached.ts';
 import { type Native, type NativeChannel, type NativeRecord, native, supervisorPath } from '../native/native.ts';
@@ -510,8 +510,11 @@ export class Supervision {
     const ended = this.#state === 'exited';
     this.#state = 'exited';
     if (this.#ending.told) return;
+    const { group, limits } = this.#spawn;
+    const reached = signal === 'SIGKILL' && group !== undefined ? ranOutOfMemory(group) : undefined;
     try {
-      this.#listener.error(error);
+      if (reached === undefined || limits.memory === undefined) this.#listener.error(error);
+      else this.#listener.limit(limitReached({ name: 'memory', limit: limits.memory, reached, killed: true }));
     } finally {
       if (!ended) this.#listener.exited(null, 'SIGKILL');
     }
