@@ -1,7 +1,16 @@
 // What a running tree is restricted to (`restrict()`): a policy that is put on top of what is there.
 import { HoldfastError } from '../errors.ts';
 import { ownFields, shown } from './check.ts';
+import type { ExecPolicy } from './exec.ts';
+import { namedPolicies } from './named.ts';
 import { CompiledPolicy, makeRules, type NetworkRule, type Policy, type Rules } from './policy.ts';
+import { type CallRule, timeCalls } from './syscalls.ts';
+
+/** What there is when a restriction comes. */
+export interface Now {
+  readonly anyExec: boolean;
+  readonly hasVdso: boolean;
+}
 
 /**
  * What a tree is restricted to from now on. What is not named stays as it is; a list that is named becomes all there is,
@@ -20,13 +29,19 @@ export interface Restriction {
   };
   /** `'none'`: no address of any kind, unix sockets included. Else as in a policy. */
   network?: 'none' | NonNullable<Policy['network']>;
-  /** All that may be executed from now on. */
-  exec?: readonly (string | URL)[];
+  /**
+   * All that may be executed from now on, as in a policy; but nothing in it may ask for descent (`under`) or for what was
+   * written (`written: false`): that is followed from the start on, or not at all. An object without `allow` leaves what
+   * may be executed as it is, but for the rest of it.
+   */
+  exec?: Policy['exec'] & {};
+  /** Refused from now on, as in a policy, by a further seccomp program of each thread. */
+  syscalls?: Policy['syscalls'] & {};
 }
 
 const everywhere = ['/'];
 const everyAddress = ['*', 'unix:/', 'unix:@*'];
-const fields = new Set(['files', 'network', 'exec']);
+const fields = new Set(['files', 'network', 'exec', 'syscalls']);
 
 /** What stands for "as before". */
 const AS_BEFORE = 'as before';
@@ -37,26 +52,31 @@ function invalid(field: string, value: unknown, problem: string): HoldfastError 
 
 function partial(given: unknown): Restriction {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalid('policy', given, "must be an object with files, network, exec, a compiled policy, or 'strict'");
+    throw invalid(
+      'policy',
+      given,
+      "must be an object with files, network, exec, syscalls, a compiled policy, 'compute' or 'strict'",
+    );
   }
   const restriction = ownFields(given, fields) as Record<string, unknown>;
   for (const [name, value] of Object.entries(restriction)) {
     if (fields.has(name)) continue;
-    throw invalid(`policy.${name}`, value, 'is not a field of a restriction: it has files, network, exec');
+    throw invalid(`policy.${name}`, value, 'is not a field of a restriction: it has files, network, exec, syscalls');
   }
   return restriction as Restriction;
 }
 
 /**
- * The rules of a restriction. `anyExec`: whether the tree may execute whatever it may read.
+ * The rules of a restriction. `anyExec`: whether the tree may execute whatever it may read. `hasVdso`: whether programs
+ * that run ask the vDSO for the time.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`.
  */
-export function restrictionRules(given: unknown, cwd: string, anyExec: boolean): Rules {
-  if (CompiledPolicy.is(given) && CompiledPolicy.rules(given).calls.length > 0) {
-    throw invalid('policy.syscalls', given, 'is no part of a restriction: rules on system calls hold from the start');
+export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso }: Now): Rules {
+  if (CompiledPolicy.is(given) || (typeof given === 'string' && Object.hasOwn(namedPolicies, given))) {
+    return relabelled(possible(makeRules(given, cwd), hasVdso), new Set());
   }
-  if (CompiledPolicy.is(given)) return relabelled(plain(makeRules(given, cwd)), new Set());
-  const { files, network, exec } = partial(given);
+  const { files, network, exec, syscalls } = partial(given);
+  const allowed = Array.isArray(exec) ? exec : (exec as ExecPolicy | undefined)?.allow;
   const none = network === 'none';
   const {
     connect,
@@ -64,9 +84,16 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
     deny = [],
   } = network === undefined || none ? ({} as Exclude<typeof network, 'none' | undefined>) : network;
   // What is wrong with them is told before anything is put in place of what is missing.
-  plain(makeRules({ ...(files && { files }), ...(network && !none && { network }), ...(exec && { exec }) }, cwd));
+  const named = {
+    ...(files && { files }),
+    ...(network && !none && { network }),
+    ...(exec && { exec }),
+    ...(syscalls && { syscalls }),
+  };
+  possible(makeRules(named, cwd), hasVdso);
   const readsLess = files?.read !== undefined;
-  const followsReading = exec === undefined && readsLess && anyExec;
+  const followsReading = allowed === undefined && readsLess && anyExec;
+  const execLong: ExecPolicy = { ...(exec !== undefined && !Array.isArray(exec) && (exec as ExecPolicy)) };
   const policy: Policy = {
     files: {
       read: files?.read ?? everywhere,
@@ -79,13 +106,14 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
       bind: none ? [] : (bind ?? everyAddress),
       deny: none ? everyAddress : deny,
     },
-    ...(!followsReading && { exec: exec ?? everywhere }),
+    exec: Array.isArray(exec) ? exec : { ...execLong, ...(!followsReading && { allow: allowed ?? everywhere }) },
+    ...(syscalls && { syscalls }),
   };
   const asBefore = new Set<string>();
   if (files?.read === undefined) asBefore.add('files.read[0]');
   if (files?.write === undefined) asBefore.add('files.write[0]');
   if (files?.metadata === undefined) asBefore.add('files.metadata[0]');
-  if (exec === undefined) asBefore.add('exec[0]');
+  if (allowed === undefined) asBefore.add('exec.allow[0]');
   for (const [operation, list] of Object.entries({ connect, bind })) {
     if (!none && list === undefined) for (const i of everyAddress.keys()) asBefore.add(`network.${operation}[${i}]`);
   }
@@ -96,19 +124,33 @@ export function restrictionRules(given: unknown, cwd: string, anyExec: boolean):
   return relabelled(rules, asBefore);
 }
 
-/** Arguments, descent and what was written are followed from the start on, or not at all. */
-function plain(rules: Rules): Rules {
-  const [rule] = rules.exec;
-  if (rule !== undefined) {
-    throw invalid(
-      `policy.${rule.label}`,
-      rule.argv ?? rule.label,
-      'is no plain path, and a restriction takes no others',
-    );
+/** What only `syscalls.only` leaves out, and nobody has named. */
+const isLeftOut = ({ label }: CallRule) => label.endsWith('syscalls.only');
+
+/** Descent and what was written are followed from the start on, or not at all; and so is the vDSO hidden. */
+function possible(rules: Rules, hasVdso: boolean): Rules {
+  const descent = rules.exec.find(({ under }) => under !== undefined);
+  if (descent !== undefined) {
+    const problem = 'is possible from the start on only: what was executed before now is not known';
+    throw invalid(`policy.${descent.label}.under`, descent.label, problem);
   }
-  const field = !rules.written ? 'written' : !rules.writableMappings ? 'writableMappings' : undefined;
-  if (field !== undefined) throw invalid(`policy.exec.${field}`, false, 'is possible from the start on only');
+  if (!rules.written) {
+    const problem = 'is possible from the start on only: what was written before now is not known';
+    throw invalid('policy.exec.written', false, problem);
+  }
+  const time = rules.calls.find((rule) => hasVdso && timeCalls.has(rule.call) && !isLeftOut(rule));
+  if (time !== undefined) {
+    const problem =
+      'is possible from the start on only: programs that run ask the vDSO for the time, without a system call';
+    throw invalid(`policy.${time.label}`, time.call, problem);
+  }
   return rules;
+}
+
+/** What a restriction has to say about itself, besides that it holds. */
+export function restrictionWarning(rules: Rules, hasVdso: boolean): string | undefined {
+  const silent = hasVdso && rules.calls.some((rule) => timeCalls.has(rule.call) && isLeftOut(rule));
+  return silent ? 'programs that run already go on to read the time by the vDSO, which is no system call' : undefined;
 }
 
 /** So that a violation tells which policy refused. */
@@ -119,6 +161,8 @@ function relabelled(rules: Rules, asBefore: ReadonlySet<string>): Rules {
     ...others,
     files: rules.files.map((rule) => ({ ...rule, label: label(rule.label) })),
     network: rules.network.map((rule) => ({ ...rule, label: label(rule.label) })),
+    calls: rules.calls.map((rule) => ({ ...rule, label: label(rule.label) })),
+    exec: rules.exec.map((rule) => ({ ...rule, label: label(rule.label) })),
   };
 }
 

@@ -74,6 +74,9 @@ export interface SyscallPolicy {
   otherwise?: string;
 }
 
+/** What libraries ask the vDSO in place of (native/policy/call_rules.cc). */
+export const timeCalls: ReadonlySet<string> = new Set(['clock_gettime', 'getcpu', 'gettimeofday', 'time']);
+
 /** native/policy/call_rules.h: CallAction. */
 export const callActions = { errno: 1, trap: 2, kill: 3, log: 4, hook: 5 } as const;
 

@@ -8,6 +8,7 @@ import type { LimitReached } from '../limits/reached.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
+import type { PolicyName } from '../policy/named.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
 import type { SandboxedProcessEvents } from './events.ts';
@@ -274,14 +275,14 @@ export class SandboxedProcess<
 
   /**
    * Takes rights away from the tree while it runs. Of a plain object only what it names changes; a compiled policy counts
-   * as a whole; `'strict'` leaves read, write, exit and the return from signal handlers, as seccomp's strict mode does,
+   * as a whole, and so does `'compute'`; `'strict'` leaves read, write, exit and the return from signal handlers, as seccomp's strict mode does,
    * and kills a process that makes any other call. Hooks cannot allow more than it leaves. What is open stays open.
    *
    * Resolves when it holds for the next call of every thread.
    * @throws (by the promise) `ERR_HOLDFAST_INVALID_POLICY`; `ERR_HOLDFAST_WIDER_POLICY` if it would allow what rules do
    * not allow now; `ERR_HOLDFAST_NOT_RUNNING` if there is nobody any more; `ERR_HOLDFAST_RESTRICT`.
    */
-  restrict(policy: Restriction | CompiledPolicy | 'strict'): Promise<void> {
+  restrict(policy: Restriction | CompiledPolicy | PolicyName | 'strict'): Promise<void> {
     return this.#supervision.restrict(policy);
   }
 

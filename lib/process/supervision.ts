@@ -15,7 +15,8 @@ import { shown } from '../policy/check.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import type { NetworkRule } from '../policy/policy.ts';
-import { refuseWiderAddresses, restrictionRules } from '../policy/restriction.ts';
+import { refuseWiderAddresses, restrictionRules, restrictionWarning } from '../policy/restriction.ts';
+import { timeCalls } from '../policy/syscalls.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
 import { Inspection, inspectionError } from './inspection.ts';
@@ -114,12 +115,7 @@ export class Supervision {
       this.ask('life', (fields) => fields.number('life', mode)).catch(() => {});
     };
     this.lifecycle = new Lifecycle(switchLife, () => listener.hearsLifecycle());
-    if (!spawn.rules.writableMappings && !this.#native.support().refusesWritableCode) {
-      throw new HoldfastError(
-        'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
-        'policy.exec.writableMappings: false needs PR_SET_MDWE, which Linux has since 6.3: leave it out here',
-      );
-    }
+    if (!spawn.rules.writableMappings) this.#needMdwe();
     const before = performance.now();
     const { inner, channel, pid, failure, scratch, ready } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;
@@ -307,11 +303,21 @@ export class Supervision {
     }
   }
 
+  #needMdwe(): void {
+    if (this.#native.support().refusesWritableCode) return;
+    throw new HoldfastError(
+      'ERR_HOLDFAST_UNSUPPORTED_KERNEL',
+      'policy.exec.writableMappings: false needs PR_SET_MDWE, which Linux has since 6.3: leave it out here',
+    );
+  }
+
   /** Puts a policy on top of what there is. */
   async restrict(policy: unknown): Promise<void> {
-    const { rules: base, cwd } = this.#spawn;
+    const { rules: base, cwd, file } = this.#spawn;
     const strict = policy === 'strict';
-    const rules = restrictionRules(strict ? {} : policy, cwd, base.anyExec);
+    const hasVdso = ![...base.calls, ...this.#hooks.calls].some(({ call }) => timeCalls.has(call));
+    const rules = restrictionRules(strict ? {} : policy, cwd, { anyExec: base.anyExec, hasVdso });
+    if (!rules.writableMappings) this.#needMdwe();
     for (const now of [base.network, ...this.#restricted]) refuseWiderAddresses(now, rules.network);
     try {
       await this.#requests.ask(
@@ -326,6 +332,8 @@ export class Supervision {
       throw new HoldfastError(wider ? 'ERR_HOLDFAST_WIDER_POLICY' : 'ERR_HOLDFAST_RESTRICT', message);
     }
     this.#restricted.push(rules.network);
+    const message = restrictionWarning(rules, hasVdso);
+    if (message !== undefined) this.#listener.warning({ rule: 'restrict.syscalls.only', path: file, message });
   }
 
   #notRunning(): HoldfastError {

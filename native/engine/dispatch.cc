@@ -23,7 +23,7 @@ constexpr Handler kHandlers[] = {
 }  // namespace
 
 Finish dispatch(Sandbox& sandbox, Held& call) {
-  if (sandbox.config.calls.speaks_of(*call.row) && !call.initial) {
+  if (sandbox.config.speaks_of(*call.row) && !call.initial) {
     Finish decided;
     if (decide_by_call_rules(sandbox, call, decided)) return decided;
     // Held for a rule's or a hook's sake alone.

@@ -172,7 +172,7 @@ bool hide_vdso(const Held& call, uint64_t stack) {
 bool exec_is_as_approved(Sandbox& sandbox, const Held& call, const ExecApproval& approved, uint64_t stack,
                          uint64_t start) {
   if (!is_as_approved(sandbox, call, approved, stack, start)) return false;
-  if (!sandbox.config.calls.speaks_of_time()) return true;
+  if (!sandbox.config.speaks_of_time()) return true;
   const AsCaller caller(call);
   return (caller.error == 0 && hide_vdso(call, stack)) ||
          mismatch(sandbox, call, approved, "the vDSO could not be taken from the new image, and time is asked for");

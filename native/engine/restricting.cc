@@ -71,6 +71,9 @@ uint8_t limited_rights(const Config& config) {
     for (size_t i = 0; i < std::size(kBits); i++)
       if (ruled.effect[i] == Effect::deny) limited |= kBits[i];
   });
+  // A program that may not be executed under one name is not given another one.
+  for (const ExecRules::Rule& rule : config.exec.all())
+    if (rule.effect == Effect::deny) limited |= protocol::kWrite;
   // What may not be read may not be looked at, but where a rule of its own says so.
   if ((limited & protocol::kRead) != 0) limited |= protocol::kMetadata;
   return limited;
@@ -144,6 +147,13 @@ std::vector<SyscallRule> strict_rules() {
   return rules;
 }
 
+// Rules on one call next to each other, and in their own order.
+std::vector<SyscallRule> by_call(std::vector<SyscallRule> rules) {
+  std::stable_sort(rules.begin(), rules.end(),
+                   [](const SyscallRule& one, const SyscallRule& other) { return one.row < other.row; });
+  return rules;
+}
+
 // What a slot of the sealed page has room for, behind its head.
 constexpr size_t kMostInstructions = (kLargeSlotBytes - sizeof(sock_fprog)) / sizeof(sock_filter);
 
@@ -187,17 +197,30 @@ void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const st
   const uint8_t rights = limited_rights(*further);
   further->limits_files = rights != 0;
   further->limited_operations = limited_operations(*further);
+  // After that, no other program could be put on, and none could refuse more.
+  static bool is_strict = false;
+  std::vector<FurtherProgram> programs;
+  if (!is_strict && further->no_writable_code) programs.emplace_back();
+  const auto answered = [&](const Row& row) {
+    return now.any_says([&](const Config& by) { return by.calls.answers(row); });
+  };
+  const bool fits =
+      is_strict || (build_programs(by_call(further->calls.build(now.reports, now.hears_logged, answered)), programs) &&
+                    (!strict || build_programs(strict_rules(), programs)));
+  if (!fits) {
+    reply->fail(E2BIG, "policy.syscalls: the program that each thread is to put on is too long");
+    return;
+  }
   const uint8_t before = taken_back();
   take_back(classes_of(rights, further->limited_operations));
   const uint8_t newly = static_cast<uint8_t>(taken_back() & ~before);
-  std::vector<FurtherProgram> programs;
-  // After that, no other program could be put on, and none could refuse more.
-  static bool is_strict = false;
-  if (!is_strict &&
-      (!build_programs(rules_of(newly), programs) || (strict && !build_programs(strict_rules(), programs)))) {
+  std::vector<FurtherProgram> stops;
+  if (!is_strict && !build_programs(rules_of(newly), stops)) {
     reply->fail(E2BIG, "the program that each thread is to put on is too long");
     return;
   }
+  // The strictest last: after that no other could be put on.
+  programs.insert(programs.begin(), stops.begin(), stops.end());
   for (const Warning& warning : further->warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   is_strict |= strict;
@@ -271,6 +294,12 @@ void Tracer::put_on_next(Tracee& tracee, bool at_entry) {
     return;
   }
   const FurtherProgram& program = further_[tracee.further];
+  if (program.empty()) {
+    constexpr uint64_t kSetMdwe = 65, kRefuseExecGain = 1;  // PR_SET_MDWE(2const)
+    const uint64_t args[6] = {kSetMdwe, kRefuseExecGain, 0, 0, 0, 0};
+    put_on_by(tracee, at_entry, __NR_prctl, args);
+    return;
+  }
   std::vector<uint8_t> bytes(sizeof(sock_fprog) + program.size() * sizeof(sock_filter));
   tracee.slot = sandbox_.page.take_slot(bytes.size());
   if (tracee.slot < 0) {
@@ -285,17 +314,21 @@ void Tracer::put_on_next(Tracee& tracee, bool at_entry) {
   memcpy(bytes.data() + sizeof head, program.data(), program.size() * sizeof(sock_filter));
   sandbox_.page.fill(tracee.slot, bytes.data(), bytes.size());
   const uint64_t args[6] = {SECCOMP_SET_MODE_FILTER, 0, at, 0, 0, 0};
+  put_on_by(tracee, at_entry, __NR_seccomp, args);
+}
+
+void Tracer::put_on_by(Tracee& tracee, bool at_entry, int number, const uint64_t (&args)[6]) {
   if (!at_entry) {
-    inject(tracee, Phase::put_on, __NR_seccomp, args);
+    inject(tracee, Phase::put_on, number, args);
     return;
   }
   arch::Registers changed = tracee.registers;
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected expected = {__NR_seccomp, {}, UniqueFd()};
+  Injected expected = {number, {}, UniqueFd()};
   std::copy(std::begin(args), std::end(args), std::begin(expected.args));
   expect_injected(tracee.tid, std::move(expected));
   tracee.phase = Phase::put_on;
-  if (arch::set_number(tracee.tid, changed, __NR_seccomp) != 0 || arch::set(tracee.tid, changed) != 0) return;
+  if (arch::set_number(tracee.tid, changed, number) != 0 || arch::set(tracee.tid, changed) != 0) return;
   resume(tracee);
 }
 

@@ -429,7 +429,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   Held call = held_call(tracee, number);
   const bool is_back = row != nullptr && is_taken_back(*row, call.args);
   const bool is_ours = row != nullptr && is_stopped(*row, call.args) && !lets_by(*row, call.args);
-  const bool is_ruled = row != nullptr && sandbox_.config.calls.stops(*row, call.args);
+  const bool is_ruled = row != nullptr && sandbox_.config.stops(*row, call.args);
   if (row != nullptr && is_counted(*row) && !is_ruled) {
     tracee.number = number;
     hold_fork(tracee, *row);

@@ -38,7 +38,8 @@
 
 namespace holdfast {
 
-// A seccomp program that is put on while the tree runs.
+// A seccomp program that is put on while the tree runs. An empty one stands for PR_SET_MDWE, after which no memory of
+// the process becomes writable and executable, or executable later.
 using FurtherProgram = std::vector<sock_filter>;
 
 class Tracer {
@@ -240,6 +241,7 @@ class Tracer {
   bool begin_to_put_on(Tracee&);
   void on_put_on(Tracee&, int64_t result);
   void put_on_next(Tracee&, bool at_entry);
+  void put_on_by(Tracee&, bool at_entry, int number, const uint64_t (&args)[6]);
   void fail_to_put_on(Tracee&);
   void abandon_injection(Tracee&, int error, const char* reason);
   void on_signal(Tracee&, int signal);

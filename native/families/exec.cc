@@ -388,7 +388,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
   int error = resolve(sandbox, call, Arg::dirfd, Arg::path, flags | ((at_flags & AT_EMPTY_PATH) != 0 ? kEmptyPath : 0u),
                       chain.file);
   if (error != 0) return Finish::error(error);
-  chain.by_arguments = sandbox.config.hooked(Event::exec) || sandbox.config.exec.by_arguments();
+  chain.by_arguments = sandbox.config.hooked(Event::exec) ||
+                       sandbox.config.any_says([](const Config& by) { return by.exec.by_arguments(); });
   if (chain.by_arguments && (error = read_arguments(call, call.arg(Arg::argv), chain.arguments)) != 0)
     return Finish::error(error);
 

@@ -71,7 +71,9 @@ bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolve
 // What a rule says may not be executed does not become executable by another name. (Where no rule names it, there is
 // nothing to protect: an install moves its programs from a folder for its drafts to their place.)
 bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
-  if (sandbox.config.exec.denies_program(from.path) && !sandbox.config.exec.denies_program(to.path)) return true;
+  const bool hidden = sandbox.config.any_says(
+      [&](const Config& by) { return by.exec.denies_program(from.path) && !by.exec.denies_program(to.path); });
+  if (hidden) return true;
   return !sandbox.config.all_say([&](const Rules& rules) {
     const PathMatch there = rules.look(to.path), here = rules.look(from.path);
     return here.execute.effect != Effect::deny || there.execution(sandbox.config.any_exec).effect != Effect::allow;
@@ -92,8 +94,9 @@ constexpr std::string_view kRuledBelow = "a rule speaks of something below this 
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
 bool would_carry_ruled_names(const Sandbox& sandbox, const Held& call, const Resolved& moved, const Resolved& other) {
   const Config& config = sandbox.config;
-  return is_directory(moved) && (config.has_rule_below(moved.path) || config.has_rule_below(other.path) ||
-                                 config.exec.denies_below(call, moved.path, other.path));
+  return is_directory(moved) &&
+         (config.has_rule_below(moved.path) || config.has_rule_below(other.path) ||
+          config.any_says([&](const Config& by) { return by.exec.denies_below(call, moved.path, other.path); }));
 }
 
 // What a hook hears of by its name does not get another one unasked: nobody but a hook on this very call allows it.

@@ -37,7 +37,11 @@ bool CallRules::stops(const Row& row, const uint64_t (&args)[6]) const {
                      [&](const SyscallRule& rule) { return rule.row == &row && rule.matches(args); });
 }
 
-std::vector<SyscallRule> CallRules::build(bool reports, bool logs) {
+bool CallRules::answers(const Row& row) const {
+  return std::find(answered_.begin(), answered_.end(), &row) != answered_.end();
+}
+
+std::vector<SyscallRule> CallRules::build(bool reports, bool logs, const std::function<bool(const Row&)>& before) {
   std::vector<SyscallRule> program;
   // Where one rule on a call must be decided by us, all are that come to an answer: else the kernel's would come first.
   const auto held = [&](const Row& row) {
@@ -50,14 +54,21 @@ std::vector<SyscallRule> CallRules::build(bool reports, bool logs) {
     SyscallRule rule = from.rule;
     rule.action = action;
     program.push_back(std::move(rule));
-    if (action == RuleAction::stop) stopped_.push_back(from.rule);
+    if (action == RuleAction::stop)
+      stopped_.push_back(from.rule);
+    else
+      answered_.push_back(from.rule.row);
   };
   stopped_.clear();
+  answered_.clear();
   // In one program the first that matches decides, and what only listens decides nothing.
   for (const CallRule& rule : all_) {
     if (rule.rule.row->way == Way::verify) continue;
     if (rule.action == CallAction::trap) add(rule, RuleAction::trap);
-    if (rule.action == CallAction::kill) add(rule, RuleAction::stop);
+    if (rule.action == CallAction::kill) {
+      const bool answered = before && before(*rule.rule.row) && !is_made_for_the_tree(*rule.rule.row);
+      add(rule, answered ? RuleAction::kill : RuleAction::stop);
+    }
     if (rule.action == CallAction::error) add(rule, held(*rule.rule.row) ? RuleAction::stop : RuleAction::error);
   }
   for (const CallRule& rule : all_) {
@@ -222,22 +233,33 @@ bool ask_hooks(Sandbox& sandbox, const Held& call, const std::vector<uint32_t>& 
 bool decide_by_call_rules(Sandbox& sandbox, const Held& call, Finish& out) {
   const CallRule* decides = nullptr;
   std::vector<uint32_t> hooks;
-  for (const CallRule& rule : sandbox.config.calls.all()) {
-    if (rule.rule.row != call.row || !rule.rule.matches(call.args)) continue;
-    if (rule.action == CallAction::log) {
-      if (sandbox.config.hears_logged) report_logged(sandbox, call, rule.label);
-    } else if (rule.action == CallAction::ask) {
-      if (hooks.empty() || hooks.back() != rule.hook) hooks.push_back(rule.hook);
-    } else if (decides == nullptr) {
-      decides = &rule;
+  // In each policy the first that matches; of theirs the strictest, as the kernel takes it of several programs.
+  const auto look_at = [&](const CallRules& rules) {
+    const CallRule* first = nullptr;
+    for (const CallRule& rule : rules.all()) {
+      if (rule.rule.row != call.row || !rule.rule.matches(call.args)) continue;
+      if (rule.action == CallAction::log) {
+        if (sandbox.config.hears_logged) report_logged(sandbox, call, rule.label);
+      } else if (rule.action == CallAction::ask) {
+        if (hooks.empty() || hooks.back() != rule.hook) hooks.push_back(rule.hook);
+      } else if (first == nullptr) {
+        first = &rule;
+      }
     }
-  }
+    const bool kills = first != nullptr && first->action == CallAction::kill;
+    if (decides == nullptr || (kills && decides->action != CallAction::kill)) decides = first;
+  };
+  for (const Config* other = sandbox.config.narrowed.load(); other != nullptr; other = other->before)
+    look_at(other->calls);
+  look_at(sandbox.config.calls);
   if (decides != nullptr) {
     if (decides->action == CallAction::kill) {
       report_by_rule(sandbox, call, 0, decides->label, "a rule ended the process");
       out = Finish::kill(SIGKILL);
     } else {
-      out = refused(sandbox, call, decides->rule.error, decides->label, "");
+      // A trap is the kernel's, but for a call that was held already when the rule came.
+      const int error = decides->action == CallAction::error ? decides->rule.error : EPERM;
+      out = refused(sandbox, call, error, decides->label, "");
     }
     return true;
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,8 +47,12 @@ class CallRules {
 
   // What the program is made of. What is refused is held where somebody listens to refusals, what is logged where
   // somebody listens to that; everything else that the kernel can answer, it answers by itself. Calls whose every exec
-  // is held anyway need no program.
-  std::vector<SyscallRule> build(bool reports, bool logs);
+  // is held anyway need no program. `before`: the kernel answers such calls already, by programs of other policies, and
+  // never comes to a stop: then it ends the process by itself (SIGSYS).
+  std::vector<SyscallRule> build(bool reports, bool logs, const std::function<bool(const Row&)>& before = {});
+
+  // Whether that program answers some such calls.
+  bool answers(const Row& row) const;
 
   const std::vector<CallRule>& all() const { return all_; }
 
@@ -57,6 +62,7 @@ class CallRules {
   bool speaks_of_time_ = false;
   std::vector<SyscallRule> others_;
   std::vector<SyscallRule> stopped_;  // of the program: those that stop
+  std::vector<const Row*> answered_;  // and the calls of those that do not
 };
 
 // What rules and hooks on the call itself say of it, before its handler looks at what it is about. False: nothing, it

@@ -628,8 +628,8 @@ bool Config::parse(const uint8_t* data, size_t size, std::string& error, const C
     return false;
   }
   if (!parse_fields(*this, data, size, false, error, below)) return false;
-  if (below != nullptr && (!exec.all().empty() || !exec.files().empty() || unwritten || no_writable_code)) {
-    error = "arguments, descent and what was written are followed from the start on, or not at all";
+  if (below != nullptr && (!exec.files().empty() || exec.by_descent() || unwritten)) {
+    error = "descent and what was written are followed from the start on, or not at all";
     return false;
   }
   if (!rules.finish()) {

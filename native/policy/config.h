@@ -103,6 +103,25 @@ struct Config {
     return !all_say([&](const Rules& by) { return !by.has_rule_below(canonical); });
   }
 
+  // The same of the rules on raw system calls, and of those on what is executed.
+  template <typename Says>
+  bool any_says(Says says) const {
+    if (says(*this)) return true;
+    for (const Config* other = narrowed.load(); other != nullptr; other = other->before)
+      if (says(*other)) return true;
+    return false;
+  }
+  bool speaks_of(const Row& row) const {
+    return any_says([&](const Config& by) { return by.calls.speaks_of(row); });
+  }
+  bool speaks_of_time() const {
+    return any_says([](const Config& by) { return by.calls.speaks_of_time(); });
+  }
+  // Whether a program made of them stops such a call where no other program holds it.
+  bool stops(const Row& row, const uint64_t (&args)[6]) const {
+    return any_says([&](const Config& by) { return by.calls.stops(row, args); });
+  }
+
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();
   }

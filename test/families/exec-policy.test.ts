@@ -283,11 +283,11 @@ describe('what makes no sense is refused before anything starts', () => {
     );
   });
 
-  test('in a restriction, which takes plain paths', async () => {
+  test('in a restriction, which knows of nothing before it', async () => {
     const child = spawnSandboxed('/bin/cat', [], { stdio: ['pipe', 'ignore', 'ignore'] });
     const refused: [object, RegExp][] = [
-      [{ exec: [{ path: '/bin/cat', argv: [] }] }, /policy\.exec\[0\]: .*no plain path/],
-      [{ files: { deny: [{ path: '/bin', under: '/bin/cat' }] } }, /policy\.files\.deny\[0\]: .*no plain path/],
+      [{ exec: [{ path: '/bin/cat', under: '/bin/cat' }] }, /policy\.exec\[0\]\.under: .*from the start/],
+      [{ files: { deny: [{ path: '/bin', under: '/bin/cat' }] } }, /policy\.files\.deny\[0\]\.under: .*from the start/],
       [{ exec: { written: false } }, /policy\.exec\.written: .*from the start/],
     ];
     for (const [restriction, message] of refused) {

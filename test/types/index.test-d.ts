@@ -170,6 +170,11 @@ expectNotAssignable<Policy>({ extends: 'computer' });
 expectError(spawnSandboxed('ls', [], { policy: 'computer' }));
 expectType<Promise<void>>(piped.restrict({ network: 'none', files: { write: [] }, exec: [] }));
 expectType<Promise<void>>(piped.restrict('strict'));
+expectType<Promise<void>>(piped.restrict('compute'));
+expectType<Promise<void>>(
+  piped.restrict({ syscalls: { deny: ['uname'], only: ['read'] }, exec: { deny: ['/bin/sh'] } }),
+);
+expectError(piped.restrict({ syscalls: { deny: ['unmae'] } }));
 expectError(piped.restrict({ network: 'all' }));
 expectError(piped.restrict({ scratch: true }));
 expectType<Promise<Inspection>>(piped.inspect(1));
