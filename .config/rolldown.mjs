@@ -11,6 +11,7 @@ export default defineConfig({
     file: 'dist/index.js',
     format: 'esm',
     sourcemap: true,
+    sourcemapExcludeSources: true, // lib/ is in the package
     banner: `// Includes eventemitter3: MIT License, Copyright (c) 2014 Arnout Kazemier,
 // and valibot: MIT License, Copyright (c) Fabian Hiller.`,
   },
