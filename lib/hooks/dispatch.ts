@@ -6,6 +6,7 @@ import type { Native, NativeRecord } from '../native/native.ts';
 import { number } from '../native/records.ts';
 import { type Ask, callerMethods, execMethods, type Place } from './caller.ts';
 import { calls, type HookEvent } from './families/index.ts';
+import type { ConnectCall } from './families/network.ts';
 import type { SyscallCall } from './families/syscall.ts';
 import { encodeResponse, hasStruct, patchesOf, StructProblem } from './structs.ts';
 import { responseOf, Verdict } from './verdict.ts';
@@ -163,7 +164,7 @@ export class Dispatcher {
       this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered ${brief(answer)}, which is no verdict`);
       return;
     }
-    if (!makesSense(asked.event, answer)) {
+    if (!makesSense(asked.event, answer, asked.call)) {
       const kind = answer.kind.startsWith('redirect') ? 'this redirect()' : `${answer.kind}()`;
       this.#fail(asked, 'ERR_HOLDFAST_INVALID_VERDICT', `answered ${kind}, which makes no sense for this call`);
       return;
@@ -240,7 +241,14 @@ function responseData(call: SyscallCall, verdict: Verdict, contents: Uint8Array 
   return encodeResponse(false, BigInt(bytes.length), [{ argument: 0, offset: 0, bytes }]);
 }
 
-function makesSense(event: HookEvent, verdict: Verdict): boolean {
+/** Sockets that have a path; abstract names begin with an `@`. */
+function hasPath(call: unknown): boolean {
+  const { family, address } = call as ConnectCall;
+  return family === 'unix' && address.startsWith('/');
+}
+
+function makesSense(event: HookEvent, verdict: Verdict, call: unknown): boolean {
+  const hasAddress = event === 'connect' || event === 'bind' || event === 'send';
   if (event === 'exit') return false;
   switch (verdict.kind) {
     case 'allow':
@@ -248,14 +256,15 @@ function makesSense(event: HookEvent, verdict: Verdict): boolean {
     case 'kill':
       return true;
     case 'redirectPath':
-      return event === 'open';
+      // `within`, and so a NUL, is for files.
+      return event === 'open' || (hasAddress && hasPath(call) && !Verdict.encode(verdict).data?.includes(0));
     case 'respond':
       return event === 'open' || event === 'syscall';
     case 'respondValue':
     case 'respondFields':
       return event === 'syscall';
     case 'redirectAddress':
-      return event === 'connect' || event === 'bind' || event === 'send';
+      return hasAddress && (call as ConnectCall).family !== 'unix';
     case 'redirectProgram':
       return event === 'exec';
     case 'redirectSignal':

@@ -19,7 +19,7 @@ type Unfakeable = (typeof unfakeable)[number];
 export type HookVerdict<E extends HookEvent = HookEvent> =
   | (E extends 'exit' ? never : Verdict<'allow'> | Verdict<'deny'> | Verdict<'kill'>)
   | (E extends 'open' ? Verdict<'redirectPath'> | Verdict<'respond'> : never)
-  | (E extends 'connect' | 'bind' | 'send' ? Verdict<'redirectAddress'> : never)
+  | (E extends 'connect' | 'bind' | 'send' ? Verdict<'redirectAddress'> | Verdict<'redirectPath'> : never)
   | (E extends 'exec' ? Verdict<'redirectProgram'> : never)
   | (E extends 'signal' ? Verdict<'redirectSignal'> : never)
   | (E extends Unfakeable ? never : Verdict<'fake'>)
@@ -234,17 +234,17 @@ export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> exte
     return this.#add('exec', args);
   }
 
-  /** connect. May also be answered with `redirect({ address, port })`. */
+  /** connect. May also be answered with `redirect({ address, port })`, of a unix socket by path with `redirect(path)`. */
   onConnect(...args: HookArguments<'connect'>): this {
     return this.#add('connect', args);
   }
 
-  /** bind. May also be answered with `redirect({ address, port })`. */
+  /** bind. May also be answered with `redirect({ address, port })`, of a unix socket by path with `redirect(path)`. */
   onBind(...args: HookArguments<'bind'>): this {
     return this.#add('bind', args);
   }
 
-  /** sendto, sendmsg, sendmmsg with an address. May also be answered with `redirect({ address, port })`. */
+  /** sendto, sendmsg, sendmmsg with an address. May also be answered with `redirect({ address, port })`, of a unix socket by path with `redirect(path)`. */
   onSend(...args: HookArguments<'send'>): this {
     return this.#add('send', args);
   }

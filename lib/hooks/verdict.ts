@@ -148,7 +148,7 @@ export interface RedirectOptions {
  * The call is carried out on something else. What a `deny` rule refuses stays refused there; and no symbolic link is
  * followed where the policy lets the tree write.
  * @param to For an open: an absolute path or a `file:` URL; with `within` also a path relative to it. For a connect, bind
- * or send: an address and a port. For an exec: a program. For a signal: another one, or another process of the tree.
+ * or send: an address and a port, or (a unix socket that has a path) an absolute path. For an exec: a program. For a signal: another one, or another process of the tree.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_VERDICT` if it is no such thing.
  */
 export function redirect(to: string | URL, options?: RedirectOptions): Verdict<'redirectPath'>;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 
 #include "../policy/config.h"
@@ -54,20 +55,21 @@ namespace {
 
 // A socket that is a file: a rule on unix sockets decides if there is one and files.deny does not hold there; else the
 // right to write there, which is what the kernel itself asks of who connects (unix(7)).
-Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const std::string& canonical) {
+Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const Resolved& where,
+                     Decision (*by)(Sandbox&, const Held&, const Facts&)) {
   Address address;
   address.family = AF_UNIX;
-  address.unix_name = canonical;
+  address.unix_name = where.path;
   Facts facts;
   facts.event = event_of(use == Use::fast_open ? Use::send : use);
   facts.operation = operation_of(use);
-  if (sandbox.config.rules.decides_socket(canonical, facts.operation)) {
+  if (sandbox.config.rules.decides_socket(where.path, facts.operation)) {
     facts.address = &address;
   } else {
-    facts.paths[0] = {canonical, kWrite, false};
+    facts.paths[0] = {where.path, kWrite, use != Use::bind && where.missing};
     facts.path_count = 1;
   }
-  return decide(sandbox, call, facts);
+  return by(sandbox, call, facts);
 }
 
 bool is_any(const uint8_t* bytes) { return bytes[0] == 0 && bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0; }
@@ -132,7 +134,45 @@ Judged judge_inet(Sandbox& sandbox, const Held& call, Use use, Address& address,
   return Judged::bounce();
 }
 
-Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& address) {
+// Walks to a socket's file, or to the folder in which it is to be made. False: `out` says how the call ends.
+bool find_path(Sandbox& sandbox, const Held& call, Use use, std::string_view text, unsigned more, Judged& out) {
+  const unsigned flags = (use == Use::bind ? kParent | kMayMiss : kFollow) | more;
+  {
+    const AsCaller caller(call);
+    const int error = caller.error != 0 ? caller.error : resolve_text(sandbox, call, AT_FDCWD, text, flags, out.where);
+    if (error != 0) out.finish = Finish::error(error);
+    if (error != 0) return false;
+  }
+  if (use != Use::bind || out.where.last == Last::name) return true;
+  out.finish = Finish::error(EADDRINUSE);
+  return false;
+}
+
+Judged without_name(Sandbox& sandbox, const Held& call, const Resolved& where) {
+  report(sandbox, call, EACCES, "a socket without a name, by way of a descriptor", where.path);
+  return Judged::over(Finish::error(EACCES));
+}
+
+// Where a hook has sent the call: chosen by the caller of the library, so no rule allows it, but a rule may deny it.
+Judged judge_elsewhere(Sandbox& sandbox, const Held& call, Use use, const std::string& path, Name& name) {
+  Judged judged;
+  if (!find_path(sandbox, call, use, path, kOwnLinks, judged)) return judged;
+  if (judged.where.by_descriptor) return without_name(sandbox, call, judged.where);
+  const Decision decision = decide_path(sandbox, call, use, judged.where, decide_redirected);
+  if (!decision.allowed()) return Judged::refused(decision);
+  if (use == Use::bind && judged.where.name.size() >= sizeof name.un.sun_path)
+    return Judged::over(Finish::error(ENAMETOOLONG));
+  // What the socket is to be called, if it has room for that.
+  const std::string& text = judged.where.path.size() < sizeof name.un.sun_path ? judged.where.path : judged.where.name;
+  name = Name();
+  name.un.sun_family = AF_UNIX;
+  if (text.size() < sizeof name.un.sun_path) memcpy(name.un.sun_path, text.data(), text.size());
+  name.size = offsetof(sockaddr_un, sun_path) + strlen(name.un.sun_path) + 1;
+  judged.kind = Judged::Kind::path;
+  return judged;
+}
+
+Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& address, Name& name) {
   if (address.unix_name.empty()) {
     if (use != Use::bind) return Judged::bounce();  // EINVAL from the kernel
     // The kernel chooses an abstract name (unix(7), autobind): judged as the abstract name without any character.
@@ -147,26 +187,20 @@ Judged judge_unix(Sandbox& sandbox, const Held& call, Use use, const Address& ad
     const Decision decision = decide_address(sandbox, call, use, address);
     return decision.allowed() ? Judged::bounce() : Judged::refused(decision);
   }
-  Judged judged;
-  const unsigned flags = use == Use::bind ? kParent | kMayMiss : kFollow;
-  {
-    const AsCaller caller(call);
-    const int error = caller.error != 0 ? caller.error
-                                        : resolve_text(sandbox, call, AT_FDCWD, address.unix_name, flags, judged.where);
-    if (error != 0) return Judged::over(Finish::error(error));
-  }
-  if (use == Use::bind && judged.where.last != Last::name) return Judged::over(Finish::error(EADDRINUSE));
   const Event event = event_of(use == Use::fast_open ? Use::send : use);
+  // A hook may send it elsewhere.
+  const unsigned may_miss = sandbox.config.hooked(event) ? unsigned{kMayMiss} : 0;
+  Judged judged;
+  if (!find_path(sandbox, call, use, address.unix_name, may_miss, judged)) return judged;
   if (gives_every_address(sandbox.config, operation_of(use), event)) {
     judged.kind = Judged::Kind::path;
     return judged;
   }
-  if (judged.where.by_descriptor) {
-    report(sandbox, call, EACCES, "a socket without a name, by way of a descriptor", judged.where.path);
-    return Judged::over(Finish::error(EACCES));
-  }
-  const Decision decision = decide_path(sandbox, call, use, judged.where.path);
+  if (judged.where.by_descriptor) return without_name(sandbox, call, judged.where);
+  const Decision decision = decide_path(sandbox, call, use, judged.where, decide);
+  if (decision.kind == Decision::Kind::redirect) return judge_elsewhere(sandbox, call, use, decision.data, name);
   if (!decision.allowed()) return Judged::refused(decision);
+  if (use != Use::bind && judged.where.missing) return Judged::over(Finish::error(ENOENT));
   judged.kind = Judged::Kind::path;
   return judged;
 }
@@ -203,7 +237,7 @@ Judged judge(Sandbox& sandbox, const Held& call, Use use, Name& name, bool grant
   }
   Address address;
   if (!Address::parse(&name.storage, name.size, address)) return Judged::over(Finish::error(EINVAL));
-  if (address.family == AF_UNIX) return judge_unix(sandbox, call, use, address);
+  if (address.family == AF_UNIX) return judge_unix(sandbox, call, use, address, name);
   if (address.family == AF_UNSPEC) address.family = AF_INET;
   return judge_inet(sandbox, call, use, address, name, granted);
 }

@@ -90,7 +90,8 @@ bool is_doubtful(const Config& config, const Held& call, const Facts& facts) {
 }
 
 // Whether the data is what the call can be redirected to.
-bool valid_redirect(Event event, const std::string& data) {
+bool valid_redirect(const Facts& facts, const std::string& data) {
+  const Event event = facts.event;
   if (event == Event::open) {
     // A path, or a folder that must not be left and a path below it.
     const size_t folder = data.find('\0');
@@ -106,7 +107,11 @@ bool valid_redirect(Event event, const std::string& data) {
     return to.signal >= -1 && to.signal <= SIGRTMAX && to.pid >= 0;
   }
   const bool has_address = event == Event::connect || event == Event::bind || event == Event::send;
-  if (!has_address || data.size() != sizeof(protocol::RedirectAddress)) return false;
+  if (!has_address) return false;
+  // A socket that has a path goes to one, others to an address of the internet; abstract names go nowhere else.
+  const bool has_path = facts.path_count != 0 || (facts.address->family == AF_UNIX && !facts.address->abstract);
+  if (has_path) return data.starts_with('/') && data.size() < PATH_MAX && data.find('\0') == data.npos;
+  if (facts.address->family == AF_UNIX || data.size() != sizeof(protocol::RedirectAddress)) return false;
   protocol::RedirectAddress to;
   std::memcpy(&to, data.data(), sizeof to);
   return (to.family == AF_INET || to.family == AF_INET6) && to.port <= 65535;
@@ -210,7 +215,7 @@ bool ask(Sandbox& sandbox, const Held& call, const Facts& facts, Decision& out) 
       out.error = answer.error > 0 && answer.error <= SIGRTMAX ? answer.error : SIGKILL;
       return true;
     case VerdictKind::redirect:
-      if (!valid_redirect(facts.event, answer.data)) break;
+      if (!valid_redirect(facts, answer.data)) break;
       out.kind = Decision::Kind::redirect;
       out.data = std::move(answer.data);
       return true;

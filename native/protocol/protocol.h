@@ -88,7 +88,7 @@ enum class VerdictKind : uint32_t {
   allow = 1,
   deny = 2,      // error = errno (positive)
   kill = 3,      // error = signal number, sent to the calling process
-  redirect = 4,  // data = path, or struct in RedirectAddress
+  redirect = 4,  // data = path (open; a unix socket), RedirectAddress, RedirectSignal, or policy/redirected_program.h's
   respond = 5,   // data = contents, at most kSlotData bytes; open only
   fake = 6,      // error = the result; -1: that of a success
 };

@@ -1,6 +1,14 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deny, fake, type HoldfastError, type Policy, type RedirectProgram, redirect } from 'holdfast';
+import {
+  deny,
+  fake,
+  type HoldfastError,
+  type Policy,
+  type RedirectProgram,
+  redirect,
+  type SandboxedProcess,
+} from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { attack, expectHeld } from '../boundary/race.ts';
 import { program } from '../helpers/build-programs.ts';
@@ -288,5 +296,163 @@ print(one.recv(9) == b'%d' % port)
     });
     expect(stderr).toBe('');
     expect(stdout).toBe('True\n13\nTrue\n');
+  });
+});
+
+describe('redirect of unix sockets', () => {
+  const script = `
+import os, socket, sys
+folder = sys.argv[1]
+def step(act):
+  try: print(act())
+  except OSError as error: print(os.strerror(error.errno))
+def server(name, kind=socket.SOCK_STREAM):
+  s = socket.socket(socket.AF_UNIX, kind); s.bind(name)
+  if kind == socket.SOCK_STREAM: s.listen(4)
+  return s
+def client(name):
+  s = socket.socket(socket.AF_UNIX); s.connect(name); return s
+`;
+  const run = (rest: string, folder: string, policy: Policy, hooks: (child: SandboxedProcess) => void) =>
+    runSandboxed(python, ['-c', script + rest, folder], { policy, cwd: folder, hooks });
+
+  test('a connection, a binding and what is sent go to another path, also one that no rule gives', async () => {
+    const folder = temporaryFolder('given');
+    const other = temporaryFolder('elsewhere');
+    const long = join(other, 'l'.repeat(150), 'socket');
+    mkdirSync(join(long, '..'));
+    const { stdout, stderr, violations } = await run(
+      `
+kept = server('kept')
+step(lambda: kept.getsockname())
+step(lambda: client('kept').getpeername())
+step(lambda: kept.accept()[0].recv(0))
+step(lambda: client('missing'))
+long = server('long')
+step(lambda: long.getsockname())
+step(lambda: server('too-long'))
+d = server('datagram', socket.SOCK_DGRAM)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+step(lambda: s.sendto(b'one', 'anywhere'))
+step(lambda: s.sendmsg([b'tw', b'o'], [], 0, 'anywhere'))
+step(lambda: (d.recv(9), d.recv(9)))
+print(os.listdir('.'))
+`,
+      folder,
+      { files: { read: [folder], write: [folder] } },
+      (child) =>
+        child
+          .onBind(({ address }) => {
+            if (address.endsWith('kept')) return redirect(join(other, 'kept'));
+            if (address.endsWith('too-long')) return redirect(join(other, 't'.repeat(108)));
+            return address.endsWith('long') ? redirect(long) : undefined;
+          })
+          .onConnect(({ address }) => redirect(join(other, address.slice(folder.length + 1))))
+          .onSend(({ address }) => (address.endsWith('anywhere') ? redirect(join(folder, 'datagram')) : undefined)),
+    );
+    expect(stderr).toBe('');
+    const named = join(other, 'kept');
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      named,
+      named,
+      "b''",
+      'No such file or directory',
+      'socket',
+      'File name too long',
+      '3',
+      '3',
+      "(b'one', b'two')",
+      "['datagram']",
+    ]);
+    expect(readdirSync(other).sort()).toEqual(['kept', 'l'.repeat(150)]);
+    expect(existsSync(long)).toBe(true);
+    expect(violations).toEqual([]);
+  });
+
+  test('not where a rule denies it, nor by a link that the tree has planted', async () => {
+    const folder = temporaryFolder('given');
+    const denied = temporaryFolder('denied');
+    const { stdout, violations } = await run(
+      `
+os.symlink('${denied}/there', 'planted')
+os.symlink('${denied}', 'way')
+step(lambda: client('one'))
+step(lambda: client('two'))
+step(lambda: server('three'))
+step(lambda: server('four'))
+`,
+      folder,
+      {
+        files: { read: [folder], write: [folder], deny: [denied] },
+        network: { connect: ['unix:/'], bind: ['unix:/'] },
+      },
+      (child) => {
+        child.onConnect(({ address }) =>
+          redirect(address.endsWith('one') ? join(denied, 'there') : join(folder, 'planted')),
+        );
+        child.onBind(({ address }) =>
+          redirect(address.endsWith('three') ? join(denied, 'new') : join(folder, 'way/new')),
+        );
+      },
+    );
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    for (const line of lines) expect(line).not.toMatch(/socket/);
+    expect(existsSync(join(denied, 'new'))).toBe(false);
+    expect(violations.map(({ rule }) => rule)).toContain('files.deny[0]');
+  });
+
+  test('only from a path to a path: anything else is a typed error, and nothing is done', async () => {
+    const folder = temporaryFolder('given');
+    const errors: HoldfastError[] = [];
+    const { stdout } = await run(
+      `
+step(lambda: client('path'))
+step(lambda: client('within'))
+step(lambda: client('\\0abstract'))
+step(lambda: socket.create_connection(('127.0.0.1', 9)))
+`,
+      folder,
+      { files: { read: [folder], write: [folder] } },
+      (child) => {
+        child.on('hookError', (error) => errors.push(error));
+        child.onConnect(({ address }) => {
+          if (address.endsWith('path')) return redirect({ address: '127.0.0.1', port: 9 });
+          return address.endsWith('within') ? redirect('x', { within: folder }) : redirect(join(folder, 'x'));
+        });
+      },
+    );
+    expect(stdout).toBe('Permission denied\n'.repeat(4));
+    expect(errors.map(({ code, event }) => [code, event])).toEqual(
+      Array(4).fill(['ERR_HOLDFAST_INVALID_VERDICT', 'connect']),
+    );
+  });
+
+  test('what is swapped in its place meanwhile is not reached', async () => {
+    const folder = temporaryFolder('given');
+    const other = temporaryFolder('secret');
+    // Outside the tree, who is not to be reached.
+    const { stdout, stderr } = await run(
+      `
+import threading
+target = server('target')
+stop = []
+def swap():
+  while not stop:
+    os.rename('target', 'away'); os.symlink('${other}/secret', 'target'); os.unlink('target'); os.rename('away', 'target')
+thread = threading.Thread(target=swap); thread.start()
+made = refused = 0
+for i in range(400):
+  try: client('x').close(); made += 1; target.accept()[0].close()
+  except OSError: refused += 1
+stop.append(1); thread.join()
+print(made > 0, refused > 0, made + refused)
+`,
+      folder,
+      { files: { read: [folder], write: [folder] } },
+      (child) => child.onConnect(() => redirect(join(folder, 'target'))),
+    );
+    expect(stderr).toBe('');
+    expect(stdout).toBe('True True 400\n');
   });
 });
