@@ -49,7 +49,11 @@ if (tree === root) await compilePrograms(join(root, 'build/test-programs'));
 // Emulated, all takes some ten times as long. Of this machine's files the guest sees the tree only.
 const report = join(tree, 'build/guest.json');
 rmSync(report, { force: true });
-const environment = { HOLDFAST_TEST_PATIENCE: '10', HOLDFAST_TEST_REPORT: report };
+const environment = {
+  HOLDFAST_TEST_PATIENCE: '10',
+  HOLDFAST_TEST_REPORT: report,
+  PYTHONDONTWRITEBYTECODE: '1', // no maintainer script has compiled its modules
+};
 const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '3072', '--timeout', '3600'];
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];
