@@ -31,6 +31,21 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+interface AskOptions {
+  /** As for `configure`, of a question about one. */
+  readonly policy?: () => Uint8Array;
+  /**
+   * Of a question that is answered in two steps, of which the first is not to be kept waiting: called once, at the latest
+   * when nothing more is to come.
+   */
+  readonly onFirst?: () => void;
+  /**
+   * A hook asks about its call, of which the supervisor has told: it listens, though the command may not run yet, and may
+   * wait for that very hook.
+   */
+  readonly ofCall?: boolean;
+}
+
 export class Requests {
   readonly #native: Native;
   readonly #file: string;
@@ -48,40 +63,19 @@ export class Requests {
   }
 
   /**
-   * Resolves to the parts of the answer. `policy`: as for `configure`, if it is about one. Rejects with a
-   * {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the tree is gone before it is answered.
+   * Resolves to the parts of the answer. Rejects with a {@link RequestRefused}, or with `ERR_HOLDFAST_NOT_RUNNING` if the
+   * tree is gone before it is answered.
    */
-  ask(kind: string, fill?: Fill, policy?: () => Uint8Array): Promise<NativeRecord[]> {
+  ask(kind: string, fill?: Fill, { policy, onFirst, ofCall = false }: AskOptions = {}): Promise<NativeRecord[]> {
     return new Promise((resolve, reject) => {
-      if (this.#ended) return reject(this.#notRunning());
-      this.#queue.push({ kind, fill, policy, parts: [], resolve, reject });
+      const waiting = { kind, fill, policy, onFirst, parts: [], resolve, reject };
+      const channel = ofCall ? this.#listening : this.#channel;
+      if (channel !== undefined && !this.#ended && (ofCall || onFirst !== undefined))
+        return this.#sendOne(channel, waiting);
+      first(waiting);
+      if (this.#ended || ofCall) return reject(this.#notRunning());
+      this.#queue.push(waiting);
       this.#send();
-    });
-  }
-
-  /**
-   * The same for a question that is answered in two steps, of which the first is not to be kept waiting. `onFirst` is
-   * called once, at the latest when nothing more is to come.
-   */
-  askAtOnce(kind: string, fill: Fill, onFirst: () => void): Promise<NativeRecord[]> {
-    return new Promise((resolve, reject) => {
-      const waiting = { kind, fill, policy: undefined, onFirst, parts: [], resolve, reject };
-      if (this.#ended || this.#channel === undefined) {
-        onFirst();
-        return this.#ended ? reject(this.#notRunning()) : this.#queue.push({ ...waiting, onFirst: undefined });
-      }
-      this.#sendOne(this.#channel, waiting);
-    });
-  }
-
-  /**
-   * The same for a hook's question about its call, which the supervisor has told of: it listens, though the command may not
-   * run yet, and may wait for that very hook.
-   */
-  askOfCall(kind: string, fill: Fill): Promise<NativeRecord[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#ended || this.#listening === undefined) return reject(this.#notRunning());
-      this.#sendOne(this.#listening, { kind, fill, policy: undefined, parts: [], resolve, reject });
     });
   }
 

@@ -134,7 +134,7 @@ export class Supervision {
         }
         this.#answer(slot, generation, verdict, error, data);
       },
-      ask: (...request) => this.#requests.askOfCall(...request),
+      ask: (kind, fill) => this.#requests.ask(kind, fill, { ofCall: true }),
       hookFailed: (error) => listener.hookError(error),
     });
     if (inner !== undefined) this.#watchInner(inner);
@@ -295,7 +295,9 @@ export class Supervision {
       for (const answer of this.#answers.splice(0)) answer();
     };
     try {
-      const parts = await this.#requests.askAtOnce('inspect', (fields) => fields.number('tid', tid as number), sure);
+      const parts = await this.#requests.ask('inspect', (fields) => fields.number('tid', tid as number), {
+        onFirst: sure,
+      });
       const ask: Requests['ask'] = (kind, fill) => this.#requests.ask(kind, fill);
       return new Inspection(parts.at(-1) as NativeRecord, tid as number, ask);
     } catch (error) {
@@ -320,11 +322,9 @@ export class Supervision {
     if (!rules.writableMappings) this.#needMdwe();
     for (const now of [base.network, ...this.#restricted]) refuseWiderAddresses(now, rules.network);
     try {
-      await this.#requests.ask(
-        'restrict',
-        (fields) => fields.number('strict', Number(strict)),
-        () => encodeConfiguration(this.#native, { waitForTree: false, rules, limits: [] }),
-      );
+      await this.#requests.ask('restrict', (fields) => fields.number('strict', Number(strict)), {
+        policy: () => encodeConfiguration(this.#native, { waitForTree: false, rules, limits: [] }),
+      });
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
       const wider = error.errno === constants.errno.EINVAL;

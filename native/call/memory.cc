@@ -73,13 +73,14 @@ ssize_t read_memory(pid_t tid, const Tree& tree, uint64_t address, void* to, siz
 ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size) {
   const iovec here = {const_cast<void*>(from), size}, there = {reinterpret_cast<void*>(address), size};
   const ssize_t got = process_vm_writev(tid, &here, 1, &there, 1, 0);
-  if (got >= 0 || !is_refusal()) return got;
+  return got >= 0 || !is_refusal() ? got : write_protected(tid, tree, address, from, size);
+}
+
+ssize_t write_protected(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size) {
   const auto memory = memory_of(tid, tree.group_of(tid));
-  if (memory == nullptr) {
-    errno = EFAULT;
-    return -1;
-  }
-  return ::pwrite(memory->get(), from, size, static_cast<off_t>(address));
+  if (memory != nullptr) return ::pwrite(memory->get(), from, size, static_cast<off_t>(address));
+  errno = EFAULT;
+  return -1;
 }
 
 bool can_look_into_all() {

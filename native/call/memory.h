@@ -14,6 +14,9 @@ class Tree;
 // As process_vm_readv: bytes, or -1 with errno.
 ssize_t read_memory(pid_t tid, const Tree& tree, uint64_t address, void* to, size_t size);
 ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size);
+// Also where the process itself may only read or execute: that page becomes a copy of its own, as by a debugger's
+// breakpoint (proc(5), /proc/pid/mem).
+ssize_t write_protected(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size);
 
 // Whether CAP_SYS_PTRACE keeps every process open to us, whoever it is and whatever it calls itself (PR_SET_DUMPABLE).
 bool can_look_into_all();

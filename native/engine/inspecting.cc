@@ -82,17 +82,6 @@ void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, const 
   });
 }
 
-// What process_vm_writev(2) cannot do: a page that is only read or executed gets a copy of its own, as a debugger's
-// breakpoint does (proc(5), /proc/pid/mem).
-ssize_t write_anyway(pid_t tid, uint64_t address, const void* from, size_t size) {
-  char path[48];
-  snprintf(path, sizeof path, "/proc/%d/mem", tid);
-  return look_by_ids(tid, [&]() -> ssize_t {
-    const UniqueFd memory(open(path, O_RDWR | O_CLOEXEC));
-    return memory ? pwrite(memory.get(), from, size, static_cast<off_t>(address)) : -1;
-  });
-}
-
 }  // namespace
 
 void begin_inspection(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
@@ -189,7 +178,7 @@ void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std:
       const uint64_t at = asked.address + done;
       const size_t size = asked.memory.size() - done;
       ssize_t wrote = write_memory(asked.tid, sandbox.tree, at, from + done, size);
-      if (wrote <= 0) wrote = write_anyway(asked.tid, at, from + done, size);
+      if (wrote <= 0) wrote = write_protected(asked.tid, sandbox.tree, at, from + done, size);
       if (wrote <= 0) {
         char place[64];
         snprintf(place, sizeof place, "no memory that can be written at 0x%llx", static_cast<unsigned long long>(at));

@@ -69,7 +69,13 @@ class Program {
     return load(offset);
   }
 
-  std::vector<sock_filter> take() {
+  // All of it: a call of that architecture goes by its number to `numbers`, any other one is answered.
+  std::vector<sock_filter> take(Label numbers, uint32_t audit_arch, uint32_t foreign_answer) {
+    fall_through_to(numbers);
+    const Label native = load(offsetof(seccomp_data, nr));
+    const Label foreign = answer(foreign_answer);
+    branch(BPF_JEQ, audit_arch, native, foreign);
+    load(offsetof(seccomp_data, arch));
     std::reverse(reversed_.begin(), reversed_.end());
     return std::move(reversed_);
   }

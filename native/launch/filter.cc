@@ -29,13 +29,7 @@ class Generator {
     ranges_.reserve(512);
     guards_.reserve(64);
     collect();
-    const Label numbers = search_numbers(0, ranges_.size());
-    program_.fall_through_to(numbers);
-    const Label native = program_.load(offsetof(seccomp_data, nr));
-    const Label foreign = program_.answer(notify_);
-    program_.branch(BPF_JEQ, arch::kAuditArch, native, foreign);
-    program_.load(offsetof(seccomp_data, arch));
-    return program_.take();
+    return program_.take(search_numbers(0, ranges_.size()), arch::kAuditArch, notify_);
   }
 
  private:

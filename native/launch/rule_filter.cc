@@ -28,13 +28,7 @@ class RuleGenerator {
 
   std::vector<sock_filter> generate() {
     collect();
-    const Label numbers = search_numbers(0, numbers_.size());
-    program_.fall_through_to(numbers);
-    const Label native = program_.load(offsetof(seccomp_data, nr));
-    const Label foreign = program_.answer(SECCOMP_RET_ALLOW);
-    program_.branch(BPF_JEQ, arch::kAuditArch, native, foreign);
-    program_.load(offsetof(seccomp_data, arch));
-    return program_.take();
+    return program_.take(search_numbers(0, numbers_.size()), arch::kAuditArch, SECCOMP_RET_ALLOW);
   }
 
  private:

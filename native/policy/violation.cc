@@ -15,11 +15,11 @@ namespace {
 
 struct Refusal {
   const Facts* facts = nullptr;
-  const char* syscall;
-  std::string_view path;  // instead of facts
-  std::string_view rule;
-  std::string_view reason;
-  Missing missing;
+  const char* syscall = nullptr;
+  std::string_view path = {};  // instead of facts
+  std::string_view rule = {};
+  std::string_view reason = {};
+  Missing missing = {};
   int error = 0;
 };
 
@@ -64,39 +64,25 @@ void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, Rec
 
 void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
                     std::string_view reason, const Missing& missing) {
-  Refusal refusal;
-  refusal.missing = missing;
-  refusal.facts = &facts;
-  refusal.syscall = syscall_of(call, facts);
-  refusal.rule = rule;
-  refusal.reason = reason;
-  refusal.error = error;
-  send_record(sandbox, call, refusal);
+  send_record(sandbox, call,
+              {.facts = &facts,
+               .syscall = syscall_of(call, facts),
+               .rule = rule,
+               .reason = reason,
+               .missing = missing,
+               .error = error});
 }
 
 void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason) {
-  Refusal refusal;
-  refusal.syscall = call.row->name;
-  refusal.rule = rule;
-  refusal.reason = reason;
-  refusal.error = error;
-  send_record(sandbox, call, refusal);
+  send_record(sandbox, call, {.syscall = call.row->name, .rule = rule, .reason = reason, .error = error});
 }
 
 void report_logged(Sandbox& sandbox, const Held& call, std::string_view rule) {
-  Refusal told;
-  told.syscall = call.row->name;
-  told.rule = rule;
-  send_record(sandbox, call, told, RecordKind::logged);
+  send_record(sandbox, call, {.syscall = call.row->name, .rule = rule}, RecordKind::logged);
 }
 
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
-  Refusal refusal;
-  refusal.syscall = call.row->name;
-  refusal.path = path;
-  refusal.reason = reason;
-  refusal.error = error;
-  send_record(sandbox, call, refusal);
+  send_record(sandbox, call, {.syscall = call.row->name, .path = path, .reason = reason, .error = error});
 }
 
 }  // namespace holdfast
