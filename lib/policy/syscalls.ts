@@ -360,8 +360,8 @@ export function filterTests(row: SyscallRow, filter: unknown): Uint8Array {
   return testsOf(row, filter.args, 'args');
 }
 
-/** Calls that the supervisor makes a thread of the tree make (native/syscalls/rule.h), or the command's own first one. */
-const notTrapped: ReadonlySet<string> = new Set([
+/** Calls that the supervisor makes a thread of the tree make (native/syscalls/rule.h). */
+export const madeForTheTree: ReadonlySet<string> = new Set([
   'openat',
   'openat2',
   'mmap',
@@ -369,9 +369,9 @@ const notTrapped: ReadonlySet<string> = new Set([
   'sendmsg',
   'prctl',
   'seccomp',
-  'execve',
-  'execveat',
 ]);
+/** Those, and the command's own first one. */
+const notTrapped: ReadonlySet<string> = new Set([...madeForTheTree, 'execve', 'execveat']);
 
 function errnoOf(errno: unknown, field: string): number {
   const number = typeof errno === 'string' ? errnoNumber(errno) : errno;

@@ -28,7 +28,7 @@ export function debugStart({ file, pid, supervisor, milliseconds, ready, hooks, 
 }
 
 /** One line for each class of calls. */
-export function debugPlan(pid: number | undefined, { landlockAbi, classes }: SandboxPlan): void {
+export function debugPlan(pid: number | undefined, { landlockAbi, classes }: Omit<SandboxPlan, 'restrictions'>): void {
   log('%d: Landlock ABI %d', pid, landlockAbi);
   for (const [name, { layer, obstacles }] of Object.entries(classes)) {
     const reasons = obstacles.map(({ why, change }) => (change === undefined ? why : `${why} (${change})`));

@@ -3,6 +3,7 @@
 import { type CheckedLimits, type LimitPlan, plansOf } from '../limits/limits.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { number, own } from '../native/records.ts';
+import type { CallRulePlan, RestrictionPlan } from './call-plan.ts';
 
 /**
  * Who decides a class of calls, from the cheapest on:
@@ -50,6 +51,10 @@ export interface SandboxPlan {
   readonly classes: Readonly<Record<CallClass, ClassPlan>>;
   /** The limits that were asked for, and how each is held. */
   readonly limits: readonly LimitPlan[];
+  /** The rules of `policy.syscalls`, and how each is held. */
+  readonly calls: readonly CallRulePlan[];
+  /** What `restrict()` has put on so far, the first one first. */
+  readonly restrictions: readonly RestrictionPlan[];
 }
 
 const layers: Readonly<Record<string, Layer>> = {
@@ -60,7 +65,12 @@ const layers: Readonly<Record<string, Layer>> = {
   5: 'hook',
 };
 
-export function planOf(record: NativeRecord, limits: CheckedLimits, group: boolean): SandboxPlan {
+export function planOf(
+  record: NativeRecord,
+  limits: CheckedLimits,
+  group: boolean,
+  calls: readonly CallRulePlan[],
+): Omit<SandboxPlan, 'restrictions'> {
   const texts = own(record, 'plan') as readonly string[];
   const classes: Partial<Record<string, ClassPlan>> = {};
   for (let at = 0; at < texts.length; ) {
@@ -78,6 +88,7 @@ export function planOf(record: NativeRecord, limits: CheckedLimits, group: boole
     landlockAbi: number(record, 'count'),
     classes: Object.freeze(classes as SandboxPlan['classes']),
     limits: plansOf(limits, group),
+    calls: Object.freeze(calls),
   });
 }
 

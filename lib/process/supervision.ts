@@ -14,9 +14,10 @@ import { signalName } from '../native/signals.ts';
 import { shown } from '../policy/check.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
-import type { NetworkRule } from '../policy/policy.ts';
+import type { NetworkRule, Rules } from '../policy/policy.ts';
 import { refuseWiderAddresses, restrictionRules, restrictionWarning } from '../policy/restriction.ts';
 import { timeCalls } from '../policy/syscalls.ts';
+import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
 import { Inspection, inspectionError } from './inspection.ts';
@@ -90,7 +91,11 @@ export class Supervision {
   /** The signal that was sent last. */
   #killed = 0;
   /** Who waits for a plan. */
-  #plan: SandboxPlan | undefined;
+  #plan: Omit<SandboxPlan, 'restrictions'> | undefined;
+  /** With what was put on since. */
+  #wholePlan: SandboxPlan | undefined;
+  #restrictions: readonly RestrictionPlan[] = [];
+  #hears: Hears = { violations: false, logged: false };
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   readonly #requests: Requests;
   /** Inspections of which it is not known yet that their threads stop; until then hooks' answers wait. */
@@ -261,7 +266,7 @@ export class Supervision {
   /** Which layer decides what: it never changes. Asked for in the spawn's tick, it comes before the command runs. */
   plan(): Promise<SandboxPlan> {
     return new Promise((resolve, reject) => {
-      if (this.#plan !== undefined) return resolve(this.#plan);
+      if (this.#plan !== undefined) return resolve(this.#told(this.#plan));
       if (this.#state === 'running' && !(this.#channel?.plan() ?? false)) return reject(this.#notRunning());
       if (this.#state !== 'starting' && this.#state !== 'running') return reject(this.#notRunning());
       this.#plans.push({ resolve, reject });
@@ -332,6 +337,7 @@ export class Supervision {
       throw new HoldfastError(wider ? 'ERR_HOLDFAST_WIDER_POLICY' : 'ERR_HOLDFAST_RESTRICT', message);
     }
     this.#restricted.push(rules.network);
+    this.#noteRestriction(rules, strict);
     const message = restrictionWarning(rules, hasVdso);
     if (message !== undefined) this.#listener.warning({ rule: 'restrict.syscalls.only', path: file, message });
   }
@@ -369,6 +375,7 @@ export class Supervision {
       life: this.lifecycle.begin(),
       byProgram: this.#spawn.usageByExecutable,
     };
+    this.#hears = { violations: listening.violations, logged: listening.logged };
     if (debugging) this.#debugStart(rules.length + calls.length, listening.violations);
     const nothing = rules.length + calls.length === 0 && !Object.values(listening).includes(true);
     const errno = channel.start(
@@ -451,9 +458,26 @@ export class Supervision {
   /** It never changes, however often it is told. */
   #planTold(record: NativeRecord): void {
     const first = this.#plan === undefined;
-    this.#plan ??= planOf(record, this.#spawn.limits, this.#spawn.group !== undefined);
+    const calls = callPlans(this.#spawn.rules.calls, this.#hears, new Set());
+    this.#plan ??= planOf(record, this.#spawn.limits, this.#spawn.group !== undefined, calls);
     if (first && debugs()) debugPlan(this.pid, this.#plan);
-    for (const { resolve } of this.#plans.splice(0)) resolve(this.#plan);
+    for (const { resolve } of this.#plans.splice(0)) resolve(this.#told(this.#plan));
+  }
+
+  /** One object for all who ask, until another restriction comes. */
+  #told(plan: Omit<SandboxPlan, 'restrictions'>): SandboxPlan {
+    this.#wholePlan ??= Object.freeze({ ...plan, restrictions: this.#restrictions });
+    return this.#wholePlan;
+  }
+
+  #noteRestriction(rules: Rules, strict: boolean): void {
+    const before = [
+      ...callPlans(this.#spawn.rules.calls, this.#hears, new Set()),
+      ...this.#restrictions.flatMap(({ calls }) => calls),
+    ];
+    const one = restrictionPlan(rules, strict, this.#hears, new Set(answeredBy(before)));
+    this.#restrictions = Object.freeze([...this.#restrictions, one]);
+    this.#wholePlan = undefined;
   }
 
   #launchFailed(stage: number, errno: number): void {

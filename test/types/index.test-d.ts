@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import {
   allow,
+  type CallRulePlan,
   type CompiledPolicy,
   type ConnectCall,
   compilePolicy,
@@ -24,6 +25,7 @@ import {
   type Policy,
   type ProcessExitEvent,
   type RenameCall,
+  type RestrictionPlan,
   redirect,
   respond,
   type SandboxedProcess,
@@ -296,6 +298,9 @@ piped.on('limit', (reached) => {
 });
 expectType<LimitReached | undefined>(piped.limit);
 expectType<readonly LimitPlan[]>((await piped.plan()).limits);
+expectType<readonly CallRulePlan[]>((await piped.plan()).calls);
+expectType<readonly RestrictionPlan[]>((await piped.plan()).restrictions);
+expectType<'kernel' | 'stop' | 'nobody' | undefined>((await piped.plan()).restrictions[0]?.calls[0]?.held);
 
 // fake() where a success is no more than a number; redirect() by what is redirected.
 piped.onMkdir(() => fake());
