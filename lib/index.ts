@@ -68,7 +68,7 @@ export type { LimitReached } from './limits/reached.ts';
 export type { ByteSize, Duration } from './limits/units.ts';
 export type { ExecEntry, ExecPolicy, Under } from './policy/exec.ts';
 export type { PolicyWarning } from './policy/idle.ts';
-export type { PolicyName } from './policy/named.ts';
+export type { PolicyName, StrictName } from './policy/named.ts';
 export type {
   CompiledPolicy,
   FileAccess,

@@ -118,7 +118,8 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('ownTerminals', Number(rules.scratch))
       .number('ungranted', errnos[rules.ungranted])
       .number('unwritten', Number(!rules.written))
-      .number('noWritableCode', Number(!rules.writableMappings));
+      .number('noWritableCode', Number(!rules.writableMappings))
+      .number('strict', Number(rules.strict));
     if (command !== undefined) fields.text('command', command);
   });
   if (limits.length > 0 || group !== undefined) {

@@ -1,8 +1,13 @@
 // Policies that have a name.
 import type { Policy } from './policy.ts';
 
-/** The name of a ready policy. */
+/** The name of a ready policy, from which others can start. */
 export type PolicyName = 'compute';
+/**
+ * `strict`: what seccomp's strict mode lets by (`read`, `write`, `exit`, `exit_group`, `rt_sigreturn`), from the program's own
+ * `main` on, and before that what `compute` gives; a static program from its first call on. Nothing starts from it.
+ */
+export type StrictName = 'strict';
 
 const noThread = { call: 'clone', args: [{ index: 0, maskedEquals: { mask: 'CLONE_THREAD', value: 0 } }] } as const;
 

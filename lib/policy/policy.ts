@@ -162,6 +162,8 @@ export interface PolicyRules {
   scratch: boolean;
   /** What is answered for what is there but not granted. */
   ungranted: 'EACCES' | 'ENOENT';
+  /** Nothing but what seccomp's strict mode lets by, from the command's own main on. */
+  strict: boolean;
 }
 
 /** A policy made ready for the supervisor of one command. */
@@ -514,6 +516,7 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,
+    strict: given === 'strict',
   };
   const rules = checked.extends === undefined ? own : merged(extended(checked, cwd, prefix, depth), own, checked);
   if (rules.files.length + rules.network.length + rules.exec.length > FEW && mostBytes(rules) > MAX_BYTES) {
@@ -522,14 +525,17 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
   return rules;
 }
 
+const startsNothing = "leaves nothing to add to: start from 'compute', and call restrict('strict') when it is to hold";
+
 function namedPolicy(name: string, prefix: string): Policy {
+  if (name === 'strict' && prefix === '') return namedPolicies.compute;
   const policy = Object.hasOwn(namedPolicies, name) ? namedPolicies[name as PolicyName] : undefined;
   if (policy !== undefined) return policy;
   const field = `policy.${prefix}`.slice(0, -1);
   if (name === 'strict') {
-    throw invalid(field, name, "is for a program that runs already: start from 'compute', and call restrict('strict')");
+    throw invalid(field, name, startsNothing);
   }
-  const names = Object.keys(namedPolicies);
+  const names = [...Object.keys(namedPolicies), 'strict'];
   throw invalid(field, name, `is no name of a policy. Known is ${names.join(', ')}${didYouMean(name, names)}`);
 }
 
@@ -542,6 +548,8 @@ function extended(policy: Policy, cwd: string, prefix: string, depth: number): O
   return (Array.isArray(given) ? (given as unknown[]) : [given]).map((part, i) => {
     const label = `${prefix}extends${Array.isArray(given) ? `[${i}]` : ''}.`;
     if (depth === DEEPEST) throw invalid(`policy.${label}`.slice(0, -1), part, 'is one too deep: 16 are possible');
+    if (CompiledPolicy.is(part) && CompiledPolicy.rules(part).strict)
+      throw invalid(`policy.${label}`.slice(0, -1), 'strict', startsNothing);
     return CompiledPolicy.is(part)
       ? relabelled(CompiledPolicy.rules(part), label)
       : policyRules(part, cwd, label, depth + 1);
@@ -581,6 +589,7 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     scratch: all.some(({ scratch }) => scratch),
     ungranted: policy.files?.ungranted ?? (all.some(({ ungranted }) => ungranted === 'ENOENT') ? 'ENOENT' : 'EACCES'),
     defaults: policy.defaults ?? given ?? true,
+    strict: false,
   };
 }
 

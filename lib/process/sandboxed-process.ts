@@ -8,7 +8,7 @@ import type { LimitReached } from '../limits/reached.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { signalNumber } from '../native/signals.ts';
 import { idleRules, type PolicyWarning } from '../policy/idle.ts';
-import type { PolicyName } from '../policy/named.ts';
+import type { PolicyName, StrictName } from '../policy/named.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
 import type { SandboxedProcessEvents } from './events.ts';
@@ -282,7 +282,7 @@ export class SandboxedProcess<
    * @throws (by the promise) `ERR_HOLDFAST_INVALID_POLICY`; `ERR_HOLDFAST_WIDER_POLICY` if it would allow what rules do
    * not allow now; `ERR_HOLDFAST_NOT_RUNNING` if there is nobody any more; `ERR_HOLDFAST_RESTRICT`.
    */
-  restrict(policy: Restriction | CompiledPolicy | PolicyName | 'strict'): Promise<void> {
+  restrict(policy: Restriction | CompiledPolicy | PolicyName | StrictName): Promise<void> {
     return this.#supervision.restrict(policy);
   }
 

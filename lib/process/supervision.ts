@@ -14,7 +14,7 @@ import { signalName } from '../native/signals.ts';
 import { shown } from '../policy/check.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
-import type { NetworkRule, Rules } from '../policy/policy.ts';
+import { CompiledPolicy, type NetworkRule, type Rules } from '../policy/policy.ts';
 import { refuseWiderAddresses, restrictionRules, restrictionWarning } from '../policy/restriction.ts';
 import { timeCalls } from '../policy/syscalls.ts';
 import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
@@ -321,9 +321,9 @@ export class Supervision {
   /** Puts a policy on top of what there is. */
   async restrict(policy: unknown): Promise<void> {
     const { rules: base, cwd, file } = this.#spawn;
-    const strict = policy === 'strict';
+    const strict = policy === 'strict' || (CompiledPolicy.is(policy) && CompiledPolicy.rules(policy).strict);
     const hasVdso = ![...base.calls, ...this.#hooks.calls].some(({ call }) => timeCalls.has(call));
-    const rules = restrictionRules(strict ? {} : policy, cwd, { anyExec: base.anyExec, hasVdso });
+    const rules = restrictionRules(policy === 'strict' ? {} : policy, cwd, { anyExec: base.anyExec, hasVdso });
     if (!rules.writableMappings) this.#needMdwe();
     for (const now of [base.network, ...this.#restricted]) refuseWiderAddresses(now, rules.network);
     try {

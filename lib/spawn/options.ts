@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../errors.ts';
 import { checkLimits, type Limits } from '../limits/limits.ts';
 import { shown } from '../policy/check.ts';
-import type { PolicyName } from '../policy/named.ts';
+import type { PolicyName, StrictName } from '../policy/named.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { graceProblem } from '../process/grace.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
@@ -26,7 +26,7 @@ export interface SandboxOptions {
    * What the command and its descendants may do. Without it: load what a program needs to start, read the working
    * directory, and nothing else.
    */
-  policy?: PolicyName | Policy | CompiledPolicy;
+  policy?: PolicyName | StrictName | Policy | CompiledPolicy;
   /**
    * How long one hook may think about one call, in milliseconds; then the call is denied and `hookError` emitted.
    * `Infinity` for ever. Default: 30000.
@@ -246,7 +246,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
  * @throws {TypeError} `ERR_INVALID_ARG_TYPE`.
  */
 export function compilePolicy(
-  policy: PolicyName | Policy | CompiledPolicy,
+  policy: PolicyName | StrictName | Policy | CompiledPolicy,
   options?: { cwd?: string | URL },
 ): CompiledPolicy;
 export function compilePolicy(policy: unknown, options: unknown = {}): CompiledPolicy {

@@ -22,6 +22,9 @@ const int kResultArgument = 0;
 // It is shown orig_x0, which no request changes (syscall_get_arguments() in arch/arm64/include/asm/syscall.h).
 const bool kFilterSeesChanges = false;
 const uint64_t kSyscallInstructionBytes = 4;
+const uint64_t kBreakpoint = 0xd4200000;  // brk #0
+const unsigned kBreakpointBytes = 4;
+const uint64_t kBreakpointAdvance = 0;
 
 namespace {
 user_pt_regs& of(Registers& registers) { return *reinterpret_cast<user_pt_regs*>(registers.raw); }

@@ -22,6 +22,11 @@ struct Registers {
   uint64_t size;
 };
 
+// The instruction that stops a thread by SIGTRAP, its size, and how far the pointer is behind its start then.
+extern const uint64_t kBreakpoint;
+extern const unsigned kBreakpointBytes;
+extern const uint64_t kBreakpointAdvance;
+
 // Of a stopped tracee. 0 or a positive errno (ESRCH: it died).
 int get(pid_t tid, Registers& registers);
 int set(pid_t tid, const Registers& registers);

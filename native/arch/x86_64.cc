@@ -15,6 +15,9 @@ const uint64_t kForeignNumberBit = 0x40000000;  // __X32_SYSCALL_BIT, asm/unistd
 const int kResultArgument = -1;
 const bool kFilterSeesChanges = true;
 const uint64_t kSyscallInstructionBytes = 2;  // 0f 05
+const uint64_t kBreakpoint = 0xcc;            // int3
+const unsigned kBreakpointBytes = 1;
+const uint64_t kBreakpointAdvance = 1;
 
 namespace {
 user_regs_struct& of(Registers& registers) { return *reinterpret_cast<user_regs_struct*>(registers.raw); }

@@ -115,6 +115,8 @@ void Tracer::on_death(pid_t tid, int status) {
     forget_memory(tid);
   }
   if (tid != launch_.child) return;
+  if (strict_.stepping == tid) strict_.stepping = 0;
+  become_strict();  // who is left of it comes to no main
   // A signal that ended it on the way to its first instruction is an end like any other.
   if (!launch_.launched && !(WIFSIGNALED(status) && launch_.area->stage.load() == 0)) {
     report_failed_launch(sandbox_, launch_);

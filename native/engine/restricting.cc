@@ -174,6 +174,8 @@ bool build_programs(std::vector<SyscallRule> rules, std::vector<FurtherProgram>&
 
 }  // namespace
 
+bool build_strict_programs(std::vector<FurtherProgram>& out) { return build_programs(strict_rules(), out); }
+
 void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const std::shared_ptr<Reply>& reply) {
   auto further = std::make_unique<Config>();
   bool strict = false;
@@ -206,7 +208,7 @@ void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const st
   };
   const bool fits =
       is_strict || (build_programs(by_call(further->calls.build(now.reports, now.hears_logged, answered)), programs) &&
-                    (!strict || build_programs(strict_rules(), programs)));
+                    (!strict || build_strict_programs(programs)));
   if (!fits) {
     reply->fail(E2BIG, "policy.syscalls: the program that each thread is to put on is too long");
     return;
@@ -227,12 +229,18 @@ void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const st
   further->before = now.narrowed.load();
   now.narrowed.store(further.release());  // for as long as the tree lives
   if (programs.empty()) return;
-  tracer.run_there([&tracer, programs = std::move(programs), reply] { tracer.put_on(programs, [reply] {}); });
+  tracer.run_there(
+      [&tracer, programs = std::move(programs), strict, reply] { tracer.put_on(programs, strict, [reply] {}); });
 }
 
 // ---- The tracer's part: each thread puts the programs on before its next call ---------------------------------------
 
-void Tracer::put_on(const std::vector<FurtherProgram>& programs, std::function<void()> done) {
+void Tracer::put_on(const std::vector<FurtherProgram>& programs, bool strict, std::function<void()> done) {
+  if (is_strict_) {
+    done();
+    return;
+  }
+  is_strict_ = strict;
   further_.insert(further_.end(), programs.begin(), programs.end());
   // At its next stop each is made to stop at its next call, too; who waits in the kernel until it is answered stops
   // right after that.

@@ -202,7 +202,7 @@ void Tracer::on_stop(pid_t tid, int status) {
     case 0:
       if (signal == static_cast<int>(kSyscallStop))
         on_syscall_stop(*tracee);
-      else
+      else if (signal != SIGTRAP || !on_trap(*tracee))
         on_signal(*tracee, signal);
       return;
     case PTRACE_EVENT_SECCOMP:
@@ -243,6 +243,12 @@ void Tracer::on_stop(pid_t tid, int status) {
 
 // The one way on for a stopped thread, but for listen().
 void Tracer::resume(Tracee& tracee, int signal) {
+  // What has to stop again by itself is no step of a start.
+  if (strict_.stepping == tracee.tid &&
+      (!strict_.is_pending || tracee.wants_exit_stops() || tracee.wait.call != nullptr || lacks_programs(tracee))) {
+    end_steps(tracee);
+    become_strict();
+  }
   if (tracee.ends) return;
   if (tracee.stops_once_more) {
     tracee.stops_once_more = false;
@@ -256,7 +262,8 @@ void Tracer::resume(Tracee& tracee, int signal) {
   tracee.delivered = signal;
   const bool stops =
       tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped || lacks_programs(tracee);
-  request(stops ? PTRACE_SYSCALL : PTRACE_CONT, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
+  const auto how = stops ? PTRACE_SYSCALL : strict_.stepping == tracee.tid ? PTRACE_SINGLESTEP : PTRACE_CONT;
+  request(how, tracee.tid, nullptr, as_pointer(static_cast<uint64_t>(signal)));
 }
 
 // ---- Held calls -----------------------------------------------------------------------------------------------------
@@ -329,6 +336,7 @@ void Tracer::finish_task(Post post) {
       }
       wait_for_room(*tracee);
       if (tracee->tid != launch_.child || launch_.launched) {
+        become_strict();  // another program begins before main
         resume(*tracee);
         return;
       }
@@ -336,6 +344,7 @@ void Tracer::finish_task(Post post) {
       sandbox_.tree.begin();
       launch_.close_inherited();
       report_launched(sandbox_, launch_.child);
+      if (sandbox_.config.strict) begin_strict_start(*tracee);
       hear_of_ends();
       resume(*tracee);
       sandbox_.channel.wake();
@@ -384,6 +393,11 @@ void Tracer::refuse(Tracee& tracee, int error, const char* reason) {
 }
 
 void Tracer::on_seccomp_stop(Tracee& tracee) {
+  if (strict_.stepping == tracee.tid) {
+    // A start that makes calls of its own is none that is known.
+    end_steps(tracee);
+    become_strict();
+  }
   if (tracee.phase >= Phase::fetch_page && tracee.phase <= Phase::put_on) {
     // Our own call; for a filter of the tree's own may ask for a tracer, any of them. Another call in its place comes
     // from an instruction that was overwritten: an attack where something of ours is there, else a call like any other.

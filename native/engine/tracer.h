@@ -2,7 +2,8 @@
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, ends that hooks hear of in
 // ending.cc, bounced calls in bouncing.cc, the calls that a thread is made to make in injection.cc, programs that are
-// put on later in restricting.cc, signals that arrive in a call that waits in waiting.cc, threads that are stopped from
+// put on later in restricting.cc, a program that is strict from its main on in strict_start.cc, signals that arrive in a
+// call that waits in waiting.cc, threads that are stopped from
 // outside in stopping.cc.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "../arch/arch.h"
@@ -59,7 +61,8 @@ class Tracer {
   // end of the tree it is not run any more.
   void run_there(std::function<void()> work);
   // Each thread puts these on before its next call. `done` is called when all are sure to. On the tracer's thread.
-  void put_on(const std::vector<FurtherProgram>& programs, std::function<void()> done);
+  // `strict`: after these no others can be put on, and are not needed.
+  void put_on(const std::vector<FurtherProgram>& programs, bool strict, std::function<void()> done);
   // Starts the other threads. True: all of them, the listener's workers too. Before the listener is there (-1), and so
   // with false as the answer, it is called again.
   std::function<bool(int listener)> start_others;
@@ -176,6 +179,17 @@ class Tracer {
     bool wants_exit_stops() const { return phase >= Phase::in_call && phase <= Phase::put_on_all; }
   };
 
+  // Of a program that is to be strict from its main on (strict_start.cc).
+  struct StrictStart {
+    bool is_pending = false;
+    std::vector<std::pair<uint64_t, uint64_t>> code;         // of the program itself: from, up to
+    std::vector<std::pair<uint64_t, uint64_t>> breakpoints;  // where, and what was there: its entry, then main
+    pid_t stepping = 0;                                      // goes on by single instructions
+    int steps = 0;
+    uint64_t mask = 0;  // its signal mask, while they wait
+    bool is_own_code(uint64_t address) const;
+  };
+
   struct Stop {
     Threads which;
     Until until = Until::stopped;
@@ -243,6 +257,12 @@ class Tracer {
   void put_on_next(Tracee&, bool at_entry);
   void put_on_by(Tracee&, bool at_entry, int number, const uint64_t (&args)[6]);
   void fail_to_put_on(Tracee&);
+  void begin_strict_start(Tracee&);
+  bool set_breakpoint(pid_t tid, uint64_t address);
+  bool on_trap(Tracee&);
+  void begin_steps(Tracee&);
+  void end_steps(Tracee&);
+  void become_strict();
   void abandon_injection(Tracee&, int error, const char* reason);
   void on_signal(Tracee&, int signal);
   void wait_again(Tracee&, const WaitCall&, arch::Registers&, int signal);
@@ -289,6 +309,8 @@ class Tracer {
   bool told_processes_ = false, told_threads_ = false;  // that one was refused
   std::unordered_set<uint64_t> inspections_;            // stops of that kind
   std::vector<FurtherProgram> further_;                 // that every thread is to have
+  bool is_strict_ = false;                              // the last of them leaves no call to put on another
+  StrictStart strict_;
   uint64_t tasks_ = 0;
   bool others_started_ = false;
   bool held_back_ = false;        // somebody has ended whom a worker still works for

@@ -207,7 +207,7 @@ class Parser {
   bool options(const Field& field) {
     RuleReader options(field, "options", -1,
                        {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_,
-                        Tag::unwritten_, Tag::noWritableCode_},
+                        Tag::unwritten_, Tag::noWritableCode_, Tag::strict_},
                        error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
@@ -216,6 +216,7 @@ class Parser {
     config_.ungranted = static_cast<int>(options.number(Tag::ungranted_, 1, 133, EACCES));
     config_.own_terminals = options.number(Tag::ownTerminals_, 0, 1, 0) != 0;
     config_.unwritten = options.number(Tag::unwritten_, 0, 1, 0) != 0;
+    config_.strict = options.number(Tag::strict_, 0, 1, 0) != 0;
     config_.no_writable_code = options.number(Tag::noWritableCode_, 0, 1, 0) != 0;
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);

@@ -56,6 +56,7 @@ struct Config {
   std::string command;        // as resolved by the supervisor; may be executed and read in any case
   Rules rules;
   bool unwritten = false;         // what the tree has written is not executed
+  bool strict = false;            // from the command's own main on nothing but what seccomp's strict mode lets by
   bool no_writable_code = false;  // memory is not writable and executable
   ExecRules exec;                 // rules on what is executed by arguments and descent, and on files by descent
   bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names

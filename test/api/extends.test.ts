@@ -64,9 +64,10 @@ describe('extends', () => {
     [
       'a name that is not known',
       'computer',
-      "policy: 'computer' is no name of a policy. Known is compute (did you mean 'compute'?)",
+      "policy: 'computer' is no name of a policy. Known is compute, strict (did you mean 'compute'?)",
     ],
-    ['strict before there is a program', 'strict', "policy: 'strict' is for a program that runs already"],
+    ['starting from strict', { extends: 'strict' }, "policy.extends: 'strict' leaves nothing to add to"],
+    ['starting from strict, compiled', { extends: [compilePolicy('strict')] }, "policy.extends[0]: 'strict' leaves"],
     ['such a name inside', { extends: ['compute', 'none'] }, "policy.extends[1]: 'none' is no name"],
     ['a field of another', { extends: { files: { reed: [] } } }, 'policy.extends.files.reed'],
     ['a path of another', { extends: [{}, { files: { read: ['~'] } }] }, 'policy.extends[1].files.read[0]'],

@@ -176,6 +176,8 @@ expectError(spawnSandboxed('ls', [], { policy: 'computer' }));
 expectType<Promise<void>>(piped.restrict({ network: 'none', files: { write: [] }, exec: [] }));
 expectType<Promise<void>>(piped.restrict('strict'));
 expectType<Promise<void>>(piped.restrict('compute'));
+expectAssignable<SpawnSandboxedOptions>({ policy: 'strict' });
+expectError<Policy>({ extends: 'strict' });
 expectType<Promise<void>>(
   piped.restrict({ syscalls: { deny: ['uname'], only: ['read'] }, exec: { deny: ['/bin/sh'] } }),
 );
