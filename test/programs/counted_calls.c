@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char here[4096], file[4200], none[4200];
@@ -50,6 +52,8 @@ static int has_child(void) {
 static int expect(long result, int error) { return result < 0 && errno == error ? 0 : -1; }
 
 // 0 or more, or -1 with errno.
+static void* end_at_once(void* argument) { return argument; }
+
 static long call(const char* kind, int i) {
   static struct stat st;
   static struct statx stx;
@@ -101,6 +105,16 @@ static long call(const char* kind, int i) {
   if (IS("signal")) return expect(write(broken, "", 1), EPIPE);
   if (IS("signal, not alone")) return has_child() ? expect(write(broken, "", 1), EPIPE) : -1;
   if (IS("getpid")) return syscall(SYS_getpid);
+  if (IS("fork")) {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    return waitpid(child, NULL, 0);
+  }
+  if (IS("thread")) {
+    pthread_t thread;
+    errno = pthread_create(&thread, NULL, end_at_once, NULL);
+    return errno == 0 && pthread_join(thread, NULL) == 0 ? 0 : -1;
+  }
   errno = ENOSYS;
   return -1;
 }

@@ -84,7 +84,7 @@ interface Counted {
 
 /** Of rounds of `n` and `2n` calls the difference, so that what happens once is not counted. */
 const script = `
-const [program, folder, list, heard, denied] = args;
+const [program, folder, list, heard, denied, hooked] = args;
 // What may be executed the kernel reads for anybody, whatever a hook is to hear of.
 const rights = { files: { read: [folder, ...policy.files.read], write: [folder], ...(denied && { deny: [denied] }) }, ...(heard && { exec: [] }) };
 const child = spawnSandboxed(program, [], {
@@ -92,6 +92,8 @@ const child = spawnSandboxed(program, [], {
   policy: { ...policy, ...rights, network: { connect: ['127.0.0.1:*'] } },
 });
 if (heard) child.onOpen({ path: heard }, () => {});
+if (hooked === 'fork') child.onFork({ kind: 'vfork' }, () => {});
+if (hooked === 'exit') child.onExit({ executable: '/nobody' }, () => {});
 child.stderr.pipe(process.stderr);
 // Whoever wants to hear of refusals has all calls held.
 child.on('violation', (violation) => process.stderr.write(JSON.stringify(violation)));
@@ -194,8 +196,8 @@ function countOf(n: number, rounds: readonly Round[]): Counted {
   };
 }
 
-async function count(kinds: readonly string[], heard = '', denied = ''): Promise<Map<string, Counted>> {
-  const given = [program('counted_calls'), join(folder, 'home'), JSON.stringify(kinds), heard, denied];
+async function count(kinds: readonly string[], heard = '', denied = '', hooked = ''): Promise<Map<string, Counted>> {
+  const given = [program('counted_calls'), join(folder, 'home'), JSON.stringify(kinds), heard, denied, hooked];
   const host = startHost(script, given, {}, [program('call_counter')]);
   let said = '';
   host.stdout?.setEncoding('utf8').on('data', (text: string) => (said += text));
@@ -242,5 +244,21 @@ test.skipIf(sanitizer /* its run-time makes calls of its own */)(
     expect(kinds.map((kind) => counted.get(kind)?.calls)).toEqual(kinds.map((kind) => expected[kind]));
     const asked = await count(['open'], join(folder, 'home'));
     expect(asked.get('open')?.calls).toBeGreaterThan(expected.open as number);
+  },
+);
+
+test.skipIf(sanitizer /* its run-time makes calls of its own */)(
+  'a hook on forks or ends costs nothing where it cannot hear, nor anything without one',
+  { timeout: 60_000 },
+  async () => {
+    const kinds = ['fork', 'thread'];
+    const [bare, forks, ends] = await Promise.all(['', 'fork', 'exit'].map((hooked) => count(kinds, '', '', hooked)));
+    // Waits, and looks at processes that are waited for, go by who comes first.
+    const stops = (of: Map<string, Counted> | undefined) =>
+      kinds.map((kind) => Math.round(Number(/ptrace ([\d.]+)/.exec(of?.get(kind)?.what ?? '')?.[1])));
+    expect(stops(forks)).toEqual(stops(bare));
+    stops(ends).forEach((made, i) => {
+      expect(made).toBeGreaterThan(stops(bare)[i] as number);
+    });
   },
 );
