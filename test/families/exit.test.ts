@@ -252,6 +252,26 @@ describe('a hook that never answers', () => {
     expect(held).toBe(1);
   });
 
+  test('nor does it wait for more of them than hooks can think about at once', async () => {
+    let held = 0;
+    const child = spawnSandboxed('/bin/bash', ['-c', 'for i in {1..300}; do (:) & done; sleep 100'], {
+      stdio: 'ignore',
+      hookTimeout: Number.POSITIVE_INFINITY,
+    });
+    child.onExit(() => {
+      held++;
+      return never();
+    });
+    const closed = event(child, 'close');
+    await until(
+      () => held >= 200,
+      () => `200 are held, ${held} were`,
+    );
+    await within(child.killTree(), 'the tree is gone');
+    await closed;
+    await nothingLeft();
+  });
+
   test('of a descendant: the command ends, and nothing waits', async () => {
     const held: ExitCall[] = [];
     const child = spawnSandboxed('/bin/sh', ['-c', `${ends} plain & read line; exit 6`], { policy });
