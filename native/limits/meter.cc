@@ -28,8 +28,11 @@ constexpr int64_t kLeastForTime = kMillisecond, kMostForTime = 60'000 * kMillise
 constexpr int64_t kLeastForBytes = 2 * kMillisecond, kMostForBytes = 250 * kMillisecond;
 // So many bytes a processor can fill or write in a second at most, taken generously (measured: docs/limits.md).
 constexpr double kBytesPerSecond = 4.0 * (int64_t{1} << 30);
-// To look takes so much of a processor at most.
-constexpr int64_t kShareOfLooks = 10;
+// To look takes so much of a processor at most, unless the tree makes looks so long that it would be left alone
+// meanwhile.
+constexpr int64_t kShareOfLooks = 10, kMostForShare = kMostForBytes;
+// What is resident is summed up anew so often while descriptors are looked at, of which there can be very many.
+constexpr int64_t kBetweenFiles = 5 * kMillisecond;
 // Whoever's memory cannot be weighed in this time counts with all that it shares.
 constexpr auto kPatience = std::chrono::milliseconds(500);
 // So many looks in a row may be in doubt whether somebody only shares another's memory.
@@ -89,7 +92,7 @@ void Meter::look_for_ever() {
       if (look.due <= before) {
         const int64_t pause = (this->*look.at)();
         const int64_t after = monotonic_now();
-        look.due = after + std::max(pause, (after - before) * kShareOfLooks);
+        look.due = after + std::max(pause, std::min((after - before) * kShareOfLooks, kMostForShare));
       }
       next = std::min(next, look.due);
     }
@@ -152,7 +155,23 @@ int64_t Meter::look_at_memory() {
   std::vector<Member> members;
   const int64_t most = resident(members);
   std::unordered_map<uint64_t, int64_t> by_file;
-  for (const Member& member : members) add_memory_files(member.process, by_file);
+  int64_t summed = monotonic_now();
+  bool sums_again = true;
+  for (const Member& member : members) {
+    add_memory_files(member.process, by_file);
+    if (!sums_again || monotonic_now() - summed < kBetweenFiles) continue;
+    std::vector<Member> now;
+    int64_t used = resident(now);
+    if (used > limits_.memory) {
+      if (int64_t weighed = 0; weigh(std::move(now), 0, weighed)) used = weighed;
+      if (used > limits_.memory && !sandbox_.tree.sharing_is_doubted()) {
+        reach("memory", limits_.memory, used);
+        return kMostForBytes;
+      }
+      sums_again = false;
+    }
+    summed = monotonic_now();
+  }
   int64_t files = 0;
   for (const auto& [inode, size] : by_file) files += size;
   // What is shared is counted more than once there, so it is no less.

@@ -178,6 +178,11 @@ describe('memory', () => {
     expect(await run(['vfork', 60, 8], { memory: '100MiB' })).toMatchObject({ out: 'done\n', limits: [] });
   });
 
+  test('is looked at often, however many descriptors the tree has', async () => {
+    const ran = await run(['descriptors', 24, 2000], { memory: '100MiB' });
+    expect(ran).toMatchObject({ out: '', end: killed, limit: { name: 'memory' } });
+  });
+
   test('a file in memory counts, whether anybody has mapped it or not', async () => {
     expect(await run(['memfd', 1500], { memory: '64MiB' })).toMatchObject({ end: killed, limit: { name: 'memory' } });
     expect(await run(['memfd', 30], { memory: '64MiB' })).toMatchObject({ out: 'done\n', limits: [] });

@@ -264,6 +264,22 @@ int main(int argc, char** argv) {
       waitpid(child, NULL, 0);
     }
     printf("done\n");
+  } else if (strcmp(how, "descriptors") == 0) {  // processes that have very many, mebibytes
+    struct rlimit most;
+    getrlimit(RLIMIT_NOFILE, &most);
+    most.rlim_cur = most.rlim_max < 20000 ? most.rlim_max : 20000;
+    setrlimit(RLIMIT_NOFILE, &most);
+    while (dup(0) >= 0) continue;
+    for (int i = 0; i < first; i++)
+      if (fork() == 0) {
+        pause();
+        _exit(0);
+      }
+    usleep(800000);  // the first long look is over
+    fill(second);
+    printf("done\n");
+    fflush(stdout);
+    kill(0, SIGKILL);
   } else if (strcmp(how, "memfd") == 0) {  // mebibytes that nobody has mapped
     const int file = memfd_create("hog", 0);
     char* bytes = calloc(1, kMiB);
