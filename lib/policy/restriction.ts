@@ -78,19 +78,19 @@ export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso
   const { files, network, exec, syscalls } = partial(given);
   const allowed = Array.isArray(exec) ? exec : (exec as ExecPolicy | undefined)?.allow;
   const none = network === 'none';
+  // What is wrong with them is told before anything is put in place of what is missing.
+  const named = {
+    ...(files !== undefined && { files }),
+    ...(network !== undefined && !none && { network }),
+    ...(exec !== undefined && { exec }),
+    ...(syscalls !== undefined && { syscalls }),
+  };
+  possible(makeRules(named, cwd), hasVdso);
   const {
     connect,
     bind,
     deny = [],
   } = network === undefined || none ? ({} as Exclude<typeof network, 'none' | undefined>) : network;
-  // What is wrong with them is told before anything is put in place of what is missing.
-  const named = {
-    ...(files && { files }),
-    ...(network && !none && { network }),
-    ...(exec && { exec }),
-    ...(syscalls && { syscalls }),
-  };
-  possible(makeRules(named, cwd), hasVdso);
   const readsLess = files?.read !== undefined;
   const followsReading = allowed === undefined && readsLess && anyExec;
   const execLong: ExecPolicy = { ...(exec !== undefined && !Array.isArray(exec) && (exec as ExecPolicy)) };

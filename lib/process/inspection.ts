@@ -121,6 +121,7 @@ export class Inspection {
    * call of it is being decided; `ERR_HOLDFAST_INSPECT` if the kernel takes no such values.
    */
   async setRegisters(values: RegisterValues, tid?: number): Promise<void> {
+    if (typeof values !== 'object' || values === null) throw invalid('registers', values, 'must be an object');
     const given: Record<string, unknown> = { ...values };
     const problem = registerProblem(given);
     if (problem !== undefined) throw invalid(`registers.${problem[0]}`, given[problem[0]], problem[1]);

@@ -64,6 +64,8 @@ const ALREADY_TOLD = -1;
 const asksToEnd: ReadonlySet<number> = new Set([1, 2, 3, 15]);
 /** The longest that setTimeout takes. */
 const MAX_TIMER = 2 ** 31 - 1;
+/** What a pid_t holds: of a larger number the supervisor would see another one. */
+const MOST_PID = 2 ** 31 - 1;
 const noHooks = new Uint8Array();
 
 type State = 'starting' | 'running' | 'failed' | 'exited';
@@ -288,7 +290,7 @@ export class Supervision {
 
   /** Stops a process or a thread to look at it. */
   async inspect(tid: unknown): Promise<Inspection> {
-    if (!Number.isInteger(tid) || (tid as number) <= 0) {
+    if (!Number.isInteger(tid) || (tid as number) <= 0 || (tid as number) > MOST_PID) {
       throw new HoldfastError(
         'ERR_HOLDFAST_INVALID_OPTION',
         `pid: ${shown(tid)} must be the number of a process or thread`,

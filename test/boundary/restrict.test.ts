@@ -202,6 +202,10 @@ test('what is wrong with it is told by its field, and nothing changes', async ()
   await wrong({ files: { reed: [] } }, 'policy.files.reed');
   await wrong({ files: { read: 'x' } }, 'policy.files.read');
   await wrong({ network: 'all' }, 'policy.network');
+  // What is empty is no "as before" either.
+  for (const field of ['files', 'network', 'exec', 'syscalls']) await wrong({ [field]: null }, `policy.${field}`);
+  await wrong({ exec: '' }, 'policy.exec');
+  await wrong({ files: false }, 'policy.files');
   await wrong({ network: { connect: ['nowhere'] } }, 'policy.network.connect[0]');
   await wrong('compute!', 'policy');
   await wrong(undefined, 'policy');

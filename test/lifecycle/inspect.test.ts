@@ -121,6 +121,7 @@ test('nothing of it works on what is not there, not stopped, or wrong, and nothi
   await fails(child.inspect(1), 'ERR_HOLDFAST_THREAD_GONE');
   await fails(child.inspect(-1), 'ERR_HOLDFAST_INVALID_OPTION', 'pid');
   await fails(child.inspect('1' as never), 'ERR_HOLDFAST_INVALID_OPTION', 'pid');
+  await fails(child.inspect(2 ** 32 + pid), 'ERR_HOLDFAST_INVALID_OPTION', 'pid');
   const stopped = await child.inspect(pid);
   const wrong = 'ERR_HOLDFAST_INVALID_OPTION';
   await fails(stopped.readMemory(8n, 16), 'ERR_HOLDFAST_BAD_ADDRESS', '0x8');
@@ -130,6 +131,7 @@ test('nothing of it works on what is not there, not stopped, or wrong, and nothi
   await fails(stopped.writeMemory(0x1000, 'x' as never), wrong, 'bytes');
   await fails(stopped.setRegisters({ eax: 1n } as never), wrong, 'registers.eax');
   await fails(stopped.setRegisters({ rax: 1 } as never), wrong, process.arch === 'x64' ? 'bigint' : 'registers.rax');
+  await fails(stopped.setRegisters(null as never), wrong, 'registers: null');
   await fails(stopped.setFloatingPoint(Buffer.alloc(3)), wrong, 'bytes');
   await fails(stopped.state(process.pid), wrong, 'tid');
   // The sealed page is nobody's to write to, and what is released is not looked into.
