@@ -61,6 +61,11 @@ function reasonOf(row) {
   return row.reason.replaceAll('|', '\\|');
 }
 
+/** What a policy may open, and what that means. */
+function opened(rows) {
+  return rows.filter((row) => row.opened !== '');
+}
+
 /** The page for the rows of `--table`. */
 export function render(rows) {
   const lines = [
@@ -81,6 +86,14 @@ export function render(rows) {
   lines.push('', 'Some calls are let by if their registers alone show that they are harmless, and held otherwise:', '');
   lines.push('| condition | let by if |', '|---|---|');
   for (const [guard, meaning] of Object.entries(guards)) lines.push(`| \`${guard}\` | ${meaning} |`);
+  lines.push(
+    '',
+    'These are refused, and a policy may open them (`syscalls: { allow: […] }`), since they confine nobody less:',
+    '',
+    '| call | what it means where it is open |',
+    '|---|---|',
+  );
+  for (const row of opened(rows)) lines.push(`| ${code(row.name)} | ${row.opened.replaceAll('|', '\\|')} |`);
   for (const [family, title] of Object.entries(families)) {
     lines.push('', `## ${title}`, '', '| call | x86_64 | aarch64 | way | hook | note |', '|---|---|---|---|---|---|');
     for (const row of rows.filter((row) => row.family === family)) {
@@ -110,6 +123,15 @@ export function renderModule(rows) {
 /** Every system call of Linux 6.18 on x86_64 and aarch64. */
 export type SyscallName =
 ${rows.map((row) => `  | '${row.name}'`).join('\n')};
+
+/** Refused, unless a policy opens them. */
+export type OpenedSyscall = ${opened(rows)
+    .map((row) => `'${row.name}'`)
+    .join(' | ')};
+
+export const openedSyscalls: readonly OpenedSyscall[] = [${opened(rows)
+    .map((row) => `'${row.name}'`)
+    .join(', ')}];
 
 /** Of each: name, number on x86_64, on aarch64, how it is finished, and what its arguments are (*: all 64 bits count). */
 export const syscallTable = \`

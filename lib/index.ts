@@ -79,7 +79,7 @@ export type {
   PolicyDefaults,
 } from './policy/policy.ts';
 export type { Restriction } from './policy/restriction.ts';
-export type { SyscallName } from './policy/syscall-table.ts';
+export type { OpenedSyscall, SyscallName } from './policy/syscall-table.ts';
 export type {
   ArgumentComparison,
   ArgumentValue,

@@ -4,12 +4,14 @@ import { ownFields, shown } from './check.ts';
 import type { ExecPolicy } from './exec.ts';
 import { namedPolicies } from './named.ts';
 import { CompiledPolicy, makeRules, type NetworkRule, type Policy, type Rules } from './policy.ts';
-import { type CallRule, timeCalls } from './syscalls.ts';
+import { type CallRule, callActions, timeCalls } from './syscalls.ts';
 
 /** What there is when a restriction comes. */
 export interface Now {
   readonly anyExec: boolean;
   readonly hasVdso: boolean;
+  /** Calls that the start's policy opened. */
+  readonly opened: readonly string[];
 }
 
 /**
@@ -71,9 +73,9 @@ function partial(given: unknown): Restriction {
  * that run ask the vDSO for the time.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`.
  */
-export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso }: Now): Rules {
+export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso, opened }: Now): Rules {
   if (CompiledPolicy.is(given) || (typeof given === 'string' && Object.hasOwn(namedPolicies, given))) {
-    return relabelled(possible(makeRules(given, cwd), hasVdso), new Set());
+    return relabelled(withoutOpened(possible(makeRules(given, cwd), hasVdso), opened), new Set());
   }
   const { files, network, exec, syscalls } = partial(given);
   const allowed = Array.isArray(exec) ? exec : (exec as ExecPolicy | undefined)?.allow;
@@ -85,7 +87,9 @@ export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso
     ...(exec !== undefined && { exec }),
     ...(syscalls !== undefined && { syscalls }),
   };
-  possible(makeRules(named, cwd), hasVdso);
+  const gives = possible(makeRules(named, cwd), hasVdso).calls.find(isOpening);
+  if (gives !== undefined)
+    throw invalid(`policy.${gives.label}`, gives.call, 'is given, and a restriction only narrows');
   const {
     connect,
     bind,
@@ -122,6 +126,25 @@ export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso
   const own = makeRules(policy, cwd);
   rules.files = own.files.filter(({ label }) => label !== 'defaults');
   return relabelled(rules, asBefore);
+}
+
+const isOpening = ({ action }: CallRule) => action === callActions.allow;
+
+/** A whole policy takes back what it does not open itself, whatever the arguments, and opens nothing. */
+function withoutOpened(rules: Rules, opened: readonly string[]): Rules {
+  const kept = new Set(
+    rules.calls.filter((rule) => isOpening(rule) && rule.tests.length === 0).map(({ call }) => call),
+  );
+  const taken = opened.filter((call) => !kept.has(call));
+  return {
+    ...rules,
+    calls: [
+      ...rules.calls.filter((rule) => !isOpening(rule)),
+      ...taken.map((call) => {
+        return { call, action: callActions.errno, errno: 1, label: 'syscalls.allow', tests: new Uint8Array() };
+      }),
+    ],
+  };
 }
 
 /** What only `syscalls.only` leaves out, and nobody has named. */

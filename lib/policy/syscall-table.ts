@@ -386,6 +386,11 @@ export type SyscallName =
   | 'write'
   | 'writev';
 
+/** Refused, unless a policy opens them. */
+export type OpenedSyscall = 'memfd_secret' | 'modify_ldt';
+
+export const openedSyscalls: readonly OpenedSyscall[] = ['memfd_secret', 'modify_ldt'];
+
 /** Of each: name, number on x86_64, on aarch64, how it is finished, and what its arguments are (*: all 64 bits count). */
 export const syscallTable = `
 _sysctl 156 - refuse pointer*

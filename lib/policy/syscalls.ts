@@ -3,7 +3,7 @@ import { errnoNumber, isKnownErrno } from '../errors.ts';
 import { shown } from './check.ts';
 import { allGroups, constantsOf, groupsFor } from './constants.ts';
 import { didYouMean } from './nearest.ts';
-import { type SyscallName, syscallTable } from './syscall-table.ts';
+import { type OpenedSyscall, openedSyscalls, type SyscallName, syscallTable } from './syscall-table.ts';
 
 /** A number, or constants of the kernel's by name: `'AF_NETLINK'`, `'O_WRONLY|O_CREAT'`. */
 export type ArgumentValue = number | bigint | string;
@@ -64,7 +64,7 @@ export type SyscallRule =
       errno?: never;
     });
 
-/** Rules on raw system calls. They only narrow what the policy gives otherwise. */
+/** Rules on raw system calls. But for `allow`, they only narrow what the policy gives otherwise. */
 export interface SyscallPolicy {
   /** The first that matches and is no `'log'` decides. A call's name alone refuses it with `EPERM`. */
   deny?: readonly (SyscallName | number | SyscallRule)[];
@@ -72,13 +72,18 @@ export interface SyscallPolicy {
   only?: readonly SyscallName[];
   /** What becomes of calls that `only` does not name: an errno, or `'kill'`. Default: `'EPERM'`. */
   otherwise?: string;
+  /**
+   * Calls that the [table](docs/syscalls.md) refuses and that a policy may open: a short list, with what each means. What
+   * `deny`, `only` and hooks say of them comes before.
+   */
+  allow?: readonly (OpenedSyscall | number | ({ call: OpenedSyscall | number } & SyscallFilter))[];
 }
 
 /** What libraries ask the vDSO in place of (native/policy/call_rules.cc). */
 export const timeCalls: ReadonlySet<string> = new Set(['clock_gettime', 'getcpu', 'gettimeofday', 'time']);
 
 /** native/policy/call_rules.h: CallAction. */
-export const callActions = { errno: 1, trap: 2, kill: 3, log: 4, hook: 5 } as const;
+export const callActions = { errno: 1, trap: 2, kill: 3, log: 4, hook: 5, allow: 6 } as const;
 
 /** As the supervisor takes it. */
 export interface CallRule {
@@ -232,6 +237,7 @@ export const syscallFields: readonly string[] = [
   'value',
   'only',
   'otherwise',
+  'allow',
   ...comparisons,
 ];
 
@@ -411,16 +417,40 @@ function denial(given: unknown, label: string): CallRule {
   };
 }
 
+/** Why no policy opens a call. */
+const unopened: Readonly<Record<string, string>> = {
+  let_by: 'is let by already: there is nothing to open',
+  absent: 'is absent for every policy: libraries fall back by its errno',
+  refuse: 'is refused for every policy: docs/syscalls.md says what could be reached by it',
+};
+
+function opening(given: unknown, label: string): CallRule {
+  const long = isObject(given);
+  if (long) onlyKeys(given, ['call', 'args'], label);
+  const field = long ? `${label}.call` : label;
+  const row = rowOf(long ? given.call : given, field);
+  if (!(openedSyscalls as readonly string[]).includes(row.name)) {
+    const why = unopened[row.way] ?? 'is decided by the rest of the policy (files, network, exec) and by hooks';
+    throw new SyscallProblem(field, row.name, `${why}. Known is ${openedSyscalls.join(', ')}`);
+  }
+  const tests = long ? testsOf(row, given.args, `${label}.args`) : new Uint8Array();
+  return { call: row.name, action: callActions.allow, errno: 0, label, tests };
+}
+
 /** A policy's own fields, from ownFields(), checked and made ready. The problem's field is below `policy`. */
 export function callRules(given: unknown): CallRule[] {
   if (given === undefined) return [];
-  if (!isObject(given)) throw new SyscallProblem('syscalls', given, 'must be an object with deny, only, otherwise');
-  onlyKeys(given, ['deny', 'only', 'otherwise'], 'syscalls');
-  const { deny, only, otherwise } = given;
+  if (!isObject(given))
+    throw new SyscallProblem('syscalls', given, 'must be an object with deny, only, otherwise, allow');
+  onlyKeys(given, ['deny', 'only', 'otherwise', 'allow'], 'syscalls');
+  const { deny, only, otherwise, allow } = given;
   const made: CallRule[] = [];
   if (deny !== undefined && !Array.isArray(deny))
     throw new SyscallProblem('syscalls.deny', deny, 'must be a list of rules');
   for (const [i, rule] of (deny ?? []).entries()) made.push(denial(rule, `syscalls.deny[${i}]`));
+  if (allow !== undefined && !Array.isArray(allow))
+    throw new SyscallProblem('syscalls.allow', allow, 'must be a list of calls');
+  for (const [i, rule] of (allow ?? []).entries()) made.push(opening(rule, `syscalls.allow[${i}]`));
   if (only === undefined) {
     if (otherwise !== undefined) throw new SyscallProblem('syscalls.otherwise', otherwise, 'says nothing without only');
     return made;

@@ -6,7 +6,7 @@ import { type CallRule, callActions, madeForTheTree, syscallRows } from '../poli
 export interface CallRulePlan {
   /** The policy's field, as events name it. */
   readonly rule: string;
-  readonly action: 'errno' | 'trap' | 'kill' | 'log';
+  readonly action: 'errno' | 'trap' | 'kill' | 'log' | 'allow';
   /** What it speaks of; `only` speaks of all calls that it does not name. */
   readonly calls: readonly string[];
   /**

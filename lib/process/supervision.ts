@@ -16,7 +16,7 @@ import { encodeConfiguration } from '../policy/encode.ts';
 import type { PolicyWarning } from '../policy/idle.ts';
 import { CompiledPolicy, type NetworkRule, type Rules } from '../policy/policy.ts';
 import { refuseWiderAddresses, restrictionRules, restrictionWarning } from '../policy/restriction.ts';
-import { timeCalls } from '../policy/syscalls.ts';
+import { callActions, timeCalls } from '../policy/syscalls.ts';
 import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
@@ -325,7 +325,8 @@ export class Supervision {
     const { rules: base, cwd, file } = this.#spawn;
     const strict = policy === 'strict' || (CompiledPolicy.is(policy) && CompiledPolicy.rules(policy).strict);
     const hasVdso = ![...base.calls, ...this.#hooks.calls].some(({ call }) => timeCalls.has(call));
-    const rules = restrictionRules(policy === 'strict' ? {} : policy, cwd, { anyExec: base.anyExec, hasVdso });
+    const opened = base.calls.filter(({ action }) => action === callActions.allow).map(({ call }) => call);
+    const rules = restrictionRules(policy === 'strict' ? {} : policy, cwd, { anyExec: base.anyExec, hasVdso, opened });
     if (!rules.writableMappings) this.#needMdwe();
     for (const now of [base.network, ...this.#restricted]) refuseWiderAddresses(now, rules.network);
     try {

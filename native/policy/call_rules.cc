@@ -24,6 +24,10 @@ using protocol::Tag;
 using protocol::VerdictKind;
 
 void CallRules::add(CallRule rule) {
+  if (rule.action == CallAction::allow) {
+    opened_.push_back(std::move(rule.rule));
+    return;
+  }
   by_row_.resize(static_cast<size_t>(rows_end() - rows_begin()));
   by_row_[static_cast<size_t>(rule.rule.row - rows_begin())] = true;
   static constexpr std::string_view kInVdso[] = {"clock_gettime", "getcpu", "gettimeofday", "time"};
@@ -34,6 +38,11 @@ void CallRules::add(CallRule rule) {
 
 bool CallRules::stops(const Row& row, const uint64_t (&args)[6]) const {
   return std::any_of(stopped_.begin(), stopped_.end(),
+                     [&](const SyscallRule& rule) { return rule.row == &row && rule.matches(args); });
+}
+
+bool CallRules::opens(const Row& row, const uint64_t (&args)[6]) const {
+  return std::any_of(opened_.begin(), opened_.end(),
                      [&](const SyscallRule& rule) { return rule.row == &row && rule.matches(args); });
 }
 

@@ -21,6 +21,7 @@ enum class CallAction : uint8_t {
   kill = 3,   // the process is ended by SIGKILL
   log = 4,    // an event; then as if there were no such rule
   ask = 5,    // a hook wants to hear of it
+  allow = 6,  // goes on although the table refuses it: where a policy may open it (syscalls/opened.def)
 };
 
 struct CallRule {
@@ -38,6 +39,9 @@ class CallRules {
   // Calls that are stopped for the sake of somebody else, who decides at that stop: the program of build() sees to it.
   void stop_for_others(SyscallRule rule) { others_.push_back(std::move(rule)); }
   bool speaks_of(const Row& row) const { return !all_.empty() && by_row_[static_cast<size_t>(&row - rows_begin())]; }
+
+  // Whether such a call is refused by the table, and opened by the policy. What else is said of it comes before.
+  bool opens(const Row& row, const uint64_t (&args)[6]) const;
 
   // Of calls that libraries ask the vDSO in place of, where no filter sees it.
   bool speaks_of_time() const { return speaks_of_time_; }
@@ -57,7 +61,8 @@ class CallRules {
   const std::vector<CallRule>& all() const { return all_; }
 
  private:
-  std::vector<CallRule> all_;
+  std::vector<CallRule> all_;  // but those that open
+  std::vector<SyscallRule> opened_;
   std::vector<bool> by_row_;
   bool speaks_of_time_ = false;
   std::vector<SyscallRule> others_;

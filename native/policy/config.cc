@@ -469,7 +469,7 @@ class Parser {
                     {Tag::syscall_, Tag::action_, Tag::errno_, Tag::label_, Tag::hook_, Tag::tests_}, error_);
     CallRule read;
     const std::string_view name = rule.text(Tag::syscall_);
-    read.action = static_cast<CallAction>(rule.number(Tag::action_, 1, static_cast<int>(CallAction::ask)));
+    read.action = static_cast<CallAction>(rule.number(Tag::action_, 1, static_cast<int>(CallAction::allow)));
     if (read.action == CallAction::error) read.rule.error = static_cast<int>(rule.number(Tag::errno_, 1, 4095));
     if (read.action == CallAction::ask)
       read.hook = static_cast<uint32_t>(rule.number(Tag::hook_, 0, UINT32_MAX));
@@ -479,6 +479,8 @@ class Parser {
     read.rule.row = find_row(name);
     if (read.rule.row == nullptr)
       rule.fail("there is no system call " + std::string(name));
+    else if (read.action == CallAction::allow && what_opening_means(*read.rule.row) == nullptr)
+      rule.fail("no policy opens " + std::string(name));
     else if (!read_tests(rule.raw(Tag::tests_), read.rule))
       rule.fail("its comparisons are not valid");
     if (rule.ok() && read.rule.row->number() >= 0) config_.calls.add(std::move(read));

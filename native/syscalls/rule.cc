@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -86,6 +87,17 @@ bool ArgumentTest::holds(const uint64_t (&args)[6]) const {
 
 bool SyscallRule::matches(const uint64_t (&args)[6]) const {
   return std::all_of(tests.begin(), tests.end(), [&](const ArgumentTest& test) { return test.holds(args); });
+}
+
+const char* what_opening_means(const Row& row) {
+  static constexpr std::pair<std::string_view, const char*> kOpened[] = {
+#define OPENED(name, meaning) {#name, meaning},
+#include "opened.def"
+#undef OPENED
+  };
+  for (const auto& [name, meaning] : kOpened)
+    if (name == row.name) return meaning;
+  return nullptr;
 }
 
 bool is_made_for_the_tree(const Row& row) {

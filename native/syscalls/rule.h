@@ -48,4 +48,7 @@ struct SyscallRule {
 // must stop it.
 bool is_made_for_the_tree(const Row& row);
 
+// What it means if a policy opens a call that the table refuses; null where none may.
+const char* what_opening_means(const Row& row);
+
 }  // namespace holdfast

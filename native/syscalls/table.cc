@@ -315,6 +315,8 @@ void print_table(int fd) {
     }
     line += ']';
     add_string(line, "reason", row.reason);
+    const char* const opened = what_opening_means(row);
+    add_string(line, "opened", opened == nullptr ? "" : opened);
     line += "}\n";
     if (!write_all(fd, line)) return;
   }

@@ -176,6 +176,10 @@ expectError(spawnSandboxed('ls', [], { policy: 'computer' }));
 expectType<Promise<void>>(piped.restrict({ network: 'none', files: { write: [] }, exec: [] }));
 expectType<Promise<void>>(piped.restrict('strict'));
 expectType<Promise<void>>(piped.restrict('compute'));
+expectAssignable<Policy>({
+  syscalls: { allow: ['modify_ldt', { call: 'memfd_secret', args: [{ index: 0, equals: 0 }] }] },
+});
+expectError<Policy>({ syscalls: { allow: ['ptrace'] } });
 expectAssignable<SpawnSandboxedOptions>({ policy: 'strict' });
 expectError<Policy>({ extends: 'strict' });
 expectType<Promise<void>>(
