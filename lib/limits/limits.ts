@@ -35,7 +35,7 @@ export interface Limits {
   openFiles?: number;
   /** To what size each process may let a file grow (`RLIMIT_FSIZE`): `SIGXFSZ`, and `EFBIG` for who ignores that. */
   fileSize?: ByteSize;
-  /** Bytes that the whole tree writes to files. At the limit the tree is killed. */
+  /** Bytes that the whole tree writes to files. At the limit the tree is killed. `fallocate` of space is refused (`EOPNOTSUPP`). */
   written?: ByteSize;
   /** Bytes of standard output and error together that Node gets. Not one more is handed out, and the tree is killed. */
   output?: ByteSize;

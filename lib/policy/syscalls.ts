@@ -468,5 +468,14 @@ export function callRules(given: unknown): CallRule[] {
   return made;
 }
 
+/**
+ * Space that is taken without a write: no count of the kernel's has it. Programs take `EOPNOTSUPP` as a file system's word,
+ * and write (posix_fallocate(3)); giving space back (`FALLOC_FL_PUNCH_HOLE`) stays.
+ */
+export function takingSpace(label: string): CallRule {
+  const args = [{ index: 1, maskedEquals: { mask: 2, value: 0 } }];
+  return denial({ call: 'fallocate', args, errno: 'EOPNOTSUPP' }, label);
+}
+
 /** What a problem says, for whoever names the field. */
 export const problemText = ({ value, message }: SyscallProblem): string => `${shown(value)} ${message}`;

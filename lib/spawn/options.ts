@@ -7,6 +7,7 @@ import { checkLimits, type Limits } from '../limits/limits.ts';
 import { shown } from '../policy/check.ts';
 import type { PolicyName, StrictName } from '../policy/named.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
+import { takingSpace } from '../policy/syscalls.ts';
 import { graceProblem } from '../process/grace.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
@@ -215,6 +216,9 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
   const cwd = workingDirectory(options.cwd);
   const stdio = stdioList(options.stdio);
   const detached = options.detached === true;
+  const rules = makeRules(options.policy, cwd, givesTerminal(stdio, detached));
+  const limits = checkLimits(options.limits, stdio);
+  if (limits.written !== undefined) rules.calls = [...rules.calls, takingSpace('limits.written')];
   return {
     file,
     args: [typeof argv0 === 'string' ? argv0 : file, ...args],
@@ -226,12 +230,12 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     timeout: (options.timeout as number | undefined) ?? 0,
     killSignal: killSignalNumber(options.killSignal),
     signal: options.signal as AbortSignal | undefined,
-    rules: makeRules(options.policy, cwd, givesTerminal(stdio, detached)),
+    rules,
     hookTimeout: (options.hookTimeout as number | undefined) ?? 30_000,
     waitForTree: options.descendants === 'wait',
     forceKillAfter: grace(options) ?? 0,
     usageByExecutable: options.usageByExecutable === true,
-    limits: checkLimits(options.limits, stdio),
+    limits,
   };
 }
 

@@ -201,6 +201,16 @@ describe('written', () => {
     expect(ran.limit?.reached).toBeGreaterThan(30 * 2 ** 20);
   });
 
+  test('no space is taken that nobody counts', async () => {
+    const ran = await run(['allocate', 100], { written: '30MiB' });
+    expect(ran).toMatchObject({ end: [0, null], out: 'unsupported, unsupported, written 0, given back 0\n' });
+    expect(ran.violations).toMatchObject([
+      { syscall: 'fallocate', errno: 'ENOTSUP', rule: 'limits.written' },
+      { syscall: 'fallocate', rule: 'limits.written' },
+      { syscall: 'fallocate', rule: 'limits.written' },
+    ]);
+  });
+
   test('as much as that may be written', async () => {
     expect(await run(['write-in-turn', 10, 2], { written: '21MiB' })).toMatchObject({ out: 'done\n', limits: [] });
     expect(await run(['write-and-go', 2, 10], { written: '21MiB' })).toMatchObject({ out: 'done\n', limits: [] });

@@ -300,6 +300,14 @@ int main(int argc, char** argv) {
     printf("done\n");
   } else if (strcmp(how, "write") == 0) {  // processes at once, mebibytes each
     each(first, write_mebibytes, second);
+  } else if (strcmp(how, "allocate") == 0) {  // mebibytes of a file, without a write, and as libc does then
+    const int file = open("allocated", O_RDWR | O_CREAT | O_TRUNC, 0666);
+    const int made = fallocate(file, 0, 0, (off_t)first * kMiB);
+    printf("%s", made == 0 ? "made" : errno == EOPNOTSUPP ? "unsupported" : strerror(errno));
+    const int zeroed = fallocate(file, FALLOC_FL_ZERO_RANGE, 0, kMiB);
+    printf(", %s", zeroed == 0 ? "made" : errno == EOPNOTSUPP ? "unsupported" : strerror(errno));
+    printf(", written %d", posix_fallocate(file, 0, kMiB));
+    printf(", given back %d\n", fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, kMiB));
   } else if (strcmp(how, "write-in-turn") == 0) {  // processes, mebibytes each
     for (int i = 0; i < first; i++) {
       const pid_t child = fork();
