@@ -58,8 +58,8 @@ const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];
 const become = asUser ? 'setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all ' : '';
-// Nobody else divides the guest's root group.
-const prepare = `echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; cd "$0" && exec ${become}"$@"`;
+// Nobody else divides the guest's root group; and no maintainer script has told the loader where libraries are.
+const prepare = `ldconfig; echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; cd "$0" && exec ${become}"$@"`;
 const status = tryTo(here('boot.sh'), [...guest, '--', 'sh', '-c', prepare, tree, 'node', ...vitest, ...files]);
 if (process.env.HOLDFAST_TEST_REPORT && existsSync(report)) copyFileSync(report, process.env.HOLDFAST_TEST_REPORT);
 process.exitCode = status;

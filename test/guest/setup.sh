@@ -124,7 +124,7 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
 
 # --- the root image: $CACHE/root-ARCH.ext4, and a static busybox ---------------------
 root() {
-  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v2"
+  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v3"
   [ "$ARCH" = amd64 ] && npmarch=x64
   if [ -s "$CACHE/root-$ARCH.ext4" ] && [ "$(cat "$CACHE/root-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "root-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
@@ -147,6 +147,7 @@ root() {
   printf 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\ntester:x:1000:\n' > "$tmp/r/etc/group"
   printf '127.0.0.1 localhost guest\n::1 localhost\n' > "$tmp/r/etc/hosts"
   echo guest > "$tmp/r/etc/hostname"
+  printf 'root:!:19000::::::\n' > "$tmp/r/etc/shadow"; chmod 640 "$tmp/r/etc/shadow"
   ( cd "$tmp" && npm pack --silent "node-linux-$npmarch@$NODE" >/dev/null && tar xzf node-linux-*.tgz )
   cp -a "$tmp/package/bin" "$tmp/r/opt/node/"
   rm -f "$CACHE/root-$ARCH.ext4"
