@@ -115,7 +115,11 @@ bool Tracer::on_trap(Tracee& tracee) {
   if (strict_.breakpoints.empty()) return false;
   siginfo_t info = {};
   arch::Registers registers;
-  if (request(PTRACE_GETSIGINFO, tracee.tid, nullptr, &info) != 0 || info.si_code <= 0) return false;
+  if (request(PTRACE_GETSIGINFO, tracee.tid, nullptr, &info) != 0) return false;
+  // A step over a call is told by the kernel as if nobody had sent it (user_single_step_report() in linux/ptrace.h),
+  // but on x86.
+  const bool after_call = strict_.stepping == tracee.tid && info.si_code == SI_USER && info.si_pid == 0;
+  if (info.si_code <= 0 && !after_call) return false;
   if (arch::get(tracee.tid, registers) != 0) return true;  // it died
   const uint64_t at = arch::instruction_pointer(registers) - arch::kBreakpointAdvance;
   const uint64_t kMask = (uint64_t{1} << 8 * arch::kBreakpointBytes) - 1;
