@@ -2,9 +2,8 @@
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, ends that hooks hear of in
 // ending.cc, bounced calls in bouncing.cc, the calls that a thread is made to make in injection.cc, programs that are
-// put on later in restricting.cc, a program that is strict from its main on in strict_start.cc, signals that arrive in a
-// call that waits in waiting.cc, threads that are stopped from
-// outside in stopping.cc.
+// put on later in restricting.cc, a program that is strict from its main on in strict_start.cc, signals that arrive in
+// a call that waits in waiting.cc, threads that are stopped from outside in stopping.cc.
 #pragma once
 
 #include <linux/filter.h>
