@@ -54,6 +54,12 @@ void set_argument(Registers& registers, int index, uint64_t value) { of(register
 void set_result(Registers& registers, int64_t value) { of(registers).regs[0] = static_cast<uint64_t>(value); }
 void set_instruction_pointer(Registers& registers, uint64_t value) { of(registers).pc = value; }
 
+int64_t entered_number(pid_t tid, const Registers&) {
+  int value = -1;
+  iovec where = {&value, sizeof value};
+  return ptrace(PTRACE_GETREGSET, tid, NT_ARM_SYSTEM_CALL, &where) == 0 ? value : -1;
+}
+
 // The number that runs is not register x8 but a register set of its own once the call has been entered.
 int set_number(pid_t tid, Registers&, int64_t number) {
   int value = static_cast<int>(number);

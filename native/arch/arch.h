@@ -37,6 +37,9 @@ inline constexpr int64_t kRestartIfAsked = -512;    // ERESTARTSYS
 inline constexpr int64_t kRestartInAnyCase = -513;  // ERESTARTNOINTR
 
 uint64_t number(const Registers&);
+// At a seccomp stop: which call runs, if it was changed at its entry (aarch64 keeps the register as it was). -1: it
+// died.
+int64_t entered_number(pid_t tid, const Registers&);
 uint64_t argument(const Registers&, int index);
 int64_t result(const Registers&);
 uint64_t instruction_pointer(const Registers&);

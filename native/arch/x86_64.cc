@@ -37,6 +37,7 @@ int set(pid_t tid, const Registers& registers) {
 }
 
 uint64_t number(const Registers& registers) { return of(registers).orig_rax; }
+int64_t entered_number(pid_t, const Registers& registers) { return static_cast<int>(number(registers)); }
 
 // System V ABI, kernel calling convention: syscall(2), "Architecture calling conventions".
 uint64_t argument(const Registers& registers, int index) {

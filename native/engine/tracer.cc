@@ -406,7 +406,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     call.tid = tracee.tid;
     if (arch::get(tracee.tid, registers) != 0) return;
     for (int i = 0; i < 6; i++) call.args[i] = arch::argument(registers, i);
-    if (is_injected(call, static_cast<int>(arch::number(registers)))) {
+    if (is_injected(call, static_cast<int>(arch::entered_number(tracee.tid, registers)))) {
       resume(tracee);
       return;
     }
