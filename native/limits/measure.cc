@@ -11,6 +11,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "../call/as_itself.h"
 #include "../protocol/unique_fd.h"
 
@@ -25,6 +27,36 @@ ssize_t read_small(pid_t owner, const char* name, char* to, size_t capacity) {
   });
   to[size > 0 ? size : 0] = '\0';
   return size;
+}
+
+// Pages that are mapped and those that are resident, of who stands in this folder of /proc; 0 and false without a
+// memory.
+bool read_pages(pid_t owner, const char* folder, long& resident) {
+  char name[64], text[128];
+  snprintf(name, sizeof name, "%s/statm", folder);
+  long mapped = 0;
+  resident = 0;
+  if (read_small(owner, name, text, sizeof text) <= 0 || sscanf(text, "%ld %ld", &mapped, &resident) != 2) return false;
+  return mapped > 0;
+}
+
+// The folder of /proc of somebody who has the process's memory and descriptors: where its first thread has ended, that
+// one shows none any more, and the others have them still.
+std::string folder_of(pid_t process, long& resident) {
+  std::string found = "/proc/" + std::to_string(process);
+  if (read_pages(process, found.c_str(), resident)) return found;
+  const std::string tasks = found + "/task";
+  DIR* const all = opendir(tasks.c_str());
+  if (all == nullptr) return found;
+  while (const dirent* const entry = readdir(all)) {
+    if (entry->d_name[0] == '.') continue;
+    const std::string one = tasks + "/" + entry->d_name;
+    if (!read_pages(static_cast<pid_t>(strtol(entry->d_name, nullptr, 10)), one.c_str(), resident)) continue;
+    found = one;
+    break;
+  }
+  closedir(all);
+  return found;
 }
 
 // The number after `key`, which stands at the start of a line; 0 without it.
@@ -51,18 +83,17 @@ dev_t device_of_memory_files() {
 }  // namespace
 
 int64_t resident_memory(pid_t process) {
-  char name[32], text[128];
-  snprintf(name, sizeof name, "/proc/%d/statm", process);
   long pages = 0;
-  if (read_small(process, name, text, sizeof text) <= 0 || sscanf(text, "%*d %ld", &pages) != 1) return 0;
+  folder_of(process, pages);
   static const long page = sysconf(_SC_PAGESIZE);
   return int64_t{pages} * page;
 }
 
 bool weigh_memory(pid_t process, int64_t& shared, int64_t& others) {
-  char name[48], text[4096];
-  snprintf(name, sizeof name, "/proc/%d/smaps_rollup", process);
-  if (read_small(process, name, text, sizeof text) <= 0) return false;
+  char text[4096];
+  long pages = 0;
+  const std::string name = folder_of(process, pages) + "/smaps_rollup";
+  if (read_small(process, name.c_str(), text, sizeof text) <= 0) return false;
   constexpr int64_t kUnit = 1024;
   shared = number_after(text, "Pss_Shmem:") * kUnit;
   others = number_after(text, "Pss:") * kUnit - shared;
@@ -92,9 +123,9 @@ int written_by_process(pid_t process, Written& out) {
 }
 
 void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& files) {
-  char name[48];
-  snprintf(name, sizeof name, "/proc/%d/fd", process);
-  const int folder = look_by_ids(process, [&] { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  long pages = 0;
+  const std::string name = folder_of(process, pages) + "/fd";
+  const int folder = look_by_ids(process, [&] { return open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   DIR* const all = folder < 0 ? nullptr : fdopendir(folder);
   if (all == nullptr) return;
   const dev_t device = device_of_memory_files();

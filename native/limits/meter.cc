@@ -131,7 +131,20 @@ void Meter::share(pid_t process, pid_t maker) {
 
 void Meter::share_no_more(pid_t process) {
   std::lock_guard<std::mutex> lock(sharers_guard_);
-  sharers_.erase(process);
+  const auto own = sharers_.find(process);
+  // Who has shared its memory shares it with whom it had that from, or among themselves.
+  pid_t heir = own == sharers_.end() ? 0 : own->second;
+  if (own != sharers_.end()) sharers_.erase(own);
+  for (auto at = sharers_.begin(); at != sharers_.end();) {
+    if (at->second != process) {
+      ++at;
+    } else if (heir == 0) {
+      heir = at->first;
+      at = sharers_.erase(at);
+    } else {
+      at++->second = heir;
+    }
+  }
 }
 
 // The processes that have a memory of their own, with what is in it.
@@ -157,8 +170,9 @@ int64_t Meter::look_at_memory() {
   std::unordered_map<uint64_t, int64_t> by_file;
   int64_t summed = monotonic_now();
   bool sums_again = true;
-  for (const Member& member : members) {
-    add_memory_files(member.process, by_file);
+  // Who shares another's memory may have descriptors of its own.
+  for (const pid_t process : sandbox_.tree.groups()) {
+    add_memory_files(process, by_file);
     if (!sums_again || monotonic_now() - summed < kBetweenFiles) continue;
     std::vector<Member> now;
     int64_t used = resident(now);

@@ -178,6 +178,13 @@ describe('memory', () => {
     expect(await run(['vfork', 60, 8], { memory: '100MiB' })).toMatchObject({ out: 'done\n', limits: [] });
   });
 
+  test.each(['left', 'orphaned', 'memfd-apart'])('counts whoever has it still (%s)', async (how) => {
+    expect(await run([how, 300], { memory: '100MiB' }, { descendants: 'wait' })).toMatchObject({
+      out: '',
+      limit: { name: 'memory', killed: true },
+    });
+  });
+
   test('is looked at often, however many descriptors the tree has', async () => {
     const ran = await run(['descriptors', 24, 2000], { memory: '100MiB' });
     expect(ran).toMatchObject({ out: '', end: killed, limit: { name: 'memory' } });

@@ -98,6 +98,34 @@ static void fill(int mebibytes) {
   if (at != MAP_FAILED) memset(at, 1, (size_t)mebibytes * kMiB);
 }
 
+static int mebibytes_left;
+
+static int fill_and_stay(void* later) {
+  const struct timespec moment = {0, 400000000};  // whoever made it executes another program
+  if (later != NULL) syscall(SYS_nanosleep, &moment, NULL);
+  fill(mebibytes_left);
+  const struct timespec pause = {2, 0};
+  syscall(SYS_nanosleep, &pause, NULL);
+  if (write(1, "done\n", 5) < 0) return 1;
+  syscall(SYS_exit_group, 0);
+  return 0;
+}
+
+static void* fill_in_thread(void* unused) {
+  fill_and_stay(unused);
+  return NULL;
+}
+
+static int hold_file(void* unused) {
+  (void)unused;
+  const int file = memfd_create("apart", 0);
+  if (ftruncate(file, 0) != 0 || fallocate(file, 0, 0, (off_t)mebibytes_left * kMiB) != 0) return 1;
+  const struct timespec pause = {1, 0};
+  syscall(SYS_nanosleep, &pause, NULL);
+  syscall(SYS_exit, 0);
+  return 0;
+}
+
 static void spin(int milliseconds) {
   struct timespec used;
   do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -263,6 +291,22 @@ int main(int argc, char** argv) {
       }
       waitpid(child, NULL, 0);
     }
+    printf("done\n");
+  } else if (strcmp(how, "left") == 0) {  // mebibytes: of a memory whose first process executes another program
+    static char stack[1 << 16];
+    mebibytes_left = first;
+    clone(fill_and_stay, stack + sizeof stack - 64, CLONE_VM | SIGCHLD, stack);
+    execlp("sleep", "sleep", "2", NULL);
+  } else if (strcmp(how, "orphaned") == 0) {  // mebibytes: of a process whose first thread has ended
+    pthread_t thread;
+    mebibytes_left = first;
+    pthread_create(&thread, NULL, fill_in_thread, NULL);
+    syscall(SYS_exit, 0);
+  } else if (strcmp(how, "memfd-apart") == 0) {  // mebibytes: in a memory that is shared, by descriptors that are not
+    static char stack[1 << 16];
+    mebibytes_left = first;
+    clone(hold_file, stack + sizeof stack - 64, CLONE_VM | SIGCHLD, NULL);
+    wait(NULL);
     printf("done\n");
   } else if (strcmp(how, "descriptors") == 0) {  // processes that have very many, mebibytes
     struct rlimit most;
