@@ -3,11 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -122,10 +124,10 @@ int written_by_process(pid_t process, Written& out) {
   return file ? written_by(file, out) : errno;
 }
 
-void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& files) {
-  long pages = 0;
-  const std::string name = folder_of(process, pages) + "/fd";
-  const int folder = look_by_ids(process, [&] { return open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+namespace {
+
+void add_open_in(pid_t owner, const std::string& name, std::unordered_map<uint64_t, int64_t>& files) {
+  const int folder = look_by_ids(owner, [&] { return open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   DIR* const all = folder < 0 ? nullptr : fdopendir(folder);
   if (all == nullptr) return;
   const dev_t device = device_of_memory_files();
@@ -134,11 +136,36 @@ void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& file
     struct statx status;
     // What is known already is enough: of a file of FUSE or NFS nobody is asked (statx(2)).
     constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (look_by_ids(process, [&] { return statx(folder, entry->d_name, kFlags, STATX_INO | STATX_BLOCKS, &status); }) !=
+    if (look_by_ids(owner, [&] { return statx(folder, entry->d_name, kFlags, STATX_INO | STATX_BLOCKS, &status); }) !=
         0)
       continue;
     if (makedev(status.stx_dev_major, status.stx_dev_minor) != device) continue;
     files[status.stx_ino] = static_cast<int64_t>(status.stx_blocks) * 512;
+  }
+  closedir(all);
+}
+
+// Whether both have one table of descriptors. False where the kernel does not say (kcmp(2), CONFIG_KCMP).
+bool share_descriptors(pid_t one, pid_t other) {
+  return look_by_ids(one, [&] { return syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0); }) == 0;
+}
+
+}  // namespace
+
+void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& files) {
+  long pages = 0;
+  const std::string first = folder_of(process, pages);
+  add_open_in(process, first + "/fd", files);
+  // A thread may have descriptors of its own: by clone without CLONE_FILES, or CLOSE_RANGE_UNSHARE.
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  const auto last = first.rfind('/');
+  const pid_t known = static_cast<pid_t>(strtol(first.c_str() + last + 1, nullptr, 10));
+  DIR* const all = opendir(tasks.c_str());
+  if (all == nullptr) return;
+  while (const dirent* const entry = readdir(all)) {
+    const pid_t tid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    if (tid <= 0 || tid == known || share_descriptors(known, tid)) continue;
+    add_open_in(tid, tasks + '/' + entry->d_name + "/fd", files);
   }
   closedir(all);
 }

@@ -178,8 +178,9 @@ describe('memory', () => {
     expect(await run(['vfork', 60, 8], { memory: '100MiB' })).toMatchObject({ out: 'done\n', limits: [] });
   });
 
-  test.each(['left', 'orphaned', 'memfd-apart'])('counts whoever has it still (%s)', async (how) => {
-    expect(await run([how, 300], { memory: '100MiB' }, { descendants: 'wait' })).toMatchObject({
+  const holders = ['left', 'orphaned', 'memfd-apart', 'memfd-thread', 'memfd-unshared'];
+  test.each(holders)('counts whoever has it still (%s)', async (how) => {
+    expect(await run([how, 300], { memory: '100MiB', wallTime: '20s' }, { descendants: 'wait' })).toMatchObject({
       out: '',
       limit: { name: 'memory', killed: true },
     });

@@ -126,6 +126,12 @@ static int hold_file(void* unused) {
   return 0;
 }
 
+static void* hold_unshared(void* unused) {
+  syscall(SYS_close_range, ~0u - 1, ~0u, 2 /* CLOSE_RANGE_UNSHARE */);
+  hold_file(unused);
+  return NULL;
+}
+
 static void spin(int milliseconds) {
   struct timespec used;
   do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -307,6 +313,20 @@ int main(int argc, char** argv) {
     mebibytes_left = first;
     clone(hold_file, stack + sizeof stack - 64, CLONE_VM | SIGCHLD, NULL);
     wait(NULL);
+    printf("done\n");
+  } else if (strcmp(how, "memfd-thread") == 0) {  // mebibytes: by descriptors of one thread alone
+    static char stack[1 << 16];
+    mebibytes_left = first;
+    clone(hold_file, stack + sizeof stack - 64, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, NULL);
+    const struct timespec pause = {2, 0};
+    nanosleep(&pause, NULL);
+    printf("done\n");
+  } else if (strcmp(how, "memfd-unshared") == 0) {  // mebibytes: by a thread that has left the others' descriptors
+    pthread_t thread;
+    mebibytes_left = first;
+    pthread_create(&thread, NULL, hold_unshared, NULL);
+    const struct timespec pause = {2, 0};
+    nanosleep(&pause, NULL);
     printf("done\n");
   } else if (strcmp(how, "descriptors") == 0) {  // processes that have very many, mebibytes
     struct rlimit most;
