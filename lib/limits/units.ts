@@ -29,14 +29,14 @@ const MOST_MILLISECONDS = 1e12;
 const MOST_BYTES = 2 ** 50;
 
 /** What people write for these, where nothing is left to be asked. */
-const otherWords: Readonly<Record<string, string>> = {
+const otherWords: Readonly<Record<string, string | readonly string[]>> = {
   b: 'B',
   byte: 'B',
   bytes: 'B',
   k: 'KiB',
   K: 'KiB',
   KB: 'kB',
-  m: 'MiB',
+  m: ['MiB', 'min'],
   M: 'MiB',
   g: 'GiB',
   G: 'GiB',
@@ -68,8 +68,10 @@ function parse(
     return { problem: `has no unit: write ${digits}${Object.keys(units)[0]}, or a number. Units are ${known}` };
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
   if (factor === undefined) {
-    const other = Object.hasOwn(otherWords, unit) ? otherWords[unit] : undefined;
-    const meant = other !== undefined && Object.hasOwn(units, other) ? other : nearest(unit, Object.keys(units));
+    const others = Object.hasOwn(otherWords, unit) ? [otherWords[unit] ?? []].flat() : [];
+    // Of more than a thousand terabytes nobody has meant a smaller unit that looks alike.
+    const near = /^[PEZY]/.test(unit) ? undefined : nearest(unit, Object.keys(units));
+    const meant = others.find((other) => Object.hasOwn(units, other)) ?? near;
     const hint = meant === undefined ? '' : ` Did you mean '${digits}${meant}'?`;
     return { problem: `has a unit that is not known: ${unit}. Units are ${known}.${hint}` };
   }

@@ -12,10 +12,13 @@ const MOST_AT_ONCE = 64;
 export class RequestRefused extends Error {
   /** Positive. */
   readonly errno: number;
+  /** Why, without the errno. */
+  readonly reason: string;
 
   constructor(errno: number, reason: string) {
     super(`${reason} (${errnoName(errno)})`);
     this.errno = errno;
+    this.reason = reason;
   }
 }
 

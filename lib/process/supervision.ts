@@ -336,7 +336,7 @@ export class Supervision {
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
       const wider = error.errno === constants.errno.EINVAL;
-      const message = error.message.replace(/^restrict\./, 'policy.');
+      const message = (wider ? error.reason : error.message).replace(/^restrict\./, 'policy.');
       throw new HoldfastError(wider ? 'ERR_HOLDFAST_WIDER_POLICY' : 'ERR_HOLDFAST_RESTRICT', message);
     }
     this.#restricted.push(rules.network);

@@ -36,6 +36,7 @@ using protocol::Tag;
 bool is_written(const char* label) { return strncmp(label, "restrict.", 9) == 0; }
 
 constexpr uint8_t kBits[] = {protocol::kRead, protocol::kWrite, protocol::kExecute, protocol::kMetadata};
+constexpr char kAnyName[] = "\x01";  // that no rule has
 constexpr const char* kRights[] = {"read", "written", "executed", "looked at"};
 
 Effect effect_of(const PathMatch& match, uint8_t bit, bool any_exec) {
@@ -49,8 +50,11 @@ std::string wider_than_now(const Config& now, const Config& then) {
   then.rules.for_paths([&](const Rules::Ruled& ruled) {
     for (size_t i = 0; i < std::size(kBits) && found.empty(); i++) {
       if (ruled.effect[i] != Effect::allow || !is_written(ruled.label[i])) continue;
+      // On the way to what is allowed a folder may be looked at without what else lies in it.
+      std::string path(ruled.path);
+      if (kBits[i] == protocol::kMetadata) path += path == "/" ? kAnyName : std::string("/") + kAnyName;
       const auto allows = [&](const Rules& rules) {
-        return effect_of(rules.look(ruled.path), kBits[i], now.any_exec) == Effect::allow;
+        return effect_of(rules.look(path), kBits[i], now.any_exec) == Effect::allow;
       };
       if (now.all_say(allows)) continue;
       found = std::string(ruled.label[i]) + ": '" + std::string(ruled.path) + "' may not be " + kRights[i] +

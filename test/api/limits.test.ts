@@ -102,12 +102,16 @@ describe('amounts', () => {
     ['1sec', 's'],
     ['1hours', 'h'],
     ['1mins', 'min'],
+    ['1m', 'min'],
     ['1msec', 'ms'],
   ])('a unit of time that is not known, and the one that was meant: %s', (text, meant) => {
     expect(parseDuration(text)).toEqual({ problem: expect.stringContaining(`Did you mean '1${meant}'?`) });
   });
 
   test('what is far from all of them is only refused', () => {
+    for (const text of ['1PB', '1EiB']) {
+      expect(parseBytes(text)).toEqual({ problem: expect.not.stringContaining('Did you mean') });
+    }
     expect(parseBytes('1parsec')).toEqual({
       problem: 'has a unit that is not known: parsec. Units are B, kB, MB, GB, TB, KiB, MiB, GiB, TiB.',
     });

@@ -122,6 +122,14 @@ test('what a restriction does not name stays, and it only narrows', async () => 
   expect(await call('connect', port)).toBe('ok');
 
   await expect(child.restrict({ files: { write: [root] } })).rejects.toMatchObject(refusedAs('policy.files.write[0]'));
+  const narrow = await asked({ files: { read: [folder] } });
+  for (const path of ['/', root]) {
+    await expect(narrow.child.restrict({ files: { metadata: [path] } })).rejects.toMatchObject(
+      refusedAs('policy.files.metadata[0]'),
+    );
+  }
+  await narrow.child.restrict({ files: { metadata: [folder] } });
+  await narrow.end();
   await expect(child.restrict({ network: { bind: ['127.0.0.1:1-9'] } })).rejects.toMatchObject(
     refusedAs('policy.network.bind[0]'),
   );
