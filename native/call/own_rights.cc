@@ -43,4 +43,33 @@ int set_file_ids(uid_t uid, gid_t gid) {
   return done ? 0 : EPERM;
 }
 
+int ThreadRights::read() {
+  OwnCapabilities capabilities;
+  if (const int error = get_capabilities(capabilities); error != 0) return error;
+  effective_ = capabilities.effective;
+  if (::syscall(SYS_getresuid, &uids_[0], &uids_[1], &uids_[2]) != 0 ||
+      ::syscall(SYS_getresgid, &gids_[0], &gids_[1], &gids_[2]) != 0)
+    return errno;
+  file_uid_ = static_cast<uid_t>(::syscall(SYS_setfsuid, -1));
+  file_gid_ = static_cast<gid_t>(::syscall(SYS_setfsgid, -1));
+  const long count = ::syscall(SYS_getgroups, 0, nullptr);
+  if (count < 0) return errno;
+  groups_.resize(static_cast<size_t>(count));
+  return ::syscall(SYS_getgroups, groups_.size(), groups_.data()) == count ? 0 : EAGAIN;
+}
+
+int ThreadRights::take() const {
+  ThreadRights now;
+  if (const int error = now.read(); error != 0 || now == *this) return error;
+  // What is permitted was kept, and makes the rest possible; a change of ids takes and gives what is effective.
+  if (::syscall(SYS_setresuid, uids_[0], uids_[1], -1) != 0) return errno;
+  if (const int error = set_effective(~uint64_t{0}); error != 0) return error;
+  if (::syscall(SYS_setresgid, gids_[0], gids_[1], -1) != 0) return errno;
+  if (now.groups_ != groups_ && ::syscall(SYS_setgroups, groups_.size(), groups_.data()) != 0) return errno;
+  if (const int error = set_file_ids(file_uid_, file_gid_); error != 0) return error;
+  if (const int error = set_effective(effective_); error != 0) return error;
+  if (const int error = now.read(); error != 0) return error;
+  return now == *this ? 0 : EPERM;
+}
+
 }  // namespace holdfast

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <vector>
 
+#include "own_rights.h"
+
 namespace holdfast {
 namespace {
 
@@ -64,12 +66,17 @@ bool take_ready(const Work& work) {
 
 bool separate = false;
 
-// A new thread shares with the one that has made it.
+// Of a thread that works for nobody yet.
+const ThreadRights* own_rights = nullptr;
+
+// A new thread shares with the one that has made it, and has its rights: a worker that waits for a call starts another
+// one, and wears its caller's meanwhile.
 void* run_separately(void* given) {
   const Work work = *static_cast<Work*>(given);
   delete static_cast<Work*>(given);
   if (separate && (unshare(CLONE_FS) != 0 || chdir("/") != 0))
     fatal("a thread cannot have a working directory of its own", protocol::Stage::threads);
+  if (own_rights != nullptr && own_rights->take() != 0) fatal("a thread cannot have the supervisor's own rights");
   return work.run(work.argument);
 }
 
@@ -100,6 +107,9 @@ bool threads_are_separate() { return separate; }
 bool keep_threads_ready(size_t count) {
   Ready& here = ready();
   here.work.reserve(count);  // nobody waits yet
+  auto rights = std::make_unique<ThreadRights>();
+  if (rights->read() != 0) return false;
+  own_rights = rights.release();
   for (size_t made = 0; made < count; made++) {
     if (!make_thread(wait_for_work, nullptr)) return false;
     std::lock_guard<std::mutex> lock(here.guard);

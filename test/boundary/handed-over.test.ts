@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs';
 import { type Policy, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
-import { runBare } from '../helpers/run.ts';
+import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const system = ['/usr', '/lib', '/lib64', '/bin', '/etc', program('handed_over')];
@@ -49,3 +49,28 @@ test.each<[string, Partial<Policy>, boolean]>([
   expect(told).toMatch(/^same open by path: ok$/m);
   if (process.getuid?.() === 0) expect(told).toMatch(/^other-user reopen: EACCES$/m);
 });
+
+// A thread has the rights of the one that makes it, and a worker that waits makes another, while it wears its caller's.
+test.skipIf(process.getuid?.() !== 0)(
+  'many at once: no worker keeps the rights of a caller (root alone can change its ids)',
+  async () => {
+    const codes: (number | null)[] = [];
+    const runs = Array.from({ length: 6 }, async () => {
+      for (let i = 0; i < 6; i++) {
+        const place = folder();
+        const every = [`unix:${place}`];
+        const { code, stderr } = await runSandboxed(program('handed_over'), [place], {
+          policy: {
+            files: { read: [...system, place], write: [place] },
+            network: { connect: every, bind: every },
+          },
+          hooks: (child) => child.on('violation', () => {}),
+        });
+        expect(stderr).toBe('');
+        codes.push(code);
+      }
+    });
+    await Promise.all(runs);
+    expect(codes).toEqual(codes.map(() => 0));
+  },
+);

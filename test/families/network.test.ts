@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { listen, unusedPort } from '../helpers/ports.ts';
 import { type Outcome, type RunOptions, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { until } from '../lifecycle/tree.ts';
 
 const timeout = 60_000;
 // Prints what each step returns, or the name of its error.
@@ -302,6 +303,10 @@ step(lambda: __import__('socket').socket(AF_UNIX).bind('${inside}/link/new'))
       { policy: { files: { read: [inside], write: [inside] }, network: { connect: [`unix:${outside}/open`] } } },
     );
     expect(lines(outcome)).toEqual(['None', 'None', 'EACCES', 'EACCES', 'EACCES', 'EACCES']);
+    await until(
+      () => seen.length === 2,
+      () => seen.join(),
+    ); // the server's own loop has them later
     expect(seen).toEqual(['open', 'open']);
     expect(existsSync(join(outside, 'new'))).toBe(false);
   });

@@ -37,7 +37,10 @@ static void give(int fd) {
   memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
   const struct msghdr message = {
       .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  if (fd < 0 || sendmsg(pair[0], &message, 0) != 1) exit(97);
+  if (fd < 0 || sendmsg(pair[0], &message, 0) != 1) {
+    fprintf(stderr, "give %d: %s in %s\n", fd, strerrorname_np(errno), way);
+    exit(97);
+  }
   close(fd);
 }
 static int take(void) {
