@@ -1,5 +1,5 @@
 // Whose turn it is to receive: one worker at a time, another as soon as that one takes long or says that it will.
-// ThreadSanitizer: call/turn.cc call/watcher.cc call/threads.cc
+// ThreadSanitizer: call/turn.cc call/watcher.cc call/own_rights.cc call/threads.cc
 #include "../../native/call/turn.h"
 
 #include <unistd.h>
