@@ -12,7 +12,6 @@ class ControlGroup {
  public:
   // 0, or a positive errno. Without it nobody would hear of the end that its limit brings.
   int open(const std::string& path);
-  bool is_open() const { return static_cast<bool>(events_); }
 
   // Whether the kernel has killed the tree because memory.max was reached. A parent's limit, or a machine without
   // memory, kills without that.

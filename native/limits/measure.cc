@@ -31,34 +31,40 @@ ssize_t read_small(pid_t owner, const char* name, char* to, size_t capacity) {
   return size;
 }
 
-// Pages that are mapped and those that are resident, of who stands in this folder of /proc; 0 and false without a
-// memory.
-bool read_pages(pid_t owner, const char* folder, long& resident) {
-  char name[64], text[128];
-  snprintf(name, sizeof name, "%s/statm", folder);
+// Pages that are resident; false where the thread shows no memory.
+bool read_pages(pid_t process, pid_t tid, long& resident) {
+  char name[48], text[128];
+  snprintf(name, sizeof name, "/proc/%d/task/%d/statm", process, tid);
   long mapped = 0;
   resident = 0;
-  if (read_small(owner, name, text, sizeof text) <= 0 || sscanf(text, "%ld %ld", &mapped, &resident) != 2) return false;
+  if (read_small(tid, name, text, sizeof text) <= 0 || sscanf(text, "%ld %ld", &mapped, &resident) != 2) return false;
   return mapped > 0;
 }
 
-// The folder of /proc of somebody who has the process's memory and descriptors: where its first thread has ended, that
-// one shows none any more, and the others have them still.
-std::string folder_of(pid_t process, long& resident) {
-  std::string found = "/proc/" + std::to_string(process);
-  if (read_pages(process, found.c_str(), resident)) return found;
-  const std::string tasks = found + "/task";
+// Until `at` answers that it is enough.
+template <typename At>
+void for_each_thread(pid_t process, At at) {
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
   DIR* const all = opendir(tasks.c_str());
-  if (all == nullptr) return found;
+  if (all == nullptr) return;
   while (const dirent* const entry = readdir(all)) {
-    if (entry->d_name[0] == '.') continue;
-    const std::string one = tasks + "/" + entry->d_name;
-    if (!read_pages(static_cast<pid_t>(strtol(entry->d_name, nullptr, 10)), one.c_str(), resident)) continue;
-    found = one;
-    break;
+    const pid_t tid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    if (tid > 0 && at(tid)) break;
   }
   closedir(all);
-  return found;
+}
+
+// A thread that has the process's memory and descriptors: where the first one has ended, that shows none any more, and
+// the others have them still. It is asked for below its process: its number alone may be another's by then.
+pid_t holder_of(pid_t process, long& resident) {
+  if (read_pages(process, process, resident)) return process;
+  pid_t holder = process;
+  for_each_thread(process, [&](pid_t tid) {
+    if (!read_pages(process, tid, resident)) return false;
+    holder = tid;
+    return true;
+  });
+  return holder;
 }
 
 // The number after `key`, which stands at the start of a line; 0 without it.
@@ -86,16 +92,16 @@ dev_t device_of_memory_files() {
 
 int64_t resident_memory(pid_t process) {
   long pages = 0;
-  folder_of(process, pages);
+  holder_of(process, pages);
   static const long page = sysconf(_SC_PAGESIZE);
   return int64_t{pages} * page;
 }
 
 bool weigh_memory(pid_t process, int64_t& shared, int64_t& others) {
-  char text[4096];
+  char name[64], text[4096];
   long pages = 0;
-  const std::string name = folder_of(process, pages) + "/smaps_rollup";
-  if (read_small(process, name.c_str(), text, sizeof text) <= 0) return false;
+  snprintf(name, sizeof name, "/proc/%d/task/%d/smaps_rollup", process, holder_of(process, pages));
+  if (read_small(process, name, text, sizeof text) <= 0) return false;
   constexpr int64_t kUnit = 1024;
   shared = number_after(text, "Pss_Shmem:") * kUnit;
   others = number_after(text, "Pss:") * kUnit - shared;
@@ -126,8 +132,10 @@ int written_by_process(pid_t process, Written& out) {
 
 namespace {
 
-void add_open_in(pid_t owner, const std::string& name, std::unordered_map<uint64_t, int64_t>& files) {
-  const int folder = look_by_ids(owner, [&] { return open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+void add_open_in(pid_t process, pid_t tid, std::unordered_map<uint64_t, int64_t>& files) {
+  char name[48];
+  snprintf(name, sizeof name, "/proc/%d/task/%d/fd", process, tid);
+  const int folder = look_by_ids(tid, [&] { return open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   DIR* const all = folder < 0 ? nullptr : fdopendir(folder);
   if (all == nullptr) return;
   const dev_t device = device_of_memory_files();
@@ -136,8 +144,7 @@ void add_open_in(pid_t owner, const std::string& name, std::unordered_map<uint64
     struct statx status;
     // What is known already is enough: of a file of FUSE or NFS nobody is asked (statx(2)).
     constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (look_by_ids(owner, [&] { return statx(folder, entry->d_name, kFlags, STATX_INO | STATX_BLOCKS, &status); }) !=
-        0)
+    if (look_by_ids(tid, [&] { return statx(folder, entry->d_name, kFlags, STATX_INO | STATX_BLOCKS, &status); }) != 0)
       continue;
     if (makedev(status.stx_dev_major, status.stx_dev_minor) != device) continue;
     files[status.stx_ino] = static_cast<int64_t>(status.stx_blocks) * 512;
@@ -154,20 +161,13 @@ bool share_descriptors(pid_t one, pid_t other) {
 
 void add_memory_files(pid_t process, std::unordered_map<uint64_t, int64_t>& files) {
   long pages = 0;
-  const std::string first = folder_of(process, pages);
-  add_open_in(process, first + "/fd", files);
+  const pid_t holder = holder_of(process, pages);
+  add_open_in(process, holder, files);
   // A thread may have descriptors of its own: by clone without CLONE_FILES, or CLOSE_RANGE_UNSHARE.
-  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
-  const auto last = first.rfind('/');
-  const pid_t known = static_cast<pid_t>(strtol(first.c_str() + last + 1, nullptr, 10));
-  DIR* const all = opendir(tasks.c_str());
-  if (all == nullptr) return;
-  while (const dirent* const entry = readdir(all)) {
-    const pid_t tid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
-    if (tid <= 0 || tid == known || share_descriptors(known, tid)) continue;
-    add_open_in(tid, tasks + '/' + entry->d_name + "/fd", files);
-  }
-  closedir(all);
+  for_each_thread(process, [&](pid_t tid) {
+    if (tid != holder && !share_descriptors(holder, tid)) add_open_in(process, tid, files);
+    return false;
+  });
 }
 
 }  // namespace holdfast
