@@ -139,6 +139,11 @@ function startAnew(addon: Native, path: string, given: Spawn): Start {
 
 /** @param ready One that was ready has its memory. What it waits for comes first, our own streams while it is at work. */
 function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn, ready?: ReadySupervisor): Start {
+  const fail = (failure: StartFailure): Start => {
+    inner.kill('SIGKILL');
+    channel.close();
+    return { inner, channel, failure };
+  };
   try {
     if (ready === undefined) channel.shareMemory();
     try {
@@ -147,17 +152,11 @@ function finish(addon: Native, channel: NativeChannel, inner: Inner, given: Spaw
       ready?.giveStreams();
     }
   } catch (error) {
-    inner.kill('SIGKILL');
-    channel.close();
-    return { inner, channel, failure: thrown(error, given) };
+    return fail(thrown(error, given));
   }
   const started = awaitCommand(addon, channel, inner, given);
   const problem = started.pid === undefined ? undefined : enterGroup(started.pid, given);
-  if (problem !== undefined) {
-    inner.kill('SIGKILL');
-    channel.close();
-    return { inner, channel, failure: problem };
-  }
+  if (problem !== undefined) return fail(problem);
   return { inner, channel, ready: ready !== undefined, ...started };
 }
 
