@@ -1,32 +1,14 @@
 // What a policy says of system calls and of what is executed can be put on while the tree runs, too: for the next call of
 // every thread, whatever it does just then, and only ever narrower.
-import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import {
-  type CompiledPolicy,
-  compilePolicy,
-  type Policy,
-  type Restriction,
-  type SandboxedProcess,
-  spawnSandboxed,
-} from 'holdfast';
+import { type CompiledPolicy, compilePolicy, type Policy, type Restriction, type SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { started } from './conversation.ts';
 
 const timeout = 60_000;
-
-function started(command: string, args: string[], policy: Policy, listen?: (child: SandboxedProcess) => void) {
-  const child = spawnSandboxed(command, args, { policy, stdio: ['pipe', 'pipe', 'inherit'] });
-  listen?.(child);
-  child.stdin.on('error', () => {}); // it may be killed meanwhile
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const closed = once(child as never, 'close');
-  const next = async () => (await lines.next()).value as string;
-  return { child, closed, next, say: (line: string) => child.stdin.write(`${line}\n`) };
-}
 
 const asks = String.raw`
 import ctypes, errno, mmap, os, signal, sys, time

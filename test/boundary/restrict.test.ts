@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { allow, compilePolicy, type Policy, type Restriction, type SandboxedProcess, spawnSandboxed } from 'holdfast';
+import { allow, compilePolicy, type Policy, type Restriction, type SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { started } from './conversation.ts';
 
 const timeout = 60_000;
 
@@ -18,19 +18,6 @@ function scene(): { root: string; file: string; folder: string; other: string } 
   writeFileSync(file, 'here');
   for (const made of [folder, other]) mkdirSync(made);
   return { root, file, folder, other };
-}
-
-function started(command: string, args: string[], policy: Policy, hooks?: (child: SandboxedProcess) => void) {
-  const child = spawnSandboxed(command, args, { policy, stdio: ['pipe', 'pipe', 'inherit'] });
-  hooks?.(child);
-  child.stdin.on('error', () => {}); // it may be killed meanwhile
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const closed = once(child as never, 'close');
-  const next = async () => {
-    const { value } = await lines.next();
-    return value as string;
-  };
-  return { child, closed, next, say: (line: string) => child.stdin.write(`${line}\n`) };
 }
 
 /** Which layer decides before: none of them is held; reading and writing go on; all is performed, and told of. */
