@@ -35,7 +35,7 @@ constexpr int64_t kShareOfLooks = 10, kMostForShare = kMostForBytes;
 constexpr int64_t kBetweenFiles = 5 * kMillisecond;
 // Whoever's memory cannot be weighed in this time counts with all that it shares.
 constexpr auto kPatience = std::chrono::milliseconds(500);
-// So many looks in a row may be in doubt whether somebody only shares another's memory.
+// So many looks in a row may be in doubt whether what is shared was counted more than once.
 constexpr int kMostDoubts = 20;
 
 int64_t processors() {
@@ -164,6 +164,12 @@ int64_t Meter::resident(std::vector<Member>& members) const {
   });
 }
 
+// Of those who had memory: one has none any more.
+bool Meter::somebody_ended(const std::vector<Member>& members) {
+  return std::any_of(members.begin(), members.end(),
+                     [](const Member& member) { return member.resident > 0 && resident_memory(member.process) == 0; });
+}
+
 int64_t Meter::look_at_memory() {
   std::vector<Member> members;
   const int64_t most = resident(members);
@@ -177,8 +183,8 @@ int64_t Meter::look_at_memory() {
     std::vector<Member> now;
     int64_t used = resident(now);
     if (used > limits_.memory) {
-      if (int64_t weighed = 0; weigh(std::move(now), 0, weighed)) used = weighed;
-      if (used > limits_.memory && !sandbox_.tree.sharing_is_doubted()) {
+      if (int64_t weighed = 0; weigh(now, 0, weighed)) used = weighed;
+      if (used > limits_.memory && !sandbox_.tree.sharing_is_doubted() && !somebody_ended(now)) {
         reach("memory", limits_.memory, used);
         return kMostForBytes;
       }
@@ -190,13 +196,14 @@ int64_t Meter::look_at_memory() {
   for (const auto& [inode, size] : by_file) files += size;
   // What is shared is counted more than once there, so it is no less.
   int64_t used = most + files;
-  if (used > limits_.memory && !weigh(std::move(members), files, used)) used = most + files;
+  if (used > limits_.memory && !weigh(members, files, used)) used = most + files;
   if (used <= limits_.memory) {
     doubts_ = 0;
     return until_bytes(limits_.memory - used);
   }
-  // A newcomer may share its maker's memory, and nobody has said so yet.
-  if (sandbox_.tree.sharing_is_doubted() && ++doubts_ < kMostDoubts) return kLeastForBytes;
+  // A newcomer may share its maker's memory, and nobody has said so yet. Or one has ended meanwhile, and what others
+  // shared with it was divided among more before than after.
+  if ((sandbox_.tree.sharing_is_doubted() || somebody_ended(members)) && ++doubts_ < kMostDoubts) return kLeastForBytes;
   reach("memory", limits_.memory, used);
   return kMostForBytes;
 }

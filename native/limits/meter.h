@@ -63,6 +63,7 @@ class Meter {
   int64_t look_at_memory();
   int64_t look_at_written();
   int64_t resident(std::vector<Member>& members) const;
+  static bool somebody_ended(const std::vector<Member>& members);
   bool weigh(std::vector<Member> members, int64_t files, int64_t& out);
   void reach(const char* name, int64_t limit, int64_t reached);
 
