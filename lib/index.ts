@@ -88,6 +88,7 @@ export type {
   SyscallRule,
 } from './policy/syscalls.ts';
 export type { CallRulePlan, RestrictionPlan } from './process/call-plan.ts';
+export type { Engine } from './process/engine.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
 export { Inspection, type Mapping, type ThreadState } from './process/inspection.ts';
 export type { CallClass, ClassPlan, Layer, PlanObstacle, SandboxPlan } from './process/layers.ts';

@@ -4,6 +4,7 @@ import { type CheckedLimits, type LimitPlan, plansOf } from '../limits/limits.ts
 import type { NativeRecord } from '../native/native.ts';
 import { number, own } from '../native/records.ts';
 import type { CallRulePlan, RestrictionPlan } from './call-plan.ts';
+import { type Engine, engineOf } from './engine.ts';
 
 /**
  * Who decides a class of calls, from the cheapest on:
@@ -46,6 +47,8 @@ export interface ClassPlan {
 
 /** The argument of {@link SandboxedProcess.plan}'s promise. */
 export interface SandboxPlan {
+  /** Who holds what is held. */
+  readonly engine: Engine;
   /** ABI of the kernel's Landlock; 0 without. */
   readonly landlockAbi: number;
   readonly classes: Readonly<Record<CallClass, ClassPlan>>;
@@ -85,6 +88,7 @@ export function planOf(
   }
   // Whoever asks is given the same.
   return Object.freeze({
+    engine: engineOf(record),
     landlockAbi: number(record, 'count'),
     classes: Object.freeze(classes as SandboxPlan['classes']),
     limits: plansOf(limits, group),

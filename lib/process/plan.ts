@@ -26,6 +26,8 @@ export interface Spawn {
   passed: Pick<SpawnOptions, (typeof passedOptions)[number]>;
   cwd: string;
   detached: boolean;
+  /** By its number (process/engine.ts). */
+  engine: number;
   changesUser: boolean;
   timeout: number;
   killSignal: number;

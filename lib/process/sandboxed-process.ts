@@ -11,6 +11,7 @@ import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { PolicyName, StrictName } from '../policy/named.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
+import type { Engine } from './engine.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import { forceKillAfterOf } from './grace.ts';
 import type { Inspection } from './inspection.ts';
@@ -138,6 +139,11 @@ export class SandboxedProcess<
 
   protected override addHook(event: HookEvent, args: readonly unknown[]): void {
     this.#hooks.register(event, args);
+  }
+
+  /** Who holds its calls; undefined until it runs (`spawn`). */
+  get engine(): Engine | undefined {
+    return this.#supervision.engine;
   }
 
   /** Whether messages can still be sent and received. */

@@ -103,7 +103,8 @@ function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
 }
 
 function startWithout(addon: Native, path: string, given: Spawn): Start {
-  const ready = given.ready?.take(given);
+  // Those that wait choose by themselves.
+  const ready = given.engine === 0 ? given.ready?.take(given) : undefined;
   if (ready !== undefined) {
     const start = finish(addon, ready.channel, ready.inner, given, ready);
     if (!start.lost) return start;
@@ -174,9 +175,10 @@ function enterGroup(pid: number, { group, file }: Spawn): StartFailure | undefin
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {
-  const { file, args, stdio, passed, detached, changesUser } = given;
+  const { file, args, stdio, passed, detached, changesUser, engine } = given;
   const [argv0 = file, ...rest] = args;
-  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length}`, argv0, file, ...rest];
+  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length},engine=${engine}`];
+  line.push(argv0, file, ...rest);
   const launched = launch(addon, channel, path, line, given);
   if (launched !== undefined) return launched;
   const options: SpawnOptions = {

@@ -20,6 +20,7 @@ import { callActions, timeCalls } from '../policy/syscalls.ts';
 import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
+import { type Engine, engineOf } from './engine.ts';
 import { Inspection, inspectionError } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
@@ -88,6 +89,8 @@ export class Supervision {
   /** How long the start took this thread, and whether by a supervisor that was ready. */
   readonly #milliseconds: number;
   readonly #ready: boolean;
+  /** Known from the command's first instruction on. */
+  engine: Engine | undefined;
   #treeEmpty = false;
   #corrupt = false;
   /** The signal that was sent last. */
@@ -440,6 +443,7 @@ export class Supervision {
       case 'launched':
         if (this.#state === 'starting') {
           this.#state = 'running';
+          this.engine = engineOf(record);
           if (this.#channel !== undefined) this.#requests.begin(this.#channel);
           if (this.#plans.length > 0) this.#channel?.plan();
           this.#listener.spawned();

@@ -8,6 +8,7 @@ import { shown } from '../policy/check.ts';
 import type { PolicyName, StrictName } from '../policy/named.ts';
 import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { takingSpace } from '../policy/syscalls.ts';
+import { type Engine, engineProblem, engineWanted } from '../process/engine.ts';
 import { graceProblem } from '../process/grace.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
@@ -51,6 +52,11 @@ export interface SandboxOptions {
   limits?: Limits;
   /** Whether {@link TreeUsage.byExecutable} is wanted. Default: false. */
   usageByExecutable?: boolean;
+  /**
+   * Who holds the calls that the kernel cannot decide by itself. `'auto'` takes the first that can be had here, and
+   * `child.engine` says which that is. Default: what the environment variable HOLDFAST_ENGINE names, or `'auto'`.
+   */
+  engine?: 'auto' | Engine;
 }
 
 /** Options of {@link spawnSandboxed}: all of `child_process.spawn`, with Node's meaning, and {@link SandboxOptions}. */
@@ -74,6 +80,7 @@ const ownOptions = [
   'killGrace',
   'limits',
   'usageByExecutable',
+  'engine',
 ];
 /** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
 const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
@@ -87,6 +94,7 @@ const problems: Readonly<Record<string, (value: unknown) => string | undefined>>
   descendants: (value) => (value === 'kill' || value === 'wait' ? undefined : "must be 'kill' or 'wait'"),
   forceKillAfter: graceProblem,
   killGrace: graceProblem,
+  engine: engineProblem,
   usageByExecutable: (value) => (typeof value === 'boolean' ? undefined : 'must be true or false'),
 };
 
@@ -236,6 +244,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     forceKillAfter: grace(options) ?? 0,
     usageByExecutable: options.usageByExecutable === true,
     limits,
+    engine: engineWanted(options.engine),
   };
 }
 

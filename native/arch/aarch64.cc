@@ -88,4 +88,13 @@ int skip(pid_t tid, Registers& registers, int64_t result) {
   return set_number(tid, registers, -1);
 }
 
+int skip_foreign(pid_t tid, Registers& registers, int64_t result) {
+  // Of a 32-bit thread the set is an array of words, r0 first (arch/arm64/kernel/ptrace.c, user_aarch32_view); a part
+  // of it may be written.
+  uint32_t value = static_cast<uint32_t>(result);
+  iovec where = {&value, sizeof value};
+  if (ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &where) != 0) return errno;
+  return set_number(tid, registers, -1);
+}
+
 }  // namespace holdfast::arch

@@ -59,5 +59,7 @@ bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to);
 int set_number(pid_t tid, Registers& registers, int64_t number);
 // At a seccomp stop: the call does not run and answers `result`. Writes the registers.
 int skip(pid_t tid, Registers& registers, int64_t result);
+// The same of a call by another ABI, whose registers may be laid out otherwise (a compat tracee on aarch64).
+int skip_foreign(pid_t tid, Registers& registers, int64_t result);
 
 }  // namespace holdfast::arch

@@ -91,4 +91,7 @@ int skip(pid_t tid, Registers& registers, int64_t result) {
   return set(tid, registers);
 }
 
+// Of an i386 call the tracer sees the same registers (ptrace(2) of a 64-bit tracer).
+int skip_foreign(pid_t tid, Registers& registers, int64_t result) { return skip(tid, registers, result); }
+
 }  // namespace holdfast::arch

@@ -103,12 +103,13 @@ struct Bounce {
 
 struct Finish {
   enum class Kind : uint8_t {
-    answer,       // value: result, or -errno
-    hand_over,    // fd becomes a descriptor of the caller, which is the result; close-on-exec as asked
-    proceed,      // the call runs with its own registers (way observe; or nothing of it lies in memory)
-    bounce,       // trace engine only
-    kill,         // value: signal for the calling process; the call answers EINTR if the signal does not end it
-    gone,         // the caller is no longer there: nothing to answer
+    answer,           // value: result, or -errno
+    hand_over,        // fd becomes a descriptor of the caller, which is the result; close-on-exec as asked
+    proceed,          // the call runs with its own registers (way observe; or nothing of it lies in memory)
+    bounce,           // trace engine only
+    kill,             // value: signal for the calling process; the call answers EINTR if the signal does not end it
+    refused_foreign,  // trace engine only: as answer, of a call by another ABI
+    gone,             // the caller is no longer there: nothing to answer
     behind_wall,  // notify engine only: `work` ends the call, on a thread that Landlock confines as it does the tree
     by_stop,      // notify engine only: the caller must make this call itself, so it is held again, by a stop
   };

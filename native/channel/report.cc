@@ -12,6 +12,7 @@
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../protocol/tlv.h"
+#include "../syscalls/guards.h"
 #include "channel.h"
 #include "usage_fields.h"
 
@@ -97,7 +98,8 @@ void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view pa
 }
 
 void report_launched(Sandbox& sandbox, pid_t command) {
-  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}}, false);
+  const auto engine = are_held_by_stops() ? protocol::Engine::ptrace : protocol::Engine::notify;
+  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}, {Tag::engine_, static_cast<int64_t>(engine)}}, false);
 }
 
 void report_failed_launch(Sandbox& sandbox, const Launch& launch) {

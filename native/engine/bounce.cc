@@ -99,8 +99,8 @@ bool BouncePage::mapped_in(pid_t tid) const {
   if (sscanf(text, "%lx-%lx %4s %lx %x:%x %lu", &start, &end, rights, &offset, &device_major, &device_minor, &inode) !=
       7)
     return false;
-  return start == kBouncePageAddress && end == kBouncePageEnd && strcmp(rights, "r--s") == 0 && offset == 0 &&
-         makedev(device_major, device_minor) == device_ && inode == inode_;
+  return start == kBouncePageAddress && end == kBouncePageAddress + kBouncePageBytes && strcmp(rights, "r--s") == 0 &&
+         offset == 0 && makedev(device_major, device_minor) == device_ && inode == inode_;
 }
 
 }  // namespace holdfast

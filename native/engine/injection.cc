@@ -29,6 +29,9 @@ constexpr char kPageNotMapped[] =
     "the sealed page could not be mapped: the program has something of its own below 0x100000, or its own filter";
 constexpr char kSocketNotFetched[] =
     "the socket could not be borrowed from this process (its limit of descriptors, or its own filter)";
+constexpr char kResultNotFetched[] =
+    "what was opened could not be handed over: this process cannot fetch it (its own filter, or a container's)";
+constexpr char kNoPlace[] = "too many threads are fetching descriptors";
 
 }  // namespace
 
@@ -39,6 +42,11 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over, bo
       request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof all), &all) != 0)
     return;  // it died
   tracee.phase = phase;
+  if (are_held_by_stops()) {
+    if (!hand_over) hand_over.reset(fcntl(sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
+    if (!begin_fetch(tracee, std::move(hand_over), close_on_exec)) fail_to_inject(tracee, EAGAIN, kNoPlace);
+    return;
+  }
   arch::Registers changed = tracee.registers;
   const uint64_t args[6] = {kInjectedHandOver, 0, O_ACCMODE, 0, 0, 0};  // flags that no policy leaves to the kernel
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
@@ -139,7 +147,9 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
     on_reopening(tracee, result);
     return;
   }
-  if (result == arch::kRestartIfAsked) {
+  if (tracee.fetch.is_under_way) {
+    if (!go_on_fetching(tracee, result)) return;
+  } else if (result == arch::kRestartIfAsked) {
     // SIGSTOP, which nothing blocks, came before a worker received it: only the fetching waits for one.
     arch::Registers again;
     if (arch::get(tracee.tid, again) != 0) return;
@@ -204,6 +214,10 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
       on_put_on(tracee, result);
       return;
     case Phase::fetch_result:
+      if (result < 0 && result != -EMFILE && result != -ENFILE && result != -ENOMEM) {
+        abandon_injection(tracee, EPERM, kResultNotFetched);
+        return;
+      }
       request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
       expect_nothing(tracee.tid);
       tracee.phase = Phase::running;
@@ -219,18 +233,30 @@ void Tracer::on_injected_exit(Tracee& tracee, int64_t result) {
   }
 }
 
-// Makes a stopped thread call something of ours when it goes on. It goes on at its own system call instruction, which
-// another thread may have overwritten since: whatever runs there instead is a call of the tree's own, and only the very
-// call that was injected is let by (is_injected).
-void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t (&args)[6]) {
+// Makes a stopped thread call something of ours when it goes on: in place of its own call, at its entry; else at its
+// own system call instruction, which another thread may have overwritten since: whatever runs there instead is a call
+// of the tree's own, and only the very call that was injected is let by (is_injected).
+void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t (&args)[6], bool at_entry) {
   arch::Registers changed = tracee.registers;
   for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  arch::call_again(changed, number);
+  if (!at_entry) arch::call_again(changed, number);
   Injected expected = {number, {}, UniqueFd()};
   std::copy(std::begin(args), std::end(args), std::begin(expected.args));
   expect_injected(tracee.tid, std::move(expected));
   tracee.phase = phase;
+  if (at_entry && arch::set_number(tracee.tid, changed, number) != 0) return;
   if (arch::set(tracee.tid, changed) == 0) resume(tracee);
+}
+
+// At the held call's entry, with all signals blocked.
+void Tracer::fail_to_inject(Tracee& tracee, int error, const char* reason) {
+  if (tracee.puts_on) {
+    fail_to_put_on(tracee);
+    return;
+  }
+  request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
+  stop_lending(tracee);
+  refuse(tracee, error, reason);
 }
 
 // At an exit stop, with the injected call's registers: the held call answers `error` instead.

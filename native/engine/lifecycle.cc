@@ -101,6 +101,7 @@ void Tracer::on_death(pid_t tid, int status) {
   forget_rights(tid);
   take_exec_approval(tid);
   free_slot(*at->second);
+  end_fetch(*at->second);
   leave_fork(*at->second);
   const pid_t group = at->second->group;
   tracees_.erase(at);
@@ -112,6 +113,7 @@ void Tracer::on_death(pid_t tid, int status) {
   }
   if (sandbox_.tree.group_of(tid) == 0) {
     page_mapped_.erase(tid);
+    scratch_mapped_.erase(tid);
     forget_memory(tid);
   }
   if (tid != launch_.child) return;
@@ -175,9 +177,11 @@ void Tracer::on_exec(pid_t tid) {
   tracee->pending.reset();
   tracee->marked_with.reset();
   free_slot(*tracee);  // of its arguments, which the kernel has taken
+  end_fetch(*tracee);
   tracee->wait = {};
   tracee->stops_again = tracee->marked = tracee->came_marked = false;
   page_mapped_.erase(tid);
+  scratch_mapped_.erase(tid);
   forget_memory(tid);
   tracee->phase = Phase::verifying;
   std::shared_ptr<ExecApproval> approved = take_exec_approval(former != 0 ? former : tid);

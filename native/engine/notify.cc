@@ -170,6 +170,7 @@ void Notifier::carry_out_behind_wall(const Held& call, std::function<Finish()> w
 // Ends the call as its handler says.
 void Notifier::carry_out(const Held& call, Finish finish) {
   switch (finish.kind) {
+    case Finish::Kind::refused_foreign:
     case Finish::Kind::answer:
       if (finish.value == -kRestart) note_interrupted(call);
       answer(listener_, call.cookie, finish.value);

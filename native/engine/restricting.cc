@@ -309,7 +309,7 @@ void Tracer::put_on_next(Tracee& tracee, bool at_entry) {
   if (program.empty()) {
     constexpr uint64_t kSetMdwe = 65, kRefuseExecGain = 1;  // PR_SET_MDWE(2const)
     const uint64_t args[6] = {kSetMdwe, kRefuseExecGain, 0, 0, 0, 0};
-    put_on_by(tracee, at_entry, __NR_prctl, args);
+    inject(tracee, Phase::put_on, __NR_prctl, args, at_entry);
     return;
   }
   std::vector<uint8_t> bytes(sizeof(sock_fprog) + program.size() * sizeof(sock_filter));
@@ -326,22 +326,7 @@ void Tracer::put_on_next(Tracee& tracee, bool at_entry) {
   memcpy(bytes.data() + sizeof head, program.data(), program.size() * sizeof(sock_filter));
   sandbox_.page.fill(tracee.slot, bytes.data(), bytes.size());
   const uint64_t args[6] = {SECCOMP_SET_MODE_FILTER, 0, at, 0, 0, 0};
-  put_on_by(tracee, at_entry, __NR_seccomp, args);
-}
-
-void Tracer::put_on_by(Tracee& tracee, bool at_entry, int number, const uint64_t (&args)[6]) {
-  if (!at_entry) {
-    inject(tracee, Phase::put_on, number, args);
-    return;
-  }
-  arch::Registers changed = tracee.registers;
-  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected expected = {number, {}, UniqueFd()};
-  std::copy(std::begin(args), std::end(args), std::begin(expected.args));
-  expect_injected(tracee.tid, std::move(expected));
-  tracee.phase = Phase::put_on;
-  if (arch::set_number(tracee.tid, changed, number) != 0 || arch::set(tracee.tid, changed) != 0) return;
-  resume(tracee);
+  inject(tracee, Phase::put_on, __NR_seccomp, args, at_entry);
 }
 
 // A program of the tree's own refuses it, or there is no room for the page: what cannot be confined must not go on.

@@ -415,6 +415,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
       return;
     }
   }
+  if (are_held_by_stops() && is_foreign(tracee)) return;
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
   expect_nothing(tracee.tid);
@@ -449,6 +450,11 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     hold_fork(tracee, *row);
     return;
   }
+  if (row == nullptr && are_held_by_stops()) {
+    tracee.number = number;
+    refuse_foreign(tracee, static_cast<int>(number), arch::kAuditArch);
+    return;
+  }
   if (row == nullptr || (!tracee.came_marked && !is_back && !is_ours && !is_ruled)) {
     // Not ours: a filter of the tree's own asked for a tracer. Without one the kernel answers ENOSYS (seccomp(2)).
     arch::skip(tracee.tid, tracee.registers, -ENOSYS);
@@ -462,6 +468,30 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   call.lent = std::move(tracee.lent);
   if (!call.lent) sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);
   submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
+}
+
+// Where no listener receives them: a call by another ABI, or one that the table does not have.
+bool Tracer::is_foreign(Tracee& tracee) {
+  __ptrace_syscall_info info = {};
+  if (request(PTRACE_GET_SYSCALL_INFO, tracee.tid, as_pointer(sizeof info), &info) < 0) return true;  // it died
+  if (info.arch == arch::kAuditArch) return false;
+  expect_nothing(tracee.tid);
+  tracee.number = -1;
+  arch::get(tracee.tid, tracee.registers);
+  refuse_foreign(tracee, static_cast<int>(info.seccomp.nr), info.arch);
+  return true;
+}
+
+void Tracer::refuse_foreign(Tracee& tracee, int number, uint32_t audit_arch) {
+  tracee.phase = Phase::deciding;
+  sandbox_.tree.usage().held.fetch_add(1, std::memory_order_relaxed);
+  Held call = held_call(tracee, number);
+  const bool is_native = audit_arch == arch::kAuditArch;
+  submit(tracee, Task::decide, [this, call, number, audit_arch, is_native]() mutable {
+    Finish end = refuse_unknown(sandbox_, call, number, audit_arch);
+    if (!is_native) end.kind = Finish::Kind::refused_foreign;
+    return end;
+  });
 }
 
 void Tracer::apply(Tracee& tracee, Finish finish) {
@@ -486,6 +516,9 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       return;
     case Finish::Kind::gone:  // if it is there at all, then to handle the signal that ends it
       arch::skip(tracee.tid, tracee.registers, -EINTR);
+      break;
+    case Finish::Kind::refused_foreign:
+      if (arch::skip_foreign(tracee.tid, tracee.registers, finish.value) != 0) kill_group(tracee.group);
       break;
     case Finish::Kind::answer:
       if (finish.value == -kRestart) tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt

@@ -2,8 +2,9 @@
 // verifies execs, bounces arguments, reaps. One thread per sandbox, the one that launched the command.
 // The loop and the stops are in tracer.cc, newcomers, ends and execs in lifecycle.cc, ends that hooks hear of in
 // ending.cc, bounced calls in bouncing.cc, the calls that a thread is made to make in injection.cc, programs that are
-// put on later in restricting.cc, a program that is strict from its main on in strict_start.cc, signals that arrive in
-// a call that waits in waiting.cc, threads that are stopped from outside in stopping.cc.
+// put on later in restricting.cc, descriptors that it fetches where there is no listener in fetching.cc, a program that
+// is strict from its main on in strict_start.cc, signals that arrive in a call that waits in waiting.cc, threads that
+// are stopped from outside in stopping.cc.
 #pragma once
 
 #include <linux/filter.h>
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <bitset>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -141,10 +143,24 @@ class Tracer {
     uint64_t limit = 0;
   };
 
+  // How far a thread is that fetches a descriptor of ours without a listener.
+  struct Fetch {
+    enum class Step : uint8_t { map, pair, move, close, close_second, receive, close_moved } step = Step::map;
+    UniqueFd what;
+    bool close_on_exec = true;
+    int place = -1;          // in the scratch memory
+    int64_t error = 0;       // negative
+    int pair[2] = {-1, -1};  // the thread's numbers of the sockets,
+    int moved = -1;          // of the first of them, when it is out of the way,
+    int64_t received = -1;   // and of what came by it
+    bool is_under_way = false;
+  };
+
   struct Tracee {
     pid_t tid = 0;
     pid_t group = 0;
     Phase phase = Phase::running;
+    Fetch fetch;
     uint64_t task = 0;          // number of the worker's task, so that a late answer finds nobody
     arch::Registers registers;  // at the held call's entry
     int64_t number = 0;
@@ -236,11 +252,21 @@ class Tracer {
   Held held_call(const Tracee&, int64_t number) const;
   std::function<Finish()> refusing(const Tracee&, int error, const char* reason);
   void refuse(Tracee&, int error, const char* reason);
+  bool is_foreign(Tracee&);
+  void refuse_foreign(Tracee&, int number, uint32_t audit_arch);
   void apply(Tracee&, Finish);
   void apply_bounce(Tracee&);
   bool prepare(Tracee&, const Row& row);
   void free_slot(Tracee&);
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over, bool close_on_exec = true);
+  bool begin_fetch(Tracee&, UniqueFd what, bool close_on_exec);
+  bool go_on_fetching(Tracee&, int64_t& result);
+  void make_pair(Tracee&, bool at_entry);
+  void send_by_pair(Tracee&);
+  void close_pair(Tracee&);
+  void receive_by_pair(Tracee&);
+  void close_moved(Tracee&);
+  void end_fetch(Tracee&);
   void lend(Tracee&);
   void take_lent(Tracee&);
   void stop_lending(Tracee&);
@@ -249,12 +275,11 @@ class Tracer {
   void on_reopening(Tracee&, int64_t result);
   void leave_call(Tracee&);
   void on_injected_exit(Tracee&, int64_t result);
-  void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6]);
+  void inject(Tracee&, Phase phase, int64_t number, const uint64_t (&args)[6], bool at_entry = false);
   bool lacks_programs(const Tracee& tracee) const;
   bool begin_to_put_on(Tracee&);
   void on_put_on(Tracee&, int64_t result);
   void put_on_next(Tracee&, bool at_entry);
-  void put_on_by(Tracee&, bool at_entry, int number, const uint64_t (&args)[6]);
   void fail_to_put_on(Tracee&);
   void begin_strict_start(Tracee&);
   bool set_breakpoint(pid_t tid, uint64_t address);
@@ -262,6 +287,7 @@ class Tracer {
   void begin_steps(Tracee&);
   void end_steps(Tracee&);
   void become_strict();
+  void fail_to_inject(Tracee&, int error, const char* reason);
   void abandon_injection(Tracee&, int error, const char* reason);
   void on_signal(Tracee&, int signal);
   void wait_again(Tracee&, const WaitCall&, arch::Registers&, int signal);
@@ -301,8 +327,10 @@ class Tracer {
   Sandbox& sandbox_;
   Launch& launch_;
   std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
-  std::unordered_set<pid_t> page_mapped_;  // thread groups whose address space has the page
-  std::unordered_set<pid_t> early_;        // newborns that were seen before their parents' events
+  std::unordered_set<pid_t> page_mapped_;     // thread groups whose address space has the page
+  std::unordered_set<pid_t> early_;           // newborns that were seen before their parents' events
+  std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory
+  std::bitset<kScratchPlaces> scratch_taken_;
   Forks forks_;
   std::unordered_set<pid_t> told_ends_;                 // processes whose ends hooks were asked about
   bool told_processes_ = false, told_threads_ = false;  // that one was refused

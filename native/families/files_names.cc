@@ -234,8 +234,7 @@ Finish as_often_as_needed(Sandbox& sandbox, const Held& call, Once once) {
 // Whether the caller may make a new name itself, in a folder that Landlock grants as a whole. Nothing is looked at but
 // what leads there: a name that is made is not followed, and the kernel says whether it is there already.
 bool may_make(const Sandbox& sandbox, const Held& call, bool link) {
-  if (call.engine != Held::Engine::notify || !sandbox.config.layers || sandbox.config.layers->writable.empty())
-    return false;
+  if (!goes_on_from(call) || !sandbox.config.layers || sandbox.config.layers->writable.empty()) return false;
   const bool second = call.has(Arg::path2);
   char text[PATH_MAX];
   const ssize_t size = call.read_string(call.arg(second ? Arg::path2 : Arg::path), text, sizeof text);

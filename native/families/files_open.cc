@@ -422,8 +422,8 @@ bool go_on_by_name(const Sandbox& sandbox, const Wanted& wanted, std::string_vie
 // tree makes of the name meanwhile, the kernel opens nothing that the rules refuse. So it need not even be asked
 // whether the caller is still there. False: another way is to be taken.
 bool go_on(Sandbox& sandbox, const Held& call, const Wanted& wanted, int dirfd, std::string_view path, Finish& end) {
-  if (call.engine != Held::Engine::notify || wanted.how != 0 || wanted.is(O_PATH) || wanted.is(O_TMPFILE) ||
-      path.empty() || path == "/dev/tty" || (wanted.mode & kSetIds) != 0)
+  if (!goes_on_from(call) || wanted.how != 0 || wanted.is(O_PATH) || wanted.is(O_TMPFILE) || path.empty() ||
+      path == "/dev/tty" || (wanted.mode & kSetIds) != 0)
     return false;
   const uint8_t access = access_of(wanted.flags);
   const Layers& layers = *sandbox.config.layers;

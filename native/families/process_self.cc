@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "../call/as_itself.h"
 #include "../call/memory.h"
 #include "../call/tree.h"
 #include "../policy/decide.h"
@@ -72,7 +73,7 @@ Finish change_credentials(Sandbox&, Held& call) {
   if (changes_nothing(call)) return Finish::proceed();
   keep_memory(call.tid, call.tgid());
   note_rights_may_change(call.tid);
-  if (call.engine != Held::Engine::trace) return Finish::proceed();
+  if (call.engine != Held::Engine::trace || !must_look_by_ids()) return Finish::proceed();
   auto unchanged = std::make_unique<Bounce>();
   unchanged->reopens_process = true;
   return Finish::bounce(std::move(unchanged));

@@ -45,10 +45,12 @@ bool CommandLine::parse(int argc, char** argv) {
   const long fd = strtol(argv[1], &end, 10);
   if (*end != '\0' || fd < 3 || fd > 1 << 20) return false;
   channel = static_cast<int>(fd);
-  int is_detached, count, used = 0;
-  if (sscanf(argv[2], "detached=%d,stdio=%d%n", &is_detached, &count, &used) != 2 || argv[2][used] != '\0' ||
-      (is_detached & ~1) != 0 || count < 0 || count > channel)
+  int is_detached, count, which, used = 0;
+  if (sscanf(argv[2], "detached=%d,stdio=%d,engine=%d%n", &is_detached, &count, &which, &used) != 3 ||
+      argv[2][used] != '\0' || (is_detached & ~1) != 0 || count < 0 || count > channel || which < 0 ||
+      which > static_cast<int>(protocol::Engine::kernel))
     return false;
+  engine = static_cast<protocol::Engine>(which);
   detached = is_detached != 0;
   stdio_count = count;
   command = argv[4];
@@ -204,6 +206,32 @@ __attribute__((no_sanitize("address"))) void catch_up(const Launch& launch) {
   tell(area->begun);
 }
 
+__attribute__((no_sanitize("address"))) void put_on_filter(LaunchArea* area) {
+  for (;;) {
+    while (area->filtered.load() == 0) raw_syscall(SYS_futex, raw(&area->filtered), FUTEX_WAIT, 0);
+    const sock_fprog program = {area->filter_length, area->filter};
+    const auto put_on = [&](uint64_t flags) {
+      return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
+    };
+    if (area->by_stops) {
+      if (const long result = put_on(0); result < 0) fail(area, Stage::seccomp, -result);
+      break;
+    }
+    long listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+    if (listener == -EINVAL) listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER);
+    if (listener >= 0) {
+      area->listener.store(static_cast<int32_t>(listener));
+      break;
+    }
+    // seccomp(2): a task has one listener at most, its own or one that it was born with.
+    if (listener != -EBUSY) fail(area, Stage::seccomp, -listener);
+    area->filtered.store(0);
+    area->no_listener.store(true);
+    tell(area->settled);
+  }
+  tell(area->settled);
+}
+
 // Runs in the child, in the supervisor's memory, on a stack of its own: nothing here may change what the supervisor
 // uses, libc's errno included, so it makes raw system calls only. A sanitizer would look for that stack at each fail().
 __attribute__((no_sanitize("address"))) int become_command(void* argument) {
@@ -226,15 +254,7 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
     take_signals_back();
   }
 
-  while (area->filtered.load() == 0) raw_syscall(SYS_futex, raw(&area->filtered), FUTEX_WAIT, 0);
-  const sock_fprog program = {area->filter_length, area->filter};
-  const auto put_on = [&](uint64_t flags) {
-    return raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, raw(&program));
-  };
-  long listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-  if (listener == -EINVAL) listener = put_on(SECCOMP_FILTER_FLAG_NEW_LISTENER);
-  if (listener < 0) fail(area, listener == -EBUSY ? Stage::listener : Stage::seccomp, -listener);
-  area->listener.store(static_cast<int32_t>(listener));
+  put_on_filter(area);
 
   while (area->go.load() == 0) raw_syscall(SYS_futex, raw(&area->go), FUTEX_WAIT, 0);
   if (const int error = put_on_limits(area->limits)) fail(area, Stage::limits, error);
@@ -305,15 +325,18 @@ int Launch::fork_child() {
   return child < 0 ? error : 0;
 }
 
-void Launch::wait_for_filter() const {
-  constexpr timespec kPause = {0, 100'000};
+bool Launch::wait_for_filter() const {
+  constexpr timespec kLook = {0, 2'000'000};
   siginfo_t ended = {};
   // Two seconds are enough for anybody but a child that somebody has stopped.
   for (int rounds = 0;
-       rounds < 20'000 && area->listener.load() < 0 && area->stage.load() == 0 &&
-       waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+       rounds < 1'000 && area->settled.load() == 0 && area->stage.load() == 0 &&
+       waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && ended.si_pid == 0;
        rounds++)
-    nanosleep(&kPause, nullptr);
+    raw_syscall(SYS_futex, raw(&area->settled), FUTEX_WAIT, 0, raw(&kLook));
+  const bool refused = area->no_listener.exchange(false);
+  if (refused) area->settled.store(0);
+  return !refused;
 }
 
 void ignore_terminal_signals() {

@@ -16,11 +16,12 @@ namespace holdfast {
 
 // What the supervisor is given on its command line (lib/process/start.ts writes it), or by a message
 // (supervisor/ready):
-//   holdfast-supervisor <channel fd> detached=<0|1>,stdio=<count> <argv0> <command> [arguments...]
+//   holdfast-supervisor <channel fd> detached=<0|1>,stdio=<count>,engine=<number> <argv0> <command> [arguments...]
 struct CommandLine {
   int channel = -1;
   bool detached = false;
   int stdio_count = 3;
+  protocol::Engine engine = protocol::Engine::automatic;
   char* command = nullptr;
   char** arguments = nullptr;  // from argv0 on, NULL-terminated
   bool parse(int argc, char** argv);
@@ -32,11 +33,14 @@ struct LaunchArea {
       told;  // futex word: what the command is to be is known; waited for by a child that was made ahead
   std::atomic<uint32_t> begun;     // futex word: that child is where its command begins, and hears its signals
   std::atomic<uint32_t> filtered;  // futex word: the filter is there, to be put on
+  std::atomic<uint32_t> settled;   // futex word: it is on, or no listener can be had
   std::atomic<uint32_t> go;        // futex word: put on the ruleset and execute the command
   std::atomic<int32_t> stage;      // protocol::Stage where the child failed, or 0
   std::atomic<int32_t> error;      // its errno
   std::atomic<int32_t> listener;   // number of the notification listener in the table that both share until the exec
   int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
+  std::atomic<bool> no_listener;   // one is there already: a program that asks for none is to be put on
+  bool by_stops;                   // the program asks for no listener. Set before `filtered`
   pid_t supervisor;
   bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
@@ -79,8 +83,9 @@ struct Launch {
   bool give_filter(const std::vector<sock_filter>& filter);
   // What it puts on besides, before its exec. False: it is too long.
   bool give_rules(const std::vector<sock_filter>& rules);
-  // After that: until it has done so, or failed in its part (area->stage), for a while at most.
-  void wait_for_filter() const;
+  // After that: until it has done so, or failed in its part (area->stage), for a while at most. False: no listener can
+  // be had, and it waits for a program that asks for none.
+  bool wait_for_filter() const;
   // Lets the child, now a tracee, confine itself and call execve, where it stops for the tracer.
   void let_go(int ruleset, const Limits& limits);
   // Before anything of ours is opened but the channel: whether there is more than the stdio.

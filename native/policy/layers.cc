@@ -22,6 +22,7 @@
 #include "../channel/channel.h"
 #include "../paths/plain.h"
 #include "../protocol/tlv.h"
+#include "../syscalls/guards.h"
 #include "name_filter.h"
 
 namespace holdfast {
@@ -634,8 +635,10 @@ bool GrantedFolders::hold(std::string_view canonical) const {
 
 void stop_going_on() { names_changed.store(true); }
 
+bool goes_on_from(const Held& call) { return call.engine == Held::Engine::notify || are_held_by_stops(); }
+
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access) {
-  if (call.engine != Held::Engine::notify || !config.layers || config.layers->asks(call.row->event)) return false;
+  if (!goes_on_from(call) || !config.layers || config.layers->asks(call.row->event)) return false;
   if (names_changed.load()) return false;
   for (const Config* other = config.narrowed.load(); other != nullptr; other = other->before)
     if (other->limits_files) return false;
@@ -655,6 +658,8 @@ void report_plan(Sandbox& sandbox) {
   std::vector<uint8_t> buffer(protocol::kMaxRecord);
   protocol::FieldWriter writer(buffer.data(), buffer.size());
   writer.number(protocol::Tag::count_, layers.abi);
+  const auto engine = are_held_by_stops() ? protocol::Engine::ptrace : protocol::Engine::notify;
+  writer.number(protocol::Tag::engine_, static_cast<int64_t>(engine));
   for (const ClassPlan& plan : layers.plan) {
     writer.text(protocol::Tag::plan_, plan.name);
     writer.text(protocol::Tag::plan_, std::to_string(static_cast<int>(plan.layer)));

@@ -76,6 +76,10 @@ struct Layers {
 // before the tree runs.
 Layers plan_layers(const Config& config, const Confinement& wall, long abi);
 
+// Whether how it is held lets a call go on as its caller's own; not where a stop takes back what was left to the
+// kernel.
+bool goes_on_from(const Held& call);
+
 // Whether a held call that the rules allow may go on: `access` to that path, as the caller's own, by registers that say
 // so. Not if a hook hears of anything that it could become meanwhile.
 bool may_go_on(const Config& config, const Held& call, std::string_view canonical, uint8_t access);

@@ -73,6 +73,14 @@ enum class Stage : int32_t {
   limits = 18,   // one that was asked for cannot be set, or no longer be held
 };
 
+// Who holds the calls that the kernel cannot decide by itself.
+enum class Engine : int32_t {
+  automatic = 0,  // asked for only: notify where there can be a listener, else ptrace
+  notify = 1,     // a seccomp listener receives them; what only the caller can do is stopped
+  ptrace = 2,     // each is stopped
+  kernel = 3,     // nobody: seccomp and Landlock alone
+};
+
 // ---- The shared memory -------------------------------------------------------------------------------------------
 
 inline constexpr uint32_t kRingBytes = 1u << 20;   // records, supervisor -> Node; a power of two

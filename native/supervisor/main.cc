@@ -284,6 +284,9 @@ int run(int argc, char** argv) {
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
+  const protocol::Engine engine = launch.line.engine;
+  if (engine == protocol::Engine::ptrace) hold_by_stops();
+  launch.area->by_stops = are_held_by_stops();
   // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
   long abi = 0;
@@ -302,12 +305,15 @@ int run(int argc, char** argv) {
   };
   bool filtered = false, has_threads = launch.ahead;
   // The kernel takes its time to translate it, in the child: the threads can be made meanwhile.
-  const auto give_filter = [&] {
+  const auto build = [&] {
     std::vector<sock_filter> filter;
+    return build_filter({.trace_everything = are_held_by_stops()}, filter) && launch.give_filter(filter);
+  };
+  const auto give_filter = [&] {
     leave_to_kernel(config.layers->left);
     if (!config.layers->left.has(Class::metadata)) tree.follow_stays();
     if (!config.layers->left.umask) tree.follow_umasks();
-    filtered = build_filter(FilterOptions{}, filter) && launch.give_filter(filter);
+    filtered = build();
     if (!has_threads) has_threads = filtered && keep_threads_ready(kReadyThreads);
     return filtered;
   };
@@ -329,6 +335,13 @@ int run(int argc, char** argv) {
   }
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
+  // There can be a listener if there is no seccomp program yet (prctl(2), PR_GET_SECCOMP). Else it is waited for.
+  if ((config.plan_wanted || prctl(PR_GET_SECCOMP) != 0) && !launch.wait_for_filter()) {
+    if (engine == protocol::Engine::notify) return failed(Stage::listener, EBUSY);
+    hold_by_stops();
+    launch.area->by_stops = true;
+    if (!build()) return failed(Stage::seccomp, E2BIG);
+  }
   if (config.plan_wanted) report_plan(sandbox);
   if (ruleset && config.second_wall.connect_ports && abi >= 4)
     build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });
@@ -347,7 +360,7 @@ int run(int argc, char** argv) {
     if (!controlled && !control.serve(sandbox, tracer, launch.child))
       fatal("the control thread cannot be started", Stage::threads);
     controlled = true;
-    return notifier != nullptr;
+    return notifier != nullptr || are_held_by_stops();
   };
   tracer.run();
   tracer.meter.end();

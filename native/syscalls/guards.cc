@@ -408,7 +408,8 @@ bool holds(const Condition& condition, uint64_t argument) {
 
 namespace {
 
-bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false, forks_counted = false;
+bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false, forks_counted = false,
+     all_held_by_stops = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -443,6 +444,10 @@ bool is_taken_back(const Row& row, const uint64_t (&args)[6]) {
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
 void stop_connects() { connects_stop = true; }
 void decide_at_stops() { decided_at_stops = true; }
+
+void hold_by_stops() { all_held_by_stops = true; }
+
+bool are_held_by_stops() { return all_held_by_stops; }
 void count_forks() { forks_counted = true; }
 
 bool is_counted(const Row& row) {
@@ -452,6 +457,7 @@ bool is_counted(const Row& row) {
 }
 
 std::optional<Condition> stopped_if(const Row& row) {
+  if (all_held_by_stops) return std::nullopt;
   if (changes_of_rights_stop && changes_rights(row))
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
   if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops &&
@@ -470,6 +476,7 @@ std::optional<Condition> stopped_if(const Row& row) {
 }
 
 bool is_stopped(const Row& row, const uint64_t (&args)[6]) {
+  if (all_held_by_stops) return row.way != Way::let_by && row.way != Way::absent;
   const std::optional<Condition> condition = stopped_if(row);
   if (!condition) return row.way == Way::bounce || row.way == Way::verify;
   return holds(*condition, args[condition->argument]);

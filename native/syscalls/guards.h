@@ -59,6 +59,10 @@ inline constexpr int kConnectSize = 2;  // the argument
 // decided at its stop. Said once, before the filter is made.
 void decide_at_stops();
 
+// Where there is no listener, every call that is held is stopped. Said once, before the filter that is put on is made.
+void hold_by_stops();
+bool are_held_by_stops();
+
 // In a register that execve() does not have: such an exec is held by a stop, as there is no worker yet for the first
 // one. No secret: whoever else gives it is held all the same.
 inline constexpr uint32_t kStopsExec = 0x686f6c64;

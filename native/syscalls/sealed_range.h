@@ -12,11 +12,17 @@ namespace holdfast {
 // is fixed above it: lld links programs at 0x200000, valgrind maps at 0x108000.
 inline constexpr uint64_t kBouncePageAddress = 0x10000;
 inline constexpr uint64_t kBouncePageEnd = 0x100000;
-inline constexpr size_t kBouncePageBytes = kBouncePageEnd - kBouncePageAddress;
+inline constexpr size_t kScratchBytes = 0x8000;
+inline constexpr size_t kBouncePageBytes = kBouncePageEnd - kScratchBytes - kBouncePageAddress;
+
+// Behind the page itself, where there is no listener: memory of each process's own, for the calls by which its threads
+// fetch descriptors (engine/fetching.cc). Nothing that it says is trusted. A place for each thread that does so.
+inline constexpr uint64_t kScratchAddress = kBouncePageAddress + kBouncePageBytes;
+inline constexpr size_t kScratchPlaceBytes = 128, kScratchPlaces = kScratchBytes / kScratchPlaceBytes;
 
 // Slots of two sizes, large ones first: most arguments are addresses of sockets, and those calls are the ones that may
 // wait for long.
-inline constexpr size_t kLargeSlotBytes = 4096, kLargeSlots = 120;
+inline constexpr size_t kLargeSlotBytes = 4096, kLargeSlots = 112;
 inline constexpr size_t kSmallSlotBytes = 256, kSmallSlots = 1920;
 static_assert(kLargeSlotBytes * kLargeSlots + kSmallSlotBytes * kSmallSlots == kBouncePageBytes);
 // A program's arguments take as many large slots beside each other.

@@ -1,0 +1,38 @@
+// Who holds the calls that the kernel cannot decide by itself (native/protocol/protocol.h: Engine).
+import { HoldfastError } from '../errors.ts';
+import type { NativeRecord } from '../native/native.ts';
+import { number } from '../native/records.ts';
+import { shown } from '../policy/check.ts';
+
+/**
+ * How calls are held:
+ * - `notify`: a seccomp listener receives them (seccomp_unotify(2)); what only the caller can do is stopped by ptrace(2);
+ * - `ptrace`: each is stopped. Where a process can have no listener, because one is there already;
+ * - `kernel`: none is. Seccomp and Landlock alone decide, and nothing that they cannot decide can be asked for.
+ */
+export type Engine = 'notify' | 'ptrace' | 'kernel';
+
+/** The number of each is its place. */
+const names = ['auto', 'notify', 'ptrace', 'kernel'] as const;
+
+export const engineProblem = (value: unknown): string | undefined =>
+  (names as readonly unknown[]).includes(value) ? undefined : `must be one of ${names.map(shown).join(', ')}`;
+
+/** Names an engine where no option does: for tests, and to find out what another one would do. */
+const VARIABLE = 'HOLDFAST_ENGINE';
+
+/**
+ * What was asked for, as its number.
+ * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_OPTION`: the environment names none.
+ */
+export function engineWanted(option: unknown): number {
+  const given = option ?? process.env[VARIABLE] ?? 'auto';
+  const problem = engineProblem(given === '' ? 'auto' : given);
+  if (problem !== undefined) {
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `${VARIABLE} (environment): ${shown(given)} ${problem}`);
+  }
+  return Math.max(0, (names as readonly unknown[]).indexOf(given));
+}
+
+/** The engine that a record names. */
+export const engineOf = (record: NativeRecord): Engine => (names[number(record, 'engine')] ?? 'notify') as Engine;
