@@ -328,13 +328,6 @@ int run(int argc, char** argv) {
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
-  if (config.hooked(protocol::Event::fork)) stop_forks(config);
-  if (!config.calls.empty()) {
-    const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
-    if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);
-  }
-  for (const Warning& warning : config.warnings)
-    report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   // There can be a listener if there is no seccomp program yet (prctl(2), PR_GET_SECCOMP). Else it is waited for.
   if ((config.plan_wanted || prctl(PR_GET_SECCOMP) != 0) && !launch.wait_for_filter()) {
     if (engine == protocol::Engine::notify) return failed(Stage::listener, EBUSY);
@@ -342,6 +335,13 @@ int run(int argc, char** argv) {
     launch.area->by_stops = true;
     if (!build()) return failed(Stage::seccomp, E2BIG);
   }
+  if (config.hooked(protocol::Event::fork)) stop_forks(config);
+  if (!config.calls.empty()) {
+    const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
+    if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);
+  }
+  for (const Warning& warning : config.warnings)
+    report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (config.plan_wanted) report_plan(sandbox);
   if (ruleset && config.second_wall.connect_ports && abi >= 4)
     build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });

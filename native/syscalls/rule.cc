@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "guards.h"
+
 namespace holdfast {
 namespace {
 
@@ -102,7 +104,11 @@ const char* what_opening_means(const Row& row) {
 
 bool is_made_for_the_tree(const Row& row) {
   static constexpr int kNumbers[] = {SYS_openat, SYS_openat2, SYS_mmap, SYS_close, SYS_sendmsg, SYS_prctl, SYS_seccomp};
-  return std::find(std::begin(kNumbers), std::end(kNumbers), row.number()) != std::end(kNumbers);
+  static constexpr int kToFetch[] = {SYS_socketpair, SYS_fcntl, SYS_close_range, SYS_recvmsg};
+  const auto is_one_of = [&](const auto& numbers) {
+    return std::find(std::begin(numbers), std::end(numbers), row.number()) != std::end(numbers);
+  };
+  return is_one_of(kNumbers) || (are_held_by_stops() && is_one_of(kToFetch));
 }
 
 }  // namespace holdfast
