@@ -103,8 +103,7 @@ function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
 }
 
 function startWithout(addon: Native, path: string, given: Spawn): Start {
-  // Those that wait choose by themselves.
-  const ready = given.engine === 0 ? given.ready?.take(given) : undefined;
+  const ready = given.ready?.take(given);
   if (ready !== undefined) {
     const start = finish(addon, ready.channel, ready.inner, given, ready);
     if (!start.lost) return start;

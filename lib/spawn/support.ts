@@ -1,6 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import { supervisorPath } from '../native/native.ts';
 import { findProblems, type SupportProblem } from '../native/problems.ts';
+import type { Engine } from '../process/engine.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn } from './options.ts';
 
@@ -15,6 +16,8 @@ export interface Support {
   kernel?: string;
   /** 0 where the kernel has no Landlock: then the second wall is missing, and everything else works. */
   landlockAbi?: number;
+  /** Who holds calls here, as a first program found; undefined without `start`, or where none could be started. */
+  engine?: Engine;
 }
 
 /**
@@ -53,7 +56,7 @@ function tryStart(support: Support): Promise<Support> {
         if (stream && 'resume' in stream) stream.resume();
       }
       child.on('close', (code, signal) => {
-        if (code === 0) resolve(support);
+        if (code === 0) resolve({ ...support, engine: child.engine });
         else failed(new Error(`a first program ended with ${signal ?? `exit code ${code}`}`));
       });
     } catch (error) {

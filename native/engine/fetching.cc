@@ -1,6 +1,7 @@
 // The tracer's part about descriptors of ours that a thread fetches where no listener can hand them over: it makes a
-// pair of sockets, of which we copy one, and receives what we send by that. Nothing else is left behind, and what is
-// received has the lowest number that is free, as what it would have opened itself.
+// pair of sockets, of which we copy one, and receives what we send by that. Where nothing can be copied
+// (pidfd_getfd(2)) it connects a socket to one of ours that has a name for this once. Nothing is left behind, and what
+// is received has the lowest number that is free, as what it would have opened itself.
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +10,10 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "request.h"
@@ -21,10 +24,13 @@ namespace {
 
 constexpr unsigned kOfThread = O_EXCL;  // PIDFD_THREAD, linux/pidfd.h, since Linux 6.9
 
-// What a thread's place in the scratch memory holds: first the numbers of both sockets, then what recvmsg() takes and
-// answers.
+// What a thread's place in the scratch memory holds: first the numbers of both sockets, or a name; then what recvmsg()
+// takes and answers.
 struct Place {
-  int pair[2];
+  union {
+    int pair[2];
+    uint64_t name;
+  } sockets;
   uint64_t unused;
   msghdr header;
   alignas(8) char control[CMSG_SPACE(sizeof(int))];
@@ -59,6 +65,31 @@ UniqueFd copy_socket(pid_t tid, pid_t group, int fd) {
   return copy;
 }
 
+// Listens at a name that the kernel chooses (unix(7), "Autobind feature"): a family, a NUL and five characters.
+UniqueFd listen_once(uint64_t& name) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un own = {};
+  own.sun_family = AF_UNIX;
+  socklen_t size = sizeof own;
+  const auto* const address = reinterpret_cast<sockaddr*>(&own);
+  if (!socket || bind(socket.get(), address, sizeof own.sun_family) != 0 || listen(socket.get(), 8) != 0 ||
+      getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0 || size != sizeof name)
+    return {};
+  memcpy(&name, &own, sizeof name);
+  return socket;
+}
+
+// By whom that process has connected; others can have found the name, too.
+UniqueFd accept_from(int listener, pid_t group) {
+  for (;;) {
+    UniqueFd peer(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    ucred maker = {};
+    socklen_t size = sizeof maker;
+    if (!peer || (getsockopt(peer.get(), SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && maker.pid == group))
+      return peer;
+  }
+}
+
 bool send_descriptor(int socket, int fd) {
   msghdr message = {};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -86,7 +117,7 @@ bool Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
   fetch.what = std::move(what);
   fetch.close_on_exec = close_on_exec;
   if (scratch_mapped_.count(tracee.group) != 0) {
-    make_pair(tracee, true);
+    make_socket(tracee, true);
     return true;
   }
   fetch.step = Fetch::Step::map;
@@ -97,46 +128,66 @@ bool Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
   return true;
 }
 
-void Tracer::make_pair(Tracee& tracee, bool at_entry) {
-  tracee.fetch.step = Fetch::Step::pair;
+void Tracer::make_socket(Tracee& tracee, bool at_entry) {
+  tracee.fetch.step = Fetch::Step::make;
+  const bool copies = can_connect_copies();
   const uint64_t args[6] = {
-      AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, address_of(tracee.fetch.place), 0, 0};
-  inject(tracee, tracee.phase, __NR_socketpair, args, at_entry);
+      AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, copies ? address_of(tracee.fetch.place) : 0, 0, 0};
+  inject(tracee, tracee.phase, copies ? __NR_socketpair : __NR_socket, args, at_entry);
 }
 
-// The pair is there: what is to be fetched waits in it, and the first socket goes out of the way of its number.
-void Tracer::send_by_pair(Tracee& tracee) {
+// The pair is there: what is to be fetched waits in it; or the socket, which is to find us. The first, or only one goes
+// out of the way of its number.
+void Tracer::on_socket(Tracee& tracee, int64_t result) {
   Fetch& fetch = tracee.fetch;
-  uint64_t numbers = 0;
-  const uint64_t at = address_of(fetch.place);
-  fetch.error = -EPERM;
-  if (peek(tracee.tid, at, numbers)) {
-    memcpy(fetch.pair, &numbers, sizeof fetch.pair);
-    UniqueFd socket = copy_socket(tracee.tid, tracee.group, fetch.pair[1]);
-    if (socket && send_descriptor(socket.get(), fetch.what.get())) fetch.error = 0;
-  }
-  // When the thread goes on, its descriptor is to be the only one.
-  fetch.what.reset();
-  if (fetch.error != 0) {
-    close_pair(tracee);
-    return;
+  if (can_connect_copies()) {
+    uint64_t numbers = 0;
+    fetch.error = -EPERM;
+    if (peek(tracee.tid, address_of(fetch.place), numbers)) {
+      memcpy(fetch.pair, &numbers, sizeof fetch.pair);
+      UniqueFd socket = copy_socket(tracee.tid, tracee.group, fetch.pair[1]);
+      if (socket && send_descriptor(socket.get(), fetch.what.get())) fetch.error = 0;
+    }
+    // When the thread goes on, its descriptor is to be the only one.
+    fetch.what.reset();
+    if (fetch.error != 0) {
+      close_pair(tracee);
+      return;
+    }
+  } else {
+    fetch.pair[0] = static_cast<int>(result);
   }
   fetch.step = Fetch::Step::move;
-  const uint64_t args[6] = {
-      static_cast<uint64_t>(fetch.pair[0]), F_DUPFD_CLOEXEC, static_cast<uint64_t>(fetch.pair[1]) + 1, 0, 0, 0};
+  const uint64_t above = static_cast<uint64_t>(std::max(fetch.pair[0], fetch.pair[1])) + 1;
+  const uint64_t args[6] = {static_cast<uint64_t>(fetch.pair[0]), F_DUPFD_CLOEXEC, above, 0, 0, 0};
   inject(tracee, tracee.phase, __NR_fcntl, args);
 }
 
 void Tracer::close_pair(Tracee& tracee) {
   Fetch& fetch = tracee.fetch;
   const bool neighbours = fetch.pair[1] == fetch.pair[0] + 1;
-  fetch.step = neighbours ? Fetch::Step::close_second : Fetch::Step::close;
+  fetch.step = neighbours || fetch.pair[1] < 0 ? Fetch::Step::close_second : Fetch::Step::close;
   const uint64_t first = static_cast<uint64_t>(fetch.pair[0]);
   const uint64_t args[6] = {first, neighbours ? first + 1 : 0, 0, 0, 0, 0};
   inject(tracee, tracee.phase, neighbours ? __NR_close_range : __NR_close, args);
 }
 
-void Tracer::receive_by_pair(Tracee& tracee) {
+void Tracer::connect_moved(Tracee& tracee) {
+  Fetch& fetch = tracee.fetch;
+  uint64_t name = 0;
+  const uint64_t at = address_of(fetch.place);
+  fetch.listens = listen_once(name);
+  if (!fetch.listens || !poke(tracee.tid, at, name)) {
+    fetch.error = -EPERM;
+    close_moved(tracee);
+    return;
+  }
+  fetch.step = Fetch::Step::connect;
+  const uint64_t args[6] = {static_cast<uint64_t>(fetch.moved), at, sizeof name, 0, 0, 0};
+  inject(tracee, tracee.phase, __NR_connect, args);
+}
+
+void Tracer::receive_by_moved(Tracee& tracee) {
   Fetch& fetch = tracee.fetch;
   Place place = {};
   const uint64_t at = address_of(fetch.place);
@@ -174,14 +225,14 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
         break;
       }
       scratch_mapped_.insert(tracee.group);
-      make_pair(tracee, false);
+      make_socket(tracee, false);
       return false;
-    case Fetch::Step::pair:
+    case Fetch::Step::make:
       if (result < 0) {
         fetch.error = result;
         break;
       }
-      send_by_pair(tracee);
+      on_socket(tracee, result);
       return false;
     case Fetch::Step::move:
       if (result < 0)
@@ -198,8 +249,22 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
     }
     case Fetch::Step::close_second:
       if (fetch.error != 0) break;
-      receive_by_pair(tracee);
+      if (fetch.what)
+        connect_moved(tracee);
+      else
+        receive_by_moved(tracee);
       return false;
+    case Fetch::Step::connect: {
+      const UniqueFd peer = result == 0 ? accept_from(fetch.listens.get(), tracee.group) : UniqueFd();
+      fetch.error = peer && send_descriptor(peer.get(), fetch.what.get()) ? 0 : -EPERM;
+      fetch.listens.reset();
+      fetch.what.reset();
+      if (fetch.error == 0)
+        receive_by_moved(tracee);
+      else
+        close_moved(tracee);
+      return false;
+    }
     case Fetch::Step::receive: {
       uint64_t length = 0, number = 0;
       const uint64_t at = address_of(fetch.place) + offsetof(Place, control);

@@ -237,7 +237,9 @@ int Tracer::get_registers(uint64_t stop, pid_t tid, std::string& general, std::s
   }
   arch::Registers registers;
   if (const int error = arch::get(tid, registers)) return error;
-  number = static_cast<int>(arch::number(registers));
+  // One that was answered at its entry did not run.
+  const int64_t answered = find(tid)->answered;
+  number = answered >= 0 ? answered : static_cast<int>(arch::number(registers));
   return 0;
 }
 

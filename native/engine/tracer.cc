@@ -258,6 +258,8 @@ void Tracer::resume(Tracee& tracee, int signal) {
     tracee.parked_signal = signal;
     return;
   }
+  if (!tracee.is_answered_now) tracee.answered = -1;
+  tracee.is_answered_now = false;
   tracee.at_stop = false;
   tracee.delivered = signal;
   const bool stops =
@@ -523,6 +525,8 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
     case Finish::Kind::answer:
       if (finish.value == -kRestart) tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt
       arch::skip(tracee.tid, tracee.registers, finish.value == -kRestart ? -EINTR : finish.value);
+      tracee.answered = tracee.number;
+      tracee.is_answered_now = true;
       break;
     case Finish::Kind::hand_over:  // a stop has no way to install a descriptor, so the caller fetches it
       begin_injection(tracee, Phase::fetch_result, std::move(finish.fd), finish.close_on_exec);

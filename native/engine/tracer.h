@@ -145,12 +145,22 @@ class Tracer {
 
   // How far a thread is that fetches a descriptor of ours without a listener.
   struct Fetch {
-    enum class Step : uint8_t { map, pair, move, close, close_second, receive, close_moved } step = Step::map;
-    UniqueFd what;
+    enum class Step : uint8_t {
+      map,
+      make,  // a pair of sockets, or one
+      move,
+      close,
+      close_second,
+      connect,  // that one, to `listens`
+      receive,
+      close_moved
+    };
+    Step step = Step::map;
+    UniqueFd what, listens;
     bool close_on_exec = true;
     int place = -1;          // in the scratch memory
     int64_t error = 0;       // negative
-    int pair[2] = {-1, -1};  // the thread's numbers of the sockets,
+    int pair[2] = {-1, -1};  // the thread's numbers of the sockets, the second one only of a pair,
     int moved = -1;          // of the first of them, when it is out of the way,
     int64_t received = -1;   // and of what came by it
     bool is_under_way = false;
@@ -183,6 +193,8 @@ class Tracer {
     std::unique_ptr<Bounce> marked_with;  // the marked call is an exec, and what it is to be was decided before
     bool interrupted = false;             // by PTRACE_INTERRUPT, and has not come to a stop since
     bool stops_once_more = false;         // is to be, when it goes on
+    int64_t answered = -1;                // the call behind which it stops
+    bool is_answered_now = false;         // that is how it goes on
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     bool ends = false;                    // is at its last stop (ending.cc), or behind it
     int delivered = 0;                    // the signal that it was let go with last
@@ -261,10 +273,11 @@ class Tracer {
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over, bool close_on_exec = true);
   bool begin_fetch(Tracee&, UniqueFd what, bool close_on_exec);
   bool go_on_fetching(Tracee&, int64_t& result);
-  void make_pair(Tracee&, bool at_entry);
-  void send_by_pair(Tracee&);
+  void make_socket(Tracee&, bool at_entry);
+  void on_socket(Tracee&, int64_t result);
   void close_pair(Tracee&);
-  void receive_by_pair(Tracee&);
+  void connect_moved(Tracee&);
+  void receive_by_moved(Tracee&);
   void close_moved(Tracee&);
   void end_fetch(Tracee&);
   void lend(Tracee&);

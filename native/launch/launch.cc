@@ -430,7 +430,10 @@ void Launch::close_inherited() {
 
 // Both are asked with arguments that are wrong: who may not call it is told so first, as by a kernel that does not have
 // it.
-bool can_connect_copies() { return syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF; }
+bool can_connect_copies() {
+  static const bool can = syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF;
+  return can;
+}
 
 // Before Linux 5.19 a signal interrupts a call that has been received, too.
 bool holds_to_the_end() {

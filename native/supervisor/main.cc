@@ -293,6 +293,8 @@ int run(int argc, char** argv) {
   const auto build_second_wall = [&] {
     abi = landlock_abi();
     config.second_wall = second_wall(config);
+    // By such a socket threads fetch descriptors then (engine/fetching.cc).
+    if (are_held_by_stops() && !can_connect_copies()) config.second_wall.abstract_sockets = true;
     const int error = config.second_wall.error;
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
@@ -333,6 +335,8 @@ int run(int argc, char** argv) {
     if (engine == protocol::Engine::notify) return failed(Stage::listener, EBUSY);
     hold_by_stops();
     launch.area->by_stops = true;
+    if (!can_connect_copies()) wall_problem = build_second_wall();
+    if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
     if (!build()) return failed(Stage::seccomp, E2BIG);
   }
   if (config.hooked(protocol::Event::fork)) stop_forks(config);

@@ -68,9 +68,7 @@ test('cannot be unmapped, moved, covered or made writable, up to its very end', 
   ]);
   const refused = violations.filter(({ syscall }) => syscall === 'chdir');
   expect(refused).toMatchObject(
-    isJudged
-      ? []
-      : [{ errno: 'EPERM', reason: expect.stringMatching(/^the sealed page could not be mapped/) }],
+    isJudged ? [] : [{ errno: 'EPERM', reason: expect.stringMatching(/^the sealed page could not be mapped/) }],
   );
   expect(violations.filter(({ syscall }) => syscall === 'mmap').map(({ reason }) => reason)).toEqual(
     Array(5).fill('a fixed place below the end of the sealed page'),

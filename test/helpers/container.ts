@@ -132,7 +132,13 @@ export function runInContainer(uid: number, args: readonly string[]): Promise<Ou
   const writable = join(folder, 'upper/project/node_modules/.vite-temp');
   mkdirSync(writable, { recursive: true });
   chownSync(writable, uid, uid);
-  const env = [`PATH=${process.env.PATH}`, 'HOME=/tmp', 'LANG=C.UTF-8', ...(process.env.CI ? ['CI=true'] : [])];
+  const env = [
+    `PATH=${process.env.PATH}`,
+    'HOME=/tmp',
+    'LANG=C.UTF-8',
+    ...(process.env.CI ? ['CI=true'] : []),
+    ...(process.env.HOLDFAST_ENGINE ? [`HOLDFAST_ENGINE=${process.env.HOLDFAST_ENGINE}`] : []),
+  ];
   writeFileSync(join(folder, 'config.json'), JSON.stringify(bundle(folder, uid, env, args)));
   const name = `holdfast-test-${process.pid}-${made++}`;
   return runBare('unshare', ['-m', 'sh', '-c', script, 'sh', folder, root, name]);

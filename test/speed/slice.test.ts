@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
+import { holdsByStops } from '../helpers/engine.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
@@ -39,13 +40,16 @@ async function lengthsAfter(text: string, denied: string[]): Promise<number[]> {
   return stdout.trim().split(' ').map(Number);
 }
 
-test('which is asked for after some hand-overs, and not before', async () => {
-  const [own = 0, ...without] = await lengthsAfter('cat file', ['other']);
-  expect(without).toEqual([own]);
-  // What is opened in a folder that has something denied in it is performed.
-  const [, ...after] = await lengthsAfter(
-    'for i in 1 2 3 4 5 6 7 8 9; do cat file file file file file file file file; done',
-    ['other'],
-  );
-  expect(after).toEqual(own === 0 ? [0] : [own, 3 * own]);
-});
+test.skipIf(holdsByStops /* nothing is handed over by a listener */)(
+  'which is asked for after some hand-overs, and not before',
+  async () => {
+    const [own = 0, ...without] = await lengthsAfter('cat file', ['other']);
+    expect(without).toEqual([own]);
+    // What is opened in a folder that has something denied in it is performed.
+    const [, ...after] = await lengthsAfter(
+      'for i in 1 2 3 4 5 6 7 8 9; do cat file file file file file file file file; done',
+      ['other'],
+    );
+    expect(after).toEqual(own === 0 ? [0] : [own, 3 * own]);
+  },
+);
