@@ -1,4 +1,11 @@
 {
+  'variables': {
+    # A folder with an older glibc to build the addon against, Debian's name for the machine, and where the compiler has
+    # headers of its own: native/build.mjs.
+    'holdfast_sysroot%': '',
+    'holdfast_triple%': '',
+    'holdfast_compiler_include%': '',
+  },
   'target_defaults': {
     'cflags!': ['-Wno-unused-parameter'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
@@ -17,6 +24,22 @@
       # glibc is the only library it needs, and an old one will do: docs/internals.md, test/packaging.
       # It stays when the worker that has loaded it ends: children that the worker leaves are remembered in it (addon/child).
       'ldflags': ['-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections,--exclude-libs,ALL,-z,nodelete'],
+      'conditions': [
+        ['holdfast_sysroot!=""', {
+          'variables': {
+            'gcc': '<(holdfast_sysroot)/usr/lib/gcc/<(holdfast_triple)/10',
+            'lib': '<(holdfast_sysroot)/usr/lib/<(holdfast_triple)',
+            'include': '<(holdfast_sysroot)/usr/include',
+          },
+          # Named one by one: Debian's cross compiler looks into its own folders first.
+          'cflags_cc': [
+            '--sysroot=<(holdfast_sysroot)', '-nostdinc', '-isystem <(include)/c++/10', '-isystem <(include)/<(holdfast_triple)/c++/10',
+            '-isystem <(holdfast_compiler_include)', '-isystem <(include)/<(holdfast_triple)', '-isystem <(include)',
+            '-Wno-maybe-uninitialized', # in that library's own std::function, says a newer compiler
+          ],
+          'ldflags': ['--sysroot=<(holdfast_sysroot)', '-B<(gcc)', '-B<(lib)', '-L<(gcc)', '-L<(lib)'],
+        }],
+      ],
     },
     {
       'target_name': 'holdfast-supervisor',

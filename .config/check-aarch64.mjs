@@ -1,4 +1,5 @@
-// Everything native compiles for aarch64 too, wherever this runs: with Debian's cross compiler, without making anything.
+// Whether everything native compiles for aarch64 too, without making anything: quicker than `npm run build:prebuilds`, which
+// does it in CI.
 import { spawn } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

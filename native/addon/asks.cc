@@ -26,10 +26,15 @@ uint16_t Asks::name(std::string_view text) {
   if (const auto found = names_.find(text); found != names_.end())
     return static_cast<uint16_t>(found->second << kNameShift);
   // Few programs make few kinds of calls. Where it is otherwise, all begin anew.
-  if (names_.size() == kNames) names_.clear();
+  if (names_.size() == kNames) forget_names();
   const auto number = static_cast<uint16_t>(names_.size() + 1);
-  names_.emplace(text, number);
+  names_.emplace(texts_.emplace_back(text), number);
   return static_cast<uint16_t>(number << kNameShift | kNewName);
+}
+
+void Asks::forget_names() {
+  names_.clear();
+  texts_.clear();
 }
 
 bool Asks::add() {
@@ -75,7 +80,7 @@ void Asks::close(napi_env env) {
   reference_ = nullptr;
   bytes_ = nullptr;
   end_ = 0;
-  names_.clear();
+  forget_names();
 }
 
 }  // namespace holdfast

@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,17 +45,15 @@ class Asks {
   static constexpr uint32_t kBytes = 3 * protocol::kMaxRecord;
   static constexpr size_t kNames = 1024;
 
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-
   uint16_t name(std::string_view text);
+  void forget_names();
 
   napi_ref reference_ = nullptr;
   uint8_t* bytes_ = nullptr;
   uint32_t end_ = 0;
-  std::unordered_map<std::string, uint16_t, Hash, std::equal_to<>> names_;
+  // Looked up by views, of texts that stay where they are.
+  std::deque<std::string> texts_;
+  std::unordered_map<std::string_view, uint16_t> names_;
 };
 
 }  // namespace holdfast

@@ -13,7 +13,7 @@ int open_plain(const char* name, int flags) { return open_plain_below(AT_FDCWD, 
 
 int open_plain_below(int folder, const char* name, int flags) {
   const open_how request = {static_cast<uint64_t>(flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  const long fd = ::syscall(SYS_openat2, folder, name, &request, sizeof request);
+  const long fd = ::syscall(__NR_openat2, folder, name, &request, sizeof request);
   return fd < 0 ? -errno : static_cast<int>(fd);
 }
 

@@ -5,23 +5,18 @@
 #   ./setup.sh --host                        install the host tools (needs root)
 #   ./setup.sh [--arch arm64|amd64] --kernel NAME     fetch one kernel
 #   ./setup.sh [--arch arm64|amd64] --root [--node VERSION]   build the root image
-#   ./setup.sh [--arch arm64|amd64] --sysroot      libseccomp's header and static library
-#   ./setup.sh [--arch arm64|amd64] --old-sysroot  a whole glibc 2.31 sysroot (Debian 11), to
-#                    build binaries that run on older systems than this one
 #
 # NAME is SUITE[:FLAVOUR][@RELEASE]:
 #   SUITE    bullseye (5.10)  bookworm (6.1)  bookworm-backports (6.12)  trixie-backports (newest)
 #   FLAVOUR  generic (default; has 9p)  cloud (smaller download; no 9p, so only --image)
 #   RELEASE  one that the suite still lists, as in trixie-backports@6.18.15+deb13
 #
-# Nothing of the host's own apt or dpkg state is changed, except by --host: each
-# fetch uses a private apt state, so no `dpkg --add-architecture` is needed.
-# The mirror is the one the host's own apt sources already name.
+# Nothing of the host's own apt or dpkg state is changed, except by --host (.config/debian.sh).
 # Cache: $HOLDFAST_GUEST_CACHE (default .cache/guest in the project); safe to keep or delete.
 set -euo pipefail
 
 CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
-ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0 SYSROOT=''
+ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0
 # What the guest's root holds, beyond what these pull in by themselves.
 ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio"}
 
@@ -30,37 +25,13 @@ while [ $# -gt 0 ]; do case $1 in
   --kernel) KERNELS+=("$2"); shift 2;;
   --node) NODE=$2; shift 2;;
   --root) ROOT=1; shift;;
-  --sysroot) SYSROOT=bookworm; shift;;
-  --old-sysroot) SYSROOT=bullseye; shift;;
   --host) HOST=1; shift;;
   *) echo "setup.sh: unknown argument $1" >&2; exit 2;;
 esac; done
 mkdir -p "$CACHE"
 
-say() { printf '[guest-setup %3ds] %s\n' "$SECONDS" "$*" >&2; }
-
-# --- private apt: apt_for SUITE ARCH, then $APT holds the options ------------------
-apt_base() { apt-get indextargets --format '$(RELEASE) $(REPO_URI)' | awk -v r="$1" '$1==r && !u{u=$2} END{print u}'; }
-apt_for() {
-  local suite=$1 arch=$2 base sec='' st=$CACHE/apt/$1-$2
-  mkdir -p "$st/lists/partial" "$st/cache/archives/partial"; : > "$st/status"
-  base=$(apt_base bookworm)
-  # a machine whose lists were never fetched names no targets
-  [ -n "$base" ] || { apt-get -qq update; base=$(apt_base bookworm); }
-  [ -n "$base" ] || { echo "setup.sh: this host's apt sources name no bookworm" >&2; exit 1; }
-  local key=/usr/share/keyrings/debian-archive-keyring.gpg
-  echo "deb [arch=$arch signed-by=$key] $base $suite main" > "$st/s.list"
-  [ "${3:-}" = nosec ] || case $suite in bookworm|bullseye|trixie)
-    sec=$(apt_base bookworm-security)
-    [ -n "$sec" ] && echo "deb [arch=$arch signed-by=$key] $sec $suite-security main" >> "$st/s.list";;
-  esac
-  APT=(-qq -o Dir::Etc::sourcelist="$st/s.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$st/lists"
-       -o Dir::Cache="$st/cache" -o Dir::State::status="$st/status" -o APT::Architecture="$arch"
-       -o APT::Architectures="$arch" -o APT::Install-Recommends=false -o APT::Sandbox::User=root
-       -o Acquire::Languages=none -o Acquire::Retries=3)
-  apt-get "${APT[@]}" update
-  ARCHIVES=$st/cache/archives
-}
+# shellcheck source=../../.config/debian.sh
+. "$(dirname "$0")/../../.config/debian.sh"
 
 host_tools() {
   local p=(qemu-system-arm qemu-system-x86 g++-aarch64-linux-gnu libc6-dev-arm64-cross cpio kmod e2fsprogs xz-utils zstd)
@@ -159,21 +130,6 @@ root() {
   say "root-$ARCH.ext4: $(du -sh "$CACHE/root-$ARCH.ext4" | cut -f1) on disk"
 }
 
-# --- libraries to cross-build against: $CACHE/sysroot-ARCH, $CACHE/sysroot-old-ARCH ---------
-sysroot() {
-  local out=$CACHE/sysroot-$ARCH p=(libseccomp-dev libseccomp2) d l
-  [ "$SYSROOT" = bookworm ] || { out=$CACHE/sysroot-old-$ARCH; p+=(libc6-dev libc6 linux-libc-dev libcrypt-dev libstdc++-10-dev libgcc-10-dev libgcc-s1 libstdc++6); }
-  local tmp; tmp=$(mktemp -d "$CACHE/tmp.XXXXXX"); mkdir "$tmp/s"
-  apt_for "$SYSROOT" "$ARCH" nosec
-  ( cd "$tmp" && apt-get "${APT[@]}" download "${p[@]}" )
-  for d in "$tmp"/*.deb; do dpkg -x "$d" "$tmp/s"; done
-  # absolute links point out of the sysroot
-  find "$tmp/s" -type l | while read -r l; do case $(readlink "$l") in /*) ln -sfr "$tmp/s$(readlink "$l")" "$l";; esac; done
-  rm -rf "$out"; mv "$tmp/s" "$out"; rm -rf "$tmp"
-  say "$(basename "$out"): $(du -sh "$out" | cut -f1)"
-}
-
-[ -z "$SYSROOT" ] || sysroot
 [ $HOST = 0 ] || { say "host tools"; host_tools; say "host tools done"; }
 for k in ${KERNELS[@]+"${KERNELS[@]}"}; do kernel "$k"; done
 [ $ROOT = 0 ] || root

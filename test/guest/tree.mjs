@@ -54,7 +54,9 @@ export async function foreignTree(root, arch) {
     run(tree, 'npm', ['ci', ...target, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
     writeFileSync(stamp, lock);
   }
-  run(tree, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`]);
+  // What would be published, made where the tree itself lies: once for both.
+  run(root, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`, '--if-needed']);
+  cpSync(join(root, 'prebuilds'), join(tree, 'prebuilds'), { recursive: true, preserveTimestamps: true });
   const { compilePrograms } = await import(pathToFileURL(join(tree, 'test/helpers/compile.mjs')));
   await compilePrograms(join(tree, 'build/test-programs'), compilers[arch]);
   return tree;

@@ -1,5 +1,6 @@
 // What `npm publish` would ship, as a user gets it: packed, installed without scripts and without a compiler, run.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +10,13 @@ import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const platform = `linux-${process.arch}`;
-const addon = `prebuilds/${platform}/holdfast.glibc.node`;
-const supervisor = `prebuilds/${platform}/holdfast-supervisor`;
+const addonOf = (where: string) => `prebuilds/${where}/holdfast.glibc.node`;
+const supervisorOf = (where: string) => `prebuilds/${where}/holdfast-supervisor`;
+const addon = addonOf(platform);
+const supervisor = supervisorOf(platform);
+/** CI tests what it would publish; elsewhere the products of the last build stand for it. */
+const prebuilt = Boolean(process.env.HOLDFAST_TEST_PREBUILDS);
+const platforms = prebuilt ? ['linux-x64', 'linux-arm64'] : [platform];
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** The newest glibc that the addon may need: RHEL 8 and Debian 10 have it. */
 const glibcFloor = [2, 28];
@@ -51,8 +57,7 @@ beforeAll(() => {
     cpSync(join(root, name), join(source, name), { recursive: true });
   }
   buildLibrary(join(source, 'dist'));
-  // CI tests what it would publish; elsewhere the products of the last build stand for it.
-  if (process.env.HOLDFAST_TEST_PREBUILDS) {
+  if (prebuilt) {
     cpSync(join(root, 'prebuilds'), join(source, 'prebuilds'), { recursive: true });
   } else {
     mkdirSync(join(source, 'prebuilds', platform), { recursive: true });
@@ -100,29 +105,59 @@ describe('the tarball', () => {
     expect(Object.keys(manifest.scripts).filter((name) => lifecycle.includes(name))).toEqual([]);
   });
 
-  test('keeps the supervisor executable', () => {
-    expect(entries.find((entry) => entry.name === supervisor)?.mode).toBe('-rwxr-xr-x');
+  test.each(platforms)('keeps the supervisor executable: %s', (where) => {
+    expect(entries.find((entry) => entry.name === supervisorOf(where))?.mode).toBe('-rwxr-xr-x');
   });
 });
 
-describe('the binaries', () => {
-  const dynamic = (name: string) =>
-    execFileSync('objdump', ['-p', join(project, 'node_modules/holdfast', name)], { encoding: 'utf8' });
+describe.each(platforms)('the binaries for %s', (where) => {
+  const path = (name: string) => join(project, 'node_modules/holdfast', name);
+  const tool = (...args: string[]) => execFileSync(args[0] as string, args.slice(1), { encoding: 'utf8' });
+
+  test('are for that machine', () => {
+    const machine = where === 'linux-x64' ? /X86-64/ : /AArch64/;
+    for (const name of [addonOf(where), supervisorOf(where)])
+      expect(tool('readelf', '-h', path(name))).toMatch(machine);
+  });
 
   test('the supervisor needs no library and no loader', () => {
-    expect(dynamic(supervisor)).not.toMatch(/NEEDED|INTERP/);
+    expect(tool('readelf', '-dlW', path(supervisorOf(where)))).not.toMatch(/NEEDED|INTERP/);
   });
 
-  test('the addon needs no newer glibc than promised', () => {
-    expect(dynamic(addon)).not.toMatch(/GLIBCXX|CXXABI|GCC_|NEEDED +lib(stdc|gcc)/);
-    const versions = [...dynamic(addon).matchAll(/GLIBC_(\d+)\.(\d+)/g)].map((match) => [
-      Number(match[1]),
-      Number(match[2]),
-    ]);
-    expect(versions.length).toBeGreaterThan(0);
-    for (const [major = 0, minor = 0] of versions)
-      expect(major * 1000 + minor).toBeLessThanOrEqual(glibcFloor[0]! * 1000 + glibcFloor[1]!);
+  test('tell nothing of where they were built', () => {
+    for (const name of [addonOf(where), supervisorOf(where)]) {
+      expect(readFileSync(path(name)).includes(root)).toBe(false);
+      if (prebuilt) expect(tool('readelf', '-SW', path(name))).not.toMatch(/\.(symtab|debug)/);
+    }
   });
+
+  // What is built where it runs may need what is there.
+  test.runIf(prebuilt)('the addon needs no newer glibc than promised, and no libstdc++', () => {
+    const needs = tool('readelf', '-dVW', path(addonOf(where)));
+    expect(needs).not.toMatch(/GLIBCXX|CXXABI|GCC_|lib(stdc|gcc)/);
+    const versions = [...needs.matchAll(/GLIBC_(\d+)\.(\d+)/g)].map(
+      (match) => Number(match[1]) * 1000 + Number(match[2]),
+    );
+    expect(versions.length).toBeGreaterThan(0);
+    expect(Math.max(...versions)).toBeLessThanOrEqual(glibcFloor[0]! * 1000 + glibcFloor[1]!);
+  });
+});
+
+test.runIf(prebuilt)('the checksums are of all binaries', () => {
+  const folder = join(project, 'node_modules/holdfast/prebuilds');
+  const sums = readFileSync(join(folder, 'SHA256SUMS'), 'utf8').trim().split('\n');
+  expect(sums.map((line) => `prebuilds/${line.split('  ')[1]}`).sort()).toEqual(
+    platforms.flatMap((where) => [addonOf(where), supervisorOf(where)]).sort(),
+  );
+  for (const line of sums) {
+    const [sum, name = ''] = line.split('  ');
+    expect(
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+      name,
+    ).toBe(sum);
+  }
 });
 
 describe('installed from the tarball', () => {
