@@ -125,6 +125,9 @@ export interface Native {
   createChannel(): NativeChannel;
   /** A descriptor to execute the supervisor by, not below `least`. */
   openSupervisor(path: string, least: number): number;
+  closeSupervisor(fd: number): void;
+  /** The descriptor of a copy in memory that can be executed; the same one for the whole process. Throws a system error. */
+  copySupervisor(path: string): number;
   support(): NativeSupport;
   /** Whether systemd has marked a control group's folder as somebody else's to divide (Delegate=). */
   isDelegated(folder: string): boolean;
@@ -153,12 +156,25 @@ export function platformProblem(): string | undefined {
   return undefined;
 }
 
+/** By its own name: this stands in lib/native/, and when it is built, in dist/. */
+function ownPackage(): { require: NodeJS.Require; root: string } {
+  try {
+    const require = createRequire(import.meta.url);
+    return { require, root: dirname(require.resolve('holdfast/package.json')) };
+  } catch (cause) {
+    throw new HoldfastError(
+      'ERR_HOLDFAST_NATIVE_MISSING',
+      'the files of the package holdfast are not to be found from here. A bundle cannot hold its native part: keep the package outside ' +
+        "(esbuild: --external:holdfast; webpack: externals: { holdfast: 'module holdfast' }; rollup, rolldown: external: ['holdfast']) and install it where the bundle runs",
+      { cause },
+    );
+  }
+}
+
 function load(): { native: Native; path: string } {
   const problem = platformProblem();
   if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
-  const require = createRequire(import.meta.url);
-  // By the package's own name: this stands in lib/native/, and when it is built, in dist/.
-  const root = dirname(require.resolve('holdfast/package.json'));
+  const { require, root } = ownPackage();
   try {
     const loader = require('node-gyp-build') as Loader;
     const path = loader.resolve(root);
@@ -188,24 +204,49 @@ export function native(): Native {
 }
 
 let supervisor: string | undefined;
+let inMemory = false;
 
-/** The supervisor that belongs to the loaded addon: it lies beside it. */
+/**
+ * The supervisor that belongs to the loaded addon: it lies beside it. Where its mode was lost on the way (an archive, a file
+ * system without modes), a copy in memory, which this process keeps: then the path means something in this process and
+ * its child only ({@link supervisorIsInMemory}).
+ */
 export function supervisorPath(): string {
   if (supervisor !== undefined) return supervisor;
   loaded ??= load();
   const path = join(dirname(loaded.path), 'holdfast-supervisor');
   try {
     accessSync(path, constants.X_OK);
+    supervisor = path;
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    if ((cause as NodeJS.ErrnoException).code !== 'EACCES') {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_NATIVE_MISSING',
+        `the supervisor is not there: tried ${path}. Reinstall holdfast, or in a clone run \`npm run build:native\``,
+        { cause },
+      );
+    }
+    supervisor = `/proc/self/fd/${copyInMemory(loaded.native, path)}`;
+    inMemory = true;
+  }
+  return supervisor;
+}
+
+/** A child whose descriptors are put into place needs one above them: {@link Native.openSupervisor}. */
+export function supervisorIsInMemory(): boolean {
+  supervisorPath();
+  return inMemory;
+}
+
+function copyInMemory(addon: Native, path: string): number {
+  try {
+    return addon.copySupervisor(path);
+  } catch (cause) {
+    const { message } = cause as Error;
     throw new HoldfastError(
       'ERR_HOLDFAST_NATIVE_MISSING',
-      missing
-        ? `the supervisor is not there: tried ${path}. Reinstall holdfast, or in a clone run \`npm run build:native\``
-        : `the supervisor is not executable: ${path}. Give it back its mode: chmod 755 ${path}`,
+      `the supervisor is not executable: ${path}. It cannot be run from memory either (${message}). Give it back its mode: chmod 755 ${path}`,
       { cause },
     );
   }
-  supervisor = path;
-  return path;
 }

@@ -1,6 +1,6 @@
 // Supervisors that are started before there is a command for them.
 import { FieldWriter } from '../native/fields.ts';
-import { type Native, type NativeChannel, native, supervisorPath } from '../native/native.ts';
+import { type Native, type NativeChannel, native, supervisorIsInMemory, supervisorPath } from '../native/native.ts';
 import { descriptorsOf, IGNORED, isText, joined, Launched, STREAM, surroundingsOf } from './launched.ts';
 import type { Spawn } from './plan.ts';
 
@@ -24,7 +24,14 @@ export class ReadySupervisor {
     try {
       const where = { environment: '', directory: '/' };
       const descriptors = [IGNORED, IGNORED, IGNORED, this.channel.remoteFd];
-      this.inner = new Launched(addon, supervisorPath(), [String(CHANNEL), 'ready'], where, descriptors, false);
+      // Above the child's own, which are put into place before the exec.
+      const copy = supervisorIsInMemory() ? addon.openSupervisor(supervisorPath(), 2 * descriptors.length) : undefined;
+      const path = copy === undefined ? supervisorPath() : `/proc/self/fd/${copy}`;
+      try {
+        this.inner = new Launched(addon, path, [String(CHANNEL), 'ready'], where, descriptors, false);
+      } finally {
+        if (copy !== undefined) addon.closeSupervisor(copy);
+      }
       this.inner.unref();
       this.inner.on('exit', () => {
         this.gone = true;

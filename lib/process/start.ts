@@ -1,6 +1,5 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
 import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
-import { closeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, spawnError } from '../errors.ts';
 import {
@@ -11,7 +10,13 @@ import {
   sameFileIn,
 } from '../limits/control-group.ts';
 import { checkWithoutGroup, groupSettings, limitFields } from '../limits/limits.ts';
-import { type Native, type NativeChannel, type SpawnReport, supervisorPath } from '../native/native.ts';
+import {
+  type Native,
+  type NativeChannel,
+  type SpawnReport,
+  supervisorIsInMemory,
+  supervisorPath,
+} from '../native/native.ts';
 import { findProblems } from '../native/problems.ts';
 import { encodeConfiguration } from '../policy/encode.ts';
 import { accessBits } from '../policy/policy.ts';
@@ -178,21 +183,21 @@ function startSupervisor(addon: Native, channel: NativeChannel, path: string, gi
   const [argv0 = file, ...rest] = args;
   const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length},engine=${engine}`];
   line.push(argv0, file, ...rest);
-  const launched = launch(addon, channel, path, line, given);
+  const launched = supervisorIsInMemory() ? undefined : launch(addon, channel, path, line, given);
   if (launched !== undefined) return launched;
   const options: SpawnOptions = {
     ...passed,
     argv0: SUPERVISOR,
     stdio: [...stdio, channel.remoteFd] as StdioOptions,
   };
-  if (!changesUser) return spawn(path, line, options);
+  if (!changesUser && !supervisorIsInMemory()) return spawn(path, line, options);
   // The new user may have no way to the path; a descriptor needs none. It lies above the child's own descriptors, which
   // are put into place before the exec.
   const fd = addon.openSupervisor(path, stdio.length + 16);
   try {
     return spawn(`/proc/self/fd/${fd}`, line, options);
   } finally {
-    closeSync(fd);
+    addon.closeSupervisor(fd);
   }
 }
 

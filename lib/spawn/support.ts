@@ -1,5 +1,5 @@
 import { HoldfastError } from '../errors.ts';
-import { supervisorPath } from '../native/native.ts';
+import { supervisorIsInMemory, supervisorPath } from '../native/native.ts';
 import { findProblems, type SupportProblem } from '../native/problems.ts';
 import type { Engine } from '../process/engine.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
@@ -47,9 +47,12 @@ function tryStart(support: Support): Promise<Support> {
       resolve({ ...support, supported: false, problems: [{ code, message }] });
     };
     try {
-      const program = supervisorPath();
-      const options = { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'pipe'], policy: { files: { read: [program] } } };
-      const child = new SandboxedProcess(normalizeSpawn(program, ['--table'], options));
+      // One in memory has no name that the tree could know it by.
+      const [program, argument, read] = supervisorIsInMemory()
+        ? [process.execPath, '--version', '/']
+        : [supervisorPath(), '--table', supervisorPath()];
+      const options = { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'pipe'], policy: { files: { read: [read] } } };
+      const child = new SandboxedProcess(normalizeSpawn(program, [argument], options));
       child.on('error', failed);
       for (const stream of child.stdio) {
         stream?.on('error', () => {}); // Nobody reads what it prints.

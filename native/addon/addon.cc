@@ -1,8 +1,12 @@
 // The addon: Node's end of the channel, and the names and numbers of the protocol. It decides nothing.
 #include <fcntl.h>
 #include <napi.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include <cerrno>
+#include <mutex>
 #include <string>
 
 #include "../protocol/protocol.h"
@@ -40,6 +44,50 @@ Napi::Value open_supervisor(const Napi::CallbackInfo& info) {
     return {};
   }
   return Napi::Number::New(env, fd);
+}
+
+// closeSupervisor(fd): not by Node, which warns in a worker thread of what it has not opened itself.
+void close_supervisor(const Napi::CallbackInfo& info) { close(info[0].As<Napi::Number>().Int32Value()); }
+
+// A memfd_create() that a kernel since 6.3 may want to be told (vm.memfd_noexec), and older ones do not know.
+int memory_for_execution() {
+  constexpr unsigned kExec = 0x10;  // MFD_EXEC
+  constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  const int fd = memfd_create("holdfast-supervisor", kFlags | kExec);
+  return fd < 0 && errno == EINVAL ? memfd_create("holdfast-supervisor", kFlags) : fd;
+}
+
+// A copy that nobody can change. -1 with errno, and what has failed.
+int copy_in_memory(const char* path, const char*& failed) {
+  const UniqueFd from(open(failed = path, O_RDONLY | O_CLOEXEC));
+  if (!from) return -1;
+  const UniqueFd copy(memory_for_execution());
+  failed = "memfd_create";
+  if (!copy) return -1;
+  failed = "copy";
+  ssize_t sent = 0;
+  do sent = sendfile(copy.get(), from.get(), nullptr, size_t{1} << 20);
+  while (sent > 0);
+  constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+  if (sent < 0 || fchmod(copy.get(), 0555) < 0 || fcntl(copy.get(), F_ADD_SEALS, kSeals) < 0) return -1;
+  // What somebody has open for writing is not executed (ETXTBSY).
+  const std::string name = "/proc/self/fd/" + std::to_string(copy.get());
+  return open(name.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+// copySupervisor(path): for where it has lost its mode. One for the process, whose worker threads share the addon.
+Napi::Value copy_supervisor(const Napi::CallbackInfo& info) {
+  static std::mutex guard;
+  static int copy = -1;
+  const std::string path = info[0].As<Napi::String>();
+  const std::lock_guard<std::mutex> hold(guard);
+  const char* failed = "";
+  if (copy < 0) copy = copy_in_memory(path.c_str(), failed);
+  if (copy < 0) {
+    system_error(info.Env(), errno, failed).ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(info.Env(), copy);
 }
 
 Napi::Object field_tags(Napi::Env env) {
@@ -121,6 +169,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   state->channel = Napi::Persistent(Channel::define(env));
   exports.Set("Child", Child::define(env));
   exports.Set("createChannel", Napi::Function::New<create_channel>(env, "createChannel"));
+  exports.Set("closeSupervisor", Napi::Function::New<close_supervisor>(env, "closeSupervisor"));
+  exports.Set("copySupervisor", Napi::Function::New<copy_supervisor>(env, "copySupervisor"));
   exports.Set("openSupervisor", Napi::Function::New<open_supervisor>(env, "openSupervisor"));
   exports.Set("support", Napi::Function::New<get_support>(env, "support"));
   exports.Set("isDelegated", Napi::Function::New<get_is_delegated>(env, "isDelegated"));
