@@ -52,6 +52,8 @@ struct Bounce {
   // After the call: on success write one u32 with the result (or, for `result_is_one`, answer 1) as sendmmsg does.
   uint64_t store_result_at = 0;
   bool result_is_one = false;
+  // If the call fails, but for what is not there, the handler is asked again, for another way (Held::tried).
+  bool tries = false;
   // The call changes the caller's ids, which closes its process to who has others: afterwards it is opened again.
   bool reopens_process = false;
   // Not the call goes on, but sendmsg with the slot's contents, on a socket of ours: what it sends is lent to the

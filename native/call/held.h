@@ -32,6 +32,7 @@ class Held {
   int listener = -1;
   const Tree* tree = nullptr;
   bool again = false;                // a connect that a worker had received, made again to be stopped
+  bool tried = false;                // the caller has made it itself, and that failed (Bounce::tries)
   bool ends = false;                 // no call: the caller is about to end (PTRACE_EVENT_EXIT)
   bool initial = false;              // the command's own exec, before its first instruction
   std::shared_ptr<const Lent> lent;  // trace engine; null if nothing was asked for yet

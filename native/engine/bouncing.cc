@@ -83,7 +83,8 @@ void Tracer::apply_bounce(Tracee& tracee) {
   // The filter is asked once more, about what it is now, and may notify: that call is ours (notify.cc).
   Injected other = {bounce.number >= 0 ? bounce.number : tracee.number, {}, UniqueFd()};
   for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
-  tracee.is_received = bounce.number >= 0 || !is_stopped(*find_row(static_cast<int>(tracee.number)), other.args);
+  tracee.is_received = !are_held_by_stops() &&
+                       (bounce.number >= 0 || !is_stopped(*find_row(static_cast<int>(tracee.number)), other.args));
   if (tracee.is_received) expect_injected(tracee.tid, std::move(other));
   if (bounce.number >= 0 && arch::set_number(tracee.tid, changed, bounce.number) != 0) return;
   if (arch::set(tracee.tid, changed) != 0) return;
@@ -112,6 +113,15 @@ void Tracer::leave_call(Tracee& tracee) {
   arch::set(tracee.tid, now);
   free_slot(tracee);
   const int64_t result = arch::result(now);
+  if (bounce.tries && result < 0 && result != -ENOENT && result > arch::kRestartIfAsked) {
+    tracee.pending.reset();
+    tracee.tried = true;
+    tracee.phase = Phase::running;
+    arch::Registers again = tracee.registers;
+    arch::call_again(again, tracee.number);
+    if (arch::set(tracee.tid, again) == 0) resume(tracee);
+    return;
+  }
   const uint64_t store_at = bounce.store_result_at;
   const bool result_is_one = bounce.result_is_one, reopens = bounce.reopens_process;
   const auto afterwards = std::move(bounce.afterwards);

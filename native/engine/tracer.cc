@@ -444,6 +444,8 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
   }
   const Row* row = find_row(static_cast<int>(number));
   Held call = held_call(tracee, number);
+  call.tried = tracee.tried;
+  tracee.tried = false;
   const bool is_back = row != nullptr && is_taken_back(*row, call.args);
   const bool is_ours = row != nullptr && is_stopped(*row, call.args) && !lets_by(*row, call.args);
   const bool is_ruled = row != nullptr && sandbox_.config.stops(*row, call.args);

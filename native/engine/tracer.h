@@ -187,6 +187,7 @@ class Tracer {
     bool stops_again = false;  // at its next stop it is inside a call that is to be marked
     bool marked = false;       // it has been, and is yet to come: `unmarked` is the argument as it was
     bool came_marked = false;  // the held call has
+    bool tried = false;        // its next held call is one that it has tried to make itself
     bool unclaimed = false;    // a newborn that waits until its maker tells of it
     bool was_unclaimed = false;
     uint64_t unmarked = 0;

@@ -20,6 +20,7 @@
 
 #include "../policy/layers.h"
 #include "../policy/written.h"
+#include "../syscalls/guards.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/proc_view.h"
@@ -208,6 +209,22 @@ unsigned walk_flags(const Wanted& wanted) {
   return flags;
 }
 
+// The caller's own call becomes an openat2 of that name. nullptr: it is too long.
+std::unique_ptr<Bounce> openat2_by_caller(std::string_view path, int flags, uint64_t resolve) {
+  const ::open_how how = {static_cast<uint64_t>(flags), 0, resolve};
+  auto bounce = std::make_unique<Bounce>();
+  std::string whole(path);
+  const int64_t name = bounce->append(whole.c_str(), whole.size() + 1);
+  const int64_t rest = bounce->append(&how, sizeof how);
+  if (name < 0 || rest < 0) return nullptr;
+  bounce->number = SYS_openat2;
+  bounce->value(0, static_cast<uint64_t>(AT_FDCWD));
+  bounce->pointer(1, name);
+  bounce->pointer(2, rest);
+  bounce->value(3, sizeof how);
+  return bounce;
+}
+
 // ---- O_PATH ------------------------------------------------------------------------------------------------------
 
 // Such a descriptor cannot be handed over, so the caller opens the approved name itself: from the sealed page, as
@@ -215,21 +232,11 @@ unsigned walk_flags(const Wanted& wanted) {
 // then.
 Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted) {
   if (call.engine != Held::Engine::trace) return Finish::error(ENOSYS);  // openat2; its users fall back to openat
-  ::open_how how = {static_cast<uint64_t>(wanted.flags), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   const bool anew = at.reached_by >= 0 || (at.by_descriptor && !at.magic_link.empty());
   if (at.by_descriptor && !anew) return Finish::error(EACCES);  // another process's, which has no name to open it by
-  if (anew) how.resolve = 0;
-  const std::string& path = anew ? at.magic_link : at.path;
-  auto bounce = std::make_unique<Bounce>();
-  const int64_t name = bounce->append(path.c_str(), path.size() + 1);
-  const int64_t rest = bounce->append(&how, sizeof how);
-  if (name < 0 || rest < 0) return Finish::error(ENAMETOOLONG);
-  bounce->number = SYS_openat2;
-  bounce->value(0, static_cast<uint64_t>(AT_FDCWD));
-  bounce->pointer(1, name);
-  bounce->pointer(2, rest);
-  bounce->value(3, sizeof how);
-  return Finish::bounce(std::move(bounce));
+  auto bounce = anew ? openat2_by_caller(at.magic_link, wanted.flags, 0)
+                     : openat2_by_caller(at.path, wanted.flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  return bounce ? Finish::bounce(std::move(bounce)) : Finish::error(ENAMETOOLONG);
 }
 
 // Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
@@ -459,6 +466,15 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   }
   if (!is_plain(sandbox, whole) || whole == "/dev/tty") return false;
   if (!allowed_unheard(sandbox, call, Facts::Path{whole, kRead})) return false;
+  if (are_held_by_stops() && !call.tried && !sandbox.config.is_movable(whole)) {
+    // To fetch a descriptor takes several calls of the caller's. What has been approved is that very name, and nobody
+    // in the tree can make it lead elsewhere.
+    auto bounce = openat2_by_caller(whole, wanted.flags | O_NOCTTY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+    if (!bounce) return false;
+    bounce->tries = true;
+    end = Finish::bounce(std::move(bounce));
+    return true;
+  }
   MayBlock wait(call);
   if (wait.refused()) return false;
   const int fd = open_plain_below(base, path.data(), wanted.flags | O_NOCTTY);

@@ -224,7 +224,8 @@ __attribute__((no_sanitize("address"))) void put_on_filter(LaunchArea* area) {
       break;
     }
     // seccomp(2): a task has one listener at most, its own or one that it was born with.
-    if (listener != -EBUSY) fail(area, Stage::seccomp, -listener);
+    if (listener != -EBUSY && listener != -EINVAL) fail(area, Stage::seccomp, -listener);
+    if (!area->is_awaited) fail(area, Stage::listener, -listener);
     area->filtered.store(0);
     area->no_listener.store(true);
     tell(area->settled);
@@ -433,6 +434,11 @@ void Launch::close_inherited() {
 bool can_connect_copies() {
   static const bool can = syscall(SYS_pidfd_getfd, -1, 0, 0) < 0 && errno == EBADF;
   return can;
+}
+
+bool may_lack_listener() {
+  const uint32_t action = SECCOMP_RET_USER_NOTIF;
+  return prctl(PR_GET_SECCOMP) != 0 || syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) != 0;
 }
 
 // Before Linux 5.19 a signal interrupts a call that has been received, too.

@@ -41,6 +41,7 @@ struct LaunchArea {
   int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
   std::atomic<bool> no_listener;   // one is there already: a program that asks for none is to be put on
   bool by_stops;                   // the program asks for no listener. Set before `filtered`
+  bool is_awaited;                 // who waits for `settled` can give another program. Set before `filtered`
   pid_t supervisor;
   bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
@@ -109,6 +110,9 @@ int give_up_capabilities();
 // Whether a connection can be made on a copy of the caller's socket: the kernel gives copies, and no signal has a call
 // made twice that a worker has received.
 bool can_connect_copies();
+// Whether a child may find that it can have no listener: there is a seccomp program already, which may have one
+// (prctl(2), PR_GET_SECCOMP), or the kernel knows none.
+bool may_lack_listener();
 bool holds_to_the_end();
 
 }  // namespace holdfast

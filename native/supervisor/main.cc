@@ -287,6 +287,7 @@ int run(int argc, char** argv) {
   const protocol::Engine engine = launch.line.engine;
   if (engine == protocol::Engine::ptrace) hold_by_stops();
   launch.area->by_stops = are_held_by_stops();
+  launch.area->is_awaited = may_lack_listener();
   // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
   long abi = 0;
@@ -330,8 +331,7 @@ int run(int argc, char** argv) {
   if (!filtered && !give_filter()) return failed(Stage::seccomp, E2BIG);
   if (!has_threads) return failed(Stage::threads, EAGAIN);
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
-  // There can be a listener if there is no seccomp program yet (prctl(2), PR_GET_SECCOMP). Else it is waited for.
-  if ((config.plan_wanted || prctl(PR_GET_SECCOMP) != 0) && !launch.wait_for_filter()) {
+  if (launch.area->is_awaited && !launch.wait_for_filter()) {
     if (engine == protocol::Engine::notify) return failed(Stage::listener, EBUSY);
     hold_by_stops();
     launch.area->by_stops = true;

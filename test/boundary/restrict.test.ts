@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { allow, compilePolicy, type Policy, type Restriction, type SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { holdsByStops } from '../helpers/engine.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { started } from './conversation.ts';
 
@@ -162,17 +163,20 @@ test('a compiled policy counts as a whole, and violations tell who refused', asy
   expect(heard).toEqual(expect.arrayContaining(['restrict', 'restrict.files.deny[0]']));
 });
 
-test('a process that cannot be confined further is killed, and that is told', async () => {
-  const { root } = scene();
-  const { child, closed, call } = await asked({ files: { read: ['/'], write: [root], metadata: ['/'] } });
-  const heard: (string | undefined)[] = [];
-  child.on('violation', ({ reason }) => heard.push(reason));
-  expect(await call('files', 0)).toBe('ok');
-  await child.restrict({ files: { write: [] } });
-  void call('stat', root);
-  expect(await closed).toEqual([null, 'SIGKILL']);
-  expect(heard).toEqual([expect.stringContaining('could not confine this process further')]);
-});
+test.skipIf(holdsByStops /* it has the page already, and needs no descriptor */)(
+  'a process that cannot be confined further is killed, and that is told',
+  async () => {
+    const { root } = scene();
+    const { child, closed, call } = await asked({ files: { read: ['/'], write: [root], metadata: ['/'] } });
+    const heard: (string | undefined)[] = [];
+    child.on('violation', ({ reason }) => heard.push(reason));
+    expect(await call('files', 0)).toBe('ok');
+    await child.restrict({ files: { write: [] } });
+    void call('stat', root);
+    expect(await closed).toEqual([null, 'SIGKILL']);
+    expect(heard).toEqual([expect.stringContaining('could not confine this process further')]);
+  },
+);
 
 test('strict leaves what is open, and kills whoever makes another call', async () => {
   const { file } = scene();

@@ -75,8 +75,10 @@ test('cannot be unmapped, moved, covered or made writable, up to its very end', 
   );
 });
 
-test('is not mapped where the process has no descriptor left, which is said, and is once it has one', async () => {
-  const script = `
+test.skipIf(holdsByStops /* an open before has mapped it */)(
+  'is not mapped where the process has no descriptor left, which is said, and is once it has one',
+  async () => {
+    const script = `
 import errno, os, resource, socket
 one = socket.socket(type=socket.SOCK_DGRAM)
 top = max(int(name) for name in os.listdir('/proc/self/fd'))
@@ -90,12 +92,13 @@ limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (top + 1, limits[1])); step()
 resource.setrlimit(resource.RLIMIT_NOFILE, limits); step()
 `;
-  const { stdout, stderr, violations } = await runSandboxed(python, ['-S', '-c', script], {
-    policy: { ...policyFor(), network: { connect: ['127.0.0.1'] } },
-  });
-  expect(stderr).toBe('');
-  expect(stdout).toBe('EMFILE\nsent 0\n');
-  expect(violations).toMatchObject([
-    { syscall: 'sendto', errno: 'EMFILE', reason: expect.stringMatching(/^the sealed page/) },
-  ]);
-});
+    const { stdout, stderr, violations } = await runSandboxed(python, ['-S', '-c', script], {
+      policy: { ...policyFor(), network: { connect: ['127.0.0.1'] } },
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toBe('EMFILE\nsent 0\n');
+    expect(violations).toMatchObject([
+      { syscall: 'sendto', errno: 'EMFILE', reason: expect.stringMatching(/^the sealed page/) },
+    ]);
+  },
+);
