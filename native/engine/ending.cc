@@ -22,6 +22,7 @@ namespace holdfast {
 // At the command's first stop as itself, before anything else of the tree is there.
 void Tracer::hear_of_ends() {
   if (!sandbox_.config.hooked(Event::exit)) return;
+  hears_of_ends_ = true;
   request(PTRACE_SETOPTIONS, launch_.child, nullptr, as_pointer(kOptions | PTRACE_O_TRACEEXIT));
 }
 

@@ -241,6 +241,14 @@ void Tracer::on_stop(pid_t tid, int status) {
   }
 }
 
+// Somebody who was killed while a worker thought about its call is at its last stop by now, which is still to be seen:
+// to let it go on from the one before would let it go on from that.
+bool Tracer::is_at_unseen_stop(pid_t tid) const {
+  siginfo_t stop = {};
+  return hears_of_ends_ && waitid(P_PID, static_cast<id_t>(tid), &stop, WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+         stop.si_pid == tid;
+}
+
 // The one way on for a stopped thread, but for listen().
 void Tracer::resume(Tracee& tracee, int signal) {
   // What has to stop again by itself is no step of a start.
@@ -261,6 +269,7 @@ void Tracer::resume(Tracee& tracee, int signal) {
   if (!tracee.is_answered_now) tracee.answered = -1;
   tracee.is_answered_now = false;
   tracee.at_stop = false;
+  if (is_at_unseen_stop(tracee.tid)) return;
   tracee.delivered = signal;
   const bool stops =
       tracee.wants_exit_stops() || tracee.wait.call != nullptr || tracee.was_stopped || lacks_programs(tracee);
@@ -327,6 +336,7 @@ void Tracer::finish_task(Post post) {
   if (tracee == nullptr || tracee->task != post.task) return;  // it died, or an exec of another thread took its number
   tracee->task = 0;
   tracee->phase = Phase::running;
+  if (!tracee->ends && is_at_unseen_stop(tracee->tid)) return;
   switch (post.what) {
     case Task::decide:
       apply(*tracee, std::move(post.finish));

@@ -256,6 +256,7 @@ class Tracer {
   void tell_newborn(Tracee&, pid_t child);
   void on_forked(Tracee&);
   void leave_fork(Tracee&);
+  bool is_at_unseen_stop(pid_t tid) const;
   void hear_of_ends();
   void on_end(Tracee&);
   bool ends_process(const Tracee&, unsigned long status);
@@ -346,7 +347,8 @@ class Tracer {
   std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory
   std::bitset<kScratchPlaces> scratch_taken_;
   Forks forks_;
-  std::unordered_set<pid_t> told_ends_;                 // processes whose ends hooks were asked about
+  std::unordered_set<pid_t> told_ends_;  // processes whose ends hooks were asked about
+  bool hears_of_ends_ = false;
   bool told_processes_ = false, told_threads_ = false;  // that one was refused
   std::unordered_set<uint64_t> inspections_;            // stops of that kind
   std::vector<FurtherProgram> further_;                 // that every thread is to have
