@@ -102,4 +102,6 @@ export type { LoggedCall, MissingRight, Violation } from './process/violation.ts
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';
-export { checkSupport, type Support, type SupportProblem } from './spawn/support.ts';
+export type { Machine, ResourceLimit } from './support/machine.ts';
+export { checkSupport, type Support, type SupportProblem } from './support/support.ts';
+export type { EngineTrial } from './support/trial.ts';

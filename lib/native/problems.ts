@@ -40,8 +40,9 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
     const message = `Linux 5.10 or newer is needed, and this is ${kernel}`;
     problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message });
   }
-  if (!seccompActions.userNotification || !seccompActions.trace) {
-    const message = 'this kernel, or the container, offers no seccomp notification: CONFIG_SECCOMP_FILTER is needed';
+  if (!seccompActions.trace) {
+    const message =
+      'this kernel, or the container, offers no seccomp program that stops a call: CONFIG_SECCOMP_FILTER is needed; in a container, a seccomp profile that has the seccomp call';
     problems.push({ code: 'ERR_HOLDFAST_SECCOMP', message });
   }
   if (ptraceScope >= 3) {

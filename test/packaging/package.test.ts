@@ -89,6 +89,7 @@ describe('the tarball', () => {
         'CHANGELOG.md',
         'dist/index.js',
         'dist/index.d.ts',
+        'dist/cli.js',
       ]),
     );
     expect(names()).toEqual(expect.arrayContaining(['lib/index.ts', 'docs/api.md', addon, supervisor]));
@@ -192,5 +193,15 @@ describe('installed from the tarball', () => {
   ])('runs a program by %s', (_, args) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
     expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: 'from the package\n' });
+  });
+
+  test('has the command, which says what this machine offers', () => {
+    const { status, stdout } = npm(['exec', '--', 'holdfast', 'doctor', '--json'], project);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      version: manifest.version,
+      supported: true,
+      machine: { binaries: join(project, 'node_modules/holdfast', 'prebuilds', platform) },
+    });
   });
 });

@@ -1,0 +1,92 @@
+// `npx holdfast doctor`, as it is installed.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkSupport, type Support } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { engine } from '../helpers/engine.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** `under`: a program that runs it where something is forbidden. */
+function holdfast(args: string[], under: string[] = [], env: NodeJS.ProcessEnv = {}) {
+  const [file = '', ...line] = [...under, process.execPath, join(root, bin.holdfast), ...args];
+  const { status, stdout, stderr } = spawnSync(file, line, { encoding: 'utf8', env: { ...process.env, ...env } });
+  return { status, stdout, stderr };
+}
+
+const forbidding = (what: string) => [program('life_forbid'), what];
+
+describe('doctor', () => {
+  test('says who holds calls, what each engine came to, and what this machine is; without colours where nobody sees them', () => {
+    const { status, stdout, stderr } = holdfast(['doctor'], [], { FORCE_COLOR: undefined });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`holdfast ${version}, Linux `);
+    expect(stdout).toContain(`✓ programs       can be started, by the engine ${engine}\n`);
+    for (const name of ['notify', 'ptrace']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}✓ ${name} +started in [\\d.]+ ms, ended after [\\d.]+ ms$`, 'm'));
+    }
+    for (const name of [
+      'Node',
+      'native part',
+      'user',
+      'ptrace scope',
+      'seccomp',
+      'container',
+      'open files',
+      'processes',
+    ])
+      expect(stdout).toMatch(new RegExp(`^ {2}· ${name} +\\S`, 'm'));
+    expect(stdout).not.toContain('\x1b');
+  });
+
+  test('--json is what checkSupport({ start: true }) has', async () => {
+    const { status, stdout } = holdfast(['doctor', '--json']);
+    expect(status).toBe(0);
+    const told = JSON.parse(stdout) as Support & { version: string };
+    const own = await checkSupport({ start: true });
+    expect(Object.keys(told).sort()).toEqual(['version', ...Object.keys(own)].sort());
+    expect(told).toMatchObject({ version, supported: true, problems: [], engine, kernel: own.kernel });
+    expect(told.machine).toMatchObject({ ...own.machine, libc: expect.stringMatching(/^(glibc \d|musl)/) });
+    expect(told.engines?.map((trial) => trial.works)).toEqual(own.engines?.map(({ works }) => works));
+  });
+
+  test('where nothing can be started it says why, and what to do, and ends with 1', () => {
+    const { status, stdout } = holdfast(['doctor'], forbidding('seccomp'));
+    expect(status).toBe(1);
+    expect(stdout).toContain('✗ programs       cannot be started here\n');
+    expect(stdout).toMatch(/ERR_HOLDFAST_SECCOMP: .*a seccomp profile that has/);
+    const json = JSON.parse(holdfast(['doctor', '--json'], forbidding('seccomp')).stdout) as Support;
+    expect(json).toMatchObject({ supported: false, problems: [{ code: 'ERR_HOLDFAST_SECCOMP' }] });
+    expect(json.engines?.filter(({ works }) => works)).toEqual([]);
+  });
+
+  test('beside another listener it is the engine ptrace, and that is explained', () => {
+    const { status, stdout } = holdfast(['doctor', '--json'], forbidding('listener'), { HOLDFAST_ENGINE: 'auto' });
+    expect(status).toBe(0);
+    const { engine: used, engines, notes, machine } = JSON.parse(stdout) as Support;
+    expect(used).toBe('ptrace');
+    expect(engines).toContainEqual(
+      expect.objectContaining({
+        engine: 'notify',
+        works: false,
+        problem: { code: 'ERR_HOLDFAST_LISTENER', message: expect.stringContaining('is there already') },
+      }),
+    );
+    expect(notes).toContainEqual(expect.stringContaining('a seccomp listener is there already'));
+    expect(machine?.underSeccomp).toBe(true);
+  });
+});
+
+test('what is no command, and no option, is said on stderr', () => {
+  for (const args of [['docter'], ['doctor', '--jsn'], []]) {
+    const { status, stdout, stderr } = holdfast(args);
+    expect(status).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/Usage: holdfast/);
+  }
+  expect(holdfast(['--version'])).toMatchObject({ status: 0, stdout: `${version}\n` });
+});
