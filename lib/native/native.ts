@@ -203,6 +203,12 @@ export function native(): Native {
   return loaded.native;
 }
 
+/** Where it lies, and the supervisor beside it. */
+export function nativeFolder(): string {
+  loaded ??= load();
+  return dirname(loaded.path);
+}
+
 let supervisor: string | undefined;
 let inMemory = false;
 

@@ -1,8 +1,7 @@
 // What this machine is and offers, read and not tried.
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { findGroupPlace } from '../limits/control-group.ts';
-import { native, supervisorPath } from '../native/native.ts';
+import { native, nativeFolder } from '../native/native.ts';
 
 /** A soft and a hard limit (getrlimit(2)); `null`: none. */
 export interface ResourceLimit {
@@ -80,7 +79,7 @@ function libc(): string {
 
 function binaries(): string | undefined {
   try {
-    return dirname(supervisorPath());
+    return nativeFolder();
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 // A first program, to see whether any can be started.
 import { HoldfastError, type HoldfastErrorCode } from '../errors.ts';
-import { supervisorPath } from '../native/native.ts';
+import { supervisorIsInMemory, supervisorPath } from '../native/native.ts';
 import type { SupportProblem } from '../native/problems.ts';
 import type { Engine } from '../process/engine.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
@@ -32,12 +32,15 @@ export function tryEngine(engine: 'auto' | Engine): Promise<EngineTrial> {
       resolve({ ...named, works: false, problem: { code, message } });
     };
     try {
-      const program = supervisorPath();
-      const policy = { files: { read: [program], metadata: ['/'] } };
+      // One in memory has no name that the tree could know it by.
+      const [program, argument, read] = supervisorIsInMemory()
+        ? [process.execPath, '--version', '/']
+        : [supervisorPath(), '--table', supervisorPath()];
+      const policy = { files: { read: [read], metadata: ['/'] } };
       const stdio = ['pipe', 'pipe', 'pipe'];
       // What the environment asks for is for those who ask for nothing.
       const options = { cwd: '/', env: {}, stdio, policy, ...(engine === 'auto' ? {} : { engine }) };
-      const child = new SandboxedProcess(normalizeSpawn(program, ['--table'], options));
+      const child = new SandboxedProcess(normalizeSpawn(program, [argument], options));
       let startMs = 0;
       child.on('spawn', () => {
         startMs = since();
