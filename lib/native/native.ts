@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
-import { createRequire } from 'node:module';
+// Not by its name: webpack would put its own number of a module in place of what that require resolves.
+import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../errors.ts';
 
@@ -157,10 +158,10 @@ export function platformProblem(): string | undefined {
 }
 
 /** By its own name: this stands in lib/native/, and when it is built, in dist/. */
-function ownPackage(): { require: NodeJS.Require; root: string } {
+function ownPackage(): { load: NodeJS.Require; root: string } {
   try {
-    const require = createRequire(import.meta.url);
-    return { require, root: dirname(require.resolve('holdfast/package.json')) };
+    const load = nodeModule.createRequire(import.meta.url);
+    return { load, root: dirname(load.resolve('holdfast/package.json')) };
   } catch (cause) {
     throw new HoldfastError(
       'ERR_HOLDFAST_NATIVE_MISSING',
@@ -174,11 +175,11 @@ function ownPackage(): { require: NodeJS.Require; root: string } {
 function load(): { native: Native; path: string } {
   const problem = platformProblem();
   if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
-  const { require, root } = ownPackage();
+  const { load: loadModule, root } = ownPackage();
   try {
-    const loader = require('node-gyp-build') as Loader;
+    const loader = loadModule('node-gyp-build') as Loader;
     const path = loader.resolve(root);
-    return { native: require(path) as Native, path };
+    return { native: loadModule(path) as Native, path };
   } catch (cause) {
     const tried = ['build/Release', 'build/Debug', `prebuilds/linux-${process.arch}`].map((folder) =>
       join(root, folder),

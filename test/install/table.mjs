@@ -1,0 +1,42 @@
+// The table of installs, in docs/platforms.md between its markers, and as data beside this file.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundlers, managers, nodes } from './matrix.mjs';
+
+const [begin, end] = ['<!-- installs: npm run test:install -- --write -->', '<!-- /installs -->'];
+
+export function writeTable(root, results) {
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = `linux ${process.arch}`;
+  const versions = Object.fromEntries([...managers, ...bundlers].map(({ name, version }) => [name, version]));
+  writeFileSync(
+    join(root, 'test/install/table.json'),
+    `${JSON.stringify({ date, machine, versions, results }, undefined, 2)}\n`,
+  );
+  const cell = (subject, what) =>
+    results.find((one) => one.subject === subject && one.what === what)?.result ?? 'not tried';
+  const columns = ['installs', 'keeps modes', ...nodes.map(({ name }) => name)];
+  const rows = managers.map(({ name, version }) => [
+    name.replace(/ \d+/, ` ${version}`),
+    ...columns.map((column) => cell(name, column)),
+  ]);
+  const bundles = results
+    .filter(({ group }) => group === 'bundle')
+    .map(({ subject, what, result }) => [`${subject} ${versions[subject]}`, what, result]);
+  const table = (head, body) =>
+    [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
+  const text = [
+    begin,
+    `On ${date}, ${machine}. *Installs*: scripts off or blocked, no compiler called, no word of warning. A Node: by import, by require, in a worker thread.`,
+    '',
+    table(['package manager', ...columns], rows),
+    '',
+    table(['bundler', 'holdfast', 'result'], bundles),
+    end,
+  ].join('\n');
+  const path = join(root, 'docs/platforms.md');
+  const page = readFileSync(path, 'utf8');
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < 0) throw new Error(`docs/platforms.md has no place for the table: ${begin} … ${end}`);
+  writeFileSync(path, page.slice(0, from) + text + page.slice(to + end.length));
+}
