@@ -68,8 +68,9 @@ export const layers = {
 };
 
 /** `spawnSandboxed` as one of `layers` asks for it. */
-export function spawnOn({ policy, listens }, command, args, options) {
-  const child = spawnSandboxed(command, args, { ...options, policy });
+export function spawnOn({ policy, listens, engine }, command, args, options) {
+  const asked = engine === undefined ? {} : { engine };
+  const child = spawnSandboxed(command, args, { ...options, policy, ...asked });
   if (listens) child.on('violation', () => {});
   return child;
 }
