@@ -1,6 +1,7 @@
 // dist/index.js: one file loads several times as fast as forty, and of valibot it takes what is used. eventemitter3 is in it
 // because loading a CommonJS package from a module costs more than all the rest; its declarations are taken from the package,
 // so it stays a dependency. Declarations are tsc's. dist/cli.js is the command `holdfast`, on top of that file.
+import { readFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
 /** Another folder for who must leave this one alone (test/helpers/build-library.ts). */
@@ -14,6 +15,36 @@ const output = (file, banner, sourcemap) => ({
   banner,
 });
 
+/**
+ * dist/index.cjs, the same module by `require`, which the Nodes in `engines` can load; and its declarations: a compiler that
+ * makes CommonJS (module: node16) takes none of an ES module.
+ */
+const commonJs = {
+  name: 'commonjs',
+  generateBundle(_, bundle) {
+    const values = Object.values(bundle)
+      .find(({ isEntry }) => isEntry)
+      .exports.sort();
+    const exported = readFileSync('lib/index.ts', 'utf8').matchAll(/export (type )?\{([^}]*)\} from/g);
+    const types = [...exported].flatMap(([, all, names]) =>
+      names
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '' && (all !== undefined || name.startsWith('type ')))
+        .map((name) => name.replace(/^type /, '')),
+    );
+    const from = "'./index.js' with { 'resolution-mode': 'import' }";
+    const lines = [
+      `import type * as holdfast from ${from};`,
+      `export type { ${types.sort().join(', ')} } from ${from};`,
+      ...values.map((name) => `export declare const ${name}: typeof holdfast.${name};`),
+      ...values.filter((name) => /^[A-Z]/.test(name)).map((name) => `export type ${name} = holdfast.${name};`),
+    ];
+    this.emitFile({ type: 'asset', fileName: 'index.d.cts', source: `${lines.join('\n')}\n` });
+    this.emitFile({ type: 'asset', fileName: 'index.cjs', source: "module.exports = require('./index.js');\n" });
+  },
+};
+
 const onLibrary = {
   name: 'on-the-library',
   resolveId: (source) => (source === '../index.ts' ? { id: './index.js', external: true } : undefined),
@@ -24,6 +55,7 @@ export default defineConfig([
     input: 'lib/index.ts',
     platform: 'node',
     external: ['node-gyp-build'],
+    plugins: [commonJs],
     output: output(
       `${folder}/index.js`,
       `// Includes eventemitter3: MIT License, Copyright (c) 2014 Arnout Kazemier,

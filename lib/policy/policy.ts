@@ -9,16 +9,14 @@ import {
   type ExecEntry,
   type ExecPolicy,
   type ExecRule,
-  execFields,
   execRule,
-  execSchema,
   MOST_UNDER,
   type Refuse,
   type Under,
   type UnderRule,
   Unders,
-  under,
 } from './exec.ts';
+import { execFields, execSchema, under } from './exec-schema.ts';
 import { namedPolicies, type PolicyName } from './named.ts';
 import { didYouMean } from './nearest.ts';
 import {

@@ -132,3 +132,22 @@ export const bundlers = [
     ],
   },
 ];
+
+const node10 = { name: 'node10', flags: ['--module', 'commonjs', '--moduleResolution', 'node10'] };
+const resolutions = [
+  { name: 'node16', flags: ['--module', 'node16', '--moduleResolution', 'node16'] },
+  { name: 'nodenext', flags: ['--module', 'nodenext', '--moduleResolution', 'nodenext'] },
+  { name: 'bundler', flags: ['--module', 'preserve', '--moduleResolution', 'bundler'] },
+];
+const typescript = (version, others) => ({
+  name: `TypeScript ${version.split('.')[0]}`,
+  version,
+  fetch: `typescript@${version} @types/node@20.19.43`,
+  resolutions: others,
+});
+
+/** Each by a source that is a module, one that is CommonJS, and one that its package decides of. */
+export const compilers = [typescript('5.9.3', [node10, ...resolutions]), typescript('7.0.2', resolutions)];
+
+/** Whether types and code are told apart as Node and compilers do. */
+export const linter = { name: 'attw', version: '0.18.5', fetch: '@arethetypeswrong/cli@0.18.5' };

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundlers, managers, nodes } from './matrix.mjs';
+import { bundlers, compilers, linter, managers, nodes } from './matrix.mjs';
 import { startRegistry } from './registry.mjs';
 import { spawnText } from './spawn-text.mjs';
 
@@ -80,7 +80,8 @@ function layWire() {
   return folder;
 }
 
-const registry = await startRegistry(pack());
+const tarballs = pack();
+const registry = await startRegistry(tarballs);
 const wires = layWire();
 const results = [];
 function record(group, subject, what, problem) {
@@ -259,6 +260,47 @@ async function bundle({ project, home }, bundler) {
   }
 }
 
+const typed = `import { allow, HoldfastError, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
+const policy: Policy = { files: { read: ['/'] } };
+const child: SandboxedProcess = spawnSandboxed('true', [], { policy });
+child.onOpen((call) => { const path: string = call.path; void path; return allow(); });
+child.on('error', (error) => { if (error instanceof HoldfastError) { const code: HoldfastError['code'] = error.code; void code; } });
+// @ts-expect-error: a policy's fields are known
+const wrong: Policy = { flies: {} };
+void wrong;
+`;
+
+/** Declarations are checked too: what they need must be there for a user. */
+async function compile({ project, home }) {
+  const node = nodePath(nodes.at(-1).version);
+  const files = ['ts', 'mts', 'cts'].map((extension) => join(project, `typed.${extension}`));
+  for (const file of files) writeFileSync(file, typed);
+  for (const compiler of compilers) {
+    const modules = join(fetch(compiler.fetch), 'node_modules');
+    for (const { name, flags } of compiler.resolutions) {
+      const types = ['--typeRoots', join(modules, '@types'), '--types', 'node'];
+      const line = [
+        join(modules, 'typescript/bin/tsc'),
+        '--noEmit',
+        '--strict',
+        '--target',
+        'es2022',
+        ...types,
+        ...flags,
+        ...files,
+      ];
+      const { status, stdout, stderr } = await run(node, line, { cwd: project, env: environment(home, node) });
+      record('types', compiler.name, name, status === 0 ? undefined : stdout + stderr);
+    }
+  }
+  const cli = join(fetch(linter.fetch), 'node_modules/@arethetypeswrong/cli/dist/index.js');
+  const { status, stdout, stderr } = await run(node, [cli, tarballs[0]], {
+    cwd: project,
+    env: environment(home, node),
+  });
+  record('types', linter.name, 'no problem found', status === 0 ? undefined : stdout + stderr);
+}
+
 try {
   await control();
   let first;
@@ -271,6 +313,7 @@ try {
   }
   if (first === undefined) fail('no npm has installed it: there is nothing to bundle');
   for (const bundler of bundlers) await bundle(first, bundler);
+  await compile(first);
 } finally {
   registry.close();
 }

@@ -1,14 +1,16 @@
 // The table of installs, in docs/platforms.md between its markers, and as data beside this file.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundlers, managers, nodes } from './matrix.mjs';
+import { bundlers, compilers, linter, managers, nodes } from './matrix.mjs';
 
 const [begin, end] = ['<!-- installs: npm run test:install -- --write -->', '<!-- /installs -->'];
 
 export function writeTable(root, results) {
   const date = new Date().toISOString().slice(0, 10);
   const machine = `linux ${process.arch}`;
-  const versions = Object.fromEntries([...managers, ...bundlers].map(({ name, version }) => [name, version]));
+  const versions = Object.fromEntries(
+    [...managers, ...bundlers, ...compilers, linter].map(({ name, version }) => [name, version]),
+  );
   writeFileSync(
     join(root, 'test/install/table.json'),
     `${JSON.stringify({ date, machine, versions, results }, undefined, 2)}\n`,
@@ -20,9 +22,11 @@ export function writeTable(root, results) {
     name.replace(/ \d+/, ` ${version}`),
     ...columns.map((column) => cell(name, column)),
   ]);
-  const bundles = results
-    .filter(({ group }) => group === 'bundle')
-    .map(({ subject, what, result }) => [`${subject} ${versions[subject]}`, what, result]);
+  const of = (wanted) =>
+    results
+      .filter(({ group }) => group === wanted)
+      .map(({ subject, what, result }) => [`${subject.replace(/ \d+$/, '')} ${versions[subject]}`, what, result]);
+  const [bundles, types] = [of('bundle'), of('types')];
   const table = (head, body) =>
     [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
   const text = [
@@ -32,6 +36,8 @@ export function writeTable(root, results) {
     table(['package manager', ...columns], rows),
     '',
     table(['bundler', 'holdfast', 'result'], bundles),
+    '',
+    table(['types', 'moduleResolution', 'result'], types),
     end,
   ].join('\n');
   const path = join(root, 'docs/platforms.md');

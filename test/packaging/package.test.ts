@@ -88,8 +88,10 @@ describe('the tarball', () => {
         'LICENSE',
         'CHANGELOG.md',
         'dist/index.js',
+        'dist/index.cjs',
         'dist/index.d.ts',
         'dist/cli.js',
+        'dist/index.d.cts',
       ]),
     );
     expect(names()).toEqual(expect.arrayContaining(['lib/index.ts', 'docs/api.md', addon, supervisor]));
