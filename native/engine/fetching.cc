@@ -108,7 +108,7 @@ bool send_descriptor(int socket, int fd) {
 // In place of the thread's own call, at its entry. False: there is no place for it.
 bool Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
   Fetch& fetch = tracee.fetch;
-  fetch = {};
+  end_fetch(tracee);  // of one that was cut short
   for (size_t place = 0; place < kScratchPlaces && fetch.place < 0; place++)
     if (!scratch_taken_[place]) fetch.place = static_cast<int>(place);
   if (fetch.place < 0) return false;

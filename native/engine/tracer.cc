@@ -426,6 +426,7 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
       kill_group(tracee.group);
       return;
     }
+    end_fetch(tracee);
   }
   if (are_held_by_stops() && is_foreign(tracee)) return;
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
