@@ -7,6 +7,7 @@
 #include "../arch/arch.h"
 #include "../policy/violation.h"
 #include "../syscalls/guards.h"
+#include "dispatch.h"
 #include "exec_check.h"
 #include "injected.h"
 #include "prepared.h"
@@ -62,6 +63,14 @@ void Tracer::apply_bounce(Tracee& tracee) {
   arch::Registers changed = tracee.registers;
   if (size != 0) {
     tracee.slot = sandbox_.page.take_slot(size);
+    if (tracee.slot < 0 && bounce.tries) {
+      tracee.pending.reset();
+      tracee.phase = Phase::deciding;
+      Held call = held_call(tracee, tracee.number);
+      call.tried = true;
+      submit(tracee, Task::decide, [this, call]() mutable { return dispatch(sandbox_, call); });
+      return;
+    }
     if (tracee.slot < 0) {
       refuse(tracee, EAGAIN, "too many calls wait in the sealed page");
       return;

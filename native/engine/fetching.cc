@@ -105,27 +105,30 @@ bool send_descriptor(int socket, int fd) {
 
 }  // namespace
 
-// In place of the thread's own call, at its entry. False: there is no place for it.
-bool Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
-  Fetch& fetch = tracee.fetch;
+// In place of the thread's own call, at its entry. Without a place for it the thread stays there until one is free.
+void Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
   end_fetch(tracee);  // of one that was cut short
-  for (size_t place = 0; place < kScratchPlaces && fetch.place < 0; place++)
-    if (!scratch_taken_[place]) fetch.place = static_cast<int>(place);
-  if (fetch.place < 0) return false;
-  scratch_taken_.set(static_cast<size_t>(fetch.place));
+  Fetch& fetch = tracee.fetch;
   fetch.is_under_way = true;
   fetch.what = std::move(what);
   fetch.close_on_exec = close_on_exec;
+  for (size_t place = 0; place < kScratchPlaces && fetch.place < 0; place++)
+    if (!scratch_taken_[place]) take_place(tracee, static_cast<int>(place));
+  if (fetch.place < 0) wait_for_places_.push_back(tracee.tid);
+}
+
+void Tracer::take_place(Tracee& tracee, int place) {
+  tracee.fetch.place = place;
+  scratch_taken_.set(static_cast<size_t>(place));
   if (scratch_mapped_.count(tracee.group) != 0) {
     make_socket(tracee, true);
-    return true;
+    return;
   }
-  fetch.step = Fetch::Step::map;
+  tracee.fetch.step = Fetch::Step::map;
   const uint64_t args[6] = {kScratchAddress,        kScratchBytes,
                             PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | 0x100000 /* MAP_FIXED_NOREPLACE */,
                             ~uint64_t{0},           0};
   inject(tracee, tracee.phase, __NR_mmap, args, true);
-  return true;
 }
 
 void Tracer::make_socket(Tracee& tracee, bool at_entry) {
@@ -289,9 +292,18 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
 }
 
 void Tracer::end_fetch(Tracee& tracee) {
-  Fetch& fetch = tracee.fetch;
-  if (fetch.place >= 0) scratch_taken_.reset(static_cast<size_t>(fetch.place));
-  fetch = {};
+  const int place = tracee.fetch.place;
+  tracee.fetch = {};
+  if (place < 0) return;
+  scratch_taken_.reset(static_cast<size_t>(place));
+  while (!wait_for_places_.empty()) {
+    Tracee* const next = find(wait_for_places_.front());
+    wait_for_places_.pop_front();
+    // It may have been killed since, or even have begun anew.
+    if (next == nullptr || next == &tracee || !next->fetch.is_under_way || next->fetch.place >= 0) continue;
+    take_place(*next, place);
+    return;
+  }
 }
 
 }  // namespace holdfast

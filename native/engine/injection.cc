@@ -31,7 +31,6 @@ constexpr char kSocketNotFetched[] =
     "the socket could not be borrowed from this process (its limit of descriptors, or its own filter)";
 constexpr char kResultNotFetched[] =
     "what was opened could not be handed over: this process cannot fetch it (its own filter, or a container's)";
-constexpr char kNoPlace[] = "too many threads are fetching descriptors";
 
 }  // namespace
 
@@ -44,7 +43,7 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over, bo
   tracee.phase = phase;
   if (are_held_by_stops()) {
     if (!hand_over) hand_over.reset(fcntl(sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
-    if (!begin_fetch(tracee, std::move(hand_over), close_on_exec)) fail_to_inject(tracee, EAGAIN, kNoPlace);
+    begin_fetch(tracee, std::move(hand_over), close_on_exec);
     return;
   }
   arch::Registers changed = tracee.registers;
@@ -246,17 +245,6 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
   tracee.phase = phase;
   if (at_entry && arch::set_number(tracee.tid, changed, number) != 0) return;
   if (arch::set(tracee.tid, changed) == 0) resume(tracee);
-}
-
-// At the held call's entry, with all signals blocked.
-void Tracer::fail_to_inject(Tracee& tracee, int error, const char* reason) {
-  if (tracee.puts_on) {
-    fail_to_put_on(tracee);
-    return;
-  }
-  request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
-  stop_lending(tracee);
-  refuse(tracee, error, reason);
 }
 
 // At an exit stop, with the injected call's registers: the held call answers `error` instead.

@@ -273,7 +273,8 @@ class Tracer {
   bool prepare(Tracee&, const Row& row);
   void free_slot(Tracee&);
   void begin_injection(Tracee&, Phase phase, UniqueFd hand_over, bool close_on_exec = true);
-  bool begin_fetch(Tracee&, UniqueFd what, bool close_on_exec);
+  void begin_fetch(Tracee&, UniqueFd what, bool close_on_exec);
+  void take_place(Tracee&, int place);
   bool go_on_fetching(Tracee&, int64_t& result);
   void make_socket(Tracee&, bool at_entry);
   void on_socket(Tracee&, int64_t result);
@@ -302,7 +303,6 @@ class Tracer {
   void begin_steps(Tracee&);
   void end_steps(Tracee&);
   void become_strict();
-  void fail_to_inject(Tracee&, int error, const char* reason);
   void abandon_injection(Tracee&, int error, const char* reason);
   void on_signal(Tracee&, int signal);
   void wait_again(Tracee&, const WaitCall&, arch::Registers&, int signal);
@@ -346,6 +346,7 @@ class Tracer {
   std::unordered_set<pid_t> early_;           // newborns that were seen before their parents' events
   std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory
   std::bitset<kScratchPlaces> scratch_taken_;
+  std::deque<pid_t> wait_for_places_;  // in that memory, at the entry of their calls
   Forks forks_;
   std::unordered_set<pid_t> told_ends_;  // processes whose ends hooks were asked about
   bool hears_of_ends_ = false;
