@@ -53,6 +53,7 @@ const environment = {
   HOLDFAST_TEST_PATIENCE: '10',
   HOLDFAST_TEST_REPORT: report,
   PYTHONDONTWRITEBYTECODE: '1', // no maintainer script has compiled its modules
+  ...(process.env.HOLDFAST_ENGINE ? { HOLDFAST_ENGINE: process.env.HOLDFAST_ENGINE } : {}),
 };
 const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '3072', '--timeout', '3600'];
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
