@@ -260,6 +260,35 @@ async function bundle({ project, home }, bundler) {
   }
 }
 
+/** An older system as its packages make it, glibc 2.31 and libstdc++ 10: as a root of its own, with this machine's /proc. */
+async function olderSystem({ project }) {
+  const folder = join(root, '.cache/debian/root-bullseye');
+  if (!existsSync(folder)) {
+    const debian = { x64: 'amd64', arm64: 'arm64' }[process.arch];
+    const line = ['root', 'bullseye', debian, folder, 'dash', 'coreutils', 'libstdc++6', 'libatomic1'];
+    const { status, stderr } = await run(join(root, '.config/debian.sh'), line, {});
+    if (status !== 0) fail(`no root of Debian 11: ${stderr}`);
+  }
+  const own = process.getuid() === 0 ? ['-m'] : ['-mr'];
+  for (const { name, version } of nodes) {
+    const script = `set -e
+cd '${folder}'
+mount -t tmpfs none tmp && mount --rbind /proc proc && mount -t tmpfs none dev && mkdir tmp/project && touch dev/null tmp/node
+mount --bind /dev/null dev/null
+mount --bind '${nodePath(version)}' tmp/node && mount --bind '${project}' tmp/project
+exec chroot . /bin/sh -c 'cd /tmp/project && for file in import.mjs require.cjs; do /tmp/node $file; done; /tmp/node -p "process.report.getReport().header.glibcVersionRuntime"'`;
+    const { stdout, stderr } = await run('unshare', [...own, 'sh', '-c', script], {
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    });
+    record(
+      'system',
+      'Debian 11',
+      name,
+      stdout === 'from the package\nfrom the package\n2.31\n' ? undefined : stdout + stderr,
+    );
+  }
+}
+
 const typed = `import { allow, HoldfastError, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 const policy: Policy = { files: { read: ['/'] } };
 const child: SandboxedProcess = spawnSandboxed('true', [], { policy });
@@ -314,6 +343,7 @@ try {
   if (first === undefined) fail('no npm has installed it: there is nothing to bundle');
   for (const bundler of bundlers) await bundle(first, bundler);
   await compile(first);
+  await olderSystem(first);
 } finally {
   registry.close();
 }

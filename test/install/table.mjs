@@ -26,6 +26,7 @@ export function writeTable(root, results) {
     results
       .filter(({ group }) => group === wanted)
       .map(({ subject, what, result }) => [`${subject.replace(/ \d+$/, '')} ${versions[subject]}`, what, result]);
+  rows.push(['in a root of Debian 11 (glibc 2.31)', '', '', ...nodes.map(({ name }) => cell('Debian 11', name))]);
   const [bundles, types] = [of('bundle'), of('types')];
   const table = (head, body) =>
     [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
