@@ -151,3 +151,17 @@ export const compilers = [typescript('5.9.3', [node10, ...resolutions]), typescr
 
 /** Whether types and code are told apart as Node and compilers do. */
 export const linter = { name: 'attw', version: '0.18.5', fetch: '@arethetypeswrong/cli@0.18.5' };
+
+const denos = `@deno/linux-${process.arch}-glibc`;
+
+/** Which are no Node: they import it, check types where they can, and a start says what to take. */
+export const runtimes = [
+  { name: 'Bun', version: '1.4.5', fetch: `${bun}@1.4.5`, run: (modules) => [join(modules, bun, 'bin/bun')] },
+  {
+    name: 'Deno',
+    version: '2.9.6',
+    fetch: `${denos}@2.9.6`,
+    run: (modules) => [join(modules, denos, 'deno'), 'run', '--allow-all', '--no-lock', '--node-modules-dir=manual'],
+    check: (modules) => [join(modules, denos, 'deno'), 'check', '--no-lock', '--node-modules-dir=manual'],
+  },
+];

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundlers, compilers, linter, managers, nodes } from './matrix.mjs';
+import { bundlers, compilers, linter, managers, nodes, runtimes } from './matrix.mjs';
 import { startRegistry } from './registry.mjs';
 import { spawnText } from './spawn-text.mjs';
 
@@ -260,6 +260,29 @@ async function bundle({ project, home }, bundler) {
   }
 }
 
+async function otherRuntime({ project, home }, { name, fetch: what, run: start, check }) {
+  const modules = join(fetch(what), 'node_modules');
+  const tried = async ([program, ...args], file) =>
+    run(program, [...args, join(project, file)], {
+      cwd: project,
+      env: { ...environment(home, process.execPath), DENO_DIR: join(home, 'deno') },
+    });
+  const text = `import { spawnSandboxed } from 'holdfast';
+try { spawnSandboxed('true'); } catch (error) { console.log(error.code, error.message); }`;
+  writeFileSync(join(project, 'refused.mjs'), text);
+  const { stdout, stderr } = await tried(start(modules), 'refused.mjs');
+  const said = stdout + stderr;
+  record(
+    'runtime',
+    name,
+    'a start says to run it by node',
+    /^ERR_HOLDFAST_UNSUPPORTED_PLATFORM .*run it by node\n$/.test(said) ? undefined : said,
+  );
+  if (check === undefined) return;
+  const checked = await tried(check(modules), 'typed.mts');
+  record('runtime', name, 'checks types', checked.status === 0 ? undefined : checked.stdout + checked.stderr);
+}
+
 /** An older system as its packages make it, glibc 2.31 and libstdc++ 10: as a root of its own, with this machine's /proc. */
 async function olderSystem({ project }) {
   const folder = join(root, '.cache/debian/root-bullseye');
@@ -343,6 +366,7 @@ try {
   if (first === undefined) fail('no npm has installed it: there is nothing to bundle');
   for (const bundler of bundlers) await bundle(first, bundler);
   await compile(first);
+  for (const runtime of runtimes) await otherRuntime(first, runtime);
   await olderSystem(first);
 } finally {
   registry.close();

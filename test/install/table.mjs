@@ -1,7 +1,7 @@
 // The table of installs, in docs/platforms.md between its markers, and as data beside this file.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundlers, compilers, linter, managers, nodes } from './matrix.mjs';
+import { bundlers, compilers, linter, managers, nodes, runtimes } from './matrix.mjs';
 
 const [begin, end] = ['<!-- installs: npm run test:install -- --write -->', '<!-- /installs -->'];
 
@@ -9,7 +9,7 @@ export function writeTable(root, results) {
   const date = new Date().toISOString().slice(0, 10);
   const machine = `linux ${process.arch}`;
   const versions = Object.fromEntries(
-    [...managers, ...bundlers, ...compilers, linter].map(({ name, version }) => [name, version]),
+    [...managers, ...bundlers, ...compilers, linter, ...runtimes].map(({ name, version }) => [name, version]),
   );
   writeFileSync(
     join(root, 'test/install/table.json'),
@@ -39,6 +39,8 @@ export function writeTable(root, results) {
     table(['bundler', 'holdfast', 'result'], bundles),
     '',
     table(['types', 'moduleResolution', 'result'], types),
+    '',
+    table(['runtime', 'import', 'result'], of('runtime')),
     end,
   ].join('\n');
   const path = join(root, 'docs/platforms.md');
