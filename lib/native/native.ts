@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 // Not by its name: webpack would put its own number of a module in place of what that require resolves.
 import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
@@ -172,6 +172,12 @@ function ownPackage(): { load: NodeJS.Require; root: string } {
   }
 }
 
+/** By what node-gyp-build goes by, and by what Node itself is linked to. */
+function hasGlibc(): boolean {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return !existsSync('/etc/alpine-release') && header?.glibcVersionRuntime !== undefined;
+}
+
 function load(): { native: Native; path: string } {
   const problem = platformProblem();
   if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
@@ -192,7 +198,7 @@ function load(): { native: Native; path: string } {
       noexec
         ? `the native part of holdfast lies on a file system that is mounted noexec. Install holdfast elsewhere, or mount it without noexec: ${text}`
         : `the native part of holdfast cannot be loaded (linux ${process.arch}, Node ${process.versions.node}). Tried ${tried.join(', ')}. ` +
-            `It is built for glibc; in a clone, run \`npm run build:native\`: ${text}`,
+            `${hasGlibc() ? 'In a clone, run `npm run build:native`' : 'It is built for glibc, which this system has not (musl, as in Alpine): use another image, such as node:24-slim'}: ${text}`,
       { cause },
     );
   }

@@ -1,11 +1,12 @@
-// A supervisor that has lost its mode on the way: by an archive, a file system without modes, a copy.
-import { chmodSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+// Binaries that are there and yet are not right: a supervisor that has lost its mode on the way, by an archive, a file system
+// without modes, a copy; and what is built for another C library.
+import { chmodSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { supervisorPath } from '../../lib/native/native.ts';
 import { buildLibrary } from '../helpers/build-library.ts';
-import { fails, isRoot, startIn, works } from '../helpers/places.ts';
+import { fails, isRoot, mounting, startIn, works } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -87,6 +88,24 @@ describe('it is run from memory', () => {
     expect(stdout).not.toContain('memfd');
     expect(stdout).toMatch(/^(EPERM|EACCES|ETXTBSY)$/m);
   });
+});
+
+test.runIf(isRoot)('musl, by the mark of Alpine (only root can make it)', { timeout }, async () => {
+  const shipped = join(temporaryFolder('musl'), 'holdfast');
+  const platform = `linux-${process.arch}`;
+  mkdirSync(join(shipped, 'prebuilds', platform), { recursive: true });
+  for (const name of ['dist', 'package.json']) cpSync(join(folder, name), join(shipped, name), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(shipped, 'node_modules'));
+  const built = dirname(supervisorPath());
+  const addon = existsSync(join(built, 'holdfast.node')) ? 'holdfast.node' : 'holdfast.glibc.node';
+  cpSync(join(built, addon), join(shipped, 'prebuilds', platform, 'holdfast.glibc.node'));
+  cpSync(join(built, 'holdfast-supervisor'), join(shipped, 'prebuilds', platform, 'holdfast-supervisor'));
+  const place = { library: new URL(`file://${shipped}/dist/index.js`).href };
+  expect(await startIn(place)).toEqual(works);
+  const alpine = 'mount -t tmpfs none /etc; echo 3.22 > /etc/alpine-release';
+  const seen = await startIn({ ...place, under: mounting(alpine) });
+  expect(seen).toMatchObject(fails('ERR_HOLDFAST_NATIVE_MISSING'));
+  expect(seen.message).toContain('musl');
 });
 
 // The rule holds for the pid namespace that it was made in (Linux 6.6), and for those below it.
