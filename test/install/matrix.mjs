@@ -10,7 +10,7 @@ export const nodes = [
   { name: 'Node 20.19.0', version: '20.19.0' },
   { name: 'Node 22.12.0', version: '22.12.0' },
   { name: 'Node 24.21.0', version: '24.21.0' },
-  { name: 'Node 26.12.1', version: '26.12.1' },
+  { name: 'Node 26.10.0', version: '26.10.0' },
 ];
 
 const quiet = ['--no-audit', '--no-fund'];

@@ -1,7 +1,7 @@
 // What `npm publish` would ship, as a user gets it: packed, installed without scripts and without a compiler, run.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -25,6 +25,7 @@ const stage = temporaryFolder('stage');
 const project = temporaryFolder('project');
 let entries: { mode: string; name: string }[] = [];
 let installed = '';
+let size = 0;
 
 const npm = (args: string[], cwd: string) => {
   const env = { ...process.env, npm_config_cache: join(stage, 'npm-cache'), npm_config_offline: 'true' };
@@ -66,6 +67,7 @@ beforeAll(() => {
     chmodSync(join(source, supervisor), 0o755);
   }
   const tarball = pack(source);
+  size = statSync(tarball).size;
   entries = execFileSync('tar', ['-tvzf', tarball], { encoding: 'utf8' })
     .trim()
     .split('\n')
@@ -95,6 +97,11 @@ describe('the tarball', () => {
       ]),
     );
     expect(names()).toEqual(expect.arrayContaining(['lib/index.ts', 'docs/api.md', addon, supervisor]));
+  });
+
+  // Two architectures; most of it are the supervisors.
+  test.runIf(prebuilt)('is less than 3 MB to fetch', () => {
+    expect(size).toBeLessThan(3_000_000);
   });
 
   test('has nothing that makes a package manager build or run anything', () => {
