@@ -1,5 +1,5 @@
 // Whether the sources alone decide on the bytes of prebuilds/: builds them once more, from a copy in another folder with nothing
-// that was compiled before, and compares the checksums. `npm run check:reproducible`, after `npm run build:prebuilds`.
+// that was compiled before, and compares the checksums: `npm run check:reproducible`.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,10 +8,16 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sums = (folder) => readFileSync(join(folder, 'prebuilds/SHA256SUMS'), 'utf8');
-if (!existsSync(join(root, 'prebuilds/SHA256SUMS'))) {
-  console.error('reproduce: npm run build:prebuilds comes first');
-  process.exit(1);
-}
+const run = (cwd, ...args) => {
+  const line = ['native/build.mjs', '--prebuilds', ...args];
+  const env = {
+    ...process.env,
+    ...(cwd !== root && { CCACHE_DISABLE: '1', LANG: 'de_DE.UTF-8', TZ: 'Pacific/Chatham' }),
+  };
+  const { status } = spawnSync(process.execPath, line, { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) process.exit(status ?? 1);
+};
+run(root, '--if-needed');
 
 const temporary = mkdtempSync(join(tmpdir(), 'holdfast-again-'));
 process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
@@ -28,10 +34,7 @@ for (const name of readdirSync(join(root, 'node_modules'))) {
   if (name === 'node-addon-api') cpSync(from, to, { recursive: true });
   else symlinkSync(from, to);
 }
-const env = { ...process.env, CCACHE_DISABLE: '1', LANG: 'de_DE.UTF-8', TZ: 'Pacific/Chatham' };
-const line = ['native/build.mjs', '--prebuilds'];
-const { status } = spawnSync(process.execPath, line, { cwd: copy, env, stdio: ['ignore', 'ignore', 'inherit'] });
-if (status !== 0) process.exit(status ?? 1);
+run(copy);
 
 const [first, second] = [sums(root), sums(copy)];
 console.log(first === second ? `reproduce: the same bytes\n${first}` : `reproduce: they differ\n${first}\n${second}`);

@@ -84,7 +84,11 @@ const bundled = (file, beside) => ({
   name: `bundled as ${file.endsWith('.cjs') ? 'CommonJS' : 'ESM'}`,
   file,
   external: false,
-  expected: { beside, elsewhere: 'an error that says what to do' },
+  expected: {
+    beside,
+    elsewhere: 'an error that says what to do',
+    'without the package': 'an error that says what to do',
+  },
 });
 const outside = (file) => ({ name: 'kept outside', file, external: true, expected: { beside: 'runs' } });
 
@@ -106,8 +110,14 @@ export const bundlers = [
     name: 'webpack',
     version: '5.113.0',
     fetch: 'webpack@5.113.0',
-    // It writes down where a module lay when the bundle was made: so it runs on that machine, and elsewhere it says what to do.
-    bundles: [outside('out.mjs'), { ...bundled('out.mjs', 'runs'), expected: { beside: 'runs' } }],
+    // It writes down where a module lay when the bundle was made: wherever the bundle lies, it runs until the package is gone.
+    bundles: [
+      outside('out.mjs'),
+      {
+        ...bundled('out.mjs', 'runs'),
+        expected: { beside: 'runs', elsewhere: 'runs', 'without the package': 'an error that says what to do' },
+      },
+    ],
     command: (modules, { project, out, external }) => [
       here('webpack.mjs'),
       modules,

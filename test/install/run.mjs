@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -251,9 +252,13 @@ async function bundle({ project, home }, bundler) {
     for (const [where, path] of [
       ['beside', out],
       ['elsewhere', moved],
+      ['without the package', out],
     ]) {
       if (expected[where] === undefined) continue;
+      const gone = where === 'without the package';
+      if (gone) renameSync(join(project, 'node_modules'), join(project, 'gone'));
       const seen = await start(path);
+      if (gone) renameSync(join(project, 'gone'), join(project, 'node_modules'));
       const fits = expected[where] === 'runs' ? seen === 'runs' : /ERR_HOLDFAST_NATIVE_MISSING.*external/s.test(seen);
       record('bundle', bundler.name, `${name}, ${where}: ${expected[where]}`, fits ? undefined : seen);
     }
