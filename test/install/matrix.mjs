@@ -5,10 +5,13 @@ import { fileURLToPath } from 'node:url';
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const bun = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`;
 
+/** Not every one is there for aarch64. */
+const oldest22 = process.arch === 'arm64' ? '22.13.1' : '22.12.0';
+
 /** The oldest of each line that `engines` names, the newest one that is supported long, and the newest. */
 export const nodes = [
   { name: 'Node 20.19.0', version: '20.19.0' },
-  { name: 'Node 22.12.0', version: '22.12.0' },
+  { name: `Node ${oldest22}`, version: oldest22 },
   { name: 'Node 24.21.0', version: '24.21.0' },
   { name: 'Node 26.10.0', version: '26.10.0' },
 ];
@@ -55,7 +58,7 @@ const berry = (linker) => ({
 
 export const managers = [
   npm('10.9.9', '20.19.0'),
-  npm('11.21.2', '22.12.0'),
+  npm('11.21.2', oldest22),
   npm('12.2.1', '24.21.0'),
   pnpm('10.34.9', '20.19.0'),
   pnpm('11.28.11', '24.21.0'),
