@@ -53,7 +53,7 @@ kernel() {
   for how in sec nosec; do
     apt_for "$suite" "$ARCH" $how
     if [ -n "$want" ]; then real=linux-image-$want-$flavour$ARCH
-    else real=$(apt-cache "${APT[@]}" depends "linux-image-$flavour$ARCH" | awk '$1=="Depends:" && $2 ~ /^linux-image-/{print $2; exit}'); fi
+    else real=$(apt-cache "${APT[@]}" depends "linux-image-$flavour$ARCH" | awk '$1=="Depends:" && $2 ~ /^linux-image-/ && !n++{print $2}'); fi
     [ -n "$real" ] || { echo "setup.sh: no linux-image-$flavour$ARCH in $suite" >&2; exit 1; }
     if [ "$(cat "$out/package" 2>/dev/null)" = "$real" ]; then say "kernel $real is cached"; rm -rf "$tmp"; return; fi
     if ( cd "$tmp" && apt-get "${APT[@]}" download "$real" ); then break; fi
