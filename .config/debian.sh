@@ -1,13 +1,13 @@
 #!/bin/bash
 # Debian's packages of any suite and architecture, unpacked into a folder. Nothing of the machine's own apt or dpkg state is
 # changed: each fetch has a private state, so no `dpkg --add-architecture` is needed. The mirror is the one that the machine's
-# own sources name. Sourced by test/guest/setup.sh; run by native/build.mjs and test/packaging:
+# own sources name. Sourced by test/guest/setup.sh; run by native/build.mjs and test/install:
 #   debian.sh sysroot ARCH OUT                  glibc 2.31 and libstdc++ 10 to build against (Debian 11)
 #   debian.sh root SUITE ARCH OUT PACKAGE...    the packages and what they need, as a root to chroot into
-# ARCH is Debian's: amd64, arm64. CACHE has the private states.
+# ARCH is Debian's: amd64, arm64. $CACHE of who sources it, or .cache/debian, has the private states.
 set -euo pipefail
 
-CACHE=${CACHE:-$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")/.cache/debian}
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then CACHE=$(realpath "$(dirname "$0")/..")/.cache/debian; fi
 say() { printf '[%3ds] %s\n' "$SECONDS" "$*" >&2; }
 
 apt_base() { apt-get indextargets --format '$(RELEASE) $(REPO_URI)' | awk -v r="$1" '$1==r && !u{u=$2} END{print u}'; }
