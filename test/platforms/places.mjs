@@ -1,0 +1,65 @@
+// Where a selection of the suite can be run: a new rule is a new entry of `places`.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+export const engines = ['notify', 'ptrace'];
+export const architectures = ['x64', 'arm64'];
+/** What test/guest/setup.sh calls them: 5.10, 6.1, 6.12, and the newest that Debian has. */
+export const kernels = ['bullseye', 'bookworm', 'bookworm-backports', 'trixie-backports'];
+
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];
+const run = (command, args, env, cwd = root) => {
+  const { error } = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: 'inherit' });
+  if (error) throw error;
+};
+
+/** A copy that an ordinary user owns: it cannot enter every folder that a tree lies in. */
+function asUser(files, env) {
+  const copy = `/tmp/holdfast-platforms-${process.pid}`;
+  const tar = `mkdir "$1" && tar -c --exclude=./.cache --exclude=./.git . | tar -x -C "$1" && chown -R 65534:65534 "$1"`;
+  try {
+    run('sh', ['-ec', tar, 'sh', copy], {});
+    const become = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+    const own = { ...env, HOME: copy, TMPDIR: '/tmp', HOLDFAST_TEST_REPORT: join(copy, 'report.json') };
+    run('setpriv', [...become, process.execPath, ...vitest, ...files], own, copy);
+    const report = join(copy, 'report.json');
+    return existsSync(report) ? readFileSync(report, 'utf8') : undefined;
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function guest(files, env, { arch, kernel }, more) {
+  run(process.execPath, ['test/guest/run.mjs', '--arch', arch, '--kernel', kernel, ...more, ...files], env);
+}
+
+function guestRelease({ arch, kernel }) {
+  const name = `${{ x64: 'amd64', arm64: 'arm64' }[arch]}-${kernel}`;
+  const file = join(root, '.cache/guest/kernel', name, 'package');
+  return existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .trim()
+        .replace(/^linux-(image|binary)-/, '')
+    : kernel;
+}
+
+const here = { on: 'host', release: () => release() };
+const emulated = { on: 'guest', release: guestRelease };
+
+/** `run` writes vitest's report where HOLDFAST_TEST_REPORT says, or returns its text. */
+export const places = [
+  { ...here, name: 'root', run: (files, env) => run(process.execPath, [...vitest, ...files], env) },
+  { ...here, name: 'user', run: asUser },
+  {
+    ...here,
+    name: 'docker profile, root and user',
+    selection: 'its own',
+    run: (_, env) => run(process.execPath, [...vitest, 'test/boundary/container-rules.test.ts'], env),
+  },
+  { ...emulated, name: 'guest, root', run: (files, env, cell) => guest(files, env, cell, []) },
+  { ...emulated, name: 'guest, user', run: (files, env, cell) => guest(files, env, cell, ['--user']) },
+];

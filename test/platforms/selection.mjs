@@ -1,0 +1,24 @@
+// What is run in a cell of the table: `core` is small enough for an emulated machine in CI, `wide` has a file of every
+// family of calls, every race, the walls and the lifecycle.
+const core = [
+  ...['boundary/restrict-rules', 'boundary/sealed-page', 'boundary/symlink-swap', 'boundary/toctou-path'],
+  ...['families/fork', 'families/network', 'lifecycle/start'],
+];
+
+const wide = [
+  ...core,
+  ...['api/native', 'api/syscall-policy'],
+  ...['boundary/create-moved', 'boundary/create-swap', 'boundary/exec-interpreter', 'boundary/fd-swap'],
+  ...['boundary/given-up-rights', 'boundary/handed-over', 'boundary/injected-code', 'boundary/layers'],
+  ...['boundary/layers-names', 'boundary/layers-network', 'boundary/rename-folder', 'boundary/rename-parent'],
+  ...['boundary/restrict', 'boundary/rule-names', 'boundary/second-wall', 'boundary/strict-start'],
+  ...['boundary/toctou-argv', 'boundary/toctou-folder', 'boundary/toctou-sockaddr', 'boundary/toctou-unix'],
+  ...['boundary/where-it-is', 'families/changed-ids', 'families/directory', 'families/exec', 'families/exit'],
+  ...['families/files', 'families/ipc', 'families/mounts', 'families/network-reach', 'families/on-syscall'],
+  ...['families/proc', 'families/scratch', 'families/signals', 'families/terminals', 'families/verdicts'],
+  ...['lifecycle/ending', 'lifecycle/kill-tree', 'lifecycle/places', 'lifecycle/supervisor-killed'],
+  ...['transparency/signals'],
+];
+
+const paths = (names) => names.map((name) => `test/${name}.test.ts`);
+export const selections = { core: paths(core), wide: paths(wide) };
