@@ -1,6 +1,10 @@
 // `holdfast doctor`: what checkSupport() finds, for people.
-import pc from 'picocolors';
+import { createColors } from 'picocolors';
 import { checkSupport, type EngineTrial, type Machine, type ResourceLimit, type Support } from '../index.ts';
+
+/** For people at a terminal; picocolors would also colour what CI keeps (https://no-color.org, https://force-color.org). */
+const coloured = process.env.FORCE_COLOR ? true : !process.env.NO_COLOR && process.stdout.isTTY === true;
+const pc = createColors(coloured);
 
 const good = pc.green('✓');
 const bad = pc.red('✗');
