@@ -18,7 +18,8 @@ export interface NativeRecord {
     | 'reply'
     | 'limit'
     | 'logged'
-    | 'life';
+    | 'life'
+    | 'needs';
   readonly [field: string]: unknown;
 }
 

@@ -10,6 +10,8 @@ export interface SupportProblem {
 }
 
 const CAP_SYS_PTRACE = 19n;
+/** Landlock's ABI that the engine `kernel` needs (native/policy/needs_hold.cc). */
+const SCOPES = 6;
 
 function olderThan(release: string, major: number, minor: number): boolean {
   const [, first = '0', second = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? [];
@@ -29,7 +31,9 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
     return [{ code: error.code, message: error.message }];
   }
   tell?.(support);
-  const { kernel, seccompActions, ptraceScope } = support;
+  const { kernel, seccompActions, ptraceScope, landlockAbi } = support;
+  // The engine `kernel` needs nobody traced.
+  const needsPtrace = landlockAbi < SCOPES;
   const problems: SupportProblem[] = [];
   const proc = procProblem();
   if (proc !== undefined) problems.push({ code: 'ERR_HOLDFAST_PROC', message: proc });
@@ -45,10 +49,10 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
       'this kernel, or the container, offers no seccomp program that stops a call: CONFIG_SECCOMP_FILTER is needed; in a container, a seccomp profile that has the seccomp call';
     problems.push({ code: 'ERR_HOLDFAST_SECCOMP', message });
   }
-  if (ptraceScope >= 3) {
+  if (needsPtrace && ptraceScope >= 3) {
     const message = 'kernel.yama.ptrace_scope is 3, which forbids ptrace until the next boot: set it to 0, 1 or 2';
     problems.push({ code: 'ERR_HOLDFAST_PTRACE', message });
-  } else if (ptraceScope === 2 && !mayTraceAll()) {
+  } else if (needsPtrace && ptraceScope === 2 && !mayTraceAll()) {
     const message =
       'kernel.yama.ptrace_scope is 2, which allows ptrace with CAP_SYS_PTRACE only: set it to 0 or 1, or give this process the capability';
     problems.push({ code: 'ERR_HOLDFAST_PTRACE', message });

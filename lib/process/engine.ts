@@ -1,8 +1,9 @@
 // Who holds the calls that the kernel cannot decide by itself (native/protocol/protocol.h: Engine).
 import { HoldfastError } from '../errors.ts';
 import type { NativeRecord } from '../native/native.ts';
-import { number } from '../native/records.ts';
+import { number, own } from '../native/records.ts';
 import { shown } from '../policy/check.ts';
+import type { Need } from './stages.ts';
 
 /**
  * How calls are held:
@@ -36,3 +37,21 @@ export function engineWanted(option: unknown): number {
 
 /** The engine that a record names. */
 export const engineOf = (record: NativeRecord): Engine => (names[number(record, 'engine')] ?? 'notify') as Engine;
+
+/** What a `needs` record tells. */
+export function needsOf(record: NativeRecord): Need[] {
+  const texts = (own(record, 'plan') ?? []) as readonly string[];
+  const needs: Need[] = [];
+  for (let at = 0; at + 2 < texts.length; at += 3) {
+    const [what = '', why = '', change = ''] = texts.slice(at, at + 3);
+    needs.push({ what, why, change });
+  }
+  return needs;
+}
+
+/** What is asked of a tree that nobody follows. */
+export const notFollowed = (file: string, asked: string): HoldfastError =>
+  new HoldfastError(
+    'ERR_HOLDFAST_NEEDS_HOLD',
+    `${file}: '${asked}' cannot be asked: its engine is 'kernel', which holds no call and does not follow the tree`,
+  );

@@ -56,6 +56,7 @@ export class Requests {
   #channel: NativeChannel | undefined;
   #listening: NativeChannel | undefined;
   #ended = false;
+  #refusal: ((kind: string) => Error) | undefined;
   #next = 1;
   readonly #asked = new Map<number, Waiting>();
   readonly #queue: Waiting[] = [];
@@ -71,6 +72,10 @@ export class Requests {
    */
   ask(kind: string, fill?: Fill, { policy, onFirst, ofCall = false }: AskOptions = {}): Promise<NativeRecord[]> {
     return new Promise((resolve, reject) => {
+      if (this.#refusal !== undefined) {
+        onFirst?.();
+        return reject(this.#refusal(kind));
+      }
       const waiting = { kind, fill, policy, onFirst, parts: [], resolve, reject };
       const channel = ofCall ? this.#listening : this.#channel;
       if (channel !== undefined && !this.#ended && (ofCall || onFirst !== undefined))
@@ -85,6 +90,15 @@ export class Requests {
   /** Whom hooks can ask. */
   listen(channel: NativeChannel): void {
     this.#listening = channel;
+  }
+
+  /** Nothing can be asked, and this is why. */
+  refuse(reason: (kind: string) => Error): void {
+    this.#refusal = reason;
+    for (const waiting of this.#queue.splice(0)) {
+      first(waiting);
+      waiting.reject(reason(waiting.kind));
+    }
   }
 
   /** The command runs: what was asked before is asked now. */

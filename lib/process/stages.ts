@@ -59,6 +59,10 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
     'ERR_HOLDFAST_POLICY',
     'the policy or a hook does not allow the command itself. Allow its file, and the interpreter of a script, in policy.files.read or policy.exec',
   ],
+  needsHold: [
+    'ERR_HOLDFAST_NEEDS_HOLD',
+    "the engine 'kernel' holds no call, and something that was asked for needs that",
+  ],
   internal: ['ERR_HOLDFAST_LAUNCH', 'the supervisor failed while it started the command'],
 };
 
@@ -69,6 +73,33 @@ const tooFewDescriptors = [
 
 const nameOf = (native: Native, stage: number) =>
   Object.keys(native.stages).find((key) => native.stages[key] === stage) ?? 'internal';
+
+/** What the engine `kernel` cannot have of what was asked for. */
+export interface Need {
+  readonly what: string;
+  readonly why: string;
+  /** Empty if nothing would. */
+  readonly change: string;
+}
+
+/** All of it, as `ERR_HOLDFAST_NEEDS_HOLD`; or, where that engine was not asked for, as what keeps the others from it. */
+export function needsHold(file: string, needs: readonly Need[], instead?: HoldfastError): HoldfastError {
+  const all = needs
+    .map(({ what, why, change }) => `${what}: ${why}${change === '' ? '' : ` (what would do: ${change})`}`)
+    .join('; ');
+  if (instead === undefined) {
+    const text = `${file} was not started: the engine 'kernel' holds no call. What needs that: ${all}`;
+    return new HoldfastError('ERR_HOLDFAST_NEEDS_HOLD', text);
+  }
+  return new HoldfastError(
+    instead.code,
+    `${instead.message}. The engine 'kernel' needs no ptrace, but holds no call. What needs that: ${all}`,
+    {
+      ...(instead.errno === undefined ? {} : { errno: instead.errno }),
+      cause: instead,
+    },
+  );
+}
 
 /** The error for a supervisor that gave up while the command ran. */
 export function lossError(native: Native, stage: number, text: string): HoldfastError {

@@ -1,7 +1,7 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
 import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { errnoName, HoldfastError, spawnError } from '../errors.ts';
+import { errnoName, HoldfastError, type HoldfastErrorCode, spawnError } from '../errors.ts';
 import {
   type ControlGroup,
   enterControlGroup,
@@ -33,6 +33,7 @@ const SPAWN_TIMEOUT = 10_000;
 export interface StartFailure {
   error: Error;
   errno: number;
+  stage?: number;
 }
 
 /** How far it came. With a `pid`, the command's process is there and waits for the hooks. */
@@ -48,6 +49,8 @@ export interface Start {
   ready?: boolean;
   /** The supervisor ended before there was a process. */
   lost?: boolean;
+  /** Why it is the engine `kernel`, where none was asked for. */
+  instead?: HoldfastError;
   /** Without one, and without a pid, the inner child's own `error` event tells why. */
   failure?: StartFailure;
 }
@@ -115,8 +118,20 @@ function startWithout(addon: Native, path: string, given: Spawn): Start {
     // It was about to end when it was told: nothing of the command has run.
     ready.abandon();
   }
-  return startAnew(addon, path, given);
+  if (given.engine !== AUTO) return startAnew(addon, path, given);
+  // Nobody can be traced here: it would be so the next time, too.
+  if (untraced !== undefined) return { ...startAnew(addon, path, { ...given, engine: KERNEL }), instead: untraced };
+  const start = startAnew(addon, path, given);
+  if (start.failure === undefined || start.failure.stage !== addon.stages.ptrace) return start;
+  const byKernel = startAnew(addon, path, { ...given, engine: KERNEL });
+  if (byKernel.pid === undefined) return start;
+  untraced = start.failure.error as HoldfastError;
+  return { ...byKernel, instead: untraced };
 }
+
+const AUTO = 0;
+const KERNEL = 3;
+let untraced: HoldfastError | undefined;
 
 function startAnew(addon: Native, path: string, given: Spawn): Start {
   let channel: NativeChannel;
@@ -239,7 +254,11 @@ function awaitCommand(addon: Native, channel: NativeChannel, inner: Inner, given
   channel.close();
   if (isReport(report, 'errno')) {
     return {
-      failure: { error: launchError(addon, report.stage, report.errno, file, args.slice(1)), errno: report.errno },
+      failure: {
+        error: launchError(addon, report.stage, report.errno, file, args.slice(1)),
+        errno: report.errno,
+        stage: report.stage,
+      },
     };
   }
   const what = isReport(report, 'lost')
@@ -271,16 +290,18 @@ function thrown(error: unknown, { file, args }: Spawn): StartFailure {
   }
   const text = missing[`${syscall} ${name}`] ?? (ownFailures.has(name) ? undefined : refused(syscall));
   if (text === undefined) return { error: spawnError(errno, file, args.slice(1)), errno };
-  const code = name === 'EFBIG' ? 'ERR_HOLDFAST_LIMIT' : 'ERR_HOLDFAST_LAUNCH';
+  const code = codes[syscall] ?? (name === 'EFBIG' ? 'ERR_HOLDFAST_LIMIT' : 'ERR_HOLDFAST_LAUNCH');
   const message = `${file} was not started: ${text} (${syscall} ${name})`;
   return { error: new HoldfastError(code, message, { errno: -errno, cause: error }), errno };
 }
 
 const ownFailures = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 const missing: Readonly<Record<string, string>> = {
+  'mountinfo EACCES': '/proc/self/mountinfo may not be read here, inside another sandbox: give that one /proc',
   'ftruncate EFBIG':
     'RLIMIT_FSIZE (ulimit -f) is too small for the memory that is shared with the supervisor: it must be 3 MiB or more',
 };
+const codes: Readonly<Record<string, HoldfastErrorCode>> = { mountinfo: 'ERR_HOLDFAST_PROC' };
 const refused = (syscall: string) =>
   `${syscall || 'a system call'} is refused here. In a container, use a seccomp profile that has it, as Docker's default profile does`;
 

@@ -20,7 +20,7 @@ import { callActions, timeCalls } from '../policy/syscalls.ts';
 import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
-import { type Engine, engineOf } from './engine.ts';
+import { type Engine, engineOf, needsOf, notFollowed } from './engine.ts';
 import { Inspection, inspectionError } from './inspection.ts';
 import type { Inner } from './launched.ts';
 import { planOf, type SandboxPlan } from './layers.ts';
@@ -28,7 +28,7 @@ import { Lifecycle, type LifecycleEvent, lifecycleEvent } from './lifecycle.ts';
 import type { Spawn } from './plan.ts';
 import { RequestRefused, Requests } from './requests.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
-import { launchError, lossError } from './stages.ts';
+import { launchError, lossError, type Need, needsHold } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
 import { type TreeUsage, treeUsage } from './usage.ts';
 import { type LoggedCall, loggedOf, type Violation, violationOf } from './violation.ts';
@@ -91,6 +91,9 @@ export class Supervision {
   readonly #ready: boolean;
   /** Known from the command's first instruction on. */
   engine: Engine | undefined;
+  /** Why it is the engine `kernel`, and what that cannot have. */
+  #instead: HoldfastError | undefined;
+  #needs: readonly Need[] = [];
   #treeEmpty = false;
   #corrupt = false;
   /** The signal that was sent last. */
@@ -127,12 +130,13 @@ export class Supervision {
     this.lifecycle = new Lifecycle(switchLife, () => listener.hearsLifecycle());
     if (!spawn.rules.writableMappings) this.#needMdwe();
     const before = performance.now();
-    const { inner, channel, pid, failure, scratch, ready } = start(this.#native, supervisorPath(), spawn);
+    const { inner, channel, pid, failure, scratch, ready, instead } = start(this.#native, supervisorPath(), spawn);
     this.inner = inner;
     this.#channel = channel;
     this.pid = pid;
     this.#milliseconds = performance.now() - before;
     this.#ready = ready === true;
+    this.#instead = instead;
     this.#dispatcher = new Dispatcher(this.#native, spawn.hookTimeout, {
       hook: (id) => hooks.hook(id),
       answer: (slot, generation, verdict, error, data) => {
@@ -433,6 +437,9 @@ export class Supervision {
         return this.#listener.limit(limitOf(record));
       case 'plan':
         return this.#planTold(record);
+      case 'needs':
+        this.#needs = needsOf(record);
+        return;
       case 'life': {
         const event = lifecycleEvent(record);
         this.#listener.lifecycle(event);
@@ -444,7 +451,8 @@ export class Supervision {
         if (this.#state === 'starting') {
           this.#state = 'running';
           this.engine = engineOf(record);
-          if (this.#channel !== undefined) this.#requests.begin(this.#channel);
+          if (this.engine === 'kernel') this.#requests.refuse((kind) => notFollowed(this.#spawn.file, kind));
+          else if (this.#channel !== undefined) this.#requests.begin(this.#channel);
           if (this.#plans.length > 0) this.#channel?.plan();
           this.#listener.spawned();
         }
@@ -496,7 +504,11 @@ export class Supervision {
     this.#state = 'failed';
     this.#gone();
     const { file, args } = this.#spawn;
-    this.#listener.failed(launchError(this.#native, stage, errno, file, args.slice(1)), errno);
+    const error =
+      stage === this.#native.stages.needsHold
+        ? needsHold(file, this.#needs, this.#instead)
+        : launchError(this.#native, stage, errno, file, args.slice(1));
+    this.#listener.failed(error, errno);
   }
 
   #commandEnded(record: NativeRecord): void {

@@ -47,6 +47,12 @@ async function tryAll(support: Support): Promise<Support> {
   for (const engine of ['notify', 'ptrace', 'kernel'] as const) engines.push(await tryEngine(engine));
   const { problem, engine } = chosen;
   const notes = notesOf(support, engine, machine);
+  const untraced = engines.find((trial) => trial.engine === 'ptrace')?.problem;
+  if (engine === 'kernel' && untraced !== undefined) {
+    notes.unshift(
+      `only policies that the kernel can decide by itself can be had, without hooks and violations (the engine kernel): ${untraced.message}`,
+    );
+  }
   if (problem !== undefined) return { ...support, supported: false, problems: [problem], engines, notes, machine };
   return { ...support, ...(engine === undefined ? {} : { engine }), engines, notes, machine };
 }

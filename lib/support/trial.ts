@@ -36,7 +36,9 @@ export function tryEngine(engine: 'auto' | Engine): Promise<EngineTrial> {
       const [program, argument, read] = supervisorIsInMemory()
         ? [process.execPath, '--version', '/']
         : [supervisorPath(), '--table', supervisorPath()];
-      const policy = { files: { read: [read], metadata: ['/'] } };
+      // What the engine `kernel` can have, too.
+      const defaults = { proc: false, cwd: false };
+      const policy = { files: { read: [read], metadata: ['/'] }, defaults };
       const stdio = ['pipe', 'pipe', 'pipe'];
       // What the environment asks for is for those who ask for nothing.
       const options = { cwd: '/', env: {}, stdio, policy, ...(engine === 'auto' ? {} : { engine }) };

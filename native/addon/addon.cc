@@ -145,6 +145,7 @@ Napi::Object stages(Napi::Env env) {
   set("access", Stage::access);
   set("memory", Stage::memory);
   set("limits", Stage::limits);
+  set("needsHold", Stage::needs_hold);
   return result;
 }
 

@@ -98,8 +98,8 @@ void report_warning(Sandbox& sandbox, std::string_view rule, std::string_view pa
 }
 
 void report_launched(Sandbox& sandbox, pid_t command) {
-  const auto engine = are_held_by_stops() ? protocol::Engine::ptrace : protocol::Engine::notify;
-  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}, {Tag::engine_, static_cast<int64_t>(engine)}}, false);
+  queue(sandbox, RecordKind::launched, {{Tag::pid_, command}, {Tag::engine_, static_cast<int64_t>(engine_in_use())}},
+        false);
 }
 
 void report_failed_launch(Sandbox& sandbox, const Launch& launch) {

@@ -1,5 +1,6 @@
 #include "filter.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../syscalls/table.h"
+#include "../syscalls/unheld.h"
 #include "bpf_program.h"
 
 namespace holdfast {
@@ -22,7 +24,10 @@ using Label = Program::Label;
 class Generator {
  public:
   explicit Generator(const FilterOptions& options)
-      : notify_(options.trace_everything ? SECCOMP_RET_TRACE : SECCOMP_RET_USER_NOTIF) {}
+      : options_(options),
+        notify_(options.hold_nothing       ? SECCOMP_RET_ERRNO | ENOSYS
+                : options.trace_everything ? SECCOMP_RET_TRACE
+                                           : SECCOMP_RET_USER_NOTIF) {}
 
   std::vector<sock_filter> generate() {
     // Made anew for every command, so without many small allocations.
@@ -48,11 +53,24 @@ class Generator {
   };
 
   Leaf leaf_of(const Row& row) const {
+    if (options_.hold_nothing) return unheld_leaf_of(row);
     Leaf leaf = plain_leaf_of(row);
     // What would go on is stopped first; what is refused stays so.
     if (is_counted(row) && leaf.held == SECCOMP_RET_ALLOW) leaf.held = SECCOMP_RET_TRACE;
     if (is_counted(row)) leaf.passed = SECCOMP_RET_TRACE;
     return leaf;
+  }
+
+  // Where nobody holds it.
+  Leaf unheld_leaf_of(const Row& row) const {
+    const Unheld answer = unheld(row, options_.changes_names);
+    if (answer.is_let_by) return {SECCOMP_RET_ALLOW, Guard::always_held};
+    if (row.way == Way::absent) return plain_leaf_of(row);
+    const std::vector<Alternative> left = left_alternatives(row);
+    if (std::any_of(left.begin(), left.end(), [](const Alternative& all) { return all.empty(); }))
+      return {SECCOMP_RET_ALLOW, Guard::always_held};
+    const uint32_t error = SECCOMP_RET_ERRNO | static_cast<uint32_t>(answer.error);
+    return {error, answer.guard, nullptr, left.empty() ? nullptr : &row};
   }
 
   Leaf plain_leaf_of(const Row& row) const {
@@ -199,6 +217,7 @@ class Generator {
   }
 
   Program program_;
+  const FilterOptions options_;
   const uint32_t notify_;
   std::vector<Range> ranges_;
   std::vector<std::pair<Leaf, Label>> guards_;

@@ -9,6 +9,8 @@ namespace holdfast {
 
 struct FilterOptions {
   bool trace_everything = false;  // there is no listener: every hold is a ptrace stop
+  bool hold_nothing = false;      // nobody holds calls: what would be is let by or refused (syscalls/unheld.h)
+  bool changes_names = false;     // with that: names are Landlock's to keep
 };
 
 // What the program answers:

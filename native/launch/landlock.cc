@@ -28,8 +28,9 @@ struct NetPort {
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // one number on every architecture
 constexpr unsigned kVersionFlag = 1, kRulePathBeneath = 1, kRuleNetPort = 2;
 constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDirectory = 1 << 3,
-                   kMakeDirectory = 1 << 7, kMakeFile = 1 << 8, kMakeSocket = 1 << 9, kMakeLink = 1 << 12,
-                   kTruncate = 1 << 14, kDeviceIoctl = 1 << 15;
+                   kRemoveDirectory = 1 << 4, kRemoveFile = 1 << 5, kMakeDirectory = 1 << 7, kMakeFile = 1 << 8,
+                   kMakeSocket = 1 << 9, kMakeLink = 1 << 12, kRefer = 1 << 13, kTruncate = 1 << 14,
+                   kDeviceIoctl = 1 << 15;
 constexpr uint64_t kBindTcp = 1 << 0, kConnectTcp = 1 << 1;
 constexpr uint64_t kScopeAbstract = 1 << 0, kScopeSignal = 1 << 1;
 // An exec opens its file for reading too.
@@ -125,7 +126,10 @@ int make_ruleset(long abi, Confinement& confinement, UniqueFd& out) {
     place.fd.reset();
   }
   for (auto& [place, access] : confinement.grants) {
-    const uint64_t rights = rights_to(access, place.folder) & attributes.files;
+    uint64_t rights = rights_to(access, place.folder);
+    if (confinement.changes_names && place.folder && (access & protocol::kWrite) != 0)
+      rights |= kRemoveDirectory | kRemoveFile | kRefer;
+    rights &= attributes.files;
     if (result == 0) result = add_path(ruleset.get(), place.fd.get(), rights);
     if (result == -EBADFD) result = 0;  // a memfd: no file of any file system, which Landlock leaves alone
     place.fd.reset();

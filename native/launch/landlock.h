@@ -31,7 +31,8 @@ struct Confinement {
     uint8_t access = 0;  // protocol::kRead, kWrite
   };
   bool execute_anywhere = true;
-  bool make_sockets = false;  // names of unix sockets, in any folder: bind() is not held
+  bool changes_names = false;  // where something may be written, names are removed and moved by the tree itself
+  bool make_sockets = false;   // names of unix sockets, in any folder: bind() is not held
   std::vector<Place> executable;
   std::vector<Grant> grants;
   // TCP ports that may be connected to or bound. None: not confined.

@@ -273,7 +273,9 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
     const rlimit none = {0, 0};
     raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, raw(&none));
   }
-  raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
+  // Whom nobody traces no exec lets outlive us: it is cleared by programs that give rights (prctl(2)), and there are
+  // none under no_new_privs.
+  if (!area->dies_with_us) raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, 0);
   // From here on rules on system calls hold for us, too: nothing is left to do but the exec, which is held.
   if (area->rules_length != 0) {
     const sock_fprog rules = {area->rules_length, area->rules};
@@ -320,7 +322,10 @@ int Launch::fork_child() {
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  child = clone(become_command, memory.stack + sizeof memory.stack, kSharedByChild | SIGCHLD, this);
+  area->in_our_memory.store(1);
+  const int cleared = line.engine == protocol::Engine::kernel ? CLONE_CHILD_CLEARTID : 0;
+  child = clone(become_command, memory.stack + sizeof memory.stack, kSharedByChild | cleared | SIGCHLD, this, nullptr,
+                nullptr, &area->in_our_memory);
   const int error = errno;
   sigprocmask(SIG_SETMASK, &before, nullptr);
   return child < 0 ? error : 0;

@@ -41,7 +41,9 @@ struct LaunchArea {
   int ruleset;                     // Landlock's, in the same table; -1: there is none. Set before `go`
   std::atomic<bool> no_listener;   // one is there already: a program that asks for none is to be put on
   bool by_stops;                   // the program asks for no listener. Set before `filtered`
-  bool is_awaited;                 // who waits for `settled` can give another program. Set before `filtered`
+  std::atomic<uint32_t> in_our_memory;  // futex word: the kernel clears it at the child's exec or end (engine `kernel`)
+  bool dies_with_us;                    // engine `kernel`: nobody traces it. Set before `go`
+  bool is_awaited;                      // who waits for `settled` can give another program. Set before `filtered`
   pid_t supervisor;
   bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`

@@ -511,8 +511,26 @@ class Planner {
     return found;
   }
 
+  // What the engine `kernel` leaves to Landlock, or has refused by number.
+  void unheld() {
+    const auto add = [&](const char* name, Layer layer, const char* why) {
+      out_.plan.push_back({name, layer, {{why, ""}}});
+    };
+    add("remove", Layer::landlock,
+        "the name of a device or a socket in a folder that may be written can be removed, too");
+    add("attributes", Layer::filter, "Landlock has no right for attributes, so none is changed");
+    add("exec", Layer::landlock, "memory without a file is never executable (memfd_create with MFD_NOEXEC_SEAL)");
+    add("signal", Layer::landlock, "to processes of the tree alone, by Landlock's scope");
+    for (const auto& [which, operation] :
+         {std::pair(Class::connect, protocol::kConnect), std::pair(Class::send, protocol::kConnect),
+          std::pair(Class::bind, protocol::kBind)})
+      if (!config_.rules.any_address(operation) && !out_.left.has(which))
+        out_.of(which) = {to_string(which), Layer::filter, {{"the policy gives no address, so all are refused", ""}}};
+  }
+
   // What no kernel decides as the rules do.
   void held() {
+    if (is_nothing_held()) return unheld();
     const auto add = [&](const char* name, std::initializer_list<Event> events, auto... why) {
       const bool asked = std::all_of(events.begin(), events.end(), [&](Event event) { return config_.hooked(event); });
       out_.plan.push_back({name, asked ? Layer::ask : Layer::perform, {{why, ""}...}});
@@ -658,8 +676,7 @@ void report_plan(Sandbox& sandbox) {
   std::vector<uint8_t> buffer(protocol::kMaxRecord);
   protocol::FieldWriter writer(buffer.data(), buffer.size());
   writer.number(protocol::Tag::count_, layers.abi);
-  const auto engine = are_held_by_stops() ? protocol::Engine::ptrace : protocol::Engine::notify;
-  writer.number(protocol::Tag::engine_, static_cast<int64_t>(engine));
+  writer.number(protocol::Tag::engine_, static_cast<int64_t>(engine_in_use()));
   for (const ClassPlan& plan : layers.plan) {
     writer.text(protocol::Tag::plan_, plan.name);
     writer.text(protocol::Tag::plan_, std::to_string(static_cast<int>(plan.layer)));

@@ -123,6 +123,7 @@ class Rules {
   // Whether any rule could allow it for an address of the internet; for an abstract name.
   bool any_internet(uint8_t operation) const;
   bool any_abstract(uint8_t operation) const;
+
   // Of which kinds of addresses rules allow every one for an operation bit, and what denies any. Nothing denied and
   // all three allowed: no address can be refused.
   struct Reach {

@@ -66,11 +66,12 @@ enum class Stage : int32_t {
   capabilities = 11,
   policy = 12,  // the policy does not allow the command itself
   internal = 13,
-  threads = 14,  // too few of them: a limit of processes
-  proc = 15,     // /proc is not that of our pid namespace
-  access = 16,   // faccessat2 is refused by what does not know it
-  memory = 17,   // there is none left
-  limits = 18,   // one that was asked for cannot be set, or no longer be held
+  threads = 14,     // too few of them: a limit of processes
+  proc = 15,        // /proc is not that of our pid namespace
+  access = 16,      // faccessat2 is refused by what does not know it
+  memory = 17,      // there is none left
+  limits = 18,      // one that was asked for cannot be set, or no longer be held
+  needs_hold = 19,  // engine `kernel`: what was asked for is not the kernel's to decide; a `needs` record came before
 };
 
 // Who holds the calls that the kernel cannot decide by itself.

@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "../call/descendants.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../channel/channel.h"
@@ -140,8 +141,8 @@ bool Control::send(MessageType type, int value, int detail) {
   return sent == sizeof message;
 }
 
-bool Control::serve(Sandbox& sandbox, Tracer& tracer, pid_t command) {
-  auto* serving = new Serving{this, &sandbox, &tracer, command};
+bool Control::serve(Sandbox& sandbox, Tracer* tracer, pid_t command) {
+  auto* serving = new Serving{this, &sandbox, tracer, command};
   return start_thread(run, serving, true);
 }
 
@@ -160,11 +161,12 @@ void* Control::run(void* argument) {
     if (got != 1) {
       // Node is gone, or its end of the channel is not to be trusted any more: nothing goes on unwatched.
       serving.sandbox->channel.lose();
+      if (serving.tracer == nullptr) kill_descendants();
       remove_ipc_objects();
       _exit(got == 0 ? 0 : 71);
     }
     if (is_request) {
-      take_request(*serving.sandbox, *serving.tracer, std::move(asked));
+      take_request(*serving.sandbox, serving.tracer, std::move(asked));
     } else if (message.type == static_cast<uint32_t>(MessageType::kill_all)) {
       signal_tree(tree, message.value);
     } else if (message.type == static_cast<uint32_t>(MessageType::spare)) {

@@ -38,7 +38,8 @@ class Control {
 
   // From then on a thread of its own serves the socket; when Node is gone it ends the supervisor, and so the tree
   // (PTRACE_O_EXITKILL).
-  bool serve(Sandbox& sandbox, Tracer& tracer, pid_t command);
+  // `tracer`: null where nobody follows the tree; then the thread ends that first.
+  bool serve(Sandbox& sandbox, Tracer* tracer, pid_t command);
 
  private:
   struct Serving {

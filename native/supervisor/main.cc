@@ -27,6 +27,7 @@
 #include "../channel/report.h"
 #include "../engine/bounce.h"
 #include "../engine/notify.h"
+#include "../engine/reaper.h"
 #include "../engine/tasks.h"
 #include "../engine/tracer.h"
 #include "../families/ipc.h"
@@ -37,6 +38,7 @@
 #include "../policy/config.h"
 #include "../policy/fork_hooks.h"
 #include "../policy/layers.h"
+#include "../policy/needs_hold.h"
 #include "../policy/second_wall.h"
 #include "../policy/written.h"
 #include "../syscalls/classes.h"
@@ -112,6 +114,11 @@ bool proc_is_ours() {
   return atoi(text) == getpid();
 }
 
+// Engine `kernel`: all that writes is Landlock's to decide, so names are, too.
+bool changes_names(const Layers& layers) {
+  return is_nothing_held() && layers.left.has(Class::write) && layers.left.has(Class::make);
+}
+
 struct Failure {
   Stage stage;
   int error;  // 0: none
@@ -126,10 +133,12 @@ Failure make_child(Launch& launch) {
   if (!to_the_end || !can_connect_copies()) stop_connects();
   if (!to_the_end) decide_at_stops();
   if (const int error = launch.fork_child()) return {Stage::fork, error};
-  if (const int error = Tracer::seize(launch.child)) {
+  const bool traces = launch.line.engine != protocol::Engine::kernel;
+  if (const int error = traces ? Tracer::seize(launch.child) : 0) {
     if (launch.ahead) return {Stage::ptrace, error};
     // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
     std::vector<sock_filter> filter;
+    launch.area->is_awaited = true;  // without a listener it would have gone on, had it been traced
     if (build_filter(FilterOptions{}, filter) && launch.give_filter(filter)) launch.wait_for_filter();
     const int stage = launch.area->stage.load();
     kill(launch.child, SIGKILL);
@@ -286,7 +295,9 @@ int run(int argc, char** argv) {
   Sandbox sandbox{config, channel, tree, page};
   const protocol::Engine engine = launch.line.engine;
   if (engine == protocol::Engine::ptrace) hold_by_stops();
-  launch.area->by_stops = are_held_by_stops();
+  if (engine == protocol::Engine::kernel) hold_nothing();
+  launch.area->by_stops = engine == protocol::Engine::ptrace || engine == protocol::Engine::kernel;
+  launch.area->dies_with_us = engine == protocol::Engine::kernel;
   launch.area->is_awaited = may_lack_listener();
   // While Node's tick goes on: as if no hook came, and nobody listened.
   UniqueFd ruleset;
@@ -301,6 +312,7 @@ int run(int argc, char** argv) {
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
     config.second_wall.grants = std::move(layers.grants);
     config.second_wall.make_sockets = layers.left.has(Class::bind);
+    config.second_wall.changes_names = changes_names(layers);
     config.layers = std::make_shared<Layers>(std::move(layers));
     const int problem = make_ruleset(abi, config.second_wall, ruleset);
     if (!ruleset) config.second_wall = {};
@@ -310,7 +322,10 @@ int run(int argc, char** argv) {
   // The kernel takes its time to translate it, in the child: the threads can be made meanwhile.
   const auto build = [&] {
     std::vector<sock_filter> filter;
-    return build_filter({.trace_everything = are_held_by_stops()}, filter) && launch.give_filter(filter);
+    const FilterOptions options = {.trace_everything = are_held_by_stops(),
+                                   .hold_nothing = is_nothing_held(),
+                                   .changes_names = changes_names(*config.layers)};
+    return build_filter(options, filter) && launch.give_filter(filter);
   };
   const auto give_filter = [&] {
     leave_to_kernel(config.layers->left);
@@ -340,15 +355,33 @@ int run(int argc, char** argv) {
     if (!build()) return failed(Stage::seccomp, E2BIG);
   }
   if (config.hooked(protocol::Event::fork)) stop_forks(config);
+  bool stops_calls = false;
   if (!config.calls.empty()) {
     const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
+    stops_calls = std::any_of(rules.begin(), rules.end(),
+                              [](const SyscallRule& rule) { return rule.action == RuleAction::stop; });
     if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);
   }
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
+  if (is_nothing_held()) {
+    const std::vector<Need> needs = needs_hold(config, *config.layers, stops_calls);
+    if (!needs.empty()) {
+      report_needs(sandbox, needs);
+      return failed(Stage::needs_hold, 0);
+    }
+  }
   if (config.plan_wanted) report_plan(sandbox);
   if (ruleset && config.second_wall.connect_ports && abi >= 4)
     build_wall([&] { return confine_connecting(*config.second_wall.connect_ports); });
+  if (is_nothing_held()) {
+    launch.let_go(ruleset.get(), config.limits);
+    Reaper reaper(sandbox, launch);
+    if (!control.serve(sandbox, nullptr, launch.child)) fatal("the control thread cannot be started", Stage::threads);
+    if (reaper.see_begin()) reaper.run();
+    report_end(sandbox);
+    _exit(0);
+  }
   // The child shares our descriptor table until its exec, so its listener is ours under the same number.
   Tracer tracer(sandbox, launch);
   if (const int problem = tracer.meter.begin())
@@ -361,7 +394,7 @@ int run(int argc, char** argv) {
       notifier = std::make_unique<Notifier>(sandbox, listener);
       if (!notifier->start()) fatal("no worker can be started", Stage::threads);
     }
-    if (!controlled && !control.serve(sandbox, tracer, launch.child))
+    if (!controlled && !control.serve(sandbox, &tracer, launch.child))
       fatal("the control thread cannot be started", Stage::threads);
     controlled = true;
     return notifier != nullptr || are_held_by_stops();

@@ -85,7 +85,7 @@ Handler handler_of(RequestKind kind) {
 
 }  // namespace
 
-void take_request(Sandbox& sandbox, Tracer& tracer, std::vector<uint8_t> bytes) {
+void take_request(Sandbox& sandbox, Tracer* tracer, std::vector<uint8_t> bytes) {
   int64_t request = -1, kind = -1;
   FieldReader reader(bytes.data(), bytes.size());
   for (Field field; reader.next(field);) {
@@ -98,9 +98,13 @@ void take_request(Sandbox& sandbox, Tracer& tracer, std::vector<uint8_t> bytes) 
     reply->fail(EPROTO, "what is asked is not known");
     return;
   }
+  if (tracer == nullptr) {
+    reply->fail(EOPNOTSUPP, "the engine 'kernel' does not follow the tree");
+    return;
+  }
   const Handler handler = handler_of(static_cast<RequestKind>(kind));
-  run_task([&sandbox, &tracer, handler, reply, bytes = std::move(bytes)] {
-    handler(sandbox, tracer, FieldReader(bytes.data(), bytes.size()), reply);
+  run_task([&sandbox, tracer, handler, reply, bytes = std::move(bytes)] {
+    handler(sandbox, *tracer, FieldReader(bytes.data(), bytes.size()), reply);
   });
 }
 

@@ -10,6 +10,6 @@
 namespace holdfast {
 
 // Never waits: whoever answers does so on a thread of its own, and may take its time.
-void take_request(Sandbox& sandbox, Tracer& tracer, std::vector<uint8_t> bytes);
+void take_request(Sandbox& sandbox, Tracer* tracer, std::vector<uint8_t> bytes);
 
 }  // namespace holdfast

@@ -94,6 +94,10 @@ constexpr Alternative kClonePlain[] = {kClone};
 constexpr Condition kUnshare[] = {whole(0, Relation::one_of, kZero, ~uint64_t{CLONE_FILES | CLONE_FS | CLONE_SYSVSEM})};
 constexpr Alternative kUnsharePlain[] = {kUnshare};
 
+// MFD_NOEXEC_SEAL (memfd_create(2), since Linux 6.3): what is made so is never executable.
+constexpr Condition kNotExecuted[] = {argument(1, Relation::none_of, kZero, 0x8)};
+constexpr Alternative kMemoryNotExecuted[] = {kNotExecuted};
+
 constexpr uint32_t kRulesetMark[] = {kOwnRuleset};
 constexpr uint32_t kExecMarks[] = {kStopsExec};
 constexpr Condition kRuleset[] = {whole(2, Relation::one_of, kRulesetMark)};
@@ -360,6 +364,8 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kIoctlHarmless;
     case Guard::ioprio_own:
       return kIoprioOwn;
+    case Guard::memory_not_executed:
+      return kMemoryNotExecuted;
     case Guard::personality_plain:
       return kPersonalityPlain;
     case Guard::pid_zero:
@@ -409,7 +415,7 @@ bool holds(const Condition& condition, uint64_t argument) {
 namespace {
 
 bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false, forks_counted = false,
-     all_held_by_stops = false;
+     all_held_by_stops = false, nothing_held = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -448,6 +454,16 @@ void decide_at_stops() { decided_at_stops = true; }
 void hold_by_stops() { all_held_by_stops = true; }
 
 bool are_held_by_stops() { return all_held_by_stops; }
+
+void hold_nothing() { nothing_held = true; }
+
+bool is_nothing_held() { return nothing_held; }
+
+protocol::Engine engine_in_use() {
+  return nothing_held        ? protocol::Engine::kernel
+         : all_held_by_stops ? protocol::Engine::ptrace
+                             : protocol::Engine::notify;
+}
 void count_forks() { forks_counted = true; }
 
 bool is_counted(const Row& row) {
@@ -457,7 +473,7 @@ bool is_counted(const Row& row) {
 }
 
 std::optional<Condition> stopped_if(const Row& row) {
-  if (all_held_by_stops) return std::nullopt;
+  if (all_held_by_stops || nothing_held) return std::nullopt;
   if (changes_of_rights_stop && changes_rights(row))
     return Condition{0, Relation::at_least, kInt, kZero};  // whatever it says
   if (row.way == Way::bounce && row.args[0] == Arg::path && row.args[1] == Arg::none && !decided_at_stops &&

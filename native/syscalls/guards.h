@@ -62,6 +62,11 @@ void decide_at_stops();
 // Where there is no listener, every call that is held is stopped. Said once, before the filter that is put on is made.
 void hold_by_stops();
 bool are_held_by_stops();
+// Nobody holds any (engine `kernel`). Said once, before anything else.
+void hold_nothing();
+bool is_nothing_held();
+// The engine that these say.
+protocol::Engine engine_in_use();
 
 // In a register that execve() does not have: such an exec is held by a stop, as there is no worker yet for the first
 // one. No secret: whoever else gives it is held all the same.

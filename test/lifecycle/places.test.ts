@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkSupport } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { asUser, fails, isRoot, library, mounting, type Place, startIn, works } from '../helpers/places.ts';
@@ -160,7 +161,6 @@ describe('it starts', () => {
 
 describe('it says what is missing', () => {
   test.each<[string, string, string[]]>([
-    ['ptrace', 'ERR_HOLDFAST_PTRACE', ['ptrace']],
     ['memfd_create', 'ERR_HOLDFAST_LAUNCH', ['memfd_create']],
     ['socketpair', 'ERR_HOLDFAST_LAUNCH', ['socketpair']],
     ['faccessat2', 'ERR_HOLDFAST_SECCOMP', ['faccessat2']],
@@ -168,6 +168,15 @@ describe('it says what is missing', () => {
     const seen = await startIn({ under: refusing(...calls) });
     expect(seen).toMatchObject(fails(code));
     expect(seen.message).toMatch(/\/bin\/sh was not started: .*(docker|container|sandbox)/i);
+  });
+
+  test('ptrace: what needs a hold says so, and a program that needs none can be started', { timeout }, async () => {
+    const seen = await startIn({ under: refusing('ptrace') });
+    const scopes = (checkSupport().landlockAbi ?? 0) >= 6;
+    expect(seen).toMatchObject({ start: 'ERR_HOLDFAST_PTRACE', check: scopes ? 'supported' : 'ERR_HOLDFAST_PTRACE' });
+    expect(seen.message).toMatch(
+      /\/bin\/sh was not started: ptrace is not allowed here.*The engine 'kernel' needs no ptrace/,
+    );
   });
 
   test.runIf(isRoot)('capset (an ordinary user has nothing to give up)', { timeout }, async () => {
@@ -186,7 +195,7 @@ describe('it says what is missing', () => {
       const policy = { files: { read: [${JSON.stringify(root)}, '/usr', '/etc', '/opt', '/proc', process.execPath] }, exec: undefined };
       spawnSandboxed(rest[0], rest.slice(1), { policy, stdio: 'inherit' });`;
     const under = [process.execPath, '--input-type=module', '-e', inside.replace(', exec: undefined', '')];
-    expect(await startIn({ under })).toMatchObject(fails('ERR_HOLDFAST_LISTENER'));
+    expect(await startIn({ under })).toMatchObject(fails('ERR_HOLDFAST_PTRACE'));
   });
 
   // Only root can mount, and make a namespace.

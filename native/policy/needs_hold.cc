@@ -1,0 +1,112 @@
+#include "needs_hold.h"
+
+#include <algorithm>
+#include <string>
+
+#include "../channel/channel.h"
+#include "../protocol/tlv.h"
+
+namespace holdfast {
+namespace {
+
+using protocol::Event;
+
+// Landlock's ABI with scopes for signals and abstract sockets, Linux 6.12 (landlock(7)).
+constexpr long kScopes = 6;
+
+class Needs {
+ public:
+  Needs(const Config& config, const Layers& layers) : config_(config), layers_(layers) {}
+
+  std::vector<Need> all(bool stops_calls) {
+    if (layers_.abi < kScopes)
+      need("signal", "Landlock's ABI " + std::to_string(layers_.abi) + " does not keep signals inside",
+           "Linux 6.12 or newer, with Landlock");
+    for (int which = 0; which < kClassCount; which++) look_at(static_cast<Class>(which));
+    execs();
+    for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
+      if (config_.hooked(static_cast<Event>(event)))
+        need("hooks", "a hook hears of " + std::string(to_string(static_cast<Event>(event))), "no hooks");
+    if (stops_calls)
+      need("policy.syscalls", "a rule kills, logs or reports, or is about calls that programs need",
+           "rules that answer with an errno");
+    options();
+    return std::move(needs_);
+  }
+
+ private:
+  void need(const std::string& what, const std::string& why, const std::string& change) {
+    const auto same = [&](const Need& known) { return known.why == why && known.change == change; };
+    if (std::none_of(needs_.begin(), needs_.end(), same)) needs_.push_back({what, why, change});
+  }
+
+  // Nothing that the policy gives: then every such call is refused by its number.
+  bool gives_nothing(Class which) const {
+    if (which != Class::connect && which != Class::send && which != Class::bind) return false;
+    const uint8_t operation = which == Class::bind ? protocol::kBind : protocol::kConnect;
+    return !config_.rules.any_address(operation);
+  }
+
+  void look_at(Class which) {
+    const ClassPlan& plan = layers_.plan[static_cast<size_t>(which)];
+    if (layers_.left.has(which) || gives_nothing(which)) return;
+    for (const Obstacle& obstacle : plan.obstacles)
+      if (!obstacle.change.empty()) need(plan.name, obstacle.why, obstacle.change);
+    if (plan.obstacles.empty()) need(plan.name, "a hook hears of such calls", "no hooks");
+  }
+
+  void execs() {
+    if (config_.exec.by_arguments())
+      need("exec", "a rule is about a program's arguments, which lie in memory", "policy.exec without argv");
+    if (config_.exec.by_descent())
+      need("exec", "a rule is about who executes, and Landlock does not know whom a process descends from",
+           "a policy without under");
+    if (config_.unwritten)
+      need("exec", "what the tree has written is not to be executed, and nobody follows that",
+           "policy.exec without written: false");
+    if (config_.second_wall.execute_anywhere && !config_.hooked(Event::exec))
+      need("exec", "a pattern allows programs in any folder", "patterns that begin with a folder");
+    for (const ExecRules::Rule& rule : config_.exec.all())
+      if (rule.effect == Effect::deny || !rule.names.empty())
+        need("exec", rule.label + " is a pattern, or refuses programs: Landlock grants folders and files as a whole",
+             "folders and files in policy.exec");
+  }
+
+  void options() {
+    if (config_.strict) need("policy", "'strict' begins at the program's main", "another policy");
+    if (config_.tells_life) need("lifecycle", "somebody listens to what processes live through", "no such listener");
+    if (config_.usage_by_program) need("usageByExecutable", "nobody sees which programs are executed", "without it");
+    const Limits& limits = config_.limits;
+    const auto limit = [&](const char* name, int64_t value) {
+      if (value != Limits::kNone)
+        need("limits", "limits." + std::string(name) + " is counted by who follows the tree",
+             "a policy without limits." + std::string(name));
+    };
+    if (config_.control_group.empty()) limit("memory", limits.memory);
+    limit("cpuTime", limits.cpu_time);
+    limit("wallTime", limits.wall_time);
+    limit("written", limits.written);
+    limit("processes", limits.processes);
+    limit("threads", limits.threads);
+  }
+
+  const Config& config_;
+  const Layers& layers_;
+  std::vector<Need> needs_;
+};
+
+}  // namespace
+
+void report_needs(Sandbox& sandbox, const std::vector<Need>& needs) {
+  std::vector<uint8_t> buffer(protocol::kMaxRecord);
+  protocol::FieldWriter writer(buffer.data(), buffer.size());
+  for (const Need& need : needs)
+    for (const std::string* text : {&need.what, &need.why, &need.change}) writer.text(protocol::Tag::plan_, *text);
+  sandbox.channel.send(protocol::RecordKind::needs, buffer.data(), writer.size());
+}
+
+std::vector<Need> needs_hold(const Config& config, const Layers& layers, bool stops_calls) {
+  return Needs(config, layers).all(stops_calls);
+}
+
+}  // namespace holdfast
