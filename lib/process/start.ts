@@ -111,7 +111,8 @@ function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
 }
 
 function startWithout(addon: Native, path: string, given: Spawn): Start {
-  const ready = given.ready?.take(given);
+  // Those that wait trace their commands.
+  const ready = given.engine === KERNEL ? undefined : given.ready?.take(given);
   if (ready !== undefined) {
     const start = finish(addon, ready.channel, ready.inner, given, ready);
     if (!start.lost) return start;

@@ -11,7 +11,8 @@ namespace holdfast {
 bool Later::begin(std::function<void(const std::atomic<bool>&)> work) {
   if (running_) return false;
   work_ = std::move(work);
-  // Node's signals are for Node's own thread. By number: in an older glibc pthread_sigmask lies in a library of its own.
+  // Node's signals are for Node's own thread. By number: in an older glibc pthread_sigmask lies in a library of its
+  // own.
   const uint64_t all = ~uint64_t{0};
   uint64_t before = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);

@@ -46,7 +46,8 @@ void close_together(Fds&... fds) {
     if (fd > last) last = fd;
     count++;
   }
-#if defined(__NR_close_range) && !defined(__SANITIZE_THREAD__)  // since Linux 5.9; a container's profile may not know it
+#if defined(__NR_close_range) && \
+    !defined(__SANITIZE_THREAD__)  // since Linux 5.9; a container's profile may not know it
   if (count > 1 && last - first == count - 1 && ::syscall(__NR_close_range, first, last, 0) == 0) {
     (fds.release(), ...);
     return;

@@ -106,6 +106,8 @@ bool receive_command(const Control& control, CommandLine& line, Surroundings& wh
     if (field.tag == Tag::environment_ && !split(field, told.environment)) return false;
     if (field.tag == Tag::places_) places = field;
     if (field.tag == Tag::engine_) line.engine = static_cast<protocol::Engine>(field.number());
+    // Its child is traced already.
+    if (line.engine == protocol::Engine::kernel) return false;
     if (field.tag == Tag::detached_) line.detached = field.number() != 0;
     if (field.tag == Tag::umask_) where.mask = static_cast<mode_t>(field.number() & 0777);
   }

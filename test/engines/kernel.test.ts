@@ -12,7 +12,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { allow, checkSupport, deny, type HoldfastError, type Policy, spawnSandboxed } from 'holdfast';
+import {
+  allow,
+  checkSupport,
+  createSandboxPool,
+  deny,
+  type HoldfastError,
+  type Policy,
+  spawnSandboxed,
+} from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { listen } from '../helpers/ports.ts';
@@ -333,6 +341,16 @@ step('ended', lambda: str(os.waitpid(child, 0)[1]))
       const hooked = spawnSandboxed('true', [], { engine: 'kernel', policy });
       hooked.onExec(() => allow());
       expect(await event(hooked, 'error')).toMatchObject([{ code: 'ERR_HOLDFAST_NEEDS_HOLD' }]);
+    });
+
+    test('a pool starts it anew, since what waits there is traced', async () => {
+      const { policy } = scene();
+      const pool = createSandboxPool({ size: 1 });
+      const child = pool.spawn('true', [], { engine: 'kernel', policy });
+      expect(await event(child, 'close')).toEqual([0, null]);
+      expect(child.engine).toBe('kernel');
+      expect(pool.waiting).toBe(1);
+      await pool.close();
     });
 
     test('rules on calls that the kernel answers by itself hold', async () => {
