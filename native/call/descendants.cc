@@ -2,8 +2,10 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +31,35 @@ bool descends(pid_t pid) {
   return false;
 }
 
+bool send(int process, int signal) { return syscall(SYS_pidfd_send_signal, process, signal, nullptr, 0) == 0; }
+
+// /proc may hide a process (hidepid) that runs what its user may not read. Those that are ours to wait for are known
+// all the same, and of whoever ends the children become ours.
+bool signal_children(int signal) {
+  DIR* const threads = opendir("/proc/self/task");
+  if (threads == nullptr) return false;
+  bool any = false;
+  while (const dirent* entry = readdir(threads)) {
+    char name[sizeof entry->d_name + 32];
+    snprintf(name, sizeof name, "/proc/self/task/%s/children", entry->d_name);
+    FILE* const children = atoi(entry->d_name) > 0 ? fopen(name, "re") : nullptr;
+    if (children == nullptr) continue;
+    int pid;
+    while (fscanf(children, "%d", &pid) == 1) {
+      if (signal != SIGKILL && stat_of(pid).state != 0) continue;  // who is shown has it already
+      const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+      if (!process) continue;
+      siginfo_t ended = {};
+      const int waited =
+          waitid(P_PIDFD, static_cast<id_t>(process.get()), &ended, WEXITED | WNOHANG | WNOWAIT | __WALL);
+      if (waited == 0 && ended.si_pid == 0) any = send(process.get(), signal) || any;
+    }
+    fclose(children);
+  }
+  closedir(threads);
+  return any;
+}
+
 // True if somebody was there to be signalled.
 bool signal_all(int signal) {
   bool any = false;
@@ -36,9 +67,10 @@ bool signal_all(int signal) {
     const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
     // Its number may be somebody else's by now: what the descriptor means is looked at once more.
     if (!process || !descends(pid) || !is_living(stat_of(pid))) continue;
-    any = syscall(SYS_pidfd_send_signal, process.get(), signal, nullptr, 0) == 0 || any;
+    any = send(process.get(), signal) || any;
   }
-  return any;
+  // Last: whoever has lost his parents by now is a child.
+  return signal_children(signal) || any;
 }
 
 }  // namespace

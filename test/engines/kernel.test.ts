@@ -23,6 +23,7 @@ import {
 } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { isRoot, mounting } from '../helpers/places.ts';
 import { listen } from '../helpers/ports.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -423,6 +424,39 @@ for _ in range(20): leave()
         await event(bomb.stdout, 'data');
         await bomb.killTree();
         await until(() => living(runs).length === 0, 'all have ended');
+      });
+
+      test.runIf(isRoot)('nor does what /proc hides from the supervisor', async () => {
+        const word = `left-${process.pid}-hidden`;
+        const { policy, work } = scene();
+        // A program that its user may not read, by one who has no rights over that, nor the group that /proc shows all.
+        const unprivileged = ['--regid', '65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+        const hide = `
+import os
+file = os.open('hidden', os.O_CREAT | os.O_WRONLY, 0o111)
+os.write(file, open('/usr/bin/sleep', 'rb').read())
+os.close(file)
+ready, tell = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv('hidden', ['${word}', '600'])
+    os._exit(0)
+os.wait()
+os.close(tell)
+os.read(ready, 1)
+print('left', flush=True)
+`;
+        const host = startHost(
+          `const child = spawnSandboxed(args[0], ['-S', '-c', args[1]], { engine: 'kernel', policy: JSON.parse(args[2]), cwd: args[3], stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('error', (error) => say(error.message));
+child.on('close', (...end) => say(...end));`,
+          [python, hide, JSON.stringify({ ...policy, exec: ['/usr', '/bin', '/lib', '/lib64', work] }), work],
+          {},
+          [...mounting('mount -t proc -o hidepid=2 proc /proc'), 'setpriv', ...unprivileged],
+        );
+        expect((await textOf(host.stdout)).trim().split('\n')).toEqual(['left', '0']);
+        await until(() => living(word).length === 0, 'it has ended');
       });
 
       test.each(['SIGKILL', 'SIGTERM'])('Node ends by %s', async (signal) => {
