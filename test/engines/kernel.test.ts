@@ -505,7 +505,7 @@ import(${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}).
   await new Promise((resolve) => child.on('close', resolve));
 }`,
         [JSON.stringify(policy), work],
-        {},
+        { env: { ...process.env, HOLDFAST_ENGINE: 'auto' } },
         [program('life_forbid'), 'ptrace'],
       );
       expect((await textOf(host.stdout)).trim().split('\n')).toEqual(['kernel in', 'ERR_HOLDFAST_PTRACE true']);
