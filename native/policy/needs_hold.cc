@@ -1,7 +1,12 @@
 #include "needs_hold.h"
 
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "../channel/channel.h"
 #include "../protocol/tlv.h"
@@ -18,12 +23,13 @@ class Needs {
  public:
   Needs(const Config& config, const Layers& layers) : config_(config), layers_(layers) {}
 
-  std::vector<Need> all(bool stops_calls) {
+  std::vector<Need> all(bool stops_calls, int stdio_count) {
     if (layers_.abi < kScopes)
       need("signal", "Landlock's ABI " + std::to_string(layers_.abi) + " does not keep signals inside",
            "Linux 6.12 or newer, with Landlock");
     for (int which = 0; which < kClassCount; which++) look_at(static_cast<Class>(which));
     execs();
+    given(stdio_count);
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
       if (config_.hooked(static_cast<Event>(event)))
         need("hooks", "a hook hears of " + std::string(to_string(static_cast<Event>(event))), "no hooks");
@@ -72,6 +78,25 @@ class Needs {
              "folders and files in policy.exec");
   }
 
+  // Its /proc/self/fd/N could be executed, whatever Landlock grants.
+  void given(int stdio_count) {
+    for (int fd = 0; fd < stdio_count; fd++)
+      if (is_executable_memory(fd))
+        need("stdio",
+             "stdio[" + std::to_string(fd) + "] is memory that can be executed, which Landlock has no word for",
+             "memfd_create with MFD_NOEXEC_SEAL, or a file");
+  }
+
+  static bool is_executable_memory(int fd) {
+    constexpr std::string_view kStart = "/memfd:";
+    char link[32], name[kStart.size()];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    const ssize_t size = readlink(link, name, sizeof name);
+    struct stat status;
+    return size == static_cast<ssize_t>(sizeof name) && std::string_view(name, sizeof name) == kStart &&
+           fstat(fd, &status) == 0 && (status.st_mode & 0111) != 0;
+  }
+
   void options() {
     if (config_.strict) need("policy", "'strict' begins at the program's main", "another policy");
     if (config_.tells_life) need("lifecycle", "somebody listens to what processes live through", "no such listener");
@@ -105,8 +130,8 @@ void report_needs(Sandbox& sandbox, const std::vector<Need>& needs) {
   sandbox.channel.send(protocol::RecordKind::needs, buffer.data(), writer.size());
 }
 
-std::vector<Need> needs_hold(const Config& config, const Layers& layers, bool stops_calls) {
-  return Needs(config, layers).all(stops_calls);
+std::vector<Need> needs_hold(const Config& config, const Layers& layers, bool stops_calls, int stdio_count) {
+  return Needs(config, layers).all(stops_calls, stdio_count);
 }
 
 }  // namespace holdfast

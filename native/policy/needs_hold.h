@@ -20,6 +20,7 @@ struct Need {
 // Tells Node.
 void report_needs(Sandbox& sandbox, const std::vector<Need>& needs);
 
-std::vector<Need> needs_hold(const Config& config, const Layers& layers, bool stops_calls);
+// `stdio_count`: so many descriptors from 0 on are the command's.
+std::vector<Need> needs_hold(const Config& config, const Layers& layers, bool stops_calls, int stdio_count);
 
 }  // namespace holdfast

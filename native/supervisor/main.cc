@@ -365,7 +365,7 @@ int run(int argc, char** argv) {
   for (const Warning& warning : config.warnings)
     report_warning(sandbox, warning.rule, warning.path, warning.target, warning.reason);
   if (is_nothing_held()) {
-    const std::vector<Need> needs = needs_hold(config, *config.layers, stops_calls);
+    const std::vector<Need> needs = needs_hold(config, *config.layers, stops_calls, launch.line.stdio_count);
     if (!needs.empty()) {
       report_needs(sandbox, needs);
       return failed(Stage::needs_hold, 0);

@@ -354,6 +354,30 @@ step('ended', lambda: str(os.waitpid(child, 0)[1]))
       await pool.close();
     });
 
+    test('memory that can be executed is not given to it as a descriptor', async () => {
+      const { policy, work } = scene({ exec: ['/usr/bin/env', '/lib', '/lib64'] });
+      // Node inherits it, as 9.
+      const start = (mode: string) => {
+        const make = `import os, sys
+file = os.memfd_create('given')
+os.write(file, open('/usr/bin/id', 'rb').read())
+os.fchmod(file, ${mode})
+os.dup2(file, 9)
+os.execv(sys.argv[1], sys.argv[1:])`;
+        const host = startHost(
+          `const child = spawnSandboxed('/usr/bin/env', ['/proc/self/fd/3'], { engine: 'kernel', policy: JSON.parse(args[0]), cwd: args[1], stdio: ['ignore', 'inherit', 'ignore', 9] });
+child.on('error', (error) => say(error.code, error.message.includes('stdio[3]')));
+child.on('exit', (code) => say(code));`,
+          [JSON.stringify(policy), work],
+          {},
+          [python, '-S', '-c', make],
+        );
+        return textOf(host.stdout);
+      };
+      expect(await start('0o777')).toBe('ERR_HOLDFAST_NEEDS_HOLD true\n');
+      expect(await start('0o666')).toBe('126\n');
+    });
+
     test('rules on calls that the kernel answers by itself hold', async () => {
       const place = scene({ syscalls: { deny: [{ call: 'getppid', errno: 'EDOM' }] } });
       expect(await said(`step('getppid', lambda: call(${number(110, 173)}))`, place)).toEqual(['getppid EDOM']);
