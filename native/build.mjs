@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -162,10 +163,16 @@ function prebuild(arch) {
     const made = readFileSync(path).readUInt16LE(18);
     if (made !== machine.elf) fail(`${path} is for the machine ${made} of ELF, not for ${arch}`);
   }
+  if (arch !== process.arch) {
+    rmSync(stage, { recursive: true });
+    return;
+  }
+  // The tree's own programs and tests run what would be published, and one links its objects anew (open-supervisor.ts).
+  const objects = 'build/Release/obj.target/holdfast-supervisor';
+  rmSync(join(root, objects), { recursive: true, force: true });
+  mkdirSync(join(root, dirname(objects)), { recursive: true });
+  renameSync(join(stage, objects), join(root, objects));
   rmSync(stage, { recursive: true });
-  if (arch !== process.arch) return;
-  // The tree's own programs and tests run what would be published.
-  mkdirSync(join(root, 'build/Release'), { recursive: true });
   built('Release').forEach((path, i) => {
     rmSync(path, { force: true });
     copyFileSync(shipped(arch)[i], path);

@@ -1,5 +1,5 @@
 // A container as Docker makes one when it is asked for nothing: its seccomp profile as published, its capabilities, masked and
-// read-only paths, and namespaces of its own. What is in it is this machine, read through overlays, so that all that it writes is gone with it.
+// read-only paths, and namespaces of its own; or as Kubernetes makes one that its `restricted` standard lets in. What is in it is this machine, read through overlays, so that all that it writes is gone with it.
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,11 +10,30 @@ import { tool } from './tools.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
+/** What makes a container. */
+export interface ContainerRules {
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  readonly readOnlyRoot: boolean;
+}
+
 /** Docker's own list: oci/caps/defaults.go in moby/moby. */
-const capabilities = [
+const dockerCapabilities = [
   ...['CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP'],
   ...['NET_BIND_SERVICE', 'SYS_CHROOT', 'KILL', 'AUDIT_WRITE'],
 ].map((name) => `CAP_${name}`);
+
+export const dockerRules: ContainerRules = {
+  capabilities: dockerCapabilities,
+  noNewPrivileges: false,
+  readOnlyRoot: false,
+};
+
+/**
+ * The pod security standard `restricted` (kubernetes.io, "Pod Security Standards"): all capabilities dropped,
+ * allowPrivilegeEscalation false, RuntimeDefault's seccomp profile, not root; and a root that is read-only besides.
+ */
+export const kubernetesRestricted: ContainerRules = { capabilities: [], noNewPrivileges: true, readOnlyRoot: true };
 
 /** oci/defaults.go in moby/moby. */
 const maskedPaths = [
@@ -50,7 +69,7 @@ interface Profile {
 }
 
 /** The profile as Docker's daemon would hand it to the runtime: for this architecture and these capabilities. */
-function seccomp(): object {
+function seccomp({ capabilities }: ContainerRules): object {
   const profile = JSON.parse(readFileSync(join(root, 'test/containers/docker-default.json'), 'utf8')) as Profile;
   const [arch, architecture] = architectures[process.arch] ?? ['', ''];
   // minKernel is 4.8 wherever it stands: holdfast needs 5.10.
@@ -79,7 +98,14 @@ const mount = (destination: string, type: string, ...options: string[]) => ({
   options,
 });
 
-function bundle(folder: string, uid: number, env: readonly string[], args: readonly string[]): object {
+function bundle(
+  rules: ContainerRules,
+  folder: string,
+  uid: number,
+  env: readonly string[],
+  args: readonly string[],
+): object {
+  const { capabilities, noNewPrivileges, readOnlyRoot } = rules;
   const own = uid === 0 ? capabilities : [];
   return {
     ociVersion: '1.0.0',
@@ -89,9 +115,9 @@ function bundle(folder: string, uid: number, env: readonly string[], args: reado
       env,
       cwd: root,
       capabilities: { bounding: capabilities, effective: own, permitted: own, inheritable: [] },
-      noNewPrivileges: false,
+      noNewPrivileges,
     },
-    root: { path: join(folder, 'root'), readonly: false },
+    root: { path: join(folder, 'root'), readonly: readOnlyRoot },
     hostname: 'container',
     mounts: [
       mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
@@ -107,7 +133,7 @@ function bundle(folder: string, uid: number, env: readonly string[], args: reado
       namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map((type) => ({ type })),
       maskedPaths,
       readonlyPaths,
-      seccomp: seccomp(),
+      seccomp: seccomp(rules),
     },
   };
 }
@@ -119,12 +145,21 @@ mount --bind "$1/upper" "$1/upper"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper/root,workdir=$1/upper/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper/project,workdir=$1/upper/work2" "$1/project"
 cd "$1"
-exec crun --root "$1/state" --cgroup-manager=disabled run "$3"`;
+case "$4" in crun) set -- "$@" --cgroup-manager=disabled;; esac
+folder=$1 name=$3 runtime=$4; shift 4
+exec "$runtime" --root "$folder/state" "$@" run "$name"`;
+
+/** crun, or what HOLDFAST_TEST_RUNTIME names: runc. */
+const runtime = process.env.HOLDFAST_TEST_RUNTIME || 'crun';
 
 let made = 0;
 
 /** Runs a program in such a container as a user, in the project's folder, and as its process 1. */
-export function runInContainer(uid: number, args: readonly string[]): Promise<Outcome> {
+export function runInContainer(
+  uid: number,
+  args: readonly string[],
+  rules: ContainerRules = dockerRules,
+): Promise<Outcome> {
   const folder = temporaryFolder('container');
   for (const name of ['root', 'project', 'upper/root', 'upper/work', 'upper/project', 'upper/work2'])
     mkdirSync(join(folder, name), { recursive: true });
@@ -139,11 +174,11 @@ export function runInContainer(uid: number, args: readonly string[]): Promise<Ou
     ...(process.env.CI ? ['CI=true'] : []),
     ...(process.env.HOLDFAST_ENGINE ? [`HOLDFAST_ENGINE=${process.env.HOLDFAST_ENGINE}`] : []),
   ];
-  writeFileSync(join(folder, 'config.json'), JSON.stringify(bundle(folder, uid, env, args)));
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(bundle(rules, folder, uid, env, args)));
   const name = `holdfast-test-${process.pid}-${made++}`;
-  return runBare('unshare', ['-m', 'sh', '-c', script, 'sh', folder, root, name]);
+  return runBare('unshare', ['-m', 'sh', '-c', script, 'sh', folder, root, name, runtime]);
 }
 
-const possible = process.getuid?.() === 0 && (process.env.CI || tool('crun') !== undefined);
-/** `test`, for root only, who alone can make the namespaces; skipped without crun, but where CI runs. */
+const possible = process.getuid?.() === 0 && (process.env.CI || tool(runtime) !== undefined);
+/** `test`, for root only, who alone can make the namespaces; skipped without the runtime, but where CI runs. */
 export const testInContainer = (possible ? test : test.skip) as typeof test;

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
-export const engines = ['notify', 'ptrace'];
+export const engines = ['notify', 'ptrace', 'kernel'];
 export const architectures = ['x64', 'arm64'];
 /** What test/guest/setup.sh calls them: 5.10, 6.1, 6.12, and the newest that Debian has. */
 export const kernels = ['bullseye', 'bookworm', 'bookworm-backports', 'trixie-backports'];
@@ -47,6 +47,12 @@ function guestRelease({ arch, kernel }) {
     : kernel;
 }
 
+const inContainers = (runtime, env) =>
+  run(process.execPath, [...vitest, 'test/boundary/container-rules.test.ts'], {
+    ...env,
+    HOLDFAST_TEST_RUNTIME: runtime,
+  });
+
 const here = { on: 'host', release: () => release() };
 const emulated = { on: 'guest', release: guestRelease };
 
@@ -56,9 +62,17 @@ export const places = [
   { ...here, name: 'user', run: asUser },
   {
     ...here,
-    name: 'docker profile, root and user',
+    name: 'containers by crun: docker (root, user), kubernetes restricted',
     selection: 'its own',
-    run: (_, env) => run(process.execPath, [...vitest, 'test/boundary/container-rules.test.ts'], env),
+    engines: ['notify', 'ptrace'],
+    run: (_, env) => inContainers('crun', env),
+  },
+  {
+    ...here,
+    name: 'containers by runc: docker (root, user), kubernetes restricted',
+    selection: 'its own',
+    engines: ['notify', 'ptrace'],
+    run: (_, env) => inContainers('runc', env),
   },
   { ...emulated, name: 'guest, root', run: (files, env, cell) => guest(files, env, cell, []) },
   { ...emulated, name: 'guest, user', run: (files, env, cell) => guest(files, env, cell, ['--user']) },

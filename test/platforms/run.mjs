@@ -16,8 +16,8 @@ const { values } = parseArgs({
     ...{ selection: { ...text, default: 'core' }, list: flag, table: flag },
   },
 });
-const files = Object.hasOwn(selections, values.selection) ? selections[values.selection] : undefined;
-if (files === undefined) throw new Error(`--selection ${values.selection}: known are ${Object.keys(selections)}`);
+if (!Object.hasOwn(selections, values.selection))
+  throw new Error(`--selection ${values.selection}: known are ${Object.keys(selections)}`);
 const known = {
   arch: architectures,
   kernel: ['host', ...kernels],
@@ -38,7 +38,7 @@ const cells = machines
   .flatMap(({ on, ...machine }) =>
     places
       .filter((place) => place.on === on)
-      .flatMap(({ name }) => engines.map((engine) => ({ ...machine, engine, place: name }))),
+      .flatMap((place) => (place.engines ?? engines).map((engine) => ({ ...machine, engine, place: place.name }))),
   )
   .filter((cell) => Object.keys(known).every((name) => values[name] === undefined || values[name] === cell[name]));
 
@@ -61,12 +61,15 @@ function runCell(cell) {
   const path = join(root, `build/platforms-${process.pid}.json`);
   rmSync(path, { force: true });
   const env = { CI: 'true', HOLDFAST_ENGINE: cell.engine, HOLDFAST_TEST_REPORT: path };
-  const given = place.run(files, env, cell) ?? (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
+  // What needs a hold the engine kernel has not: it has files of its own.
+  const selection = cell.engine === 'kernel' ? 'kernel' : values.selection;
+  const given =
+    place.run(selections[selection], env, cell) ?? (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
   rmSync(path, { force: true });
   const outcome = given === undefined ? { problem: 'no report' } : count(JSON.parse(given));
   if (outcome.passed === 0 && outcome.failed === 0) outcome.problem = 'nothing was run';
   const date = new Date().toISOString().slice(0, 10);
-  return { ...cell, release: place.release(cell), selection: place.selection ?? values.selection, ...outcome, date };
+  return { ...cell, release: place.release(cell), selection: place.selection ?? selection, ...outcome, date };
 }
 
 if (values.list) for (const cell of cells) console.log(Object.values(cell).join(', '));
