@@ -42,8 +42,12 @@ class Needs {
 
  private:
   void need(const std::string& what, const std::string& why, const std::string& change) {
-    const auto same = [&](const Need& known) { return known.why == why && known.change == change; };
-    if (std::none_of(needs_.begin(), needs_.end(), same)) needs_.push_back({what, why, change});
+    const auto known = std::find_if(needs_.begin(), needs_.end(),
+                                    [&](const Need& one) { return one.why == why && one.change == change; });
+    if (known == needs_.end())
+      needs_.push_back({what, why, change});
+    else if ((", " + known->what + ",").find(", " + what + ",") == std::string::npos)
+      known->what += ", " + what;
   }
 
   // Nothing that the policy gives: then every such call is refused by its number.
