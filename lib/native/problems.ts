@@ -37,7 +37,7 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
   const problems: SupportProblem[] = [];
   const proc = procProblem();
   if (proc !== undefined) problems.push({ code: 'ERR_HOLDFAST_PROC', message: proc });
-  if (gvisor()) {
+  if (isGvisor()) {
     const message = 'this is gVisor, which has no seccomp notification: run the container by runc or crun';
     problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message });
   } else if (olderThan(kernel, 5, 10)) {
@@ -80,7 +80,7 @@ function status(): string {
 }
 
 /** It calls itself so since 2024; before, it was always 4.4.0 with this date. */
-function gvisor(): boolean {
+export function isGvisor(): boolean {
   try {
     return /-gvisor\b|\b4\.4\.0 #1 SMP Sun Jan 10 15:06:54 PST 2016/.test(readFileSync('/proc/version', 'utf8'));
   } catch {

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { findGroupPlace } from '../limits/control-group.ts';
 import { native, nativeFolder } from '../native/native.ts';
+import { isGvisor } from '../native/problems.ts';
 
 /** A soft and a hard limit (getrlimit(2)); `null`: none. */
 export interface ResourceLimit {
@@ -60,7 +61,7 @@ const marks: Readonly<Record<string, () => boolean>> = {
   snap: () => process.env.SNAP !== undefined,
   firejail: () => process.env.container === 'firejail',
   wsl: () => /microsoft/i.test(read('/proc/sys/kernel/osrelease')),
-  gvisor: () => /gvisor/i.test(read('/proc/version')),
+  gvisor: isGvisor,
   'github-actions': () => process.env.GITHUB_ACTIONS === 'true',
 };
 

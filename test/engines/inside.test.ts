@@ -1,0 +1,56 @@
+// Inside of what others confine programs with: the real ones. Which engine is left there, or the code that says why none is.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Support } from 'holdfast';
+import { describe, expect } from 'vitest';
+import { isRoot } from '../helpers/places.ts';
+import { testWith } from '../helpers/tools.ts';
+
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+function doctorIn(...under: string[]): Support {
+  const [program = '', ...line] = [...under, process.execPath, cli, 'doctor', '--json'];
+  const { stdout } = spawnSync(program, line, {
+    encoding: 'utf8',
+    cwd: join(cli, '../..'),
+    env: { ...process.env, HOLDFAST_ENGINE: 'auto' },
+  });
+  return JSON.parse(stdout) as Support;
+}
+
+const works = ({ engines }: Support) => engines?.flatMap(({ engine, works }) => (works ? [engine] : []));
+
+testWith('strace')('under strace, which traces whatever is started: the engine kernel', () => {
+  const support = doctorIn('strace', '-f', '-o', '/dev/null');
+  if ((support.landlockAbi ?? 0) < 6)
+    return expect(support).toMatchObject({ supported: false, problems: [{ code: 'ERR_HOLDFAST_PTRACE' }] });
+  expect(support).toMatchObject({ supported: true, engine: 'kernel', machine: { tracer: expect.any(Number) } });
+  expect(works(support)).toEqual(['kernel']);
+  expect(support.notes?.[0]).toMatch(/without hooks and violations .*ptrace is not allowed here/);
+});
+
+describe.skipIf(!isRoot)('as root, who may make such places on every machine', () => {
+  testWith('bwrap')('bubblewrap: the engine notify', () => {
+    const support = doctorIn(
+      ...'bwrap --ro-bind / / --dev /dev --proc /proc --unshare-all --die-with-parent'.split(' '),
+    );
+    expect(support).toMatchObject({ supported: true, engine: 'notify' });
+  });
+
+  testWith('firejail')(
+    'firejail, with the profile for everything: the engine kernel, since that refuses ptrace',
+    () => {
+      const support = doctorIn('firejail', '--quiet');
+      if ((support.landlockAbi ?? 0) >= 6) expect(support).toMatchObject({ supported: true, engine: 'kernel' });
+      else expect(support).toMatchObject({ supported: false, problems: [{ code: 'ERR_HOLDFAST_PTRACE' }] });
+    },
+  );
+
+  testWith('runsc')('gVisor (runsc): none, and it says so', { timeout: 120_000 }, () => {
+    const support = doctorIn('runsc', '--network=none', '--ignore-cgroups', 'do');
+    expect(support.supported).toBe(false);
+    expect(support.problems[0]?.code).toBe('ERR_HOLDFAST_UNSUPPORTED_KERNEL');
+    expect(support.machine?.containers).toContain('gvisor');
+  });
+});
