@@ -49,6 +49,7 @@ uint64_t argument(const Registers& registers, int index) { return of(registers).
 int64_t result(const Registers& registers) { return static_cast<int64_t>(of(registers).regs[0]); }
 uint64_t instruction_pointer(const Registers& registers) { return of(registers).pc; }
 uint64_t stack_pointer(const Registers& registers) { return of(registers).sp; }
+bool has_exit(const Registers&) { return true; }
 
 void set_argument(Registers& registers, int index, uint64_t value) { of(registers).regs[index] = value; }
 void set_result(Registers& registers, int64_t value) { of(registers).regs[0] = static_cast<uint64_t>(value); }

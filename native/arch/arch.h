@@ -44,6 +44,9 @@ uint64_t argument(const Registers&, int index);
 int64_t result(const Registers&);
 uint64_t instruction_pointer(const Registers&);
 uint64_t stack_pointer(const Registers&);
+// At a seccomp stop: whether an exit stop follows. Not where the kernel itself makes the call for who jumps to a page
+// of its own (x86_64, vsyscall).
+bool has_exit(const Registers&);
 
 void set_argument(Registers&, int index, uint64_t value);
 void set_result(Registers&, int64_t value);

@@ -50,6 +50,9 @@ int64_t result(const Registers& registers) { return static_cast<int64_t>(of(regi
 uint64_t instruction_pointer(const Registers& registers) { return of(registers).rip; }
 uint64_t stack_pointer(const Registers& registers) { return of(registers).rsp; }
 
+// VSYSCALL_ADDR, asm/vsyscall.h; emulate_vsyscall() in arch/x86/entry/vsyscall/vsyscall_64.c.
+bool has_exit(const Registers& registers) { return of(registers).rip >> 12 != 0xffffffffff600; }
+
 void set_argument(Registers& registers, int index, uint64_t value) {
   user_regs_struct& r = of(registers);
   unsigned long long* const places[6] = {&r.rdi, &r.rsi, &r.rdx, &r.r10, &r.r8, &r.r9};

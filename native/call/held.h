@@ -34,6 +34,7 @@ class Held {
   bool again = false;                // a connect that a worker had received, made again to be stopped
   bool tried = false;                // the caller has made it itself, and that failed (Bounce::tries)
   bool ends = false;                 // no call: the caller is about to end (PTRACE_EVENT_EXIT)
+  bool has_exit = true;              // trace engine: results can be changed at its exit stop (arch::has_exit)
   bool initial = false;              // the command's own exec, before its first instruction
   std::shared_ptr<const Lent> lent;  // trace engine; null if nothing was asked for yet
 

@@ -385,6 +385,7 @@ Held Tracer::held_call(const Tracee& tracee, int64_t number) const {
   call.tree = &sandbox_.tree;
   call.initial = !launch_.launched;
   call.again = tracee.came_marked;
+  call.has_exit = arch::has_exit(tracee.registers);
   for (int i = 0; i < 6; i++) call.args[i] = arch::argument(tracee.registers, i);
   return call;
 }

@@ -2,6 +2,9 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -161,6 +164,28 @@ struct Response {
   }
 };
 
+// What the vsyscall page has (vsyscall(7)) of the calls whose results a hook can change, made for the caller: the
+// kernel's own has no end at which to change anything. 0, or a negative errno as the kernel would answer.
+int make_for_caller(const Held& call) {
+  const auto put = [&](int argument, const void* from, size_t size) {
+    return call.args[argument] == 0 ? 0 : call.write(call.args[argument], from, size);
+  };
+  if (call.row->number() == SYS_gettimeofday) {
+    timeval now = {};
+    struct timezone zone = {};
+    if (syscall(SYS_gettimeofday, &now, &zone) != 0) return -errno;
+    const int error = put(0, &now, sizeof now);
+    return error != 0 ? error : put(1, &zone, sizeof zone);
+  }
+  if (call.row->number() == SYS_getcpu) {
+    unsigned processor = 0, node = 0;
+    if (syscall(SYS_getcpu, &processor, &node, nullptr) != 0) return -errno;
+    const int error = put(0, &processor, sizeof processor);
+    return error != 0 ? error : put(1, &node, sizeof node);
+  }
+  return -ENOSYS;
+}
+
 bool respond(Sandbox& sandbox, const Held& call, std::string data, Finish& out) {
   struct Kept {
     std::string data;
@@ -183,6 +208,12 @@ bool respond(Sandbox& sandbox, const Held& call, std::string data, Finish& out) 
   }
   if (call.engine != Held::Engine::trace) {
     out = refused(sandbox, call, EPERM, "hook", "a call that was received cannot run and have its results changed");
+    return true;
+  }
+  if (!call.has_exit) {
+    int error = make_for_caller(call);
+    if (error == 0) error = kept->response.write(call);
+    out = error == -ESRCH ? Finish::gone() : Finish::answer(error);
     return true;
   }
   auto bounce = std::make_unique<Bounce>();

@@ -1,7 +1,7 @@
 // What only one of the two architectures has: other ABIs, calls of its own, what it ignores of an address or a number.
 import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { allow, deny, type Policy, spawnSandboxed } from 'holdfast';
+import { allow, deny, type Policy, respond, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { foreignProgram, programWithInterpreter } from '../helpers/foreign-elf.ts';
@@ -360,12 +360,21 @@ print('getcpu', *getcpu(), flush=True)
 `;
   const run = (options: RunOptions) => runSandboxed(python, ['-S', '-c', prelude + script], options);
 
-  test('answers as bare, or as rules on its calls say', async () => {
+  test('answers as bare, or as rules and hooks on its calls say', async () => {
     const twin = await runBare(python, ['-S', '-c', prelude + script]);
     const outcome = await run({ policy: policyFor() });
     expect([outcome.stdout, outcome.signal]).toEqual([twin.stdout, twin.signal]);
     if (twin.signal !== null) return expect(twin.signal).toBe('SIGSEGV'); // this kernel has no such page
     expect(twin.stdout).toBe('time now\ngettimeofday 0 now\ngetcpu 0 True\n');
+
+    const hooked = await run({
+      hooks: (child) => {
+        child.onSyscall('time', () => respond(1_000_000_000));
+        child.onSyscall('gettimeofday', () => respond({ seconds: 1_000_000_000 }));
+        child.onSyscall('getcpu', () => respond({ cpu: 70_000 }));
+      },
+    });
+    expect(hooked.stdout).toBe('time 1000000000\ngettimeofday 0 1000000000\ngetcpu 0 70000\n');
 
     const ruled = await run({ policy: { syscalls: { deny: ['time', 'gettimeofday', 'getcpu'] } } });
     expect(ruled.stdout).toBe('time -1\ngettimeofday -1 0\ngetcpu -1 False\n');
