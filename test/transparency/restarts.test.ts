@@ -1,0 +1,70 @@
+// A call that a signal has interrupted goes on with its own arguments, whoever holds it; and what needs no call is not held.
+import { allow, type SandboxedProcess } from 'holdfast';
+import { expect, test } from 'vitest';
+import { program } from '../helpers/build-programs.ts';
+import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
+
+/** Under emulation all takes that many times as long (test/vitest.config.ts). */
+const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
+
+const held = (name: string, hooks?: (child: SandboxedProcess) => void) => {
+  const folder = temporaryFolder('held');
+  const policy = { files: { read: ['/'], write: [folder] } };
+  return runSandboxed(program(name), [], { cwd: folder, policy, hooks });
+};
+const said = ({ stdout, code, signal, stderr }: Outcome) => ({ stdout, code, signal, stderr });
+
+const waits = [
+  'read',
+  'readv',
+  'recvfrom',
+  'write',
+  'wait4',
+  'flock',
+  'futex',
+  'nanosleep',
+  'clock_nanosleep',
+] as const;
+
+test(
+  'calls that wait are made again with their own arguments, left to the kernel or held',
+  async () => {
+    const asked = new Map<string, number>();
+    const hook = ({ syscall }: { syscall: string }) => {
+      asked.set(syscall, (asked.get(syscall) ?? 0) + 1);
+      return allow();
+    };
+    // They mostly sleep, so all of them at once.
+    const [bare, plain, hooked] = await Promise.all([
+      runBare(program('restarts'), [], { cwd: temporaryFolder('bare') }),
+      held('restarts'),
+      held('restarts', (child) => {
+        for (const name of waits) child.onSyscall(name, hook);
+        child.onSyscall(process.arch === 'x64' ? 'poll' : 'ppoll', hook);
+      }),
+    ]);
+    expect(bare).toMatchObject({ code: 0, stderr: '' });
+    expect(bare.stdout).not.toMatch(/EINTR|not seen|too short/);
+    expect(bare.stdout.match(/made again: seen$/gm)).toHaveLength(8);
+    expect(bare.stdout.match(/, whole$/gm)).toHaveLength(5);
+    expect(said(plain)).toEqual(said(bare));
+    expect(said(hooked)).toEqual(said(bare));
+    expect([...asked.keys()].sort()).toEqual([...waits, process.arch === 'x64' ? 'poll' : 'ppoll'].sort());
+  },
+  60_000 * patience,
+);
+
+test('the time is read without a call, and a handler ends where the kernel has its end', async () => {
+  const bare = await runBare(program('time_by_vdso'));
+  const outcome = await held('time_by_vdso');
+  expect(said(outcome)).toEqual(said(bare));
+  expect(bare.stdout).toMatch(/^vDSO: named$/m);
+  expect(bare.stdout).toMatch(
+    process.arch === 'x64' ? /^a handler's end: libc's$/m : /^a handler's end: in the vDSO$/m,
+  );
+  // And where the vDSO is not named, since a hook is to hear of the time.
+  const hidden = await held('time_by_vdso', (child) => child.onSyscall('clock_gettime', () => allow()));
+  expect(hidden.code).toBe(0);
+  expect(hidden.stdout.split('\n').slice(0, 2)).toEqual(['vDSO: not named', bare.stdout.split('\n')[1]]);
+});
