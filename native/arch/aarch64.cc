@@ -44,6 +44,9 @@ int set(pid_t tid, const Registers& registers) {
   return ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &where) == 0 ? 0 : errno;
 }
 
+// Documentation/arch/arm64/tagged-address-abi.rst
+uint64_t without_tag(uint64_t address) { return address & 0x00ffffffffffffff; }
+
 uint64_t number(const Registers& registers) { return of(registers).regs[8]; }
 uint64_t argument(const Registers& registers, int index) { return of(registers).regs[index]; }
 int64_t result(const Registers& registers) { return static_cast<int64_t>(of(registers).regs[0]); }

@@ -36,6 +36,9 @@ int set(pid_t tid, const Registers& registers);
 inline constexpr int64_t kRestartIfAsked = -512;    // ERESTARTSYS
 inline constexpr int64_t kRestartInAnyCase = -513;  // ERESTARTNOINTR
 
+// An address of a tracee without what the architecture ignores of it, so that it can be a place in /proc/PID/mem.
+uint64_t without_tag(uint64_t address);
+
 uint64_t number(const Registers&);
 // At a seccomp stop: which call runs, if it was changed at its entry (aarch64 keeps the register as it was). -1: it
 // died.

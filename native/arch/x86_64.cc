@@ -36,6 +36,8 @@ int set(pid_t tid, const Registers& registers) {
   return ptrace(PTRACE_SETREGS, tid, nullptr, const_cast<uint8_t*>(registers.raw)) == 0 ? 0 : errno;
 }
 
+uint64_t without_tag(uint64_t address) { return address; }
+
 uint64_t number(const Registers& registers) { return of(registers).orig_rax; }
 int64_t entered_number(pid_t, const Registers& registers) { return static_cast<int>(number(registers)); }
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "../arch/arch.h"
 #include "../protocol/unique_fd.h"
 #include "as_itself.h"
 #include "tree.h"
@@ -67,7 +68,7 @@ ssize_t read_memory(pid_t tid, const Tree& tree, uint64_t address, void* to, siz
     errno = EFAULT;
     return -1;
   }
-  return ::pread(memory->get(), to, size, static_cast<off_t>(address));
+  return ::pread(memory->get(), to, size, static_cast<off_t>(arch::without_tag(address)));
 }
 
 ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size) {
@@ -78,7 +79,7 @@ ssize_t write_memory(pid_t tid, const Tree& tree, uint64_t address, const void* 
 
 ssize_t write_protected(pid_t tid, const Tree& tree, uint64_t address, const void* from, size_t size) {
   const auto memory = memory_of(tid, tree.group_of(tid));
-  if (memory != nullptr) return ::pwrite(memory->get(), from, size, static_cast<off_t>(address));
+  if (memory != nullptr) return ::pwrite(memory->get(), from, size, static_cast<off_t>(arch::without_tag(address)));
   errno = EFAULT;
   return -1;
 }
