@@ -10,7 +10,6 @@
 #include <algorithm>
 
 #include "../arch/arch.h"
-#include "../call/descendants.h"
 #include "../call/interrupted.h"
 #include "../call/memory.h"
 #include "../call/tree.h"
@@ -18,6 +17,7 @@
 #include "../policy/config.h"
 #include "../syscalls/guards.h"
 #include "../view/rights.h"
+#include "descendants.h"
 #include "exec_check.h"
 #include "injected.h"
 #include "request.h"
@@ -209,7 +209,7 @@ void Tracer::on_exec(pid_t tid) {
 }
 
 void signal_tree(Tree& tree, int signal) {
-  if (is_nothing_held()) return signal == SIGKILL ? kill_descendants() : signal_descendants(signal);
+  if (is_nothing_held()) return signal_descendants(signal);
   if (signal == SIGKILL) return tree.kill_all();
   tree.begin_to_end();
   tree.while_stable([&] {

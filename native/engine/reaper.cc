@@ -8,11 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../call/descendants.h"
 #include "../call/tree.h"
 #include "../channel/channel.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
+#include "descendants.h"
 
 namespace holdfast {
 namespace {
@@ -82,7 +82,7 @@ void Reaper::run() {
       if (ended == launch_.child) command_ended(status);
       continue;
     }
-    if (kills_) kill_descendants();
+    if (kills_) signal_descendants(SIGKILL);
     sigtimedwait(&wanted, nullptr, &kSoon);
   }
 }

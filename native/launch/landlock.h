@@ -47,6 +47,9 @@ struct Confinement {
 // The running kernel's; 0: Landlock is not built in, or switched off.
 long landlock_abi();
 
+// The first with scopes for signals and abstract sockets, Linux 6.12 (landlock(7)).
+constexpr long kScopesAbi = 6;
+
 // What a ruleset of this ABI takes from the tree, as landlock_create_ruleset(2) is told. A kernel refuses bits that it
 // does not know.
 struct Handled {
@@ -60,6 +63,10 @@ Handled handled(long abi, const Confinement& confinement);
 // Confines the calling thread's own connections by TCP as the tree's, and nothing else of it: a signal to another
 // thread of ours would not be let out of a scope before Linux 6.15. Needs no_new_privs. 0 or a positive errno.
 int confine_connecting(const std::vector<uint16_t>& ports);
+
+// Lets no signal of the calling thread, and of what it makes from now on, out of a domain of their own. Needs
+// no_new_privs and kScopesAbi. 0 or a positive errno.
+int keep_signals_inside(long abi);
 
 // For the child to put on. `out` is empty where the ABI is 0. The places' descriptors are closed. 0 or a positive
 // errno.

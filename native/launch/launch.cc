@@ -119,12 +119,22 @@ constexpr char kShell[] = "/bin/sh";
 
 // As the root user the tree would have powers that reach around any path rule or around the supervisor. With
 // no_new_privs no exec gives them back (execve(2), capabilities(7)).
-// 0 or a positive errno: then they are still there.
-int drop_capabilities(uint64_t kept) {
+// 0 or a positive errno: then they are still there. `must_end_it`: only a signal ends the tree, so nobody becomes a
+// user whom the supervisor may not signal.
+int drop_capabilities(uint64_t kept, bool must_end_it) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
   if (const long result = raw_syscall(SYS_capget, raw(&header), raw(data))) return static_cast<int>(-result);
   bool any = false;
+  const auto drop = [&](int capability) {
+    const uint32_t bit = ~(1u << (capability & 31));
+    __user_cap_data_struct& word = data[capability >> 5];
+    any |= ((word.effective | word.permitted | word.inheritable) & ~bit) != 0;
+    word.effective &= bit;
+    word.permitted &= bit;
+    word.inheritable &= bit;
+  };
+  if (must_end_it && (data[0].effective >> CAP_KILL & 1) == 0) drop(CAP_SETUID);
   constexpr int kDropped[] = {
       CAP_SYS_ADMIN,     CAP_SYS_MODULE,       CAP_SYS_RAWIO,       CAP_SYS_PTRACE,
       CAP_SYS_BOOT,      CAP_SYS_TIME,         CAP_SYS_CHROOT,      CAP_MAC_ADMIN,
@@ -135,13 +145,7 @@ int drop_capabilities(uint64_t kept) {
       CAP_LEASE,         CAP_SETFCAP,          CAP_AUDIT_WRITE,     CAP_NET_BROADCAST,
       CAP_BLOCK_SUSPEND, 38 /* CAP_PERFMON */, 39 /* CAP_BPF */,    40 /* CAP_CHECKPOINT_RESTORE */};
   for (const int capability : kDropped) {
-    if ((kept >> capability & 1) != 0) continue;
-    const uint32_t bit = ~(1u << (capability & 31));
-    __user_cap_data_struct& word = data[capability >> 5];
-    any |= ((word.effective | word.permitted | word.inheritable) & ~bit) != 0;
-    word.effective &= bit;
-    word.permitted &= bit;
-    word.inheritable &= bit;
+    if ((kept >> capability & 1) == 0) drop(capability);
   }
   // Ambient capabilities would come back at the exec, those that are not dropped too. They are never more than the
   // inheritable ones (capabilities(7)), so where a host refuses the plain way, those go.
@@ -248,7 +252,8 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   }
 
   if (const long result = raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1)) fail(area, Stage::no_new_privs, -result);
-  if (const int error = drop_capabilities(0)) fail(area, Stage::capabilities, error);
+  if (const int error = drop_capabilities(0, launch.line.engine == protocol::Engine::kernel))
+    fail(area, Stage::capabilities, error);
 
   if (launch.ahead) {
     catch_up(launch);
@@ -452,6 +457,6 @@ bool holds_to_the_end() {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kListenToTheEnd, nullptr) < 0 && errno == EFAULT;
 }
 
-int give_up_capabilities() { return drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE); }
+int give_up_capabilities() { return drop_capabilities(uint64_t{1} << CAP_SYS_PTRACE, false); }
 
 }  // namespace holdfast

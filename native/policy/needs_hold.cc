@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "../channel/channel.h"
+#include "../launch/landlock.h"
 #include "../protocol/tlv.h"
 
 namespace holdfast {
@@ -16,15 +17,12 @@ namespace {
 
 using protocol::Event;
 
-// Landlock's ABI with scopes for signals and abstract sockets, Linux 6.12 (landlock(7)).
-constexpr long kScopes = 6;
-
 class Needs {
  public:
   Needs(const Config& config, const Layers& layers) : config_(config), layers_(layers) {}
 
   std::vector<Need> all(bool stops_calls, int stdio_count) {
-    if (layers_.abi < kScopes)
+    if (layers_.abi < kScopesAbi)
       need("signal", "Landlock's ABI " + std::to_string(layers_.abi) + " does not keep signals inside",
            "Linux 6.12 or newer, with Landlock");
     for (int which = 0; which < kClassCount; which++) look_at(static_cast<Class>(which));

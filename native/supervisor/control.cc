@@ -12,10 +12,10 @@
 #include <memory>
 #include <utility>
 
-#include "../call/descendants.h"
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../channel/channel.h"
+#include "../engine/descendants.h"
 #include "../engine/tracer.h"
 #include "../families/ipc.h"
 #include "../policy/layers.h"
@@ -161,7 +161,7 @@ void* Control::run(void* argument) {
     if (got != 1) {
       // Node is gone, or its end of the channel is not to be trusted any more: nothing goes on unwatched.
       serving.sandbox->channel.lose();
-      if (serving.tracer == nullptr) kill_descendants();
+      if (serving.tracer == nullptr) signal_descendants(SIGKILL);
       remove_ipc_objects();
       _exit(got == 0 ? 0 : 71);
     }

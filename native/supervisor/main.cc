@@ -26,6 +26,7 @@
 #include "../channel/channel.h"
 #include "../channel/report.h"
 #include "../engine/bounce.h"
+#include "../engine/descendants.h"
 #include "../engine/notify.h"
 #include "../engine/reaper.h"
 #include "../engine/tasks.h"
@@ -132,8 +133,10 @@ Failure make_child(Launch& launch) {
   const bool to_the_end = holds_to_the_end();
   if (!to_the_end || !can_connect_copies()) stop_connects();
   if (!to_the_end) decide_at_stops();
-  if (const int error = launch.fork_child()) return {Stage::fork, error};
   const bool traces = launch.line.engine != protocol::Engine::kernel;
+  if (const int error = traces ? 0 : enclose_descendants())
+    return {error == EAGAIN || error == ENOMEM ? Stage::fork : Stage::landlock, error};
+  if (const int error = launch.fork_child()) return {Stage::fork, error};
   if (const int error = traces ? Tracer::seize(launch.child) : 0) {
     if (launch.ahead) return {Stage::ptrace, error};
     // Perhaps the child could not do its part either; then that is the reason, whichever of us was first.
@@ -267,6 +270,7 @@ int run(int argc, char** argv) {
   const auto failed = [&](Stage at, int errno_value) {
     control.failed(at, errno_value);
     launch.give_up();
+    end_watchdog();
     return at == Stage::channel || at == Stage::internal ? 71 : 0;
   };
   if (const int problem = channel.open(std::move(memory), std::move(wake), channel_fd))
@@ -379,6 +383,7 @@ int run(int argc, char** argv) {
     Reaper reaper(sandbox, launch);
     if (!control.serve(sandbox, nullptr, launch.child)) fatal("the control thread cannot be started", Stage::threads);
     if (reaper.see_begin()) reaper.run();
+    end_watchdog();
     report_end(sandbox);
     _exit(0);
   }

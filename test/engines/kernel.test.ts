@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -28,7 +29,17 @@ import { listen } from '../helpers/ports.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from '../lifecycle/host.ts';
-import { event, python, textOf, until } from '../lifecycle/tree.ts';
+import {
+  descendantsOf,
+  event,
+  nothingLeft,
+  parentOf,
+  python,
+  running,
+  stateOf,
+  textOf,
+  until,
+} from '../lifecycle/tree.ts';
 
 /** Landlock keeps signals inside since ABI 6 (Linux 6.12). */
 const has = (checkSupport().landlockAbi ?? 0) >= 6 && !sanitizer;
@@ -440,14 +451,96 @@ for _ in range(20): leave()
         await until(() => living(word).length >= 20, 'all of them run');
         await child.killTree();
         await until(() => living(word).length === 0, 'all have ended');
+      });
 
-        // Four that make another one and end, again and again.
-        const runs = `runs-${process.pid}-on`;
-        const chain = `import os, sys\nfor _ in range(2): os.fork()\nprint('on', flush=True)\nwhile True:\n    if os.fork(): os._exit(0) # ${runs}`;
-        const bomb = spawnSandboxed(python, ['-S', '-c', chain], { engine: 'kernel', policy, descendants: 'wait' });
-        await event(bomb.stdout, 'data');
-        await bomb.killTree();
-        await until(() => living(runs).length === 0, 'all have ended');
+      test('no look has to find who makes another one and ends, again and again', async () => {
+        const { policy, work } = scene();
+        const chain = join(work, 'chain');
+        copyFileSync(program('life_chain'), chain);
+        for (const how of ['killTree', 'the supervisor alone is killed'] as const) {
+          const child = spawnSandboxed(chain, ['8', 'stay'], {
+            engine: 'kernel',
+            policy,
+            descendants: 'wait',
+            stdio: ['ignore', 'pipe', 'inherit'],
+          });
+          const lost: unknown[] = [];
+          child.on('error', (error) => lost.push((error as HoldfastError).code));
+          await event(child.stdout, 'data');
+          const closed = event(child, 'close');
+          if (how === 'killTree') await child.killTree();
+          else process.kill(parentOf(child.pid ?? 0), 'SIGKILL');
+          expect(await closed).toEqual([null, 'SIGKILL']);
+          expect(lost).toEqual(how === 'killTree' ? [] : ['ERR_HOLDFAST_SUPERVISOR_LOST']);
+          await until(
+            () => running(chain).length === 0,
+            () => `all have ended: ${running(chain)}`,
+          );
+        }
+      });
+
+      test('the supervisor alone is killed, and what has left the session and the command with it', async () => {
+        const word = `left-${process.pid}-alone`;
+        const { policy } = scene();
+        const script = `${forks(word)}libc = __import__('ctypes').CDLL(None)
+libc.prctl(1, 0) # PR_SET_PDEATHSIG: nothing
+print('left', flush=True)
+time.sleep(600)`;
+        const child = spawnSandboxed(python, ['-S', '-c', script], {
+          engine: 'kernel',
+          policy,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        child.on('error', () => {});
+        await event(child.stdout, 'data');
+        await until(() => living(word).length >= 21, 'all of them run');
+        process.kill(parentOf(child.pid ?? 0), 'SIGKILL');
+        await until(() => living(word).length === 0, 'all have ended');
+      });
+
+      test('nobody in the tree can signal who watches; it ends with the supervisor, and nothing is left to be reaped', async () => {
+        const { policy } = scene();
+        const child = spawnSandboxed(
+          python,
+          [
+            '-S',
+            '-c',
+            steps(
+              `print('on', flush=True)\nfor pid in sys.stdin.readline().split(): step('kill', lambda: os.kill(int(pid), 9))`,
+            ),
+          ],
+          { engine: 'kernel', policy, stdio: ['pipe', 'pipe', 'inherit'] },
+        );
+        const out = textOf(child.stdout);
+        await event(child.stdout, 'data');
+        const supervisor = parentOf(child.pid ?? 0);
+        const watches = descendantsOf(supervisor).filter((pid) => pid !== child.pid);
+        expect(watches).toHaveLength(1);
+        const closed = event(child, 'close');
+        child.stdin?.end(`${watches} ${supervisor}\n`);
+        expect(await closed).toEqual([0, null]);
+        expect(await out).toBe('on\nkill EPERM\nkill EPERM\n');
+        await until(() => [supervisor, ...watches].every((pid) => stateOf(pid) === 'gone'), 'both have ended');
+        expect(await run('false', [], { ...policy, files: {} })).toMatchObject({
+          failures: [{ code: 'ERR_HOLDFAST_NEEDS_HOLD' }],
+        });
+        await nothingLeft();
+      });
+
+      test.runIf(isRoot)('who could become somebody whom root may not signal does not become him', async () => {
+        const { policy, work } = scene();
+        const become = steps(`
+step('user', lambda: os.setuid(65534))
+step('group', lambda: os.setgid(65534))`);
+        const host = startHost(
+          `const child = spawnSandboxed(args[0], ['-S', '-c', args[1]], { engine: 'kernel', policy: JSON.parse(args[2]), cwd: args[3], stdio: ['ignore', 'inherit', 'inherit'] });
+child.on('error', (error) => say(error.message));`,
+          [python, become, JSON.stringify(policy), work],
+          {},
+          ['setpriv', '--inh-caps=-kill', '--bounding-set=-kill'],
+        );
+        expect(await textOf(host.stdout)).toBe('user EPERM\ngroup done\n');
+        expect((await said(become, scene())).map((line) => line.split(' ')[1])).toEqual(['done', expect.any(String)]);
       });
 
       test.runIf(isRoot)('nor does what /proc hides from the supervisor', async () => {
