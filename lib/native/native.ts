@@ -95,6 +95,8 @@ export interface NativeSupport {
   };
   /** 2: a seccomp filter lies above this process already. */
   readonly seccompMode: number;
+  /** Calls for which a filter above this process kills who makes them, of those that a start makes. */
+  readonly killingCalls: readonly string[];
   /** -1 where there is no Yama. */
   readonly ptraceScope: number;
   /** 0 where there is no Landlock. */

@@ -31,7 +31,7 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
     return [{ code: error.code, message: error.message }];
   }
   tell?.(support);
-  const { kernel, seccompActions, ptraceScope, landlockAbi } = support;
+  const { kernel, seccompActions, killingCalls, ptraceScope, landlockAbi } = support;
   // The engine `kernel` needs nobody traced.
   const needsPtrace = landlockAbi < SCOPES;
   const problems: SupportProblem[] = [];
@@ -44,9 +44,12 @@ export function findProblems(tell?: (support: NativeSupport) => void): SupportPr
     const message = `Linux 5.10 or newer is needed, and this is ${kernel}`;
     problems.push({ code: 'ERR_HOLDFAST_UNSUPPORTED_KERNEL', message });
   }
-  if (!seccompActions.trace) {
+  if (killingCalls.length > 0) {
+    const message = `a seccomp filter above this process kills whoever calls ${killingCalls.join(', ')}: it must have these calls, or answer them by an errno (in a unit of systemd: SystemCallFilter=${killingCalls.join(' ')}, SystemCallErrorNumber=EPERM)`;
+    problems.push({ code: 'ERR_HOLDFAST_SECCOMP', message });
+  } else if (!seccompActions.trace) {
     const message =
-      'this kernel, or the container, offers no seccomp program that stops a call: CONFIG_SECCOMP_FILTER is needed; in a container, a seccomp profile that has the seccomp call';
+      'this kernel, or what is around this process, offers no seccomp program that stops a call: CONFIG_SECCOMP_FILTER is needed; in a container, a seccomp profile that has the seccomp call; in a unit of systemd, SystemCallFilter=@debug seccomp';
     problems.push({ code: 'ERR_HOLDFAST_SECCOMP', message });
   }
   if (needsPtrace && ptraceScope >= 3) {

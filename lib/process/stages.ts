@@ -14,7 +14,7 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
   ptrace: [
     'ERR_HOLDFAST_PTRACE',
     'ptrace is not allowed here. In a container, allow it (docker run --cap-add=SYS_PTRACE, or a seccomp profile that has ptrace; ' +
-      "Docker's default profile has it from kernel 4.8 on); on a host, kernel.yama.ptrace_scope must not be 3, and a process that is traced already cannot be sandboxed",
+      "Docker's default profile has it from kernel 4.8 on); in a unit of systemd, SystemCallFilter=@debug; on a host, kernel.yama.ptrace_scope must not be 3, and a process that is traced already cannot be sandboxed",
   ],
   noNewPrivs: [
     'ERR_HOLDFAST_SECCOMP',

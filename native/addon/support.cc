@@ -1,17 +1,29 @@
 #include "support.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <new>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "../protocol/unique_fd.h"
 
@@ -48,24 +60,82 @@ int seccomp_mode() {
   return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + std::strlen("\nSeccomp:"));
 }
 
+// Calls of a start that a filter above this process may not have, with arguments by which each of them does nothing.
+struct Asked {
+  const char* name;
+  long number;
+  long arguments[4];
+};
+constexpr Asked kAsked[] = {
+    {"seccomp", SYS_seccomp, {-1, 0, 0, 0}},
+    {"ptrace", SYS_ptrace, {PTRACE_SEIZE, -1, 0, 0}},
+    {"landlock_create_ruleset", 444, {0, 0, -1, 0}},
+    {"landlock_add_rule", 445, {-1, 0, 0, -1}},
+    {"landlock_restrict_self", 446, {-1, -1, 0, 0}},
+    {"pidfd_getfd", 438, {-1, -1, -1, 0}},
+    {"process_vm_readv", SYS_process_vm_readv, {0, 0, 0, 0}},
+};
+
+// Those for which that filter kills who makes them, as systemd's do unless they are told otherwise. A child tries them:
+// with memory of its own, as a core dump ends all who share it.
+const std::vector<const char*>& killing_calls() {
+  static const std::vector<const char*> found = [] {
+    std::vector<const char*> out;
+    void* const page = seccomp_mode() != 2
+                           ? MAP_FAILED
+                           : mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return out;
+    auto& at = *new (page) std::atomic<size_t>(0);
+    for (; at < std::size(kAsked); at++) {
+      const pid_t child = static_cast<pid_t>(syscall(SYS_clone, 0, nullptr, nullptr, nullptr, nullptr));
+      if (child < 0) break;
+      if (child == 0) {
+        const rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        for (; at < std::size(kAsked); at++) {
+          const auto& [name, number, given] = kAsked[at];
+          syscall(number, given[0], given[1], given[2], given[3]);
+        }
+        _exit(0);
+      }
+      int status = 0;
+      while (waitpid(child, &status, __WCLONE) < 0 && errno == EINTR) continue;
+      if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS) break;
+      out.push_back(kAsked[at].name);
+    }
+    munmap(page, 4096);
+    return out;
+  }();
+  return found;
+}
+
+bool kills(const std::string_view call) {
+  const auto& all = killing_calls();
+  return std::find(all.begin(), all.end(), call) != all.end();
+}
+
 }  // namespace
 
 Napi::Object support(Napi::Env env) {
   utsname names = {};
   uname(&names);
   Napi::Object actions = Napi::Object::New(env);
-  actions.Set("trace", action_available(SECCOMP_RET_TRACE));
-  actions.Set("killProcess", action_available(SECCOMP_RET_KILL_PROCESS));
-  actions.Set("userNotification", action_available(SECCOMP_RET_USER_NOTIF));
+  const auto knows = [](uint32_t action) { return !kills("seccomp") && action_available(action); };
+  actions.Set("trace", knows(SECCOMP_RET_TRACE));
+  actions.Set("killProcess", knows(SECCOMP_RET_KILL_PROCESS));
+  actions.Set("userNotification", knows(SECCOMP_RET_USER_NOTIF));
   Napi::Object result = Napi::Object::New(env);
   result.Set("kernel", names.release);
   result.Set("seccompActions", actions);
   result.Set("seccompMode", seccomp_mode());
+  Napi::Array killing = Napi::Array::New(env);
+  for (const char* const name : killing_calls()) killing.Set(killing.Length(), name);
+  result.Set("killingCalls", killing);
   result.Set("ptraceScope", ptrace_scope());
   // PR_GET_MDWE(2const), since Linux 6.3.
   constexpr int kGetMdwe = 66;
   result.Set("refusesWritableCode", prctl(kGetMdwe, 0, 0, 0, 0) >= 0);
-  result.Set("landlockAbi", static_cast<double>(landlock_abi()));
+  result.Set("landlockAbi", kills("landlock_create_ruleset") ? 0 : static_cast<double>(landlock_abi()));
   return result;
 }
 

@@ -1,23 +1,8 @@
 // Inside of what others confine programs with: the real ones. Which engine is left there, or the code that says why none is.
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Support } from 'holdfast';
 import { describe, expect } from 'vitest';
-import { isRoot } from '../helpers/places.ts';
+import { doctorIn, isRoot } from '../helpers/places.ts';
 import { testWith } from '../helpers/tools.ts';
-
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-
-function doctorIn(...under: string[]): Support {
-  const [program = '', ...line] = [...under, process.execPath, cli, 'doctor', '--json'];
-  const { stdout } = spawnSync(program, line, {
-    encoding: 'utf8',
-    cwd: join(cli, '../..'),
-    env: { ...process.env, HOLDFAST_ENGINE: 'auto' },
-  });
-  return JSON.parse(stdout) as Support;
-}
 
 const works = ({ engines }: Support) => engines?.flatMap(({ engine, works }) => (works ? [engine] : []));
 

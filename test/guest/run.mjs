@@ -1,6 +1,7 @@
 // Runs tests on another kernel, or another architecture, in an emulated machine (setup.sh makes it, boot.sh starts it).
-//   npm run test:guest [-- --arch x64|arm64] [--kernel NAME] [--user] [vitest's arguments]
-// Without arguments: what needs a machine that gives its control groups away. --user: as an ordinary user.
+//   npm run test:guest [-- --arch x64|arm64] [--kernel NAME] [--user] [--like HOST] [vitest's arguments]
+// Without arguments: what needs a machine that gives its control groups and its settings away. --user: as an ordinary user.
+// --like: set up as machines are that users have (`hosts`).
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -34,8 +35,21 @@ const arch = option('--arch', process.arch);
 const debian = { x64: 'amd64', arm64: 'arm64' }[arch];
 if (debian === undefined) throw new Error(`--arch ${arch}: known are x64, arm64`);
 const kernel = option('--kernel', 'bookworm');
+const like = option('--like', 'debian');
+const hosts = {
+  debian: {},
+  // A user who may become root, no terminal; Ubuntu's Yama, and its refusal of user namespaces.
+  github: {
+    settings: 'echo 1 > /proc/sys/kernel/yama/ptrace_scope; echo 0 > /proc/sys/user/max_user_namespaces;',
+    groups: '--groups 4,27',
+  },
+  // Mirrored networking has a listener over every process, and older ones of these kernels have no Landlock.
+  wsl: { cmdline: 'lsm=', under: 'build/test-programs/refuse_calls listener -- ' },
+};
+const host = hosts[like];
+if (host === undefined) throw new Error(`--like ${like}: known are ${Object.keys(hosts)}`);
 const asUser = has('--user');
-const files = given.length > 0 ? given : ['test/lifecycle/control-group.test.ts'];
+const files = given.length > 0 ? given : ['test/lifecycle/control-group.test.ts', 'test/lifecycle/hosts.test.ts'];
 
 const isThere = (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' }).status === 0;
 const tools = ['cpio', 'mke2fs', 'modinfo', debian === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64'];
@@ -51,16 +65,20 @@ const report = join(tree, 'build/guest.json');
 rmSync(report, { force: true });
 const environment = {
   HOLDFAST_TEST_PATIENCE: '10',
+  HOLDFAST_TEST_OWN_MACHINE: '1',
   HOLDFAST_TEST_REPORT: report,
   PYTHONDONTWRITEBYTECODE: '1', // no maintainer script has compiled its modules
   ...(process.env.HOLDFAST_ENGINE ? { HOLDFAST_ENGINE: process.env.HOLDFAST_ENGINE } : {}),
 };
 const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '3072', '--timeout', '3600'];
+if (host.cmdline !== undefined) guest.push('--cmdline', host.cmdline);
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];
-const become = asUser ? 'setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all ' : '';
+const become = asUser
+  ? `setpriv --reuid 1000 --regid 1000 ${host.groups ?? '--clear-groups'} --inh-caps=-all --bounding-set=-all `
+  : '';
 // Nobody else divides the guest's root group; and no maintainer script has told the loader where libraries are.
-const prepare = `ldconfig; echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; cd "$0" && exec ${become}"$@"`;
+const prepare = `ldconfig; echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; ${host.settings ?? ''} cd "$0" && exec ${become}${host.under ?? ''}"$@"`;
 const status = tryTo(here('boot.sh'), [...guest, '--', 'sh', '-c', prepare, tree, 'node', ...vitest, ...files]);
 if (process.env.HOLDFAST_TEST_REPORT && existsSync(report)) copyFileSync(report, process.env.HOLDFAST_TEST_REPORT);
 process.exitCode = status;

@@ -18,7 +18,7 @@ set -euo pipefail
 CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
 ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0
 # What the guest's root holds, beyond what these pull in by themselves.
-ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio"}
+ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio systemd"}
 
 while [ $# -gt 0 ]; do case $1 in
   --arch) ARCH=$2; shift 2;;

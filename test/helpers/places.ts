@@ -1,4 +1,7 @@
 // Odd places to start in: each runs Node there and says what came of a start and of checkSupport({ start: true }).
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Support } from 'holdfast';
 import { runBare } from './run.ts';
 
 export const library = new URL('../../dist/index.js', import.meta.url).href;
@@ -67,6 +70,19 @@ export async function startIn({
     return JSON.parse(stdout) as Seen;
   } catch {
     return { start: `nothing (${code ?? signal})`, message: stdout, check: '' };
+  }
+}
+
+/** What doctor says there, of each engine. */
+export function doctorIn(...under: string[]): Support {
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  const [program = '', ...line] = [...under, process.execPath, 'dist/cli.js', 'doctor', '--json'];
+  const env = { ...process.env, HOLDFAST_ENGINE: 'auto' };
+  const { stdout, stderr } = spawnSync(program, line, { encoding: 'utf8', cwd: root, env });
+  try {
+    return JSON.parse(stdout) as Support;
+  } catch {
+    throw new Error(`doctor says: ${stdout}${stderr}`);
   }
 }
 

@@ -170,6 +170,14 @@ describe('it says what is missing', () => {
     expect(seen.message).toMatch(/\/bin\/sh was not started: .*(docker|container|sandbox)/i);
   });
 
+  test('calls for which a filter kills who makes them (systemd’s SystemCallFilter)', { timeout }, async () => {
+    for (const calls of [['ptrace'], ['seccomp', 'ptrace', 'landlock_restrict_self', 'pidfd_getfd']]) {
+      const seen = await startIn({ under: refusing('kill', ...calls) });
+      expect(seen).toMatchObject(fails('ERR_HOLDFAST_SECCOMP'));
+      expect(seen.message).toContain(`kills whoever calls ${calls.join(', ')}`);
+    }
+  });
+
   test('ptrace: what needs a hold says so, and a program that needs none can be started', { timeout }, async () => {
     // Where none is asked for: that one would be tried alone.
     const seen = await startIn({ under: refusing('ptrace'), env: { ...process.env, HOLDFAST_ENGINE: 'auto' } });

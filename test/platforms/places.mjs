@@ -75,5 +75,17 @@ export const places = [
     run: (_, env) => inContainers('runc', env),
   },
   { ...emulated, name: 'guest, root', run: (files, env, cell) => guest(files, env, cell, []) },
+  {
+    ...emulated,
+    name: "guest, user, as GitHub's runners: Yama 1, no user namespaces",
+    engines: ['notify', 'ptrace'],
+    run: (files, env, cell) => guest(files, env, cell, ['--user', '--like', 'github']),
+  },
+  {
+    ...emulated,
+    name: 'guest, user, as WSL2: a listener is there already, no Landlock',
+    engines: ['ptrace'],
+    run: (files, env, cell) => guest(files, env, cell, ['--user', '--like', 'wsl']),
+  },
   { ...emulated, name: 'guest, user', run: (files, env, cell) => guest(files, env, cell, ['--user']) },
 ];

@@ -1,6 +1,7 @@
 // Runs a program where a host answers some system calls with EPERM, or where something else listens to seccomp
 // notifications already: refuse_calls NAME... -- PROGRAM ARGUMENT... The name `namespaces` stands for all that makes or
-// enters one, `ambient` for prctl() on ambient capabilities, `listener` for the other listener, which holds no call.
+// enters one, `ambient` for prctl() on ambient capabilities, `listener` for the other listener, which holds no call;
+// who makes one of those after `kill` is killed.
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -17,17 +18,30 @@
 static const struct {
   const char* name;
   int number;
-} calls[] = {CALL(ptrace), CALL(process_vm_readv), CALL(process_vm_writev), CALL(memfd_create),  CALL(eventfd2),
-             CALL(capset), CALL(socketpair),       CALL(openat2),           {"faccessat2", 439}, {"pidfd_getfd", 438}};
+} calls[] = {CALL(ptrace),
+             CALL(process_vm_readv),
+             CALL(process_vm_writev),
+             CALL(memfd_create),
+             CALL(eventfd2),
+             CALL(capset),
+             CALL(socketpair),
+             CALL(openat2),
+             {"faccessat2", 439},
+             {"pidfd_getfd", 438},
+             CALL(seccomp),
+             {"landlock_restrict_self", 446},
+             {"landlock_create_ruleset", 444},
+             {"landlock_add_rule", 445}};
 
 static struct sock_filter filter[64];
 static unsigned short length;
+static unsigned answer = SECCOMP_RET_ERRNO | EPERM;
 static void put(unsigned short code, unsigned value, unsigned char yes, unsigned char no) {
   filter[length++] = (struct sock_filter)BPF_JUMP(code, value, yes, no);
 }
 static void refuse(int number) {
   put(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
-  put(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM, 0, 0);
+  put(BPF_RET | BPF_K, answer, 0, 0);
 }
 static int add(const char* name) {
   if (strcmp(name, "namespaces") == 0) {
@@ -68,6 +82,8 @@ int main(int argc, char** argv) {
   for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (strcmp(argv[i], "listener") == 0)
       flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    else if (strcmp(argv[i], "kill") == 0)
+      answer = SECCOMP_RET_KILL_PROCESS;
     else if (!add(argv[i])) {
       fprintf(stderr, "refuse_calls: %s is not known\n", argv[i]);
       return 2;
