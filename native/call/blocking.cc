@@ -12,6 +12,7 @@
 
 #include "signal_sets.h"
 #include "watcher.h"
+#include "workers.h"
 
 namespace holdfast {
 namespace {
@@ -22,7 +23,8 @@ struct Slot {
   uint64_t turn = 0;  // counts activations, so that the watcher knows an old one
   uint64_t seen = 0;  // the watcher's own
   Held call;
-  pid_t worker = 0;
+  pid_t thread = 0;
+  const Worker* worker = nullptr;
   std::atomic<int> error{0};
 };
 
@@ -56,10 +58,13 @@ bool look_at(Slot& slot, bool ask) {
     slot.seen = slot.turn;
     return true;
   }
-  if (slot.error.load(std::memory_order_relaxed) == 0)
-    slot.error.store(ask && !slot.call.still_held() ? EINTR : signal_waits(slot.call.tid), std::memory_order_relaxed);
+  if (slot.error.load(std::memory_order_relaxed) == 0) {
+    const bool gone = slot.worker->dead.load(std::memory_order_relaxed) == slot.call.tid;
+    const bool over = gone || (ask && !slot.call.still_held());
+    slot.error.store(over ? EINTR : signal_waits(slot.call.tid), std::memory_order_relaxed);
+  }
   // Again at each tick: the worker may not have been in its system call yet.
-  if (slot.error.load(std::memory_order_relaxed) != 0) ::syscall(SYS_tgkill, ::getpid(), slot.worker, SIGUSR2);
+  if (slot.error.load(std::memory_order_relaxed) != 0) ::syscall(SYS_tgkill, ::getpid(), slot.thread, SIGUSR2);
   return true;
 }
 
@@ -93,7 +98,7 @@ class ThreadSlot {
  public:
   ThreadSlot() {
     std::call_once(watched, begin_watching);
-    slot.worker = static_cast<pid_t>(::syscall(SYS_gettid));
+    slot.thread = static_cast<pid_t>(::syscall(SYS_gettid));
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
@@ -121,6 +126,7 @@ MayBlock::MayBlock(const Held& call) {
   {
     std::lock_guard<std::mutex> hold(slot.guard);
     slot.call = call;
+    slot.worker = &this_worker();
     slot.error.store(0, std::memory_order_relaxed);
     slot.turn++;
     slot.active = true;
@@ -135,7 +141,11 @@ MayBlock::~MayBlock() {
   slot.call = Held();  // and what it holds of the caller's, before the caller goes on
 }
 
-bool MayBlock::interrupted() const { return mine().error.load(std::memory_order_relaxed) != 0; }
+bool MayBlock::interrupted() const {
+  if (mine().error.load(std::memory_order_relaxed) == 0) return false;
+  mine().call.still_held();  // and if it is not, then this worker gives up
+  return true;
+}
 
 int MayBlock::error() const { return mine().error.load(std::memory_order_relaxed); }
 

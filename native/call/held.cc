@@ -64,7 +64,11 @@ ssize_t Held::read_string(uint64_t address, char* to, size_t capacity) const {
 pid_t Held::tgid() const { return tree->group_of(tid); }
 
 bool Held::still_held() const {
-  if (this_worker().dead.load(std::memory_order_relaxed) == tid) return false;
+  Worker& worker = this_worker();
+  if (worker.dead.load(std::memory_order_relaxed) == tid) {
+    worker.gave_up = true;
+    return false;
+  }
   if (engine == Engine::trace) return true;
   int valid;
   while ((valid = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &cookie)) != 0 && errno == EINTR) continue;

@@ -8,34 +8,46 @@ namespace holdfast {
 
 bool Tree::contains(pid_t tid) const {
   std::shared_lock<std::shared_mutex> lock(guard_);
-  return group_.count(tid) != 0;
+  return threads_.count(tid) != 0;
 }
 
 pid_t Tree::group_of(pid_t tid) const {
   std::shared_lock<std::shared_mutex> lock(guard_);
-  const auto at = group_.find(tid);
-  return at == group_.end() ? 0 : at->second;
+  const auto at = threads_.find(tid);
+  return at == threads_.end() ? 0 : at->second.group;
+}
+
+uint64_t Tree::number_of(pid_t tid) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto at = threads_.find(tid);
+  return at == threads_.end() ? 0 : at->second.number;
+}
+
+void Tree::renew(pid_t tid) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto at = threads_.find(tid);
+  if (at != threads_.end()) at->second.number = ++thread_numbers_;
 }
 
 std::vector<pid_t> Tree::groups() const {
   std::shared_lock<std::shared_mutex> lock(guard_);
   std::vector<pid_t> all;
-  for (const auto& [tid, group] : group_)
-    if (tid == group) all.push_back(group);
+  for (const auto& [tid, thread] : threads_)
+    if (tid == thread.group) all.push_back(tid);
   return all;
 }
 
 std::vector<pid_t> Tree::threads() const {
   std::shared_lock<std::shared_mutex> lock(guard_);
   std::vector<pid_t> all;
-  all.reserve(group_.size());
-  for (const auto& member : group_) all.push_back(member.first);
+  all.reserve(threads_.size());
+  for (const auto& member : threads_) all.push_back(member.first);
   return all;
 }
 
 size_t Tree::size() const {
   std::shared_lock<std::shared_mutex> lock(guard_);
-  return group_.size();
+  return threads_.size();
 }
 
 size_t Tree::process_count() const {
@@ -57,7 +69,12 @@ void Tree::kill_all() {
 
 void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  const bool is_new = group_.insert_or_assign(tid, group).second;
+  const auto known = threads_.find(tid);
+  const bool is_new = known == threads_.end();
+  if (is_new)
+    threads_.emplace(tid, Thread{group, ++thread_numbers_});
+  else
+    known->second.group = group;
   Process& process = processes_[group];
   if (is_new) {
     process.threads++;
@@ -81,11 +98,11 @@ void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
 
 void Tree::remove(pid_t tid) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  const auto member = group_.find(tid);
-  if (member != group_.end()) {
-    const auto process = processes_.find(member->second);
+  const auto member = threads_.find(tid);
+  if (member != threads_.end()) {
+    const auto process = processes_.find(member->second.group);
     if (process != processes_.end() && --process->second.threads == 0) processes_.erase(process);
-    group_.erase(member);
+    threads_.erase(member);
   }
   hidden_.erase(tid);
   forget(tid);
@@ -192,12 +209,12 @@ bool Tree::program_of(pid_t group, std::string& out, uint64_t& look) const {
 
 void Tree::remember_program(pid_t group, const std::string& program, uint64_t look) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  if (look == programs_forgotten_ && group_.count(group) != 0) program_[group] = program;
+  if (look == programs_forgotten_ && threads_.count(group) != 0) program_[group] = program;
 }
 
 void Tree::set_program(pid_t group, const std::string& program) {
   std::unique_lock<std::shared_mutex> lock(guard_);
-  if (group_.count(group) != 0 && !program.empty()) program_[group] = program;
+  if (threads_.count(group) != 0 && !program.empty()) program_[group] = program;
 }
 
 pid_t Tree::maker_of(pid_t group) const {

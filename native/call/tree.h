@@ -19,7 +19,9 @@ namespace holdfast {
 
 class Tree {
  public:
-  bool contains(pid_t tid) const;     // a thread (or process) of the tree that is not reaped
+  bool contains(pid_t tid) const;  // a thread (or process) of the tree that is not reaped
+  // That thread as a number that no other has, or 0. Another one that takes the leader's place by an exec is another.
+  uint64_t number_of(pid_t tid) const;
   pid_t group_of(pid_t tid) const;    // its thread group, or 0
   std::vector<pid_t> groups() const;  // process ids of the tree
   std::vector<pid_t> threads() const;
@@ -104,6 +106,7 @@ class Tree {
   // For the tracer only.
   void add(pid_t tid, pid_t group, pid_t parent_group = 0);
   void remove(pid_t tid);
+  void renew(pid_t tid);  // another thread has taken its place
   std::mutex& reaping() const { return reaping_; }
 
  private:
@@ -127,9 +130,13 @@ class Tree {
   std::atomic<int> spared_by_{0};
   mutable std::mutex reaping_;
   mutable std::shared_mutex guard_;
-  std::unordered_map<pid_t, pid_t> group_;
+  struct Thread {
+    pid_t group;
+    uint64_t number;
+  };
+  std::unordered_map<pid_t, Thread> threads_;
   mutable std::unordered_map<pid_t, Process> processes_;  // by thread group
-  uint64_t numbers_ = 0;
+  uint64_t numbers_ = 0, thread_numbers_ = 0;
   std::atomic<bool> stays_followed_{false}, umasks_followed_{false}, shared_{false}, doubted_{false};
   std::unordered_map<pid_t, std::string> program_;  // by thread group
   uint64_t programs_forgotten_ = 0;

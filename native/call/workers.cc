@@ -48,6 +48,7 @@ void release_this_worker() {
 
 void begin_work_for(pid_t tid) {
   Worker& worker = this_worker();
+  worker.gave_up = false;
   worker.dead.store(0, std::memory_order_relaxed);
   worker.caller.store(tid, std::memory_order_seq_cst);
 }
@@ -57,6 +58,8 @@ void end_work() {
   worker.caller.store(0, std::memory_order_seq_cst);
   if (worker.dead.exchange(0, std::memory_order_seq_cst) != 0) wake_tracer();
 }
+
+bool gave_up_work() { return this_worker().gave_up; }
 
 Worker* give_work_away() {
   Worker* const given = &this_worker();

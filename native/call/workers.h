@@ -13,6 +13,7 @@ struct Worker {
   // The caller that has died and that the tracer waits to reap. A number and not a flag: the tracer may set it a moment
   // late, when the worker works for another caller already, who lives.
   std::atomic<pid_t> dead{0};
+  bool gave_up = false;  // its own: it was told so, and has left its work undone
   Worker* next = nullptr;
 };
 
@@ -29,7 +30,11 @@ void end_work();
 Worker* give_work_away();
 void take_work(Worker* given);
 
-// For the tracer: true (and the workers are told) if somebody still works for this dead thread.
+// Whether this worker has been told that its caller died, and so gave up. False once it begins for another call.
+bool gave_up_work();
+
+// For the tracer: true (and the workers are told) if somebody still works for this dead thread, or for one whose number
+// is about to be another program's (engine/exec_fence.h).
 bool somebody_works_for_dead(pid_t tid);
 // How end_work reaches the tracer.
 void set_tracer_thread(pid_t process, pid_t thread);

@@ -61,7 +61,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
     return;
   }
   arch::Registers changed = tracee.registers;
-  if (size != 0) {
+  if (size != 0 && tracee.slot < 0) {
     tracee.slot = sandbox_.page.take_slot(size);
     if (tracee.slot < 0 && bounce.tries) {
       tracee.pending.reset();
@@ -82,6 +82,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
     lend(tracee);
     return;
   }
+  if (bounce.exec && !may_execute(tracee)) return;
   for (int i = 0; i < bounce.replaced; i++) {
     const Bounce::Replacement& with = bounce.replace[i];
     arch::set_argument(changed, with.index, with.in_slot ? BouncePage::address(tracee.slot) + with.value : with.value);
@@ -106,6 +107,7 @@ void Tracer::apply_bounce(Tracee& tracee) {
 void Tracer::leave_call(Tracee& tracee) {
   arch::Registers now;
   if (arch::get(tracee.tid, now) != 0) return;
+  leave_fence(tracee);  // an exec that has failed
   Bounce& bounce = *tracee.pending;
   for (int i = 0; i < bounce.replaced; i++) {
     const int index = bounce.replace[i].index;

@@ -13,12 +13,14 @@
 #include "../call/interrupted.h"
 #include "../call/memory.h"
 #include "../call/tree.h"
+#include "../call/workers.h"
 #include "../channel/report.h"
 #include "../policy/config.h"
 #include "../syscalls/guards.h"
 #include "../view/rights.h"
 #include "descendants.h"
 #include "exec_check.h"
+#include "exec_fence.h"
 #include "injected.h"
 #include "request.h"
 #include "tracer.h"
@@ -105,6 +107,7 @@ void Tracer::on_death(pid_t tid, int status) {
   free_slot(*at->second);
   end_fetch(*at->second);
   leave_fork(*at->second);
+  leave_fence(*at->second);
   const pid_t group = at->second->group;
   tracees_.erase(at);
   if (in_fork) release_unclaimed();
@@ -138,6 +141,33 @@ void Tracer::kill_group(pid_t group) {
   });
 }
 
+// Of one that is about to go on into an approved exec. False: it waits until nobody works for its leader.
+bool Tracer::may_execute(Tracee& tracee) {
+  if (tracee.tid == tracee.group) return true;
+  if (!tracee.in_fence) begin_fence(tracee.group);
+  tracee.in_fence = true;
+  if (!somebody_works_for_dead(tracee.group)) return true;
+  wait_to_execute_.push_back(tracee.tid);
+  return false;
+}
+
+void Tracer::go_on_executing() {
+  for (const pid_t tid : std::exchange(wait_to_execute_, {})) {
+    Tracee* const tracee = find(tid);
+    if (tracee != nullptr && tracee->in_fence && tracee->pending) apply_bounce(*tracee);
+  }
+}
+
+// The exec is done, or has failed, or was not made after all.
+void Tracer::leave_fence(Tracee& tracee) {
+  if (!tracee.in_fence) return;
+  tracee.in_fence = false;
+  end_fence(tracee.group);
+  Tracee* const leader = find(tracee.group);
+  if (leader != nullptr && leader->undone_work && !is_fenced(tracee.group))
+    submit(*leader, leader->undone, std::exchange(leader->undone_work, nullptr));
+}
+
 void Tracer::on_exec(pid_t tid) {
   unsigned long message = 0;
   request(PTRACE_GETEVENTMSG, tid, nullptr, &message);
@@ -156,9 +186,11 @@ void Tracer::on_exec(pid_t tid) {
       if (Tracee* leader = find(tid)) {
         free_slot(*leader);
         leave_fork(*leader);
+        end_fetch(*leader);
       }
       meter.leader_was_replaced(tid, former);
       moved->tid = tid;
+      sandbox_.tree.renew(tid);
       moved->at_stop = true;
       moved->parked = Parked::no;
       tracees_[tid] = std::move(moved);
@@ -170,6 +202,7 @@ void Tracer::on_exec(pid_t tid) {
     return;
   }
   tracee->group = tid;
+  leave_fence(*tracee);
   meter.share_no_more(tid);
   note_exec(tid, former != 0 ? former : tid);
   sandbox_.tree.hide(tid, false);

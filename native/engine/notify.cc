@@ -25,9 +25,11 @@
 #include "../call/turn.h"
 #include "../call/workers.h"
 #include "../policy/violation.h"
+#include "../syscalls/guards.h"
 #include "bounce.h"
 #include "dispatch.h"
 #include "exec_check.h"
+#include "exec_fence.h"
 #include "injected.h"
 #include "prepared.h"
 #include "slice.h"
@@ -169,6 +171,10 @@ void Notifier::carry_out_behind_wall(const Held& call, std::function<Finish()> w
 
 // Ends the call as its handler says.
 void Notifier::carry_out(const Held& call, Finish finish) {
+  if (gave_up_work()) {  // if it is held all the same it is held once more (exec_fence.h)
+    stop_again({.tid = call.tid, .listener = listener_, .id = call.cookie, .marks = false});
+    return;
+  }
   switch (finish.kind) {
     case Finish::Kind::refused_foreign:
     case Finish::Kind::answer:
@@ -185,6 +191,12 @@ void Notifier::carry_out(const Held& call, Finish finish) {
                 });
       break;
     case Finish::Kind::proceed:
+      if (finish.arguments && finish.arguments->exec && call.tid != call.tgid()) {
+        // What must wait for others does so at a stop (exec_fence.h).
+        finish.arguments->value(kExecMark, kStopsExec);
+        stop_again({call.tid, listener_, call.cookie, std::move(finish.arguments)});
+        break;
+      }
       if (finish.arguments && finish.arguments->exec) approve_exec(call.tid, std::move(finish.arguments->exec));
       proceed(listener_, call.cookie);
       break;
@@ -250,7 +262,7 @@ void Notifier::work() {
     for (int i = 0; i < 6; i++) call.args[i] = request.data.args[i];
 
     // From here to end_work() the caller's number stays its own, if it is still held at any time after this.
-    begin_work_for(call.tid);
+    begin_work_outside_fence(call);
     forget_interrupted(call.tid);
     const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
     if ((row != nullptr && asks_after_looking(*row)) || call.still_held()) {

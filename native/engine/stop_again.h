@@ -17,6 +17,7 @@ struct StopAgain {
   int listener;
   uint64_t id;                             // of the notification, which stays unanswered until then
   std::unique_ptr<Bounce> with = nullptr;  // an exec that was decided: what it then goes on as
+  bool marks = true;                       // else it is only made once more, and received as any other
 };
 
 void stop_again(StopAgain call);

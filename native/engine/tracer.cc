@@ -27,6 +27,7 @@
 #include "../syscalls/guards.h"
 #include "dispatch.h"
 #include "exec_check.h"
+#include "exec_fence.h"
 #include "injected.h"
 #include "request.h"
 #include "tasks.h"
@@ -291,13 +292,16 @@ void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
     finish_task({tid, task, what, std::move(finish)});
     return;
   }
-  run_task([this, tid, task, what, work = std::move(work)]() mutable {
-    // The tracee is stopped and was not reaped when this was queued, but it can have been killed since.
+  run_task([this, tid, task, what, number = sandbox_.tree.number_of(tid), work = std::move(work)]() mutable {
+    // The tracee is stopped and was not reaped when this was queued, but it can have been killed since, or another
+    // thread have taken its number.
     begin_work_for(tid);
-    Finish finish = sandbox_.tree.contains(tid) ? work() : Finish::gone();
-    work = nullptr;  // and what it holds of the caller's, before the caller goes on
+    const bool fenced = is_fenced(tid);
+    Finish finish = !fenced && sandbox_.tree.number_of(tid) == number ? work() : Finish::gone();
+    const bool undone = fenced || gave_up_work();
+    if (!undone) work = nullptr;  // and what it holds of the caller's, before the caller goes on
     end_work();
-    post({tid, task, what, std::move(finish)});
+    post({tid, task, what, std::move(finish), std::move(work)});
   });
 }
 
@@ -329,12 +333,19 @@ void Tracer::handle_posts() {
   if (sandbox_.tree.is_to_end()) let_all_end();
   for (const auto& work : works) work();
   for (StopAgain& call : take_stops_again()) stop_again(call);
+  go_on_executing();
 }
 
 void Tracer::finish_task(Post post) {
   Tracee* tracee = find(post.tid);
   if (tracee == nullptr || tracee->task != post.task) return;  // it died, or an exec of another thread took its number
   tracee->task = 0;
+  if (post.undone && post.what != Task::tell_end) {
+    tracee->undone = post.what;
+    tracee->undone_work = std::move(post.undone);
+    if (!is_fenced(tracee->tid)) submit(*tracee, tracee->undone, std::exchange(tracee->undone_work, nullptr));
+    return;
+  }
   tracee->phase = Phase::running;
   if (!tracee->ends && is_at_unseen_stop(tracee->tid)) return;
   switch (post.what) {
@@ -430,21 +441,25 @@ void Tracer::on_seccomp_stop(Tracee& tracee) {
     end_fetch(tracee);
   }
   if (are_held_by_stops() && is_foreign(tracee)) return;
+  const arch::Registers judged = tracee.registers;
   if (arch::get(tracee.tid, tracee.registers) != 0) return;
   const int64_t number = static_cast<int>(arch::number(tracee.registers));
   expect_nothing(tracee.tid);
   tracee.came_marked = unmark_call(tracee, number);
   if (tracee.phase == Phase::again) {
     // The held call again, now that what it needs is there. All signals were blocked, so nothing has come between; but
-    // its instruction can have been replaced meanwhile, so only what the bounce replaces is sure to be what was judged.
+    // its instruction can have been replaced meanwhile, by some that make another call, or this one with other
+    // arguments: then nothing of it has been judged.
     request(PTRACE_SETSIGMASK, tracee.tid, as_pointer(sizeof tracee.signal_mask), &tracee.signal_mask);
     tracee.phase = Phase::running;
-    if (number == tracee.number && tracee.pending) {
+    bool same = number == tracee.number;
+    for (int i = 0; i < 6; i++) same = same && arch::argument(tracee.registers, i) == arch::argument(judged, i);
+    if (same && tracee.pending) {
       apply_bounce(tracee);
       return;
     }
     tracee.pending.reset();
-    if (number != tracee.number) tracee.lent.reset();
+    if (!same) tracee.lent.reset();
   }
   if (tracee.came_marked && tracee.marked_with && number != __NR_connect) {
     // Its registers may be others by now, as a signal's handler can set them. None counts but for the list of
@@ -513,6 +528,11 @@ void Tracer::refuse_foreign(Tracee& tracee, int number, uint32_t audit_arch) {
 void Tracer::apply(Tracee& tracee, Finish finish) {
   switch (finish.kind) {
     case Finish::Kind::proceed:
+      if (finish.arguments && finish.arguments->exec && tracee.tid != tracee.group) {
+        tracee.pending = std::move(finish.arguments);
+        apply_bounce(tracee);
+        return;
+      }
       if (finish.arguments) approve_exec(tracee.tid, std::move(finish.arguments->exec));
       // Counted last: who has refused it has not taken a place from anybody.
       if (const Row* const row = find_row(static_cast<int>(tracee.number)); row != nullptr && is_counted(*row)) {
@@ -565,7 +585,7 @@ void Tracer::stop_again(StopAgain& call) {
   int result;
   while ((result = ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) != 0 && errno == EINTR) continue;
   if (result != 0) return;
-  tracee->stops_again = true;
+  tracee->stops_again = call.marks;
   tracee->marked_with = std::move(call.with);
 }
 

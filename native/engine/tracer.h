@@ -198,8 +198,11 @@ class Tracer {
     bool is_answered_now = false;         // that is how it goes on
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     bool ends = false;                    // is at its last stop (ending.cc), or behind it
-    int delivered = 0;                    // the signal that it was let go with last
-    bool waits_for_room = false;          // what it did is told, but too much of that waits
+    bool in_fence = false;                // is in an exec, or about to be, behind a fence (exec_fence.h)
+    Task undone = Task::decide;           // what is to be done when the fence around it is gone, and how
+    std::function<Finish()> undone_work;
+    int delivered = 0;            // the signal that it was let go with last
+    bool waits_for_room = false;  // what it did is told, but too much of that waits
     Parked parked = Parked::no;
     int parked_signal = 0;
     size_t further = 0;    // programs of `further_` that it has put on, the first ones
@@ -231,6 +234,7 @@ class Tracer {
     uint64_t task;
     Task what;
     Finish finish;
+    std::function<Finish()> undone = nullptr;  // in place of `finish`: the worker gave up (exec_fence.h)
   };
 
   void begin_to_serve();
@@ -251,6 +255,9 @@ class Tracer {
   bool unmark_call(Tracee&, int64_t number);
   void on_syscall_stop(Tracee&);
   void on_exec(pid_t tid);
+  bool may_execute(Tracee&);
+  void leave_fence(Tracee&);
+  void go_on_executing();
   static uint64_t shared_by_newborn(const Tracee&);
   void hold_fork(Tracee&, const Row& row);
   void tell_newborn(Tracee&, pid_t child);
@@ -346,7 +353,8 @@ class Tracer {
   std::unordered_set<pid_t> early_;           // newborns that were seen before their parents' events
   std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory
   std::bitset<kScratchPlaces> scratch_taken_;
-  std::deque<pid_t> wait_for_places_;  // in that memory, at the entry of their calls
+  std::deque<pid_t> wait_for_places_;   // in that memory, at the entry of their calls
+  std::vector<pid_t> wait_to_execute_;  // until nobody works for their leaders (exec_fence.h)
   Forks forks_;
   std::unordered_set<pid_t> told_ends_;  // processes whose ends hooks were asked about
   bool hears_of_ends_ = false;

@@ -123,7 +123,7 @@ Finish send_one(Sandbox& sandbox, const Held& call, std::unique_ptr<Bounce>& bou
         if (read != 0) return failed_read(read);
         const int flags = static_cast<int>(call.arg(Arg::flags));
         const int64_t sent = send_to_path(call, own.copy.get(), judged.where, segments, flags);
-        return call.still_held() ? Finish::answer(sent) : Finish::gone();
+        return sent >= 0 || call.still_held() ? Finish::answer(sent) : Finish::gone();
       }
     }
   }
@@ -144,7 +144,7 @@ Finish send_to(Sandbox& sandbox, Held& call) {
       const std::vector<iovec> segments = {{reinterpret_cast<void*>(call.arg(Arg::buffer)), call.arg(Arg::size)}};
       const int64_t sent =
           send_to_path(call, own.copy.get(), judged.where, segments, static_cast<int>(call.arg(Arg::flags)));
-      return call.still_held() ? Finish::answer(sent) : Finish::gone();
+      return sent >= 0 || call.still_held() ? Finish::answer(sent) : Finish::gone();
     }
     Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, name);
     if (finish.kind != Finish::Kind::proceed) return finish;

@@ -157,7 +157,7 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
     if (result == -EINTR) result = -interruption(may_block, socket);
   }
-  return call.still_held() ? Finish::answer(result) : Finish::gone();
+  return result == 0 || call.still_held() ? Finish::answer(result) : Finish::gone();
 }
 
 namespace {
