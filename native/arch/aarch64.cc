@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
@@ -21,6 +22,7 @@ const uint64_t kForeignNumberBit = 0;
 const int kResultArgument = 0;
 // It is shown orig_x0, which no request changes (syscall_get_arguments() in arch/arm64/include/asm/syscall.h).
 const bool kFilterSeesChanges = false;
+const bool kForgetsCalls = true;
 const uint64_t kSyscallInstructionBytes = 4;
 const uint64_t kBreakpoint = 0xd4200000;  // brk #0
 const unsigned kBreakpointBytes = 4;
@@ -82,9 +84,53 @@ int interrupt(pid_t tid, Registers& registers, int64_t number) {
   return set_number(tid, registers, number);
 }
 
-// do_signal() in arch/arm64/kernel/signal.c has taken the result before this stop, decides by that, and has forgotten
-// the call's number and its first argument.
-bool change_result(pid_t, Registers&, int64_t, int64_t) { return false; }
+namespace {
+
+bool is_call_at(pid_t tid, uint64_t address) {
+  constexpr uint32_t kCall = 0xd4000001;  // svc #0
+  errno = 0;
+  const long word = ptrace(PTRACE_PEEKTEXT, tid, address, nullptr);
+  return errno == 0 && static_cast<uint32_t>(word) == kCall;
+}
+
+}  // namespace
+
+// The kernel keeps it (orig_x0) in no set of registers, but shows it at seccomp's stops, which it knows by the code of
+// what the stop says of itself: ptrace_get_syscall_info() in kernel/ptrace.c.
+bool first_argument(pid_t tid, const Registers&, uint64_t& value) {
+  siginfo_t own, seccomp = {};
+  if (ptrace(PTRACE_GETSIGINFO, tid, nullptr, &own) != 0) return false;
+  seccomp.si_signo = SIGTRAP;
+  seccomp.si_code = SIGTRAP | PTRACE_EVENT_SECCOMP << 8;
+  if (ptrace(PTRACE_SETSIGINFO, tid, nullptr, &seccomp) != 0) return false;
+  __ptrace_syscall_info info = {};
+  const long size = ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof info, &info);
+  if (ptrace(PTRACE_SETSIGINFO, tid, nullptr, &own) != 0 || size <= 0) return false;
+  value = info.entry.args[0];
+  return info.op == PTRACE_SYSCALL_INFO_SECCOMP;
+}
+
+// do_signal() in arch/arm64/kernel/signal.c has decided by the result before this stop whether the call is made again,
+// by where the thread goes on. After the stop it looks at that place.
+bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to) {
+  user_pt_regs& r = of(registers);
+  if (from == kRestartInAnyCase) {  // as this has left it
+    if (!is_call_at(tid, r.pc)) return false;
+    r.pc += kSyscallInstructionBytes;
+    set_result(registers, to);
+    return set(tid, registers) == 0;
+  }
+  if (result(registers) != from || !is_call_at(tid, r.pc - kSyscallInstructionBytes)) return false;
+  if (to != kRestartInAnyCase) {
+    set_result(registers, to);
+    return set(tid, registers) == 0;
+  }
+  uint64_t first;
+  if (!first_argument(tid, registers, first)) return false;
+  r.pc -= kSyscallInstructionBytes;
+  r.regs[0] = first;
+  return set(tid, registers) == 0;
+}
 
 int skip(pid_t tid, Registers& registers, int64_t result) {
   of(registers).regs[0] = static_cast<uint64_t>(result);

@@ -58,9 +58,14 @@ void set_instruction_pointer(Registers&, uint64_t value);
 void call_again(Registers&, int64_t number);
 // At a syscall's exit stop: the thread's call was `number` and was interrupted (ERESTARTSYS), whatever was made of it.
 int interrupt(pid_t tid, Registers& registers, int64_t number);
-// At a signal-delivery stop: the thread's call answered `from`, and now it answers `to`; the kernel then looks at that
-// (EINTR, ERESTARTSYS and the like). False where it was not so, or cannot be told or changed at such a stop.
+// At a signal-delivery stop or a PTRACE_EVENT_STOP: the thread's call answered `from`, and now it answers `to`; the
+// kernel then looks at that (EINTR, ERESTARTSYS and the like). False where it was not so, or cannot be told or changed
+// at such a stop. Where the kernel has forgotten there that it was a call (kForgetsCalls), whoever comes back from a
+// handler to right behind it looks the same: ask only of a thread that has handled no signal.
 bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to);
+extern const bool kForgetsCalls;
+// Of a call that has answered, at such a stop: what its first argument was.
+bool first_argument(pid_t tid, const Registers& registers, uint64_t& value);
 // At a seccomp stop. The number may need a request of its own (aarch64: NT_ARM_SYSTEM_CALL), so it acts at once.
 int set_number(pid_t tid, Registers& registers, int64_t number);
 // At a seccomp stop: the call does not run and answers `result`. Writes the registers.

@@ -14,6 +14,7 @@ const char* const kName = "x86_64";
 const uint64_t kForeignNumberBit = 0x40000000;  // __X32_SYSCALL_BIT, asm/unistd.h
 const int kResultArgument = -1;
 const bool kFilterSeesChanges = true;
+const bool kForgetsCalls = false;
 const uint64_t kSyscallInstructionBytes = 2;  // 0f 05
 const uint64_t kBreakpoint = 0xcc;            // int3
 const unsigned kBreakpointBytes = 1;
@@ -88,6 +89,11 @@ bool change_result(pid_t tid, Registers& registers, int64_t from, int64_t to) {
   if (static_cast<int64_t>(r.orig_rax) < 0 || static_cast<int64_t>(r.rax) != from) return false;
   r.rax = static_cast<unsigned long long>(to);
   return set(tid, registers) == 0;
+}
+
+bool first_argument(pid_t, const Registers& registers, uint64_t& value) {
+  value = argument(registers, 0);
+  return true;
 }
 
 int skip(pid_t tid, Registers& registers, int64_t result) {

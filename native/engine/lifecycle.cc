@@ -39,7 +39,10 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
   meter.add(tracee->group, tid);
-  if (const Tracee* const maker = find(parent)) tracee->further = maker->further;
+  if (const Tracee* const maker = find(parent)) {
+    tracee->further = maker->further;
+    tracee->has_handled = maker->has_handled;  // it can be in that handler
+  }
   tracees_[tid] = std::move(tracee);
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
@@ -58,6 +61,7 @@ void Tracer::claim(pid_t newborn, const Tracee& maker) {
   sandbox_.tree.inherit(newborn, maker.group);
   Tracee* const tracee = find(newborn);
   if (tracee == nullptr) return;
+  tracee->has_handled |= maker.has_handled;
   if (!tracee->puts_on) tracee->further = std::max(tracee->further, maker.further);
   if (!tracee->unclaimed) return;
   tracee->unclaimed = false;
@@ -201,6 +205,7 @@ void Tracer::on_exec(pid_t tid) {
     kill(tid, SIGKILL);
     return;
   }
+  tracee->has_handled = false;
   tracee->group = tid;
   leave_fence(*tracee);
   meter.share_no_more(tid);

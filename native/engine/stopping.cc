@@ -83,7 +83,7 @@ void Tracer::listen(Tracee& tracee) {
 // signal's handler brings about (signal(7)). They are made again. At the stop that it asked for. True: the thread has
 // been let go.
 bool Tracer::wait_on_after_interrupt(Tracee& tracee) {
-  if (!std::exchange(tracee.interrupted, false) || tracee.was_stopped) return false;
+  if (!std::exchange(tracee.interrupted, false) || tracee.was_stopped || tracee.has_handled) return false;
   arch::Registers registers;
   if (arch::get(tracee.tid, registers) != 0) return false;
   const int64_t number = static_cast<int>(arch::number(registers));

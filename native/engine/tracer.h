@@ -183,6 +183,7 @@ class Tracer {
     std::shared_ptr<Lent> lent;
     uint64_t signal_mask = 0;  // its own, while an injection blocks all
     Wait wait;
+    bool has_handled = false;  // a signal, by a handler (arch::kForgetsCalls)
     bool was_stopped = false;  // by a stop signal, and has made no call since
     bool stops_again = false;  // at its next stop it is inside a call that is to be marked
     bool marked = false;       // it has been, and is yet to come: `unmarked` is the argument as it was

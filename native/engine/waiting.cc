@@ -24,6 +24,12 @@ bool is_notified(int64_t number, const uint64_t (&args)[6]) {
   return !lets_by(*row, args);
 }
 
+// Whether a handler will be called.
+bool is_handled(pid_t tid, int signal) {
+  SignalSets signals;
+  return !read_signal_sets(tid, signals) || (signals.caught & signal_bit(signal)) != 0;
+}
+
 // Whether the kernel would have dropped the signal, had the thread not been traced. One that is blocked but for the
 // length of this call (epoll_pwait(2)) can have come before it, and then it cuts it short there, too.
 bool means_nothing(pid_t tid, int signal) {
@@ -43,6 +49,7 @@ void Tracer::on_signal(Tracee& tracee, int signal) {
   const int64_t number = static_cast<int>(arch::number(registers));
   uint64_t args[6];
   for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
+  if (arch::kForgetsCalls && !tracee.has_handled) tracee.has_handled = is_handled(tracee.tid, signal);
   if (number >= 0 && arch::result(registers) == arch::kRestartIfAsked && is_notified(number, args) &&
       !was_interrupted(tracee.tid, number, args)) {
     // A call that waited for a worker only is one that nothing interrupts without the supervisor: it is made again
@@ -50,7 +57,7 @@ void Tracer::on_signal(Tracee& tracee, int signal) {
     arch::change_result(tracee.tid, registers, arch::kRestartIfAsked, arch::kRestartInAnyCase);
   } else if (tracee.wait.begins) {
     if (!means_nothing(tracee.tid, signal)) cut_short(tracee);
-  } else if (number >= 0 && arch::result(registers) == -EINTR && !tracee.was_stopped) {
+  } else if (number >= 0 && arch::result(registers) == -EINTR && !tracee.was_stopped && !tracee.has_handled) {
     const WaitCall* const call = find_wait(number);
     if (call != nullptr && means_nothing(tracee.tid, signal)) {
       wait_again(tracee, *call, registers, signal);
@@ -71,7 +78,12 @@ void Tracer::wait_again(Tracee& tracee, const WaitCall& call, arch::Registers& r
     wait.since = monotonic_now();
   }
   Held held = held_call(tracee, arch::number(registers));
-  for (int i = 0; i < 6; i++) held.args[i] = arch::argument(registers, i);
+  for (int i = 1; i < 6; i++) held.args[i] = arch::argument(registers, i);
+  if (!arch::first_argument(tracee.tid, registers, held.args[0])) {
+    wait = {};
+    resume(tracee, signal);
+    return;
+  }
   if (first || call.is_endless(held.args)) {
     wait_on(tracee, registers);
     resume(tracee, signal);

@@ -11,7 +11,8 @@ import { holdsByStops } from '../helpers/engine.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { started } from './conversation.ts';
 
-const timeout = 60_000;
+/** Under emulation all takes that many times as long (test/vitest.config.ts). */
+const timeout = 60_000 * Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 function scene(): { root: string; file: string; folder: string; other: string } {
   const root = temporaryFolder();

@@ -1,9 +1,11 @@
 // A call that a signal has interrupted goes on with its own arguments, whoever holds it; and what needs no call is not held.
 import { allow, type SandboxedProcess } from 'holdfast';
 import { expect, test } from 'vitest';
+import { started } from '../boundary/conversation.ts';
 import { program } from '../helpers/build-programs.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { sleep } from '../lifecycle/tree.ts';
 
 /** Under emulation all takes that many times as long (test/vitest.config.ts). */
 const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
@@ -68,3 +70,24 @@ test('the time is read without a call, and a handler ends where the kernel has i
   expect(hidden.code).toBe(0);
   expect(hidden.stdout.split('\n').slice(0, 2)).toEqual(['vDSO: not named', bare.stdout.split('\n')[1]]);
 });
+
+test(
+  'what ends by a handler does so, and nothing else, while the tree is stopped from outside again and again',
+  async () => {
+    const { child, closed, next } = started(program('waits_and_stops'), [], { files: { read: ['/'] } });
+    expect(await next()).toBe('ready');
+    for (let i = 0; i < 40; i++) {
+      await child.freeze();
+      await child.thaw();
+      await sleep(3);
+      await using _ = await child.inspect(child.pid as number);
+    }
+    child.stdin.end();
+    const seen = JSON.parse(await next());
+    expect(await closed).toEqual([0, null]);
+    expect(seen).toMatchObject({ lost: 0, strange: 0, cut: 0, wrong: 0, ended: seen.handled });
+    expect(seen.handled).toBeGreaterThan(0);
+    expect(seen.waits).toBeGreaterThan(0);
+  },
+  60_000 * patience,
+);

@@ -84,8 +84,7 @@ test(
   30_000 * patience,
 );
 
-test.skipIf(process.arch !== 'x64')(
-  // docs/security.md says what is left of it elsewhere
+test(
   'calls that really wait go on waiting when a signal comes that is ignored',
   async () => {
     const names = ['SIGCHLD', 'SIGWINCH', 'SIGURG', 'SIGCONT', 'SIGUSR1'] as const;
