@@ -557,8 +557,14 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       if (arch::skip_foreign(tracee.tid, tracee.registers, finish.value) != 0) kill_group(tracee.group);
       break;
     case Finish::Kind::answer:
-      if (finish.value == -kRestart) tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt
-      arch::skip(tracee.tid, tracee.registers, finish.value == -kRestart ? -EINTR : finish.value);
+      if (finish.value == -kRestart) {
+        tracee.phase = Phase::interrupting;  // at its exit, arch::interrupt
+        // What its first argument is when it is made again, aarch64's kernel takes from here (seen with 6.1).
+        finish.value = arch::kResultArgument >= 0
+                           ? static_cast<int64_t>(arch::argument(tracee.registers, arch::kResultArgument))
+                           : -EINTR;
+      }
+      arch::skip(tracee.tid, tracee.registers, finish.value);
       tracee.answered = tracee.number;
       tracee.is_answered_now = true;
       break;

@@ -99,6 +99,17 @@ static void opens_other_end(void) {
   if (open("fifo", O_WRONLY) < 0) _exit(3);
 }
 
+static int listener;
+static const struct sockaddr_un place = {.sun_family = AF_UNIX, .sun_path = "place"};
+static long connects(void) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  first_argument = (unsigned)fd;
+  return connect(fd, (const void *)&place, sizeof place);
+}
+static void accepts(void) {
+  for (int i = 0; i < 2; i++) accept(listener, NULL, NULL);
+}
+
 static long sleeps_by_word(void) {
   first_argument = (uint64_t)&shared->word;
   while (shared->word == 0)
@@ -221,6 +232,10 @@ int main(void) {
   locked = open("lock", O_WRONLY);
   interrupted("flock", locks, unlocks);
   interrupted("open of a FIFO", opens, opens_other_end);
+  listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (bind(listener, (const void *)&place, sizeof place) != 0 || listen(listener, 0) != 0) return 2;
+  connects();  // its backlog is full from here on
+  interrupted("connect", connects, accepts);
   interrupted("futex", sleeps_by_word, wakes);
   stopped("nanosleep", sleeps);
   stopped("clock_nanosleep", sleeps_by_clock);

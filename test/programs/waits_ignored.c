@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT 300  // milliseconds
+#define LIMIT 300  // milliseconds; a socket's is counted in ticks of the kernel, up to 10
 
 static int signal_number, silent[2], stream[2], datagrams[2], files, listener, semaphore, epoll;
 static aio_context_t io;
@@ -62,7 +62,7 @@ static void report(const char* what, long result, int error, long took) {
          : result == 0 ? "0"
                        : "done",
          took < 0       ? ""
-         : took < LIMIT ? ", too early"
+         : took < LIMIT - 10 ? ", too early"
                         : ", not early");
   fflush(stdout);
 }

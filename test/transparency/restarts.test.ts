@@ -12,7 +12,8 @@ const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 const held = (name: string, hooks?: (child: SandboxedProcess) => void) => {
   const folder = temporaryFolder('held');
-  const policy = { files: { read: ['/'], write: [folder] } };
+  const unix = [`unix:${folder}`];
+  const policy = { files: { read: ['/'], write: [folder] }, network: { connect: unix, bind: unix } };
   return runSandboxed(program(name), [], { cwd: folder, policy, hooks });
 };
 const said = ({ stdout, code, signal, stderr }: Outcome) => ({ stdout, code, signal, stderr });
@@ -48,7 +49,7 @@ test(
     ]);
     expect(bare).toMatchObject({ code: 0, stderr: '' });
     expect(bare.stdout).not.toMatch(/EINTR|not seen|too short/);
-    expect(bare.stdout.match(/made again: seen$/gm)).toHaveLength(8);
+    expect(bare.stdout.match(/made again: seen$/gm)).toHaveLength(9);
     expect(bare.stdout.match(/, whole$/gm)).toHaveLength(5);
     expect(said(plain)).toEqual(said(bare));
     expect(said(hooked)).toEqual(said(bare));

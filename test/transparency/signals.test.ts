@@ -4,13 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SandboxedProcess } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
-import { runBare, runSandboxed } from '../helpers/run.ts';
+import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 /** Under sanitizers all takes that many times as long (test/vitest.config.ts). */
 const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
-async function both(name: string, args: string[], hooks?: (child: SandboxedProcess) => void) {
+async function both(name: string, args: string[], hooks?: (child: SandboxedProcess) => void, differs = /(?!)/) {
   const folder = temporaryFolder('held');
   const [bare, held] = await Promise.all([
     runBare(program(name), args, { cwd: temporaryFolder('bare') }),
@@ -26,7 +26,12 @@ async function both(name: string, args: string[], hooks?: (child: SandboxedProce
       hooks,
     }),
   ]);
-  expect({ ...held, violations: [] }).toEqual({ ...bare, violations: [] });
+  const same = (outcome: Outcome) => ({
+    ...outcome,
+    stdout: outcome.stdout.split('\n').filter((line) => !differs.test(line)),
+    violations: [],
+  });
+  expect(same(held)).toEqual(same(bare));
   return { bare, held };
 }
 
@@ -98,7 +103,9 @@ test(
 test(
   'and are cut short as ever by what comes beside it',
   async () => {
-    const { bare } = await both('waits_ignored', ['others']);
+    // Of a thread that has handled a signal aarch64 does not tell the two apart (docs/security.md).
+    const differs = process.arch === 'arm64' ? /^an ignored one and a handled one:/ : undefined;
+    const { bare } = await both('waits_ignored', ['others'], undefined, differs);
     expect(bare.stdout).toContain('an ignored one and a handled one: 40 cut short, 40 handled');
     expect(bare.stdout).toContain('an ignored one and a stop: EINTR');
     expect(bare.stdout).toContain('one that was blocked: EINTR');
