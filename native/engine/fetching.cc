@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "../syscalls/guards.h"
+#include "mappings.h"
 #include "request.h"
 #include "tracer.h"
 
@@ -24,13 +26,9 @@ namespace {
 
 constexpr unsigned kOfThread = O_EXCL;  // PIDFD_THREAD, linux/pidfd.h, since Linux 6.9
 
-// What a thread's place in the scratch memory holds: first the numbers of both sockets, or a name; then what recvmsg()
-// takes and answers.
+// What a thread's place in the scratch memory holds: the numbers of both sockets; and what recvmsg() takes and answers.
 struct Place {
-  union {
-    int pair[2];
-    uint64_t name;
-  } sockets;
+  int pair[2];
   uint64_t unused;
   msghdr header;
   alignas(8) char control[CMSG_SPACE(sizeof(int))];
@@ -38,6 +36,17 @@ struct Place {
 static_assert(sizeof(Place) <= kScratchPlaceBytes);
 
 uint64_t address_of(int place) { return kScratchAddress + static_cast<uint64_t>(place) * kScratchPlaceBytes; }
+
+uint64_t name_of(int place) { return kNamesAddress + static_cast<uint64_t>(place) * sizeof(uint64_t); }
+
+// Whether the page of names is what it is to be, whoever has mapped it: memory of the process's own that it cannot
+// write.
+bool has_names(pid_t tid) {
+  Mapping names;
+  return find_mapping(tid, kNamesAddress, names) && names.start == kNamesAddress &&
+         names.end == kNamesAddress + kNamesBytes && names.inode == 0 && names.path.empty() && names.is_private &&
+         !names.is_writable;
+}
 
 // A word of a stopped tracee's memory: of pages that are its own and nobody else's, so neither waits.
 bool peek(pid_t tid, uint64_t address, uint64_t& out) {
@@ -112,6 +121,7 @@ void Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
   fetch.is_under_way = true;
   fetch.what = std::move(what);
   fetch.close_on_exec = close_on_exec;
+  fetch.by_name = !can_connect_copies();
   for (size_t place = 0; place < kScratchPlaces && fetch.place < 0; place++)
     if (!scratch_taken_[place]) take_place(tracee, static_cast<int>(place));
   if (fetch.place < 0) wait_for_places_.push_back(tracee.tid);
@@ -120,20 +130,29 @@ void Tracer::begin_fetch(Tracee& tracee, UniqueFd what, bool close_on_exec) {
 void Tracer::take_place(Tracee& tracee, int place) {
   tracee.fetch.place = place;
   scratch_taken_.set(static_cast<size_t>(place));
-  if (scratch_mapped_.count(tracee.group) != 0) {
-    make_socket(tracee, true);
-    return;
+  map_scratch(tracee, true);
+}
+
+// What is not there yet; then the sockets.
+void Tracer::map_scratch(Tracee& tracee, bool at_entry) {
+  constexpr uint64_t kHow = MAP_PRIVATE | MAP_ANONYMOUS | 0x100000 /* MAP_FIXED_NOREPLACE */;
+  if (scratch_mapped_.count(tracee.group) == 0) {
+    tracee.fetch.step = Fetch::Step::map;
+    const uint64_t args[6] = {
+        kScratchAddress, kScratchBytes - kNamesBytes, PROT_READ | PROT_WRITE, kHow, ~uint64_t{0}, 0};
+    inject(tracee, tracee.phase, __NR_mmap, args, at_entry);
+  } else if (tracee.fetch.by_name && names_mapped_.count(tracee.group) == 0) {
+    tracee.fetch.step = Fetch::Step::map_names;
+    const uint64_t args[6] = {kNamesAddress, kNamesBytes, PROT_READ, kHow, ~uint64_t{0}, 0};
+    inject(tracee, tracee.phase, __NR_mmap, args, at_entry);
+  } else {
+    make_socket(tracee, at_entry);
   }
-  tracee.fetch.step = Fetch::Step::map;
-  const uint64_t args[6] = {kScratchAddress,        kScratchBytes,
-                            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | 0x100000 /* MAP_FIXED_NOREPLACE */,
-                            ~uint64_t{0},           0};
-  inject(tracee, tracee.phase, __NR_mmap, args, true);
 }
 
 void Tracer::make_socket(Tracee& tracee, bool at_entry) {
   tracee.fetch.step = Fetch::Step::make;
-  const bool copies = can_connect_copies();
+  const bool copies = !tracee.fetch.by_name;
   const uint64_t args[6] = {
       AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, copies ? address_of(tracee.fetch.place) : 0, 0, 0};
   inject(tracee, tracee.phase, copies ? __NR_socketpair : __NR_socket, args, at_entry);
@@ -143,12 +162,19 @@ void Tracer::make_socket(Tracee& tracee, bool at_entry) {
 // out of the way of its number.
 void Tracer::on_socket(Tracee& tracee, int64_t result) {
   Fetch& fetch = tracee.fetch;
-  if (can_connect_copies()) {
+  if (!fetch.by_name) {
     uint64_t numbers = 0;
     fetch.error = -EPERM;
     if (peek(tracee.tid, address_of(fetch.place), numbers)) {
       memcpy(fetch.pair, &numbers, sizeof fetch.pair);
       UniqueFd socket = copy_socket(tracee.tid, tracee.group, fetch.pair[1]);
+      // Who has changed its ids may be out of reach of whom it descends from.
+      fetch.turns_to_name = !socket && are_fetched_by_name();
+      if (fetch.turns_to_name) {
+        fetch.error = 0;
+        close_pair(tracee);
+        return;
+      }
       if (socket && send_descriptor(socket.get(), fetch.what.get())) fetch.error = 0;
     }
     // When the thread goes on, its descriptor is to be the only one.
@@ -169,16 +195,33 @@ void Tracer::on_socket(Tracee& tracee, int64_t result) {
 void Tracer::close_pair(Tracee& tracee) {
   Fetch& fetch = tracee.fetch;
   const bool neighbours = fetch.pair[1] == fetch.pair[0] + 1;
-  fetch.step = neighbours || fetch.pair[1] < 0 ? Fetch::Step::close_second : Fetch::Step::close;
+  fetch.step = neighbours          ? Fetch::Step::close_both
+               : fetch.pair[1] < 0 ? Fetch::Step::close_second
+                                   : Fetch::Step::close;
   const uint64_t first = static_cast<uint64_t>(fetch.pair[0]);
   const uint64_t args[6] = {first, neighbours ? first + 1 : 0, 0, 0, 0, 0};
   inject(tracee, tracee.phase, neighbours ? __NR_close_range : __NR_close, args);
 }
 
+// The pair's numbers are free again.
+void Tracer::after_pair(Tracee& tracee) {
+  Fetch& fetch = tracee.fetch;
+  if (fetch.turns_to_name) {
+    fetch.turns_to_name = false;
+    fetch.by_name = true;
+    fetch.pair[0] = fetch.pair[1] = -1;
+    map_scratch(tracee, false);
+  } else if (fetch.what) {
+    connect_moved(tracee);
+  } else {
+    receive_by_moved(tracee);
+  }
+}
+
 void Tracer::connect_moved(Tracee& tracee) {
   Fetch& fetch = tracee.fetch;
   uint64_t name = 0;
-  const uint64_t at = address_of(fetch.place);
+  const uint64_t at = name_of(fetch.place);
   fetch.listens = listen_once(name);
   if (!fetch.listens || !poke(tracee.tid, at, name)) {
     fetch.error = -EPERM;
@@ -228,7 +271,16 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
         break;
       }
       scratch_mapped_.insert(tracee.group);
-      make_socket(tracee, false);
+      map_scratch(tracee, false);
+      return false;
+    case Fetch::Step::map_names:
+      // What an address means that is connected to is not for the tree to say.
+      if ((result < 0 && result != -EEXIST) || !has_names(tracee.tid)) {
+        fetch.error = -EPERM;
+        break;
+      }
+      names_mapped_.insert(tracee.group);
+      map_scratch(tracee, false);
       return false;
     case Fetch::Step::make:
       if (result < 0) {
@@ -244,6 +296,16 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
         fetch.moved = static_cast<int>(result);
       close_pair(tracee);
       return false;
+    case Fetch::Step::close_both:
+      if (result < 0) {  // a filter of its own
+        fetch.step = Fetch::Step::close;
+        const uint64_t args[6] = {static_cast<uint64_t>(fetch.pair[0]), 0, 0, 0, 0, 0};
+        inject(tracee, tracee.phase, __NR_close, args);
+        return false;
+      }
+      if (fetch.error != 0) break;
+      after_pair(tracee);
+      return false;
     case Fetch::Step::close: {
       fetch.step = Fetch::Step::close_second;
       const uint64_t args[6] = {static_cast<uint64_t>(fetch.pair[1]), 0, 0, 0, 0, 0};
@@ -252,10 +314,7 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
     }
     case Fetch::Step::close_second:
       if (fetch.error != 0) break;
-      if (fetch.what)
-        connect_moved(tracee);
-      else
-        receive_by_moved(tracee);
+      after_pair(tracee);
       return false;
     case Fetch::Step::connect: {
       const UniqueFd peer = result == 0 ? accept_from(fetch.listens.get(), tracee.group) : UniqueFd();
@@ -293,6 +352,7 @@ bool Tracer::go_on_fetching(Tracee& tracee, int64_t& result) {
 
 void Tracer::end_fetch(Tracee& tracee) {
   const int place = tracee.fetch.place;
+  if (tracee.fetch.was_stopped) tracee.stops_once_more = true;
   tracee.fetch = {};
   if (place < 0) return;
   scratch_taken_.reset(static_cast<size_t>(place));

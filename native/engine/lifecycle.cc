@@ -123,6 +123,7 @@ void Tracer::on_death(pid_t tid, int status) {
   if (sandbox_.tree.group_of(tid) == 0) {
     page_mapped_.erase(tid);
     scratch_mapped_.erase(tid);
+    names_mapped_.erase(tid);
     forget_memory(tid);
   }
   if (tid != launch_.child) return;
@@ -222,6 +223,7 @@ void Tracer::on_exec(pid_t tid) {
   tracee->stops_again = tracee->marked = tracee->came_marked = false;
   page_mapped_.erase(tid);
   scratch_mapped_.erase(tid);
+  names_mapped_.erase(tid);
   forget_memory(tid);
   tracee->phase = Phase::verifying;
   std::shared_ptr<ExecApproval> approved = take_exec_approval(former != 0 ? former : tid);

@@ -42,6 +42,11 @@ int query_mapping(int maps, uint64_t address, Mapping& out) {
   query.name_size = sizeof name;
   query.name_address = reinterpret_cast<uint64_t>(name);
   if (ioctl(maps, kQuery, &query) != 0) return errno;
+  constexpr uint64_t kWritable = 2, kShared = 8;  // PROCMAP_QUERY_VMA_WRITABLE, …_SHARED
+  out.start = query.start;
+  out.end = query.end;
+  out.is_writable = (query.flags & kWritable) != 0;
+  out.is_private = (query.flags & kShared) == 0;
   out.device = makedev(query.device_major, query.device_minor);
   out.inode = query.inode;
   out.path.assign(name, query.name_size > 0 ? query.name_size - 1 : 0);
@@ -62,10 +67,15 @@ bool read_mapping(int maps, uint64_t address, Mapping& out) {
     uint64_t start, stop, inode;
     unsigned device_major, device_minor;
     int path = 0;
-    if (sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %*x %x:%x %" SCNu64 " %n", &start, &stop, &device_major,
-               &device_minor, &inode, &path) < 5)
+    char rights[5];
+    if (sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %*x %x:%x %" SCNu64 " %n", &start, &stop, rights,
+               &device_major, &device_minor, &inode, &path) < 6)
       return false;
     if (address < start || address >= stop) continue;
+    out.start = start;
+    out.end = stop;
+    out.is_writable = rights[1] == 'w';
+    out.is_private = rights[3] == 'p';
     out.device = makedev(device_major, device_minor);
     out.inode = inode;
     out.path.clear();

@@ -9,6 +9,8 @@
 namespace holdfast {
 
 struct Mapping {
+  uint64_t start = 0, end = 0;
+  bool is_writable = false, is_private = false;
   uint64_t device = 0, inode = 0;
   std::string path;  // the kernel's name of the file, or a name like [vdso]; empty if it has none
 };

@@ -230,6 +230,12 @@ void Tracer::on_stop(pid_t tid, int status) {
       if (waits_for_maker(*tracee)) return;
       // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
       if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        // Nobody waits for who is stopped: first comes the end of what others may want to do, too.
+        if (tracee->fetch.is_under_way) {
+          tracee->fetch.was_stopped = true;
+          resume(*tracee);
+          return;
+        }
         // Whatever comes after it, a wait ends by it (signal(7), "Interruption ... by stop signals").
         cut_short(*tracee);
         tracee->was_stopped = true;

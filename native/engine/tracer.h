@@ -147,8 +147,10 @@ class Tracer {
   struct Fetch {
     enum class Step : uint8_t {
       map,
+      map_names,
       make,  // a pair of sockets, or one
       move,
+      close_both,
       close,
       close_second,
       connect,  // that one, to `listens`
@@ -158,11 +160,14 @@ class Tracer {
     Step step = Step::map;
     UniqueFd what, listens;
     bool close_on_exec = true;
-    int place = -1;          // in the scratch memory
-    int64_t error = 0;       // negative
-    int pair[2] = {-1, -1};  // the thread's numbers of the sockets, the second one only of a pair,
-    int moved = -1;          // of the first of them, when it is out of the way,
-    int64_t received = -1;   // and of what came by it
+    bool by_name = false;  // no pair, but a socket that connects to one of ours
+    bool turns_to_name = false;
+    bool was_stopped = false;  // meanwhile, by a stop signal, which is heard behind it
+    int place = -1;            // in the scratch memory
+    int64_t error = 0;         // negative
+    int pair[2] = {-1, -1};    // the thread's numbers of the sockets, the second one only of a pair,
+    int moved = -1;            // of the first of them, when it is out of the way,
+    int64_t received = -1;     // and of what came by it
     bool is_under_way = false;
   };
 
@@ -284,9 +289,11 @@ class Tracer {
   void begin_fetch(Tracee&, UniqueFd what, bool close_on_exec);
   void take_place(Tracee&, int place);
   bool go_on_fetching(Tracee&, int64_t& result);
+  void map_scratch(Tracee&, bool at_entry);
   void make_socket(Tracee&, bool at_entry);
   void on_socket(Tracee&, int64_t result);
   void close_pair(Tracee&);
+  void after_pair(Tracee&);
   void connect_moved(Tracee&);
   void receive_by_moved(Tracee&);
   void close_moved(Tracee&);
@@ -352,7 +359,8 @@ class Tracer {
   std::unordered_map<pid_t, std::unique_ptr<Tracee>> tracees_;
   std::unordered_set<pid_t> page_mapped_;     // thread groups whose address space has the page
   std::unordered_set<pid_t> early_;           // newborns that were seen before their parents' events
-  std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory
+  std::unordered_set<pid_t> scratch_mapped_;  // thread groups whose address space has the scratch memory,
+  std::unordered_set<pid_t> names_mapped_;    // and the page of names
   std::bitset<kScratchPlaces> scratch_taken_;
   std::deque<pid_t> wait_for_places_;   // in that memory, at the entry of their calls
   std::vector<pid_t> wait_to_execute_;  // until nobody works for their leaders (exec_fence.h)

@@ -298,7 +298,8 @@ int run(int argc, char** argv) {
   BouncePage page;
   Sandbox sandbox{config, channel, tree, page};
   const protocol::Engine engine = launch.line.engine;
-  if (engine == protocol::Engine::ptrace) hold_by_stops();
+  const bool by_name = !can_connect_copies() || must_look_by_ids();
+  if (engine == protocol::Engine::ptrace) hold_by_stops(by_name);
   if (engine == protocol::Engine::kernel) hold_nothing();
   launch.area->by_stops = engine == protocol::Engine::ptrace || engine == protocol::Engine::kernel;
   launch.area->dies_with_us = engine == protocol::Engine::kernel;
@@ -310,7 +311,7 @@ int run(int argc, char** argv) {
     abi = landlock_abi();
     config.second_wall = second_wall(config);
     // By such a socket threads fetch descriptors then (engine/fetching.cc).
-    if (are_held_by_stops() && !can_connect_copies()) config.second_wall.abstract_sockets = true;
+    if (are_fetched_by_name()) config.second_wall.abstract_sockets = true;
     const int error = config.second_wall.error;
     Layers layers = plan_layers(config, config.second_wall, abi);
     if (!layers.grants.empty()) grant_inherited(launch.line.stdio_count, layers.left, layers.grants);
@@ -352,9 +353,9 @@ int run(int argc, char** argv) {
   if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
   if (launch.area->is_awaited && !launch.wait_for_filter()) {
     if (engine == protocol::Engine::notify) return failed(Stage::listener, EBUSY);
-    hold_by_stops();
+    hold_by_stops(by_name);
     launch.area->by_stops = true;
-    if (!can_connect_copies()) wall_problem = build_second_wall();
+    if (by_name) wall_problem = build_second_wall();
     if (wall_problem != 0) return failed(Stage::landlock, wall_problem);
     if (!build()) return failed(Stage::seccomp, E2BIG);
   }

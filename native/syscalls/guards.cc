@@ -415,7 +415,7 @@ bool holds(const Condition& condition, uint64_t argument) {
 namespace {
 
 bool changes_of_rights_stop = false, connects_stop = false, decided_at_stops = false, forks_counted = false,
-     all_held_by_stops = false, nothing_held = false;
+     all_held_by_stops = false, fetched_by_name = false, nothing_held = false;
 
 bool changes_rights(const Row& row) {
   static constexpr int kNumbers[] = {SYS_setuid,    SYS_setgid,   SYS_setreuid, SYS_setregid,  SYS_setresuid,
@@ -451,9 +451,14 @@ void stop_changes_of_rights() { changes_of_rights_stop = true; }
 void stop_connects() { connects_stop = true; }
 void decide_at_stops() { decided_at_stops = true; }
 
-void hold_by_stops() { all_held_by_stops = true; }
+void hold_by_stops(bool by_name) {
+  all_held_by_stops = true;
+  fetched_by_name = by_name;
+}
 
 bool are_held_by_stops() { return all_held_by_stops; }
+
+bool are_fetched_by_name() { return fetched_by_name; }
 
 void hold_nothing() { nothing_held = true; }
 

@@ -60,8 +60,10 @@ inline constexpr int kConnectSize = 2;  // the argument
 void decide_at_stops();
 
 // Where there is no listener, every call that is held is stopped. Said once, before the filter that is put on is made.
-void hold_by_stops();
+// `by_name`: a thread may have to find us by a socket's name to fetch what it opens (engine/fetching.cc).
+void hold_by_stops(bool by_name);
 bool are_held_by_stops();
+bool are_fetched_by_name();
 // Nobody holds any (engine `kernel`). Said once, before anything else.
 void hold_nothing();
 bool is_nothing_held();

@@ -108,7 +108,9 @@ bool is_made_for_the_tree(const Row& row) {
   const auto is_one_of = [&](const auto& numbers) {
     return std::find(std::begin(numbers), std::end(numbers), row.number()) != std::end(numbers);
   };
-  return is_one_of(kNumbers) || (are_held_by_stops() && is_one_of(kToFetch));
+  static constexpr int kToFind[] = {SYS_socket, SYS_connect};
+  return is_one_of(kNumbers) || (are_held_by_stops() && is_one_of(kToFetch)) ||
+         (are_fetched_by_name() && is_one_of(kToFind));
 }
 
 }  // namespace holdfast

@@ -16,9 +16,13 @@ inline constexpr size_t kScratchBytes = 0x8000;
 inline constexpr size_t kBouncePageBytes = kBouncePageEnd - kScratchBytes - kBouncePageAddress;
 
 // Behind the page itself, where there is no listener: memory of each process's own, for the calls by which its threads
-// fetch descriptors (engine/fetching.cc). Nothing that it says is trusted. A place for each thread that does so.
-inline constexpr uint64_t kScratchAddress = kBouncePageAddress + kBouncePageBytes;
-inline constexpr size_t kScratchPlaceBytes = 128, kScratchPlaces = kScratchBytes / kScratchPlaceBytes;
+// fetch descriptors (engine/fetching.cc). A place for each thread that does so: names of sockets in a page that nobody
+// in the tree can write, the rest in memory of which nothing is trusted.
+inline constexpr uint64_t kNamesAddress = kBouncePageAddress + kBouncePageBytes;
+inline constexpr size_t kNamesBytes = 0x1000;
+inline constexpr uint64_t kScratchAddress = kNamesAddress + kNamesBytes;
+inline constexpr size_t kScratchPlaceBytes = 128, kScratchPlaces = (kScratchBytes - kNamesBytes) / kScratchPlaceBytes;
+static_assert(kScratchPlaces * sizeof(uint64_t) <= kNamesBytes);
 
 // Slots of two sizes, large ones first: most arguments are addresses of sockets, and those calls are the ones that may
 // wait for long.
