@@ -152,6 +152,7 @@ bool Tracer::may_execute(Tracee& tracee) {
   if (!tracee.in_fence) begin_fence(tracee.group);
   tracee.in_fence = true;
   if (!somebody_works_for_dead(tracee.group)) return true;
+  if (Tracee* const leader = find(tracee.group)) leader->told_to_give_up = leader->task != 0;
   wait_to_execute_.push_back(tracee.tid);
   return false;
 }

@@ -304,10 +304,10 @@ void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
     begin_work_for(tid);
     const bool fenced = is_fenced(tid);
     Finish finish = !fenced && sandbox_.tree.number_of(tid) == number ? work() : Finish::gone();
-    const bool undone = fenced || gave_up_work();
-    if (!undone) work = nullptr;  // and what it holds of the caller's, before the caller goes on
+    const bool gave_up = gave_up_work();
+    if (!fenced && !gave_up) work = nullptr;  // and what it holds of the caller's, before the caller goes on
     end_work();
-    post({tid, task, what, std::move(finish), std::move(work)});
+    post({tid, task, what, std::move(finish), std::move(work), gave_up});
   });
 }
 
@@ -346,7 +346,9 @@ void Tracer::finish_task(Post post) {
   Tracee* tracee = find(post.tid);
   if (tracee == nullptr || tracee->task != post.task) return;  // it died, or an exec of another thread took its number
   tracee->task = 0;
+  const bool told = std::exchange(tracee->told_to_give_up, false);
   if (post.undone && post.what != Task::tell_end) {
+    if (post.gave_up && !told) return;  // it has died: its end is about to be seen
     tracee->undone = post.what;
     tracee->undone_work = std::move(post.undone);
     if (!is_fenced(tracee->tid)) submit(*tracee, tracee->undone, std::exchange(tracee->undone_work, nullptr));

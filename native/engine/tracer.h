@@ -205,6 +205,7 @@ class Tracer {
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     bool ends = false;                    // is at its last stop (ending.cc), or behind it
     bool in_fence = false;                // is in an exec, or about to be, behind a fence (exec_fence.h)
+    bool told_to_give_up = false;         // the worker that works for it was, for the sake of such an exec
     Task undone = Task::decide;           // what is to be done when the fence around it is gone, and how
     std::function<Finish()> undone_work;
     int delivered = 0;            // the signal that it was let go with last
@@ -240,7 +241,8 @@ class Tracer {
     uint64_t task;
     Task what;
     Finish finish;
-    std::function<Finish()> undone = nullptr;  // in place of `finish`: the worker gave up (exec_fence.h)
+    std::function<Finish()> undone = nullptr;  // in place of `finish`: nothing was done (exec_fence.h)
+    bool gave_up = false;                      // as it was told, and not as it did not even begin
   };
 
   void begin_to_serve();
