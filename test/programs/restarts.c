@@ -93,10 +93,17 @@ static void unlocks(void) { (void)!write(alive[1], "x", 1); }
 
 static long opens(void) {
   first_argument = (uint64_t)(long)AT_FDCWD;
-  return syscall(SYS_openat, (long)AT_FDCWD, "fifo", O_RDONLY) >= 0 ? 0 : -1;
+  const long result = syscall(SYS_openat, (long)AT_FDCWD, "fifo", O_RDONLY) >= 0 ? 0 : -1;
+  shared->word = 1;
+  return result;
 }
+// Until it has: before Linux 5.19 a call that a signal has ended can be performed all the same, and have met this one.
 static void opens_other_end(void) {
-  if (open("fifo", O_WRONLY) < 0) _exit(3);
+  while (shared->word == 0) {
+    const int fd = open("fifo", O_WRONLY | O_NONBLOCK);
+    usleep(10000);
+    close(fd);
+  }
 }
 
 static int listener;
