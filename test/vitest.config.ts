@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { patient } from './helpers/patience.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // .ci/run asks for machine-readable counts beside the usual output; the test command stays the same.
 const report = process.env.HOLDFAST_TEST_REPORT;
 // test/sanitizers/run.mjs: everything takes that many times as long.
-const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 export default defineConfig({
   root,
@@ -15,8 +15,8 @@ export default defineConfig({
     globalSetup: ['test/helpers/build-programs.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000 * patience,
-    hookTimeout: 60_000 * patience,
+    testTimeout: patient(30_000),
+    hookTimeout: patient(60_000),
     reporters: report ? ['default', 'json'] : ['default'],
     outputFile: report ? { json: report } : undefined,
   },

@@ -1,9 +1,11 @@
 // Where most users are: a container under Docker's default rules, or under Kubernetes' standard `restricted`. Without CAP_SYS_PTRACE there is no pidfd_getfd and no look into a
 // process with other ids; no call makes a namespace; some of /proc is masked or read-only; the program is process 1.
+
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { dockerRules, kubernetesRestricted, runInContainer, testInContainer } from '../helpers/container.ts';
+import { patient } from '../helpers/patience.ts';
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 
@@ -20,7 +22,7 @@ testInContainer.each([
   ['the rules of Docker the suite passes as root', dockerRules, 0, [...selection, 'families/changed-ids']],
   ['the rules of Docker the suite passes as an ordinary user', dockerRules, 1000, selection],
   ["Kubernetes' restricted rules the suite passes as an ordinary user", kubernetesRestricted, 1000, selection],
-] as const)('in a container with %s', { timeout: 300_000 }, async (_, rules, uid, files) => {
+] as const)('in a container with %s', { timeout: patient(300_000) }, async (_, rules, uid, files) => {
   const line = [process.execPath, vitest, 'run', '--config', 'test/vitest.config.ts', '--maxWorkers', '1'];
   // The twins look at the tree by calls of their own, which are refused there; so is a network of one's own. Whose ids are not all
   // alike the kernel shows to nobody without CAP_SYS_PTRACE (docs/security.md).

@@ -1,9 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { unusedPort } from '../helpers/ports.ts';
 import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, scene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 const opened: number[] = [];
 
 afterEach(() => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { unusedPort } from '../helpers/ports.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -10,7 +11,7 @@ import { temporaryFolder } from '../helpers/temp.ts';
 test.skipIf(process.arch !== 'x64')(
   // the attack's code is written in x86_64 instructions
   'code written over the instruction of a held call gets nothing by the calls that are injected there',
-  { timeout: 60_000 },
+  { timeout: patient(60_000) },
   async () => {
     const secret = join(temporaryFolder('injected'), 'file');
     writeFileSync(secret, 'secret\n');

@@ -1,5 +1,6 @@
 // Landlock grants files and folders, and rules speak of names. Where the two can part, nothing is left to the kernel, and no call
 // goes on as the caller's own.
+
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -17,6 +18,7 @@ import { join } from 'node:path';
 import { allow, checkSupport, deny, type Policy, spawnSandboxed } from 'holdfast';
 import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { attack, expectHeld, type Race, scene } from './race.ts';
 
@@ -90,7 +92,7 @@ describe('a folder that a hook lets be moved', () => {
     expect(['landlock']).not.toContain(classes.read.layer);
   });
 
-  test('is asked about by its new name, whatever races', { timeout: 120_000 }, async () => {
+  test('is asked about by its new name, whatever races', { timeout: patient(120_000) }, async () => {
     const { folder, inside } = scene();
     const hidden = join(folder, 'B');
     rmSync(hidden, { recursive: true });
@@ -112,7 +114,7 @@ describe('a folder that a hook lets be moved', () => {
   });
 });
 
-test('other processes in /proc stay closed where everything may be read', { timeout: 120_000 }, async () => {
+test('other processes in /proc stay closed where everything may be read', { timeout: patient(120_000) }, async () => {
   const other = spawn('sleep', ['100'], { argv0: 'secret', stdio: 'ignore' });
   try {
     const { folder, inside, outside } = scene();

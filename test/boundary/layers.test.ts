@@ -22,6 +22,7 @@ import { basename, dirname, join } from 'node:path';
 import { checkSupport, deny, type Policy, type SandboxPlan, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { answersOf, generator, type Random, seeds } from './drawn.ts';
@@ -488,7 +489,7 @@ test('what the command is given open it can open by name', async () => {
 });
 
 describe('races', () => {
-  const timeout = 120_000;
+  const timeout = patient(120_000);
   type Child = ReturnType<typeof spawnSandboxed>;
 
   async function race(

@@ -5,9 +5,6 @@ import { program } from '../helpers/build-programs.ts';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
-/** Emulated and under sanitizers, where each round takes that many times as long, there are fewer of them. */
-export const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
-
 /** What a race program (test/programs/race_*.c) prints. */
 export interface Race {
   rounds: number;

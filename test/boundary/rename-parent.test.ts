@@ -1,7 +1,8 @@
 import { describe, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, movingScene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 
 describe.each(['open', 'stat', 'create'])(
   'a folder that moves up while `..` behind it is walked, during %s',

@@ -1,15 +1,17 @@
 // What a policy says of system calls and of what is executed can be put on while the tree runs, too: for the next call of
 // every thread, whatever it does just then, and only ever narrower.
+
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CompiledPolicy, compilePolicy, type Policy, type Restriction, type SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { clockIsSystemCall, refusesWritableCode } from '../helpers/kernel.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { started } from './conversation.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 
 const asks = String.raw`
 import ctypes, errno, mmap, os, signal, sys, time

@@ -1,5 +1,6 @@
 // A policy that is put on top while the tree runs holds for the next call of every thread, wherever it is just then, and
 // whoever decided before: the kernel alone, the kernel after a look, the supervisor, a hook.
+
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,11 +9,12 @@ import { allow, compilePolicy, type Policy, type Restriction, type SandboxedProc
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { holdsByStops } from '../helpers/engine.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { started } from './conversation.ts';
 
 /** Under emulation all takes that many times as long (test/vitest.config.ts). */
-const timeout = 60_000 * Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
+const timeout = patient(60_000);
 
 function scene(): { root: string; file: string; folder: string; other: string } {
   const root = temporaryFolder();

@@ -1,5 +1,6 @@
 // What holds when the supervisor does not: the tests run under one that lets every held call go on as the tree made it
 // (helpers/open-supervisor.ts), so every refusal here is Landlock's. docs/security.md, "The second wall".
+
 import { spawn } from 'node:child_process';
 import {
   closeSync,
@@ -17,6 +18,7 @@ import { checkSupport, type Policy } from 'holdfast';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { openSupervisor } from '../helpers/open-supervisor.ts';
+import { patient } from '../helpers/patience.ts';
 import { type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { expectUntouched, movingScene, type Scene, scene } from './race.ts';
@@ -254,7 +256,7 @@ describe.skipIf(abi < 1)('the attacks of the other boundary tests', () => {
 
   test.each(held)(
     '%s: nothing outside is read, executed or changed',
-    { timeout: 60_000 },
+    { timeout: patient(60_000) },
     async (attack, name, args) => {
       const made = name === 'race_exchange' ? movingScene() : scene();
       if (name === 'race_exec')
@@ -274,7 +276,7 @@ describe.skipIf(abi < 1)('the attacks of the other boundary tests', () => {
     },
   );
 
-  test('they do get through where there is no second wall either', { timeout: 60_000 }, async () => {
+  test('they do get through where there is no second wall either', { timeout: patient(60_000) }, async () => {
     const { inside, outside } = scene();
     const outcome = await runBare(program('race_path'), ['thread', 'open', '2000', inside, outside]);
     expect(Number(escapes(outcome.stdout))).toBeGreaterThan(0);

@@ -1,7 +1,8 @@
 import { describe, test } from 'vitest';
-import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, movingScene, patience } from './race.ts';
+import { patience, patient } from '../helpers/patience.ts';
+import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, movingScene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 
 describe.each(['open', 'stat', 'create', 'mkdir', 'rename'])(
   'a folder and a link that change places during %s',

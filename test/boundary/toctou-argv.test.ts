@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { python } from '../lifecycle/tree.ts';
 import { attack, attackTwin, expectBitten, expectHeld, type Scene, scene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 const rounds = 150;
 const modes = ['thread', 'vm', 'shared'];
 

@@ -1,10 +1,12 @@
 // Where a relative path starts can be changed by another thread while the path is used.
+
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { attack, expectHeld, scene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 
 function folders() {
   const made = scene();

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { allow, deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
-import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, patience, scene } from './race.ts';
+import { patience, patient } from '../helpers/patience.ts';
+import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, scene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 const rounds = Math.ceil(2_000 / patience);
 const twinRounds = 20_000;
 const hold = 'open,openat,stat,newfstatat,rename,renameat,renameat2,unlink,unlinkat,chdir';

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { unusedPort } from '../helpers/ports.ts';
 import { attack, attackTwin, expectBitten, expectHeld } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 const hold = 'connect,sendto,sendmsg,sendmmsg';
 
 describe.each(['connect', 'sendto', 'sendmsg', 'sendmmsg', 'pointer', 'mapped'])(

@@ -2,12 +2,13 @@ import { symlinkSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { steps } from '../helpers/steps.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 import { attack, attackTwin, expectBitten, expectHeld, expectUntouched, movingScene, scene } from './race.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 const modes = ['thread', 'vm', 'shared'];
 const servers: Server[] = [];
 

@@ -1,12 +1,14 @@
 // The examples of docs/examples, run as their heads say, with the built library.
+
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 const example = (name: string, args: string[]) =>
   spawnSync(process.execPath, [fileURLToPath(new URL(`../../docs/examples/${name}`, import.meta.url)), ...args], {
     encoding: 'utf8',

@@ -1,6 +1,8 @@
 // Inside of what others confine programs with: the real ones. Which engine is left there, or the code that says why none is.
+
 import type { Support } from 'holdfast';
 import { describe, expect } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { doctorIn, isRoot } from '../helpers/places.ts';
 import { testWith } from '../helpers/tools.ts';
 
@@ -32,7 +34,7 @@ describe.skipIf(!isRoot)('as root, who may make such places on every machine', (
     },
   );
 
-  testWith('runsc')('gVisor (runsc): none, and it says so', { timeout: 120_000 }, () => {
+  testWith('runsc')('gVisor (runsc): none, and it says so', { timeout: patient(120_000) }, () => {
     const support = doctorIn('runsc', '--network=none', '--ignore-cgroups', 'do');
     expect(support.supported).toBe(false);
     expect(support.problems[0]?.code).toBe('ERR_HOLDFAST_UNSUPPORTED_KERNEL');

@@ -1,9 +1,11 @@
 // The engine `ptrace`: what a thread opens it fetches by itself, by calls that it is made to make. What others can do to those.
 // (The whole suite runs by this engine, too: HOLDFAST_ENGINE=ptrace.)
+
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { isRoot } from '../helpers/places.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
@@ -54,7 +56,7 @@ test('a program that forbids close_range keeps no descriptor of ours', async () 
   expect(await run('filter')).toEqual(['filter done', '3', '4', '5']);
 });
 
-test('who is stopped in the middle keeps nobody from opening', { timeout: 60_000 }, async () => {
+test('who is stopped in the middle keeps nobody from opening', { timeout: patient(60_000) }, async () => {
   expect(await run('stopped')).toEqual(['open done']);
 });
 

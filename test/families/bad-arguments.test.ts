@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { Policy, SandboxedProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -32,9 +33,9 @@ describe('bad pointers, flags, sizes and descriptors', () => {
     ]);
   }
 
-  test('answer as they do bare', { timeout: 60_000 }, () => expectSame());
+  test('answer as they do bare', { timeout: patient(60_000) }, () => expectSame());
 
-  test('also where a hook hears of every call', { timeout: 60_000 }, async () => {
+  test('also where a hook hears of every call', { timeout: patient(60_000) }, async () => {
     const heard = new Set<string>();
     const executed: string[] = [];
     await expectSame((child) => {

@@ -1,8 +1,10 @@
 // The working directory of calls whose decision waits: each has a slot of the sealed page from its beginning on.
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allow, deny } from 'holdfast';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
@@ -22,7 +24,7 @@ function gate(count: number) {
 }
 
 // More processes than calls can have a slot beforehand; and what sends to an address still finds one.
-test('a hundred processes change it while a hook thinks about all of them', { timeout: 60_000 }, async () => {
+test('a hundred processes change it while a hook thinks about all of them', { timeout: patient(60_000) }, async () => {
   const folder = temporaryFolder('directory');
   for (const name of ['a', 'b']) mkdirSync(join(folder, name));
   const script = `
@@ -59,7 +61,7 @@ print(len([1 for i in range(0, 100, 2) if said[i] == '${folder}/a']), set(said[1
   expect(stdout).toBe("50 {'Not a directory'}\n");
 });
 
-test('an exec by another thread ends a change that is being thought about', { timeout: 60_000 }, async () => {
+test('an exec by another thread ends a change that is being thought about', { timeout: patient(60_000) }, async () => {
   const folder = temporaryFolder('directory');
   mkdirSync(join(folder, 'a'));
   const script = `

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { allow, checkSupport, deny, type ExecCall, type Policy, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { event, policyFor } from '../lifecycle/tree.ts';
@@ -109,7 +110,7 @@ describe('every way to execute', () => {
     expect(stdout).toContain('long ENAMETOOLONG');
   });
 
-  test('a hundred from threads, forks and vforks at once', { timeout: 60_000 }, async () => {
+  test('a hundred from threads, forks and vforks at once', { timeout: patient(60_000) }, async () => {
     const folder = scene();
     const script = `for i in $(seq 25); do for how in thread many-threads vfork spawn; do ${exec} $how ./show $i > /dev/null & done; wait; done; echo done`;
     const outcome = await runSandboxed('bash', ['-c', script], {

@@ -1,4 +1,5 @@
 // onExit: what hears of processes that are about to end, and what cannot wait for it.
+
 import {
   allow,
   deny,
@@ -11,6 +12,7 @@ import {
 } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { allGone, event, linesUntil, nothingLeft, startOf, textOf, until, within } from '../lifecycle/tree.ts';
 
@@ -233,7 +235,7 @@ describe('a hook that never answers', () => {
     await nothingLeft();
   });
 
-  const enough = 500 * Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1); // to come to its end
+  const enough = patient(500); // to come to its end
   test.each([
     ['timeout', { timeout: enough }],
     ['limits.wallTime', { limits: { wallTime: enough } }],

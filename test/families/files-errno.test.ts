@@ -1,9 +1,11 @@
 // Every path call in every odd way it has, bare and sandboxed: what the kernel answers must be the same to the letter.
+
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Policy, SandboxedProcess } from 'holdfast';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -32,9 +34,9 @@ describe('what path calls answer', () => {
     expect(held.violations).toEqual([]);
   }
 
-  test('is what the bare kernel answers', { timeout: 180_000 }, () => expectSame());
+  test('is what the bare kernel answers', { timeout: patient(180_000) }, () => expectSame());
 
-  test('is the same with a hook that hears of every open and rename', { timeout: 180_000 }, async () => {
+  test('is the same with a hook that hears of every open and rename', { timeout: patient(180_000) }, async () => {
     let heard = 0;
     await expectSame((child) => {
       child.onOpen(() => {

@@ -1,11 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { allow, deny, redirect } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { listen, unusedPort } from '../helpers/ports.ts';
 import { type Outcome, type RunOptions, runSandboxed } from '../helpers/run.ts';
 
 // What makes a socket receive or the kernel send, beside the calls that are made for it.
-const timeout = 60_000;
+const timeout = patient(60_000);
 const prelude = `
 import ctypes, errno, os, struct
 from socket import *

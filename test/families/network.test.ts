@@ -4,12 +4,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { allow, deny, redirect } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { listen, unusedPort } from '../helpers/ports.ts';
 import { type Outcome, type RunOptions, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { until } from '../lifecycle/tree.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 // Prints what each step returns, or the name of its error.
 const prelude = `
 import ctypes, errno, os, signal, socket, struct, sys, threading, time

@@ -5,11 +5,12 @@ import { getPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { deny } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { isRoot } from '../helpers/places.ts';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 const prelude = `
 import ctypes, errno, os, resource, signal, subprocess, sys, threading, time
 def step(act):

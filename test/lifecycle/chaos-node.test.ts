@@ -1,11 +1,13 @@
 // Node itself is killed at random moments, with random trees that are held, frozen, inspected, restricted, starting or
 // ending. Whoever was below it comes to a process that takes them in, and says when there is nobody any more: no survivor, no
 // supervisor, no zombie.
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generator } from '../boundary/drawn.ts';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
@@ -72,7 +74,7 @@ async function round(seed: number, moment: number): Promise<void> {
   expect(await rest).toMatch(/nobody is left/);
 }
 
-describe('Node is killed at a random moment', { timeout: 600_000 }, () => {
+describe('Node is killed at a random moment', { timeout: patient(600_000) }, () => {
   /** Pairs of Node processes with three trees each. CHAOS_PAIRS=100 takes a minute. */
   const pairs = Number(process.env.CHAOS_PAIRS ?? (sanitizer === undefined ? 5 : 1));
   const first = Number(process.env.CHAOS_FIRST ?? 1);

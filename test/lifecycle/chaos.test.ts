@@ -1,10 +1,12 @@
 // Random trees, and random things that are done to them at random moments: frozen, thawed, inspected, restricted, asked,
 // killed by what there is to kill. Whatever comes of it: every promise ends, `close` comes, and nobody is left.
+
 import { readdirSync } from 'node:fs';
 import { allow, type Policy, type Restriction, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, test } from 'vitest';
 import { generator, type Random } from '../boundary/drawn.ts';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { allGone, event, nothingLeft, parentOf, policyFor, type Seen, sleep, startOf, until, within } from './tree.ts';
@@ -100,7 +102,7 @@ async function round(random: Random): Promise<void> {
   await allGone(seen);
 }
 
-describe('chaos', { timeout: 120_000 }, () => {
+describe('chaos', { timeout: patient(120_000) }, () => {
   /** Pairs of trees for each seed. CHAOS_PAIRS=300 takes a minute. */
   const pairs = Number(process.env.CHAOS_PAIRS ?? (sanitizer === undefined ? 30 : 3));
   test.each(['1', '2'])('of seed %s leaves nobody, and no promise without an end', async (seed) => {

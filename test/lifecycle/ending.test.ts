@@ -1,8 +1,10 @@
 // kill(), dispose, AbortSignal, timeout, ref and unref, at every moment.
+
 import { spawn } from 'node:child_process';
 import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { startHost } from './host.ts';
 import { alive, allGone, event, policyFor, type Seen, startOf, textOf, treeFrom, until } from './tree.ts';
 
@@ -51,7 +53,7 @@ describe('kill()', () => {
     await allGone(tree.values());
   });
 
-  test('a hundred times at once, at random moments', { timeout: 60_000 }, async () => {
+  test('a hundred times at once, at random moments', { timeout: patient(60_000) }, async () => {
     const ends = Array.from({ length: 100 }, async (_, i) => {
       await new Promise((resolve) => setTimeout(resolve, i * 10));
       const child = spawnSandboxed('sh', ['-c', 'sleep 100'], { policy, stdio: 'ignore' });
@@ -135,14 +137,14 @@ describe('timeout', () => {
     const tree = await treeFrom(slow.stdout);
     expect(await closed).toEqual([null, 'SIGUSR1']);
     await allGone(tree.values());
-    const fast = spawnSandboxed('true', { timeout: 10_000, policy });
+    const fast = spawnSandboxed('true', { timeout: patient(10_000), policy });
     expect(await event(fast, 'close')).toEqual([0, null]);
     const early = spawnSandboxed('sleep', ['100'], { timeout: 1, policy });
     expect(await event(early, 'close')).toEqual([null, 'SIGTERM']);
   });
 });
 
-describe('ref and unref', { timeout: 60_000 }, () => {
+describe('ref and unref', { timeout: patient(60_000) }, () => {
   test('Node waits for a command, and its events', async () => {
     const host = startHost(
       "spawnSandboxed('sleep', ['0.3'], { policy, stdio: 'ignore' }).on('close', (...end) => say('closed', ...end));",

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { kill, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { event, policyFor, python } from './tree.ts';
 
 const policy = policyFor();
-const timeout = 120_000;
+const timeout = patient(120_000);
 
 async function inLanes<T>(items: readonly T[], lanes: number, work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];

@@ -1,10 +1,12 @@
 // Where a container, a host or another sandbox forbids what holdfast needs: one error that says what, and no command.
+
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { isRoot } from '../helpers/places.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
@@ -83,7 +85,7 @@ child.on('close', () => say(said));
 
 // A socket that is looked at is borrowed then. What the supervisor would keep of it, its peer would wait for.
 test('pidfd_getfd is forbidden: a socket that was borrowed is closed when its owner closes it', {
-  timeout: 60_000,
+  timeout: patient(60_000),
 }, async () => {
   const folder = temporaryFolder('forbidden');
   const script = `
@@ -124,7 +126,7 @@ child.on('close', () => say(JSON.stringify(said)));
 // Names, contents, attributes, descriptors by bounce and exec all read the caller's memory, readlink and stat write it. Root's
 // tree changes its ids half-way: what is read then is a process of somebody else.
 test('process_vm_readv is forbidden: memory is read and written in another way, also of who has changed its ids', {
-  timeout: 120_000,
+  timeout: patient(120_000),
 }, async () => {
   const folder = temporaryFolder('forbidden');
   const script = `

@@ -1,8 +1,10 @@
 // Node does not listen for a while, and the tree goes on being refused: the ring between them is full, and its workers wait.
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSandboxed, type Violation } from 'holdfast';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { event, linesUntil, policyFor, python, stateOf, textOf } from './tree.ts';
 
@@ -62,7 +64,7 @@ function untilFull(count: () => number): void {
   expect(last * 3_700).toBeLessThan(ringBytes);
 }
 
-test('a full ring makes the tree wait, and loses no violation', { timeout: 120_000 }, async () => {
+test('a full ring makes the tree wait, and loses no violation', { timeout: patient(120_000) }, async () => {
   const { child, violations, output, count, begin } = await scene(500);
   const closed = event(child, 'close', 60_000);
   begin();
@@ -75,7 +77,7 @@ test('a full ring makes the tree wait, and loses no violation', { timeout: 120_0
 });
 
 test('a caller that dies meanwhile stays a zombie until its worker has done with it', {
-  timeout: 120_000,
+  timeout: patient(120_000),
 }, async () => {
   const { child, violations, output, pid, count, begin } = await scene(1_000);
   const closed = event(child, 'close', 60_000);

@@ -1,6 +1,8 @@
 // timeout and signal hold for the whole tree where it may outlive the command; killGrace gives it time to end.
+
 import { spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { event, policyFor, textOf } from './tree.ts';
 
 const policy = policyFor();
@@ -38,7 +40,7 @@ describe("with descendants: 'wait'", () => {
   });
 
   test('without them the rest goes on', async () => {
-    const child = start('(sleep 0.3; echo late) & exit 0', { descendants: 'wait', timeout: 60_000 });
+    const child = start('(sleep 0.3; echo late) & exit 0', { descendants: 'wait', timeout: patient(60_000) });
     const output = textOf(child.stdout);
     expect(await event(child, 'close')).toEqual([0, null]);
     expect(await output).toBe('late\n');

@@ -1,9 +1,11 @@
 // Calls that wait for a hook: what may happen to them meanwhile.
+
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { allow, deny, type HoldfastError, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { allGone, event, policyFor, python, sleep, startOf, stateOf, textOf, treeFrom, until, within } from './tree.ts';
@@ -68,7 +70,7 @@ describe('a hook that never answers', () => {
   });
 
   test('more calls held than there are verdict slots: the others wait, none is lost', {
-    timeout: 120_000,
+    timeout: patient(120_000),
   }, async () => {
     const { folder, slow } = scene();
     const script =
@@ -79,7 +81,7 @@ describe('a hook that never answers', () => {
     await until(
       () => held.length >= 200,
       () => `200 are asked, ${held.length} were`,
-      60_000,
+      patient(60_000),
     );
     let answered = 0;
     await until(
@@ -88,7 +90,7 @@ describe('a hook that never answers', () => {
         return answered >= 300;
       },
       () => `all 300 are asked, ${held.length} were`,
-      60_000,
+      patient(60_000),
     );
     await closed;
     expect((await output).match(/slow content/g)).toHaveLength(300);

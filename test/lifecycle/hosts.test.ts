@@ -1,16 +1,18 @@
 // Hosts as they are set up: what a setting of the whole machine, or of a real systemd, leaves of it. It changes the machine, so it runs
 // on one of its own: npm run test:guest.
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkSupport } from 'holdfast';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { asUser, doctorIn, isRoot, startIn, works } from '../helpers/places.ts';
 import { until } from './tree.ts';
 
 const isOwn = process.env.HOLDFAST_TEST_OWN_MACHINE === '1' && isRoot;
-const timeout = 240_000;
+const timeout = patient(240_000);
 /** Whether the engine `kernel` can be had. */
 const scopes = (checkSupport().landlockAbi ?? 0) >= 6;
 

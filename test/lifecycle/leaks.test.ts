@@ -1,8 +1,10 @@
 // Many sandboxes, one after the other and all at once, and nothing is left of any.
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { spawnSandboxed } from 'holdfast';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import {
   descendantsOf,
   event,
@@ -69,7 +71,7 @@ beforeAll(async () => {
 });
 
 test('300 one after the other leave no descriptor, mapping, thread, child or zombie in Node', {
-  timeout: 120_000,
+  timeout: patient(120_000),
 }, async () => {
   const before = usage();
   for (let i = 0; i < 300; i++) expect((await run()).code).toBe(0);
@@ -80,7 +82,7 @@ test('300 one after the other leave no descriptor, mapping, thread, child or zom
   expect(after.children.filter((pid) => stateOf(pid) === 'Z')).toEqual([]);
 });
 
-test('spawns that fail leave nothing either', { timeout: 60_000 }, async () => {
+test('spawns that fail leave nothing either', { timeout: patient(60_000) }, async () => {
   const before = usage();
   for (let i = 0; i < 50; i++) {
     const missing = spawnSandboxed('/nosuch/program', [], { policy });
@@ -96,7 +98,7 @@ test('spawns that fail leave nothing either', { timeout: 60_000 }, async () => {
   await settled(before);
 });
 
-test('20 at once, each with its own hooks, output and end', { timeout: 60_000 }, async () => {
+test('20 at once, each with its own hooks, output and end', { timeout: patient(60_000) }, async () => {
   const before = usage();
   const ends = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
@@ -119,7 +121,7 @@ test('20 at once, each with its own hooks, output and end', { timeout: 60_000 },
   await settled(before);
 });
 
-describe('many short processes in one sandbox', { timeout: 60_000 }, () => {
+describe('many short processes in one sandbox', { timeout: patient(60_000) }, () => {
   test('200 that run at once, and 200 that run one after the other, are all waited for', async () => {
     const script = `
       for i in $(seq 200); do /bin/true & done; wait

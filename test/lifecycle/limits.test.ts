@@ -1,8 +1,10 @@
 // Small resource limits: what Node cannot have is an error of the spawn, and what the command has is not the supervisor's.
+
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { holdsByStops } from '../helpers/engine.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
 import { event, python, textOf } from './tree.ts';
@@ -243,7 +245,7 @@ test.each(['fifo', 'socket'])(
       '0',
     ]);
   },
-  90_000,
+  patient(90_000),
 );
 
 test('a tree that has used up the processes of its user, each waiting for a TCP peer: each held call answers', async () => {

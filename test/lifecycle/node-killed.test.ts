@@ -1,13 +1,15 @@
 // However the Node process ends, nothing of its sandboxes lives on: the kernel and the supervisor see to that.
+
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { startHost } from './host.ts';
 import { alive, allGone, event, parentOf, running, sleep, startOf, treeFrom, until } from './tree.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 
 // The tree writes straight to the host's standard output, so its members are known even when the host dies soon.
 const startTree = `

@@ -1,5 +1,6 @@
 // Where users are: odd environments in which it starts, and those in which it cannot, each with one code that says what is missing, the
 // same from checkSupport. docs/platforms.md has a line for each.
+
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { checkSupport } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { asUser, fails, isRoot, library, mounting, type Place, startIn, works } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
@@ -14,7 +16,7 @@ import { temporaryFolder } from '../helpers/temp.ts';
 import { testWith, tool } from '../helpers/tools.ts';
 import { until } from './tree.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 /** A cgroup of this machine's that limits processes: of version 2, or 1. */
 const pids = ['/sys/fs/cgroup', '/sys/fs/cgroup/pids'].find((folder) => {
   const probe = join(folder, `holdfast-probe-${process.pid}`);
@@ -113,7 +115,7 @@ describe('it starts', () => {
 
   test.runIf(isRoot)(
     'with few processes, or says so, whatever the limit is (a user of its own needs root)',
-    { timeout: 240_000 },
+    { timeout: patient(240_000) },
     async () => {
       // Nobody else has this user's id, so its processes are those of this start.
       const user = ['setpriv', '--reuid', '61234', '--regid', '61234', '--clear-groups'];
@@ -137,7 +139,7 @@ describe('it starts', () => {
 
   test.runIf(isRoot && pids !== undefined)(
     'with a small pids.max, or says so, whatever it is (needs root and a cgroup with it)',
-    { timeout: 240_000 },
+    { timeout: patient(240_000) },
     async () => {
       const group = join(pids ?? '', `holdfast-test-${process.pid}`);
       mkdirSync(group);

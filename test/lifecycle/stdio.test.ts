@@ -1,10 +1,12 @@
 // The command has its streams to itself: nothing of ours holds them open, and no byte goes through us.
+
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { event, parentOf, policyFor, python, sleep, textOf, until } from './tree.ts';
@@ -130,7 +132,7 @@ test('the supervisor has none of the descriptors of the command', async () => {
   await closed;
 });
 
-describe('large output', { timeout: 60_000 }, () => {
+describe('large output', { timeout: patient(60_000) }, () => {
   const size = 50_000_000;
   const script = `import sys\nblock = bytes(range(256)) * 1000\nleft = ${size}\nwhile left: left -= sys.stdout.buffer.write(block[:left])`;
 

@@ -1,8 +1,10 @@
 // Stop signals and job control work as without a tracer.
+
 import { spawn } from 'node:child_process';
 import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { runBare, runSandboxed } from '../helpers/run.ts';
 import { allGone, event, policyFor, python, sleep, stateOf, textOf, treeFrom, until } from './tree.ts';
 
@@ -149,7 +151,9 @@ while True:
   expect(await closed).toEqual([3, null]);
 });
 
-test('an interactive shell on a terminal of its own: stop, background, foreground', { timeout: 60_000 }, async () => {
+test('an interactive shell on a terminal of its own: stop, background, foreground', {
+  timeout: patient(60_000),
+}, async () => {
   // script(1) makes the terminal; python's pty does it where it is not installed.
   const pty = `
 import os, pty, select, sys, time

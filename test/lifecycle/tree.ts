@@ -1,10 +1,12 @@
 // Watching processes from outside: who is alive, whose child it is, and waits that end.
+
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Policy } from 'holdfast';
 import { expect } from 'vitest';
+import { patience } from '../helpers/patience.ts';
 
 /** A process that cannot be mistaken for a later one of the same number. */
 export interface Seen {
@@ -58,9 +60,6 @@ export function running(executable: string): number[] {
     })
     .map(Number);
 }
-
-/** Under sanitizers all takes that many times as long (test/vitest.config.ts). */
-const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 export const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 

@@ -1,10 +1,12 @@
 // Where holdfast cannot run: what imports it goes on, and a start says why there is none. Bun and Deno themselves are in
 // test/lifecycle/places; systems that are not here are played by a Node that says it is on them before anything is imported.
+
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { fails, library, startIn } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 const playing = (platform: string, arch: string) => {
   const text = `for (const [name, value] of [['platform', '${platform}'], ['arch', '${arch}']]) Object.defineProperty(process, name, { value });`;
   return ['--import', `data:text/javascript,${encodeURIComponent(text)}`];

@@ -1,16 +1,18 @@
 // Binaries that are there and yet are not right: a supervisor that has lost its mode on the way, by an archive, a file system
 // without modes, a copy; and what is built for another C library.
+
 import { chmodSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { supervisorPath } from '../../lib/native/native.ts';
 import { buildLibrary } from '../helpers/build-library.ts';
+import { patient } from '../helpers/patience.ts';
 import { fails, isRoot, mounting, startIn, works } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = temporaryFolder('mode');
 const library = new URL(`file://${folder}/dist/index.js`).href;

@@ -1,4 +1,5 @@
 // README's first example, pasted into a file, beside the built package, against a registry on loopback.
+
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
 import { buildLibrary } from '../helpers/build-library.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,7 +40,9 @@ async function registry(tarball: Buffer) {
   return server;
 }
 
-test('README says how to install it, and its first example works when pasted', { timeout: 120_000 }, async () => {
+test('README says how to install it, and its first example works when pasted', {
+  timeout: patient(120_000),
+}, async () => {
   expect(readme).toMatch(/^npm install holdfast$/m);
   const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
   expect(example).toContain("'127.0.0.1:4873'");

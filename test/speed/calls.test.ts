@@ -1,10 +1,12 @@
 // How many system calls the supervisor makes for one held call of each kind: exact numbers, so that one too many fails.
 // No time is measured.
+
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { holdsByStops } from '../helpers/engine.ts';
+import { patient } from '../helpers/patience.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { readSnapshot } from '../helpers/table.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -213,7 +215,7 @@ async function count(kinds: readonly string[], heard = '', denied = '', hooked =
 
 test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops /* which has no listener to wait at */)(
   'each held call costs the supervisor exactly so many system calls',
-  { timeout: 120_000 },
+  { timeout: patient(120_000) },
   async () => {
     const counted = await count(Object.keys(expected));
     const shown = (calls: (kind: string) => unknown) =>
@@ -226,7 +228,7 @@ test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops 
 
 test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops /* which has no listener to wait at */)(
   'what is performed costs no look for the umask each time',
-  { timeout: 60_000 },
+  { timeout: patient(60_000) },
   async () => {
     const performed = { open: 6, 'open, relative': 7, create: 10, 'create, relative': 11, mkdir: 9 };
     const counted = await count(Object.keys(performed), '', join(folder, 'home/below/denied'));
@@ -238,7 +240,7 @@ test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops 
 
 test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops /* which has no listener to wait at */)(
   'a hook that hears of other places costs nothing where it cannot hear',
-  { timeout: 60_000 },
+  { timeout: patient(60_000) },
   async () => {
     const kinds = ['open', 'open, relative', 'open, to write', 'create'];
     const counted = await count(kinds, join(folder, 'elsewhere'));
@@ -250,7 +252,7 @@ test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops 
 
 test.skipIf(sanitizer /* its run-time makes calls of its own */ || holdsByStops /* which has no listener to wait at */)(
   'a hook on forks or ends costs nothing where it cannot hear, nor anything without one',
-  { timeout: 60_000 },
+  { timeout: patient(60_000) },
   async () => {
     const kinds = ['fork', 'thread'];
     const [bare, forks, ends] = await Promise.all(['', 'fork', 'exit'].map((hooked) => count(kinds, '', '', hooked)));

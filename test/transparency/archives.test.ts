@@ -1,9 +1,10 @@
 import { chmodSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
-const timeout = 120_000;
+const timeout = patient(120_000);
 
 function scene(folder: string): void {
   const tree = join(folder, 'tree');

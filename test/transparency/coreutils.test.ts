@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
 const words = ['pear', 'apple', 'fig', 'cherry', 'banana', 'apple', 'date', ''].join('\n');
@@ -99,7 +100,7 @@ describe.each([
     df --output=target . | tail -n +2; df -P nothing; stat -f -c %l .; findmnt -n -o TARGET /proc 2> /dev/null; mountpoint -q /proc; echo $?`,
   ],
 ])('%s', (_title, script) => {
-  test('the same bare and held', { timeout: 120_000 }, async () => {
+  test('the same bare and held', { timeout: patient(120_000) }, async () => {
     const { bare } = await compare({ script: `${script}\ntrue`, prepare: scene });
     expect(bare.stdout).not.toBe('');
   });

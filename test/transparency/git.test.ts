@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
 const identity = {
@@ -14,7 +15,7 @@ const identity = {
 };
 
 test('init, add, commit, branch, merge, checkout, log, diff, stash, gc, clone, fetch', {
-  timeout: 180_000,
+  timeout: patient(180_000),
 }, async () => {
   const { bare } = await compare({
     env: identity,

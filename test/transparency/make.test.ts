@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
 const parts = Array.from({ length: 8 }, (_, i) => i);
@@ -60,7 +61,7 @@ function project(folder: string): void {
   );
 }
 
-test('make -j2 of a C project with generated sources', { timeout: 240_000 }, async () => {
+test('make -j2 of a C project with generated sources', { timeout: patient(240_000) }, async () => {
   const { bare, opens } = await compare({
     prepare: project,
     script: `

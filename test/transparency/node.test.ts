@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
 const main = `
@@ -70,7 +71,7 @@ process.once('message', (map) => process.send({ got: map.get('key'), arg: proces
 process.once('disconnect', () => process.exit(5));
 `;
 
-test('worker threads, child processes of every kind, files and sockets', { timeout: 120_000 }, async () => {
+test('worker threads, child processes of every kind, files and sockets', { timeout: patient(120_000) }, async () => {
   const { bare } = await compare({
     prepare: (folder) => {
       writeFileSync(join(folder, 'main.mjs'), main);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { compare } from './compare.ts';
 
@@ -106,7 +107,7 @@ const quiet = (text: string) => text.replace(/\bin \d+(\.\d+)?m?s\b/g, 'in TIME'
 const changing = /^home\/\.npm\/|^home\/\.cache\/|\.node$|^node_modules\/native\/build\//;
 
 test('npm install of a package with dependencies, install scripts and a build with make', {
-  timeout: 240_000,
+  timeout: patient(240_000),
 }, async () => {
   const { bare } = await compare({
     prepare: project(['branch', 'compiled']),
@@ -124,7 +125,7 @@ test('npm install of a package with dependencies, install scripts and a build wi
 test.skipIf(!hasHeaders)(
   // node-gyp would have to download Node's headers
   "npm install with a build by node-gyp (where Node's headers are installed)",
-  { timeout: 300_000 },
+  { timeout: patient(300_000) },
   async () => {
     const { bare } = await compare({
       prepare: project(['native', 'leaf']),

@@ -1,7 +1,9 @@
 // Programs that ask more of a kernel than coreutils do: each does the same bare and held.
+
 import { readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { testWith, tool } from '../helpers/tools.ts';
 import { compare } from './compare.ts';
 
@@ -27,7 +29,7 @@ echo "$wrong wrong"
   expect(held.stdout).toBe('0 wrong\n');
 });
 
-testWith('bun')('Bun listens, fetches, starts programs, watches its files', { timeout: 120_000 }, async () => {
+testWith('bun')('Bun listens, fetches, starts programs, watches its files', { timeout: patient(120_000) }, async () => {
   const program = `
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 const server = Bun.serve({ unix: process.cwd() + '/s', fetch: (request) => new Response('served ' + new URL(request.url).pathname) });
@@ -53,7 +55,7 @@ process.chdir('c'); console.log(existsSync('b.txt')); process.chdir('..'); rmSyn
   expect(held.stdout).toContain('over tcp');
 });
 
-testWith('valgrind')('valgrind finds what it finds bare', { timeout: 120_000 }, async () => {
+testWith('valgrind')('valgrind finds what it finds bare', { timeout: patient(120_000) }, async () => {
   const source = `#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +87,7 @@ function readdirPostgres(): string | undefined {
 
 testWith(...(postgres === undefined ? ['initdb'] : ['setpriv']))(
   'PostgreSQL: initdb, start, psql, stop',
-  { timeout: 180_000 },
+  { timeout: patient(180_000) },
   async () => {
     const { held } = await compare({
       asNobody: true,
@@ -115,7 +117,7 @@ tar -tvf x.tar | awk '{ print $1, $2, $NF }'; rm -f device x.tar`,
   expect(held.stdout).toContain('a 12:34');
 });
 
-testWith('tmux')('tmux runs a shell on a terminal of its own', { timeout: 60_000 }, async () => {
+testWith('tmux')('tmux runs a shell on a terminal of its own', { timeout: patient(60_000) }, async () => {
   const { held } = await compare({
     script: `export TERM=xterm TMUX_TMPDIR=$PWD
 t() { tmux -S "$PWD/s" -f /dev/null "$@"; }
@@ -173,7 +175,7 @@ func main() {
 }
 `;
 
-testWith('go')('Go starts a program on a terminal of its own', { timeout: 180_000 }, async () => {
+testWith('go')('Go starts a program on a terminal of its own', { timeout: patient(180_000) }, async () => {
   const { held } = await compare({
     script: `export GOCACHE=$PWD/cache GOFLAGS=-buildvcs=false GO111MODULE=off
 go build -o program program.go && ./program; rm -rf cache home/* program`,
@@ -184,7 +186,7 @@ go build -o program program.go && ./program; rm -rf cache home/* program`,
   expect(held.stdout).toContain('exit status 5');
 });
 
-testWith('ps', 'lsof')('ps, pgrep and lsof see the tree', { timeout: 60_000 }, async () => {
+testWith('ps', 'lsof')('ps, pgrep and lsof see the tree', { timeout: patient(60_000) }, async () => {
   const { held } = await compare({
     script: `sleep 60 3< watched & p=$!
 while [ "$(ps -o comm= -p $p)" != sleep ]; do :; done
@@ -201,7 +203,7 @@ kill $p; wait $p; echo $?`,
 
 testWith('python3')(
   "Python's multiprocessing: locks, pools, shared memory, managers",
-  { timeout: 60_000 },
+  { timeout: patient(60_000) },
   async () => {
     const program = `
 import multiprocessing as m

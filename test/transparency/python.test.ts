@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
 const program = `
@@ -76,13 +77,13 @@ say(os.path.realpath('/proc/self/cwd') == os.getcwd(), os.readlink('/proc/self/f
 json.dump({'done': True}, open('result.json', 'w')); sys.exit(11)
 `;
 
-test('threads, subprocess, multiprocessing, files and sockets', { timeout: 120_000 }, async () => {
+test('threads, subprocess, multiprocessing, files and sockets', { timeout: patient(120_000) }, async () => {
   const { bare } = await compare({ command: 'python3', args: ['-', 'one', 'two words'], input: program, code: 11 });
   expect(bare.stdout).toContain("b'got line\\n' 1");
   expect(bare.stderr).toBe('');
 });
 
-test('modules that are compiled and cached', { timeout: 120_000 }, async () => {
+test('modules that are compiled and cached', { timeout: patient(120_000) }, async () => {
   await compare({
     script: `
       mkdir package; echo 'from .inner import answer' > package/__init__.py; echo 'answer = 42' > package/inner.py

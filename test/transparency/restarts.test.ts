@@ -1,14 +1,15 @@
 // A call that a signal has interrupted goes on with its own arguments, whoever holds it; and what needs no call is not held.
+
 import { allow, type SandboxedProcess } from 'holdfast';
 import { expect, test } from 'vitest';
 import { started } from '../boundary/conversation.ts';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { sleep } from '../lifecycle/tree.ts';
 
 /** Under emulation all takes that many times as long (test/vitest.config.ts). */
-const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 const held = (name: string, hooks?: (child: SandboxedProcess) => void) => {
   const folder = temporaryFolder('held');
@@ -55,7 +56,7 @@ test(
     expect(said(hooked)).toEqual(said(bare));
     expect([...asked.keys()].sort()).toEqual([...waits, process.arch === 'x64' ? 'poll' : 'ppoll'].sort());
   },
-  60_000 * patience,
+  patient(60_000),
 );
 
 test('the time is read without a call, and a handler ends where the kernel has its end', async () => {
@@ -90,5 +91,5 @@ test(
     expect(seen.handled).toBeGreaterThan(0);
     expect(seen.waits).toBeGreaterThan(0);
   },
-  60_000 * patience,
+  patient(60_000),
 );

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { compare } from './compare.ts';
 
-const timeout = 60_000;
+const timeout = patient(60_000);
 
 test('background jobs, wait and exit statuses', { timeout }, async () => {
   const { bare } = await compare({

@@ -1,14 +1,13 @@
 // No call answers EINTR because it was held, and a call that really waits is cut short as the handler asks.
+
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SandboxedProcess } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-
-/** Under sanitizers all takes that many times as long (test/vitest.config.ts). */
-const patience = Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
 
 async function both(name: string, args: string[], hooks?: (child: SandboxedProcess) => void, differs = /(?!)/) {
   const folder = temporaryFolder('held');
@@ -49,7 +48,7 @@ test.each([
     expect(bare.stdout).toMatch(/^connect_abstract: ECONNREFUSED$/m);
     expect(bare.stdout).not.toContain('EINTR');
   },
-  60_000 * patience,
+  patient(60_000),
 );
 
 test(
@@ -75,7 +74,7 @@ test(
     });
     expect(asked).toBeGreaterThan(50);
   },
-  60_000 * patience,
+  patient(60_000),
 );
 
 test(
@@ -86,7 +85,7 @@ test(
     expect(bare.stdout).toContain('connect to a full backlog, SA_RESTART, SIGCONT: done');
     expect(bare.stdout.match(/^(connect|sendto|sendmsg) with a time limit: EINTR$/gm)).toHaveLength(3);
   },
-  30_000 * patience,
+  patient(30_000),
 );
 
 test(
@@ -97,7 +96,7 @@ test(
     const runs = await Promise.all(names.map((name) => both('waits_ignored', [String(constants.signals[name])])));
     for (const { bare } of runs) expect(bare.stdout).not.toMatch(/EINTR|too early|changed/);
   },
-  60_000 * patience,
+  patient(60_000),
 );
 
 test(
@@ -110,7 +109,7 @@ test(
     expect(bare.stdout).toContain('an ignored one and a stop: EINTR');
     expect(bare.stdout).toContain('one that was blocked: EINTR');
   },
-  60_000 * patience,
+  patient(60_000),
 );
 
 test(
@@ -125,5 +124,5 @@ test(
     });
     expect(held).toMatchObject({ code: 0, stdout: 'done\n', stderr: '' });
   },
-  30_000 * patience,
+  patient(30_000),
 );
