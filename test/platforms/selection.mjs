@@ -16,8 +16,14 @@ const wide = [
   ...['boundary/where-it-is', 'families/changed-ids', 'families/directory', 'families/exec', 'families/exit'],
   ...['families/files', 'families/ipc', 'families/mounts', 'families/network-reach', 'families/on-syscall'],
   ...['families/proc', 'families/scratch', 'families/signals', 'families/terminals', 'families/verdicts'],
-  ...['lifecycle/ending', 'lifecycle/kill-tree', 'lifecycle/places', 'lifecycle/supervisor-killed'],
-  ...['transparency/signals'],
+  ...[
+    'families/one-architecture',
+    'lifecycle/ending',
+    'lifecycle/kill-tree',
+    'lifecycle/places',
+    'lifecycle/supervisor-killed',
+  ],
+  ...['transparency/restarts', 'transparency/signals'],
 ];
 
 /** For CI: emulated, that is what ten minutes have room for. */
