@@ -93,6 +93,8 @@ void Tracer::apply_bounce(Tracee& tracee) {
   // The filter is asked once more, about what it is now, and may notify: that call is ours (notify.cc).
   Injected other = {bounce.number >= 0 ? bounce.number : tracee.number, {}, UniqueFd()};
   for (int i = 0; i < 6; i++) other.args[i] = arch::argument(changed, i);
+  other.at_entry = true;
+  other.own_first = arch::argument(tracee.registers, 0);
   tracee.is_received = !are_held_by_stops() &&
                        (bounce.number >= 0 || !is_stopped(*find_row(static_cast<int>(tracee.number)), other.args));
   if (tracee.is_received) expect_injected(tracee.tid, std::move(other));

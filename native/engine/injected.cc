@@ -31,16 +31,19 @@ bool is_injected(const Held& call, int number) {
   if (injections.load(std::memory_order_acquire) == 0) return false;
   std::lock_guard<std::mutex> lock(injected_guard);
   const auto expected = injected.find(call.tid);
-  return expected != injected.end() && expected->second.number == number &&
-         std::equal(std::begin(call.args), std::end(call.args), std::begin(expected->second.args));
+  if (expected == injected.end() || expected->second.number != number) return false;
+  const Injected& its = expected->second;
+  const bool first = call.args[0] == its.args[0] || (its.at_entry && call.args[0] == its.own_first);
+  return first && std::equal(std::begin(call.args) + 1, std::end(call.args), std::begin(its.args) + 1);
 }
 
-int to_hand_over(pid_t tid, bool& close_on_exec) {
+bool is_hand_over(pid_t tid, int& fd, bool& close_on_exec) {
   std::lock_guard<std::mutex> lock(injected_guard);
   const auto expected = injected.find(tid);
-  if (expected == injected.end()) return -1;
+  if (expected == injected.end() || !expected->second.hands_over) return false;
   close_on_exec = expected->second.close_on_exec;
-  return expected->second.hand_over.get();
+  fd = expected->second.hand_over.get();
+  return true;
 }
 
 }  // namespace holdfast

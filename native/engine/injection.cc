@@ -48,9 +48,9 @@ void Tracer::begin_injection(Tracee& tracee, Phase phase, UniqueFd hand_over, bo
   }
   arch::Registers changed = tracee.registers;
   const uint64_t args[6] = {kInjectedHandOver, 0, O_ACCMODE, 0, 0, 0};  // flags that no policy leaves to the kernel
-  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
-  Injected fetch = {__NR_openat, {}, std::move(hand_over), close_on_exec};
+  Injected fetch = {__NR_openat, {}, std::move(hand_over), close_on_exec, true, true, arch::argument(changed, 0)};
   std::copy(std::begin(args), std::end(args), std::begin(fetch.args));
+  for (int i = 0; i < 6; i++) arch::set_argument(changed, i, args[i]);
   expect_injected(tracee.tid, std::move(fetch));
   if (arch::set_number(tracee.tid, changed, __NR_openat) != 0 || arch::set(tracee.tid, changed) != 0) return;
   resume(tracee);

@@ -267,10 +267,10 @@ void Notifier::work() {
     const Row* row = request.data.arch == arch::kAuditArch ? find_row(request.data.nr) : nullptr;
     if ((row != nullptr && asks_after_looking(*row)) || call.still_held()) {
       if (request.data.arch == arch::kAuditArch && is_injected(call, request.data.nr)) {
-        if (request.data.nr == __NR_openat && call.args[0] == kInjectedHandOver) {
+        int fd;
+        bool close_on_exec;
+        if (is_hand_over(call.tid, fd, close_on_exec)) {
           // A copy: the original is asked for again if SIGSTOP interrupts this.
-          bool close_on_exec = true;
-          const int fd = to_hand_over(call.tid, close_on_exec);
           UniqueFd copy(fcntl(fd >= 0 ? fd : sandbox_.page.read_only_fd(), F_DUPFD_CLOEXEC, 0));
           // Without it the held call is refused in turn, and that is reported.
           hand_over(listener_, id, std::move(copy), UniqueFd(), close_on_exec, [](int) {});
