@@ -142,8 +142,10 @@ MayBlock::~MayBlock() {
 }
 
 bool MayBlock::interrupted() const {
-  if (mine().error.load(std::memory_order_relaxed) == 0) return false;
-  mine().call.still_held();  // and if it is not, then this worker gives up
+  Slot& slot = mine();
+  if (slot.error.load(std::memory_order_relaxed) == 0) return false;
+  const std::lock_guard<std::mutex> hold(slot.guard);
+  slot.call.still_held();  // and if it is not, then this worker gives up
   return true;
 }
 
