@@ -50,14 +50,18 @@ void begin_work_outside_fence(const Held& call) {
     if (!is_fenced(call.tid)) return;
     end_work();
     // The exec ends the call, or fails.
+    bool held = true;
     std::unique_lock<std::mutex> lock(guard);
-    while (fenced.count(call.tid) != 0) {
+    while (held && fenced.count(call.tid) != 0) {
       ended.wait_for(lock, kLook);
       lock.unlock();
-      const bool held = call.still_held();
+      held = call.still_held();
       lock.lock();
-      if (!held) return;
     }
+    if (held) continue;
+    lock.unlock();
+    begin_work_for(call.tid);
+    return;
   }
 }
 
