@@ -7,7 +7,8 @@
 
 namespace holdfast {
 
-// { kernel, seccompActions: { trace, killProcess, userNotification }, seccompMode, killingCalls, ptraceScope, landlockAbi, … }
+// { kernel, seccompActions: { trace, killProcess, userNotification }, seccompMode, killingCalls, ptraceScope,
+// landlockAbi, … }
 Napi::Object support(Napi::Env env);
 
 // Whether systemd has marked a control group's folder as somebody else's to divide.

@@ -151,8 +151,11 @@ bool Tracer::may_execute(Tracee& tracee) {
   if (tracee.tid == tracee.group) return true;
   if (!tracee.in_fence) begin_fence(tracee.group);
   tracee.in_fence = true;
-  if (!somebody_works_for_dead(tracee.group)) return true;
-  if (Tracee* const leader = find(tracee.group)) leader->told_to_give_up = leader->task != 0;
+  // Of an end that hooks are asked about nobody is kept: its process ends, and this thread with it.
+  Tracee* const leader = find(tracee.group);
+  const bool ends = leader != nullptr && leader->ends && leader->task != 0;
+  if (!ends && !somebody_works_for_dead(tracee.group)) return true;
+  if (leader != nullptr && !ends) leader->told_to_give_up = leader->task != 0;
   wait_to_execute_.push_back(tracee.tid);
   return false;
 }

@@ -302,7 +302,7 @@ void Tracer::submit(Tracee& tracee, Task what, std::function<Finish()> work) {
     // The tracee is stopped and was not reaped when this was queued, but it can have been killed since, or another
     // thread have taken its number.
     begin_work_for(tid);
-    const bool fenced = is_fenced(tid);
+    const bool fenced = what != Task::tell_end && is_fenced(tid);  // who ends keeps its number meanwhile
     Finish finish = !fenced && sandbox_.tree.number_of(tid) == number ? work() : Finish::gone();
     const bool gave_up = gave_up_work();
     if (!fenced && !gave_up) work = nullptr;  // and what it holds of the caller's, before the caller goes on

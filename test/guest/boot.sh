@@ -84,7 +84,7 @@ initramfs_base() {
 #|. /run/run.conf
 #|mkdir -p /dev/pts /dev/shm; $B mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts; $B mount -t tmpfs -o mode=1777 shm /dev/shm
 #|$B mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
-#|$B ln -sf /proc/self/fd /dev/fd
+#|$B ln -sf /proc/self/fd /dev/fd; $B ln -sf fd/0 /dev/stdin; $B ln -sf fd/1 /dev/stdout; $B ln -sf fd/2 /dev/stderr
 #|$B ip link set lo up; $B hostname guest
 #|port() { n=0; while :; do for p in /sys/class/virtio-ports/*; do [ "$($B cat $p/name 2>/dev/null)" = $1 ] && { echo /dev/${p##*/}; return; }; done; n=$((n+1)); [ $n -gt 200 ] && return; $B usleep 10000; done; }
 #|O=$(port hf.out); E=$(port hf.err); S=$(port hf.status)

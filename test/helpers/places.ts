@@ -1,5 +1,6 @@
 // Odd places to start in: each runs Node there and says what came of a start and of checkSupport({ start: true }).
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Support } from 'holdfast';
 import { runBare } from './run.ts';
@@ -76,7 +77,7 @@ export async function startIn({
 /** What doctor says there, of each engine. */
 export function doctorIn(...under: string[]): Support {
   const root = fileURLToPath(new URL('../../', import.meta.url));
-  const [program = '', ...line] = [...under, process.execPath, 'dist/cli.js', 'doctor', '--json'];
+  const [program = '', ...line] = [...under, process.execPath, join(root, 'dist/cli.js'), 'doctor', '--json'];
   const env = { ...process.env, HOLDFAST_ENGINE: 'auto' };
   const { stdout, stderr } = spawnSync(program, line, { encoding: 'utf8', cwd: root, env });
   try {

@@ -29,6 +29,7 @@ describe.skipIf(!isOwn)('settings of the machine (root, on a machine of its own:
   describe('systemd', () => {
     let manager: ChildProcess;
     let folder: string;
+    const root = fileURLToPath(new URL('../..', import.meta.url));
     const script = fileURLToPath(new URL('../guest/service.sh', import.meta.url));
     const inService = (...options: string[]) => {
       writeFileSync(join(folder, 'options'), `${options.join('\n')}\n`);
@@ -42,12 +43,13 @@ describe.skipIf(!isOwn)('settings of the machine (root, on a machine of its own:
       mkdirSync(units);
       writeFileSync(join(units, 'holdfast.target'), '[Unit]\nDefaultDependencies=no\n');
       // Process 1 of a pid namespace, as in a container: with a /run and a tree of control groups of its own.
-      const begin = `mount -t tmpfs -o mode=755 run /mnt; mkdir -p /mnt/systemd; cp -r ${units} /mnt/systemd/system; mount --move /mnt /run
+      const group = '/sys/fs/cgroup/hosts';
+      mkdirSync(group);
+      const begin = `umount /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; mount -t tmpfs -o mode=755 run /mnt; mkdir -p /mnt/systemd; cp -r ${units} /mnt/systemd/system; mount --move /mnt /run
 export container=holdfast
 exec /lib/systemd/systemd --system --unit=holdfast.target --log-target=null --show-status=no`;
-      manager = spawn('unshare', [...'--pid --fork --mount --cgroup --mount-proc sh -c'.split(' '), begin], {
-        stdio: 'ignore',
-      });
+      const apart = 'exec unshare --pid --fork --mount --cgroup --mount-proc sh -c "$0"';
+      manager = spawn('sh', ['-ec', `echo $$ > ${group}/cgroup.procs; ${apart}`, begin], { stdio: 'ignore' });
       const main = () => readFileSync(`/proc/${manager.pid}/task/${manager.pid}/children`, 'utf8').trim();
       await until(() => existsSync(`/proc/${main()}/root/run/systemd/private`), 'systemd has started', 60_000);
       writeFileSync(join(folder, 'manager'), main());
@@ -59,6 +61,7 @@ exec /lib/systemd/systemd --system --unit=holdfast.target --log-target=null --sh
     });
 
     const hardened = [
+      `BindReadOnlyPaths=${root}`, // it may lie where others of these hide it
       ...['NoNewPrivileges=yes', 'ProtectSystem=strict', 'ProtectHome=yes', 'PrivateTmp=yes', 'PrivateDevices=yes'],
       ...['ProtectKernelTunables=yes', 'ProtectKernelModules=yes', 'ProtectKernelLogs=yes', 'ProtectControlGroups=yes'],
       ...[
