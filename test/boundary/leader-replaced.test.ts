@@ -32,35 +32,35 @@ function waiting() {
   return { hook, answer, asked: () => asked };
 }
 
+/** The hook was asked once, and answers when the other program runs, which then looks and ends. */
+async function answerTooLate(child: SandboxedProcess, { answer, asked }: ReturnType<typeof waiting>) {
+  expect(String((await event(child.stdout, 'data'))[0])).toBe('new\n');
+  expect(asked()).toBe(1);
+  answer();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  child.stdin?.end('look\n');
+  expect(await event(child, 'close')).toEqual([0, null]);
+}
+
 describe('the leader’s call is held by a hook while another thread executes a program', () => {
   test('its answer is not written into that one’s memory', async () => {
     const folder = temporaryFolder('replaced');
     symlinkSync('the-old-answer', join(folder, 'link'));
-    const { hook, answer, asked } = waiting();
+    const waits = waiting();
     const child = start(['readlink', join(folder, 'link')], folder, (held) =>
-      held.onReadlink({ path: join(folder, 'link') }, hook),
+      held.onReadlink({ path: join(folder, 'link') }, waits.hook),
     );
     const out = textOf(child.stdout);
-    expect(String((await event(child.stdout, 'data'))[0])).toBe('new\n');
-    expect(asked()).toBe(1);
-    answer();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    child.stdin?.end('look\n');
-    expect(await event(child, 'close')).toEqual([0, null]);
+    await answerTooLate(child, waits);
     expect(await out).toBe('new\nuntouched\n');
   });
 
   test('it is not carried out any more', async () => {
     const folder = temporaryFolder('replaced');
     writeFileSync(join(folder, 'file'), '');
-    const { hook, answer, asked } = waiting();
-    const child = start(['unlink', join(folder, 'file')], folder, (held) => held.onUnlink(hook));
-    expect(String((await event(child.stdout, 'data'))[0])).toBe('new\n');
-    expect(asked()).toBe(1);
-    answer();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    child.stdin?.end('look\n');
-    expect(await event(child, 'close')).toEqual([0, null]);
+    const waits = waiting();
+    const child = start(['unlink', join(folder, 'file')], folder, (held) => held.onUnlink(waits.hook));
+    await answerTooLate(child, waits);
     expect(existsSync(join(folder, 'file'))).toBe(true);
   });
 
