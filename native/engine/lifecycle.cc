@@ -120,12 +120,7 @@ void Tracer::on_death(pid_t tid, int status) {
     meter.share_no_more(tid);
     if (tid != launch_.child) forks_.process_ended(tid);
   }
-  if (sandbox_.tree.group_of(tid) == 0) {
-    page_mapped_.erase(tid);
-    scratch_mapped_.erase(tid);
-    names_mapped_.erase(tid);
-    forget_memory(tid);
-  }
+  if (sandbox_.tree.group_of(tid) == 0) forget_address_space(tid);
   if (tid != launch_.child) return;
   if (strict_.stepping == tid) strict_.stepping = 0;
   become_strict();  // who is left of it comes to no main
@@ -138,6 +133,14 @@ void Tracer::on_death(pid_t tid, int status) {
   if (sandbox_.config.wait_for_tree) return;
   const int signal = sandbox_.tree.spared_by();
   if (signal >= 0) signal_tree(sandbox_.tree, signal == 0 ? SIGKILL : signal);
+}
+
+// It is gone, or another one's by an exec: what was mapped there for us, and the way in.
+void Tracer::forget_address_space(pid_t group) {
+  page_mapped_.erase(group);
+  scratch_mapped_.erase(group);
+  names_mapped_.erase(group);
+  forget_memory(group);
 }
 
 void Tracer::kill_group(pid_t group) {
@@ -225,10 +228,7 @@ void Tracer::on_exec(pid_t tid) {
   end_fetch(*tracee);
   tracee->wait = {};
   tracee->stops_again = tracee->marked = tracee->came_marked = false;
-  page_mapped_.erase(tid);
-  scratch_mapped_.erase(tid);
-  names_mapped_.erase(tid);
-  forget_memory(tid);
+  forget_address_space(tid);
   tracee->phase = Phase::verifying;
   std::shared_ptr<ExecApproval> approved = take_exec_approval(former != 0 ? former : tid);
   if (!approved) {

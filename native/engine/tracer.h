@@ -351,6 +351,7 @@ class Tracer {
   bool look_at_stops();
   void release_parked();
   void end_stops();
+  void forget_address_space(pid_t group);
   void kill_group(pid_t group);
   void post(Post);
   void submit(Tracee&, Task, std::function<Finish()>);
