@@ -124,6 +124,11 @@ void Usage::end_thread(pid_t tid, pid_t group) {
   all.written += own.written;
 }
 
+void Usage::forget(pid_t tid) {
+  std::lock_guard<std::mutex> lock(guard_);
+  files_.erase(tid);
+}
+
 Figures Usage::of(const Tree& tree, pid_t group) const {
   Figures out;
   read_times(group, out);

@@ -43,6 +43,8 @@ class Usage {
   void follow(pid_t tid);
   // For the tracer: one that is not its process's first has ended and is not reaped yet.
   void end_thread(pid_t tid, pid_t group);
+  // It goes on under another number.
+  void forget(pid_t tid);
 
   // For the tracer: of a process that has ended and is not reaped yet, but for its peak, which wait4(2) tells.
   Figures of_ended(pid_t group) const;

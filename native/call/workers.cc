@@ -49,7 +49,7 @@ void release_this_worker() {
 void begin_work_for(pid_t tid) {
   Worker& worker = this_worker();
   worker.gave_up = false;
-  worker.dead.store(0, std::memory_order_relaxed);
+  worker.dead.store(0, std::memory_order_seq_cst);
   worker.caller.store(tid, std::memory_order_seq_cst);
 }
 
@@ -75,10 +75,14 @@ void take_work(Worker* given) {
 bool somebody_works_for_dead(pid_t tid) {
   bool found = false;
   for (Worker* worker = list.load(std::memory_order_acquire); worker != nullptr; worker = worker->next) {
-    if (worker->caller.load(std::memory_order_seq_cst) != tid) continue;
-    worker->dead.store(tid, std::memory_order_seq_cst);
-    // It may have ended its work before it could see that.
-    if (worker->caller.load(std::memory_order_seq_cst) == tid) found = true;
+    // It may have ended its work before it could see that, and have begun for the same number again, which forgets it.
+    while (worker->caller.load(std::memory_order_seq_cst) == tid) {
+      worker->dead.store(tid, std::memory_order_seq_cst);
+      if (worker->caller.load(std::memory_order_seq_cst) != tid) break;
+      if (worker->dead.load(std::memory_order_seq_cst) != tid) continue;
+      found = true;
+      break;
+    }
   }
   return found;
 }

@@ -101,6 +101,7 @@ uint64_t Tracer::shared_by_newborn(const Tracee& tracee) {
 void Tracer::on_death(pid_t tid, int status) {
   const auto at = tracees_.find(tid);
   if (at == tracees_.end()) return;  // an orphan that had been reaped as a tracee already
+  if (at->second->group == tid) reap_former(tid, status);
   // Who was killed on its way out of a fork has not told of the child; so can a thread be, when its process exits.
   const bool in_fork = WIFSIGNALED(status) || at->second->group != tid;
   if (in_fork) perhaps_unknown_ = true;
@@ -133,6 +134,26 @@ void Tracer::on_death(pid_t tid, int status) {
   if (sandbox_.config.wait_for_tree) return;
   const int signal = sandbox_.tree.spared_by();
   if (signal >= 0) signal_tree(sandbox_.tree, signal == 0 ? SIGKILL : signal);
+}
+
+// A leader is reaped last of its process (wait(2) gives it when no other thread is left). Who is still known then had
+// taken the leader's number by an exec, and was killed before the stop that tells of it: under its own number it never
+// ends.
+void Tracer::reap_former(pid_t leader, int status) {
+  std::vector<pid_t> former;
+  for (const auto& [tid, tracee] : tracees_)
+    if (tid != leader && tracee->group == leader) former.push_back(tid);
+  for (const pid_t tid : former) {
+    forget_number(tid, leader);
+    on_death(tid, status);
+  }
+}
+
+// A thread has another one's number by its exec.
+void Tracer::forget_number(pid_t former, pid_t leader) {
+  sandbox_.tree.remove(former);
+  sandbox_.tree.usage().forget(former);
+  meter.leader_was_replaced(leader, former);
 }
 
 // It is gone, or another one's by an exec: what was mapped there for us, and the way in.
@@ -193,14 +214,13 @@ void Tracer::on_exec(pid_t tid) {
     if (from != tracees_.end()) {
       std::unique_ptr<Tracee> moved = std::move(from->second);
       tracees_.erase(from);
-      sandbox_.tree.remove(former);
+      forget_number(former, tid);
       expect_nothing(former);
       if (Tracee* leader = find(tid)) {
         free_slot(*leader);
         leave_fork(*leader);
         end_fetch(*leader);
       }
-      meter.leader_was_replaced(tid, former);
       moved->tid = tid;
       sandbox_.tree.renew(tid);
       moved->at_stop = true;

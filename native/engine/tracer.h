@@ -351,6 +351,8 @@ class Tracer {
   bool look_at_stops();
   void release_parked();
   void end_stops();
+  void reap_former(pid_t leader, int status);
+  void forget_number(pid_t former, pid_t leader);
   void forget_address_space(pid_t group);
   void kill_group(pid_t group);
   void post(Post);

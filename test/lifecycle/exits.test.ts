@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { realpathSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { kill, spawnSandboxed } from 'holdfast';
@@ -140,6 +140,13 @@ test("a hook's kill() ends the process that made the call, and no other", async 
     hooks: (child) => child.onOpen({ path: join(folder, 'trap') }, () => kill('SIGTERM')),
   });
   expect(outcome).toMatchObject({ code: 4, signal: null, stdout: '143\n' });
+});
+
+test('who is killed in the middle of an exec that takes its leader’s number has an end', { timeout }, async () => {
+  const ran = await runSandboxed(program('killed_in_exec'), ['10', realpathSync('/bin/true')], {
+    policy: { files: { read: ['/'] } },
+  });
+  expect(ran).toMatchObject({ code: 0, signal: null });
 });
 
 test('children that are killed as soon as they are made have an end, and so has the tree', { timeout }, async () => {
