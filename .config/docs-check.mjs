@@ -7,7 +7,7 @@ import { problemOf as problemOfLimits } from '../test/bench/limits-table.js';
 import { drawn, picturePath } from '../test/bench/picture.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const pages = ['README.md', 'CHANGELOG.md', 'prebuilds/README.md']
+const pages = ['README.md', 'CHANGELOG.md', 'prebuilds/README.md', '.github/CONTRIBUTING.md', '.github/SECURITY.md']
   .concat(readdirSync(join(root, 'docs')).map((name) => `docs/${name}`))
   .filter((name) => name.endsWith('.md'))
   .map((name) => join(root, name));
