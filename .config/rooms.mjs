@@ -28,7 +28,19 @@ export const tower = [
 const addon = ['addon', 'paths', 'protocol'];
 
 /** lib/: a file beside the rooms is a floor of its own. */
-const lib = ['cli', 'index.ts', 'support', 'spawn', 'process', 'limits', 'hooks', 'policy', 'native', 'errors.ts'];
+const lib = [
+  'cli',
+  'index.ts',
+  'support',
+  'run',
+  'spawn',
+  'process',
+  'limits',
+  'hooks',
+  'policy',
+  'native',
+  'errors.ts',
+];
 
 /** Every source below `folder`, relative to the root. */
 export function sourcesIn(folder, pattern) {

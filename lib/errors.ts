@@ -14,6 +14,7 @@ export type HoldfastErrorCode =
   | 'ERR_HOLDFAST_UNSUPPORTED_KERNEL'
   | 'ERR_HOLDFAST_NATIVE_MISSING'
   | 'ERR_HOLDFAST_POOL_CLOSED'
+  | 'ERR_HOLDFAST_COMMAND'
   | 'ERR_HOLDFAST_PTRACE'
   | 'ERR_HOLDFAST_SECCOMP'
   | 'ERR_HOLDFAST_LISTENER'
@@ -69,11 +70,11 @@ export class HoldfastError extends Error {
     if (details.errno !== undefined) this.errno = details.errno;
     if (details.event !== undefined) this.event = details.event;
     if (details.call !== undefined) this.call = details.call;
-    codeInStack(this, 'HoldfastError');
+    codeInStack(this, this.name);
   }
 
   override toString(): string {
-    return `HoldfastError [${this.code}]: ${this.message}`;
+    return `${this.name} [${this.code}]: ${this.message}`;
   }
 
   static {

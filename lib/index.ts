@@ -99,6 +99,10 @@ export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, MissingRight, Violation } from './process/violation.ts';
+export type { RunInput } from './run/input.ts';
+export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
+export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';
+export { runSandboxed, type SandboxedRun } from './run/run.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';

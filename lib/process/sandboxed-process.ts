@@ -53,6 +53,8 @@ export class SandboxedProcess<
   signalCode: NodeJS.Signals | null = null;
   /** Whether {@link kill} has sent a signal. It says nothing about the command having ended. */
   killed = false;
+  /** Whether the option `timeout` has ended it. */
+  timedOut = false;
   /** The limit that the tree was killed for; else the first at which something was refused. */
   limit: LimitReached | undefined;
   /** The program as it was asked for; the shell with the `shell` option. */
@@ -430,7 +432,9 @@ export class SandboxedProcess<
 
   #endAfter({ timeout, killSignal }: Spawn): void {
     if (timeout <= 0) return;
-    const timer = setTimeout(() => this.#end(killSignal), timeout);
+    const timer = setTimeout(() => {
+      if (this.#end(killSignal)) this.timedOut = true;
+    }, timeout);
     // It holds until the last of the tree has ended.
     for (const event of ['treeEmpty', 'close'] as const) this.once(event, () => clearTimeout(timer));
   }

@@ -6,7 +6,7 @@ import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn, type SpawnSandboxedOptions } from './options.ts';
 
 /** What stands at one place of the `stdio` option. */
-type EntryAt<S, N extends '0' | '1' | '2'> = S extends null | undefined
+export type EntryAt<S, N extends '0' | '1' | '2'> = S extends null | undefined
   ? 'pipe'
   : S extends string
     ? S
@@ -19,17 +19,18 @@ type EntryAt<S, N extends '0' | '1' | '2'> = S extends null | undefined
       : never;
 
 /** The stream that an entry gives this side, if it gives one. */
-type StreamFor<Entry, T> = Entry extends 'pipe' | 'overlapped' | null | undefined
+export type StreamFor<Entry, T> = Entry extends 'pipe' | 'overlapped' | null | undefined
   ? T
   : Entry extends 'ignore' | 'inherit' | 'ipc' | number | Stream
     ? null
     : T | null;
 
-type Stdio = IOType | readonly (IOType | 'ipc' | Stream | number | null | undefined)[] | undefined;
+/** The `stdio` option, as it is written. */
+export type Stdio = IOType | readonly (IOType | 'ipc' | Stream | number | null | undefined)[] | undefined;
 /** Options whose stdio is kept as it is written, so that its streams are known. */
 type OptionsWith<S extends Stdio> = Omit<SpawnSandboxedOptions, 'stdio'> & { stdio?: S };
 /** The process that a `stdio` option gives: a stream that it does not ask for is null, for the compiler too. */
-type ProcessFor<S extends Stdio> = SandboxedProcess<
+export type ProcessFor<S extends Stdio> = SandboxedProcess<
   StreamFor<EntryAt<S, '0'>, Writable>,
   StreamFor<EntryAt<S, '1'>, Readable>,
   StreamFor<EntryAt<S, '2'>, Readable>
