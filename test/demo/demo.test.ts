@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { essence, linesOf, picturePath } from './picture.js';
 
 const demo = (...args: string[]) => {
   const main = fileURLToPath(new URL('main.js', import.meta.url));
@@ -17,6 +19,9 @@ test('the honest work is done, the rest is not', () => {
     status: 0,
     stdout: expect.stringContaining('10 of 10 checks hold'),
   });
+  // Of x86_64, where it is drawn: node test/demo/picture.js
+  if (process.arch === 'x64')
+    expect(essence(linesOf(readFileSync(picturePath, 'utf8')))).toEqual(essence(stdout.split('\n')));
 }, 120_000);
 
 test('without the sandbox, the script does everything that it tries', () => {
