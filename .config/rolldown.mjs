@@ -55,11 +55,14 @@ export default defineConfig([
     input: 'lib/index.ts',
     platform: 'node',
     external: ['node-gyp-build'],
+    // jsonc-parser's main file is no module, and cannot be bundled.
+    resolve: { mainFields: ['module', 'main'] },
     plugins: [commonJs],
     output: output(
       `${folder}/index.js`,
       `// Includes eventemitter3: MIT License, Copyright (c) 2014 Arnout Kazemier,
-// and valibot: MIT License, Copyright (c) Fabian Hiller.`,
+// valibot: MIT License, Copyright (c) Fabian Hiller,
+// and jsonc-parser: MIT License, Copyright (c) Microsoft.`,
       true,
     ),
   },

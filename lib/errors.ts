@@ -39,6 +39,22 @@ export type HoldfastErrorCode =
   | 'ERR_HOLDFAST_CHANNEL'
   | 'ERR_HOLDFAST_SUPERVISOR_LOST';
 
+/** One thing that is wrong with a policy. */
+export interface PolicyProblem {
+  /** Where, from the policy on: `files.read[2]`; empty for the policy as a whole. */
+  readonly field: string;
+  /** The policy file, as it was named. */
+  readonly file?: string;
+  /** In the file, from 1 on. */
+  readonly line?: number;
+  /** In the line, from 1 on, in UTF-16 code units. */
+  readonly column?: number;
+  /** All of it in one line: the file and its line if there is one, the field, the value, and what is wrong. */
+  readonly message: string;
+  /** The word that was most likely meant. */
+  readonly suggestion?: string;
+}
+
 /** What a {@link HoldfastError} may know beside its code and message. */
 export interface HoldfastErrorDetails {
   cause?: unknown;
@@ -48,6 +64,8 @@ export interface HoldfastErrorDetails {
   event?: string;
   /** The call that a hook was asked about. */
   call?: unknown;
+  /** All that is wrong with a policy, as far as it was looked at (`ERR_HOLDFAST_INVALID_POLICY`). */
+  problems?: readonly PolicyProblem[];
 }
 
 /** As Node's own errors, whose stack begins with their code. */
@@ -63,6 +81,7 @@ export class HoldfastError extends Error {
   declare readonly errno?: number;
   declare readonly event?: string;
   declare readonly call?: unknown;
+  declare readonly problems?: readonly PolicyProblem[];
 
   constructor(code: HoldfastErrorCode, message: string, details: HoldfastErrorDetails = {}) {
     super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
@@ -70,6 +89,7 @@ export class HoldfastError extends Error {
     if (details.errno !== undefined) this.errno = details.errno;
     if (details.event !== undefined) this.event = details.event;
     if (details.call !== undefined) this.call = details.call;
+    if (details.problems !== undefined) this.problems = details.problems;
     codeInStack(this, this.name);
   }
 

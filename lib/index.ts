@@ -1,4 +1,4 @@
-export { HoldfastError, type HoldfastErrorCode, type HoldfastErrorDetails } from './errors.ts';
+export { HoldfastError, type HoldfastErrorCode, type HoldfastErrorDetails, type PolicyProblem } from './errors.ts';
 export type { Ancestor, Call, Caller, PathCall } from './hooks/families/common.ts';
 export type { ExecCall } from './hooks/families/exec.ts';
 export type {
@@ -66,8 +66,10 @@ export {
 export type { LimitHolder, LimitName, LimitPlan, Limits } from './limits/limits.ts';
 export type { LimitReached } from './limits/reached.ts';
 export type { ByteSize, Duration } from './limits/units.ts';
+export { type DefinePolicyOptions, definePolicy } from './policy/define.ts';
 export type { ExecEntry, ExecPolicy, Under } from './policy/exec.ts';
 export type { PolicyWarning } from './policy/idle.ts';
+export { loadPolicy } from './policy/load.ts';
 export type { PolicyName, StrictName } from './policy/named.ts';
 export type {
   CompiledPolicy,

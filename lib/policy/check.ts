@@ -1,6 +1,7 @@
 // Shared by everything that is checked: what of a value counts, which field is wrong, and how both are said.
 import { inspect } from 'node:util';
 import * as v from 'valibot';
+import { didYouMean } from './nearest.ts';
 
 /** So deep at most lie the fields that any schema here speaks of; what lies deeper is refused by the schema. */
 const DEEPEST = 6;
@@ -72,9 +73,17 @@ export function shortOrLong(simple: v.GenericSchema, long: v.GenericSchema): v.G
 export function words(known: readonly string[]): v.GenericSchema {
   const all = known.map((word) => `'${word}'`).join(', ');
   const message = `must be a list of at least one of ${all}`;
+  const isKnown = (word: unknown) => known.includes(word as string);
   return v.custom<readonly string[]>(
-    (value) => Array.isArray(value) && value.length > 0 && value.every((word) => known.includes(word)),
-    message,
+    (value) => Array.isArray(value) && value.length > 0 && value.every(isKnown),
+    ({ input }) =>
+      Array.isArray(input)
+        ? message +
+          didYouMean(
+            input.find((word) => !isKnown(word)),
+            known,
+          )
+        : message,
   );
 }
 

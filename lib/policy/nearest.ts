@@ -39,3 +39,8 @@ export function didYouMean(word: unknown, known: Iterable<string>): string {
   const meant = typeof word === 'string' ? nearest(word, known) : undefined;
   return meant === undefined ? '' : ` (did you mean '${meant}'?)`;
 }
+
+/** The word that {@link didYouMean} has put into a message. */
+export function meantIn(message: string): string | undefined {
+  return /\(did you mean '([^']+)'\?\)/.exec(message)?.[1];
+}

@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
-import { HoldfastError } from '../errors.ts';
+import type { HoldfastError } from '../errors.ts';
 import { AddressProblem, type AddressRule, notUtf8, parseAddress } from './addresses.ts';
 import { defaultRules } from './baseline.ts';
 import { fieldName, InheritedField, ownFields, problemOf, record, shortOrLong, shown, words } from './check.ts';
@@ -19,6 +19,7 @@ import {
 import { execFields, execSchema, under } from './exec-schema.ts';
 import { namedPolicies, type PolicyName } from './named.ts';
 import { didYouMean } from './nearest.ts';
+import { invalidPolicy } from './problems.ts';
 import {
   type CallRule,
   callRules,
@@ -27,6 +28,7 @@ import {
   SyscallProblem,
   syscallFields,
 } from './syscalls.ts';
+import { unexpanded } from './variables.ts';
 
 /**
  * What a file rule can be about. `read` covers listing, `write` creating, removing, renaming and attributes, `metadata`
@@ -69,6 +71,8 @@ export interface PolicyDefaults {
  * inside an allowed folder holds, and so does an allowed folder inside a denied one; at the same path `deny` wins.
  */
 export interface Policy {
+  /** Says to editors what may stand here, in a file: `./node_modules/holdfast/dist/policy.schema.json`. It means nothing else. */
+  $schema?: string;
   /**
    * What it starts from: a policy's name, a policy, or several. Their rules and its own add up, and are weighed against each
    * other as if they stood in one: the deepest wins, at the same place `deny`. What one of them forbids as a whole (`exec`
@@ -257,6 +261,7 @@ const schema = record(
     ),
     exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
+    $schema: v.optional(v.string('must be the address of a JSON Schema')),
     syscalls: v.optional(v.unknown()),
     extends: v.optional(v.unknown()),
     defaults: v.optional(
@@ -285,7 +290,7 @@ const fields: Readonly<Record<string, readonly string[]>> = {
 const fieldNames = new Set([...Object.values(fields).flat(), ...syscallFields]);
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
-  return new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${field}: ${shown(value)} ${problem}`);
+  return invalidPolicy(field, `: ${shown(value)} ${problem}`);
 }
 
 /** Absolute, its own normal form, and without anything that could be meant otherwise. */
@@ -314,7 +319,7 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
     }
     // Not Foo$Bar.class: there it stands between letters.
     if (/\$[({]|(?<!\w)\$[A-Za-z_]\w*/.test(text)) {
-      throw invalid(field, text, `has a variable in it, which only shells expand: use process.env (${really})`);
+      throw invalid(field, text, `has a variable in it, ${unexpanded(text)} (${really})`);
     }
     if (/^~[^/]*(\/|$)/.test(text)) {
       throw invalid(field, text, `starts with ~, which only shells expand: use os.homedir() (${really})`);
@@ -452,7 +457,7 @@ function syscallRules(policy: Policy, prefix: string): CallRule[] {
     return callRules(policy.syscalls).map((rule) => ({ ...rule, label: `${prefix}${rule.label}` }));
   } catch (error) {
     if (!(error instanceof SyscallProblem)) throw error;
-    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `policy.${prefix}${error.field}: ${problemText(error)}`);
+    throw invalidPolicy(`policy.${prefix}${error.field}`, `: ${problemText(error)}`);
   }
 }
 
@@ -468,7 +473,7 @@ function check(given: unknown, prefix: string): Policy {
     policy = ownFields(given, fieldNames, [], (value) => CompiledPolicy.is(value));
   } catch (error) {
     if (!(error instanceof InheritedField)) throw error;
-    throw new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${fieldName(root, error.keys)} ${error.message}`);
+    throw invalidPolicy(fieldName(root, error.keys), ` ${error.message}`);
   }
   const problem = problemOf(schema, policy);
   if (problem === undefined) return policy as Policy;
@@ -478,7 +483,9 @@ function check(given: unknown, prefix: string): Policy {
       .slice(0, -1)
       .map((key) => (typeof key === 'number' ? '*' : String(key)))
       .join('.');
-    throw invalid(field, problem.value, `is not a field of a policy: here it has ${fields[place]?.join(', ')}`);
+    const known = fields[place] ?? [];
+    const meant = didYouMean(problem.keys.at(-1), known);
+    throw invalid(field, problem.value, `is not a field of a policy: here it has ${known.join(', ')}${meant}`);
   }
   throw invalid(field, problem.value, `is refused: ${problem.message}`);
 }
@@ -589,6 +596,11 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     defaults: policy.defaults ?? given ?? true,
     strict: false,
   };
+}
+
+/** Throws what {@link makeRules} would, whatever of it depends on the spawn. */
+export function checkPolicy(policy: unknown, cwd: string): void {
+  policyRules(policy, cwd);
 }
 
 /**

@@ -4,6 +4,7 @@ import { ownFields, shown } from './check.ts';
 import type { ExecPolicy } from './exec.ts';
 import { namedPolicies } from './named.ts';
 import { CompiledPolicy, makeRules, type NetworkRule, type Policy, type Rules } from './policy.ts';
+import { invalidPolicy } from './problems.ts';
 import { type CallRule, callActions, timeCalls } from './syscalls.ts';
 
 /** What there is when a restriction comes. */
@@ -49,7 +50,7 @@ const fields = new Set(['files', 'network', 'exec', 'syscalls']);
 const AS_BEFORE = 'as before';
 
 function invalid(field: string, value: unknown, problem: string): HoldfastError {
-  return new HoldfastError('ERR_HOLDFAST_INVALID_POLICY', `${field}: ${shown(value)} ${problem}`);
+  return invalidPolicy(field, `: ${shown(value)} ${problem}`);
 }
 
 function partial(given: unknown): Restriction {

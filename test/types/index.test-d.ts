@@ -6,12 +6,13 @@ import {
   type ConnectCall,
   compilePolicy,
   createSandboxPool,
+  definePolicy,
   deny,
   type ExitCall,
   type ForkCall,
   type ForkKind,
   fake,
-  type HoldfastError,
+  HoldfastError,
   type Inspection,
   kill,
   type Layer,
@@ -21,8 +22,10 @@ import {
   type LimitReached,
   type Limits,
   type LoggedCall,
+  loadPolicy,
   type OpenCall,
   type Policy,
+  type PolicyProblem,
   type ProcessExitEvent,
   type RenameCall,
   type RestrictionPlan,
@@ -351,3 +354,15 @@ expectError(piped.onExec(() => redirect('/bin/true')));
 expectError(piped.onExec(() => redirect({ path: '/bin/true', argv: 'x' })));
 expectError(piped.onSignal(() => redirect({ path: '/bin/true' })));
 expectError(piped.onOpen(() => redirect({ path: '/bin/true' })));
+
+// Policies as data.
+const defined = definePolicy({ files: { read: ['$CWD'] } }, { cwd: new URL('file:///x'), package: '/x' });
+expectType<Policy>(defined);
+expectType<Policy>(loadPolicy('policy.json'));
+expectType<Policy>(loadPolicy(new URL('file:///x'), { cwd: '/x' }));
+expectAssignable<SpawnSandboxedOptions['policy']>(defined);
+expectError(definePolicy('compute'));
+expectError(definePolicy({ files: { raed: [] } }));
+expectError(definePolicy({}, { cdw: '/' }));
+expectError(loadPolicy());
+expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST_POLICY', '').problems);
