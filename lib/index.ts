@@ -100,7 +100,7 @@ export type { ProcessState, ProgramOfProcess, TreeProcess } from './process/proc
 export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './process/registers.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
-export type { LoggedCall, MissingRight, Violation } from './process/violation.ts';
+export type { LoggedCall, Suggestion, Violation, ViolationAccess } from './process/violation.ts';
 export type { RunInput } from './run/input.ts';
 export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
 export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';

@@ -25,6 +25,12 @@ export function optionalText(record: NativeRecord, field: string): string | unde
   return typeof value === 'string' ? value : undefined;
 }
 
+/** A text that may stand several times. */
+export function texts(record: NativeRecord, field: string): string[] {
+  const value = own(record, field);
+  return Array.isArray(value) ? (value as string[]) : [];
+}
+
 /** Fields within fields. */
 export function nested(record: NativeRecord, field: string): NativeRecord[] {
   const value = own(record, field);

@@ -152,6 +152,8 @@ export interface PolicyRules {
   calls: CallRule[];
   /** Whatever may be read may be executed. */
   anyExec: boolean;
+  /** `exec` stands there at length, so that what it allows is its `allow`. */
+  execAtLength: boolean;
   /** Rules by arguments and descent. */
   exec: ExecRule[];
   /** Whom those speak of. */
@@ -515,6 +517,7 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
     ...fileRules(checked, cwd, prefix),
     network: networkRules(checked, prefix),
     anyExec: exec.allow === undefined,
+    execAtLength: checked.exec !== undefined && !Array.isArray(checked.exec),
     calls: syscallRules(checked, prefix),
     written: exec.written ?? true,
     writableMappings: exec.writableMappings ?? true,
@@ -589,6 +592,7 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     exec,
     unders,
     anyExec: all.every(({ anyExec }) => anyExec),
+    execAtLength: own.execAtLength,
     written: all.every(({ written }) => written),
     writableMappings: all.every(({ writableMappings }) => writableMappings),
     scratch: all.some(({ scratch }) => scratch),

@@ -428,7 +428,9 @@ export class Supervision {
       case 'forgotten':
         return this.#dispatcher.forget(record);
       case 'violation':
-        return this.#listener.violation(violationOf(record));
+        return this.#listener.violation(
+          violationOf(record, this.#native.events, this.#spawn.rules.execAtLength ? 'exec.allow' : 'exec'),
+        );
       case 'logged':
         return this.#listener.logged(loggedOf(record));
       case 'warning':

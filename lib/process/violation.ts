@@ -2,13 +2,32 @@ import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errnoName } from '../errors.ts';
 import type { NativeRecord } from '../native/native.ts';
-import { bytes, number, optionalNumber, optionalText, own, text } from '../native/records.ts';
+import { bytes, number, optionalNumber, optionalText, own, text, texts } from '../native/records.ts';
 import { signalName } from '../native/signals.ts';
 import { parseAddress } from '../policy/addresses.ts';
+import type { FileAccess, NetworkOperation } from '../policy/policy.ts';
+import { openedSyscalls } from '../policy/syscall-table.ts';
 import { type NamedArguments, namedArguments } from './named-arguments.ts';
+import { isProbe } from './probe.ts';
 
-/** A right that a rule can give. `metadata` comes with reading what is there or something below it. */
-export type MissingRight = 'read' | 'write' | 'exec' | 'metadata' | 'connect' | 'bind';
+/** What a refused call wanted and had not: of a path, or of an address. */
+export type ViolationAccess = FileAccess | NetworkOperation;
+
+/** What one would add to a policy, so that it allows the call. */
+export interface Suggestion {
+  /** Of the policy: a list. `exec` where the policy has none, or has it as a list; else `exec.allow`. */
+  readonly field:
+    | 'files.read'
+    | 'files.write'
+    | 'files.metadata'
+    | 'exec'
+    | 'exec.allow'
+    | 'network.connect'
+    | 'network.bind'
+    | 'syscalls.allow';
+  /** An entry of that list: a path (as a `file:` URL where it would be taken for a pattern), an address, a call's name. */
+  readonly value: string;
+}
 
 /** A refusal: the argument of the `violation` event. */
 export interface Violation {
@@ -31,10 +50,35 @@ export interface Violation {
   readonly errno?: string;
   /** The policy field that decided, such as `files.deny[2]`. Undefined where nothing allowed it. */
   readonly rule?: string;
-  /** The right that was missing: of the path, the second path (if `allowedBy` names that one), or the address. */
-  readonly right?: MissingRight;
-  /** What in a policy would allow it, such as `files.read: "/etc/hosts"`. Not where a `deny` rule or a hook refused it. */
-  readonly allowedBy?: string;
+  /**
+   * The right that was missing: of the path, the second path (if the suggestion names that one), or the address. Where several
+   * are, the first of read, write, exec.
+   */
+  readonly access?: ViolationAccess;
+  /**
+   * What one would add to the policy to allow it, as far as this right goes. Missing where nothing would help: a `deny` rule, a
+   * hook or `restrict()` has refused it, or no policy can allow it.
+   */
+  readonly suggestion?: Suggestion;
+  /** The hook that is asked about such a call, `onOpen`: it refused this one, or could have allowed it. Missing where none could. */
+  readonly hook?: string;
+  /**
+   * What the process was started with, argv[0] first: read when it had executed its program, before the first instruction of
+   * that, so nothing in the tree can have changed it; its maker's, if it has executed nothing itself. At most 4 KiB of it:
+   * `argvTruncated` says that there is more. The texts are the tree's own choice all the same: any program can be started with any.
+   */
+  readonly argv?: readonly string[];
+  readonly argvTruncated?: true;
+  /** Who has made the process, if that one is still there. Missing for the command. */
+  readonly parent?: { readonly pid: number; readonly executable?: string };
+  /** When it was refused, in milliseconds since 1970. */
+  readonly time: number;
+  /**
+   * Whether it is only a look at what is there but not granted, that programs do without: stat, access, readlink and the like,
+   * settings that are optional (lib/process/probe.ts has the list), and whatever was told `ENOENT`. Never where a `deny` rule or a
+   * hook has refused it.
+   */
+  readonly probe: boolean;
   /** What was asked for, of calls that their arguments tell apart: `{ command: 'TIOCSTI' }`. */
   readonly arguments?: NamedArguments;
   /** All that matters in one line, to print: control characters in names are made visible. */
@@ -80,9 +124,13 @@ function isAddress(rule: string, address: string): boolean {
 }
 
 /** What a policy would say to allow it; undefined where it cannot be written as text. */
-function rule(record: NativeRecord, violation: Violation): string | undefined {
-  const field = optionalText(record, 'field');
-  if (field === undefined) return undefined;
+function suggestionOf(record: NativeRecord, violation: Violation, exec: ExecField): Suggestion | undefined {
+  const { syscall, rule, access } = violation;
+  if (rule === undefined && access === undefined && (openedSyscalls as readonly string[]).includes(syscall))
+    return { field: 'syscalls.allow', value: syscall };
+  const named = optionalText(record, 'field');
+  if (named === undefined) return undefined;
+  const field = (named === 'exec' ? exec : named) as Suggestion['field'];
   let value: string | undefined;
   if (field.startsWith('network.')) {
     const { address, port } = violation;
@@ -97,9 +145,9 @@ function rule(record: NativeRecord, violation: Violation): string | undefined {
     if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? violation.to : violation.path;
     if (value !== undefined && number(record, 'ofFolder') === 1) value = dirname(value);
     // What a policy would take for a pattern, a variable or a slip can be given as a URL.
-    if (value !== undefined && /[*$]|\s$/.test(value)) value = pathToFileURL(value).href;
+    if (value !== undefined && /[*?[\]{}!$\\]|\s$/.test(value)) value = pathToFileURL(value).href;
   }
-  return value === undefined ? undefined : `${field}: ${visible(JSON.stringify(value))}`;
+  return value === undefined ? undefined : { field, value };
 }
 
 function messageOf(violation: Omit<Violation, 'message'>): string {
@@ -115,12 +163,16 @@ function messageOf(violation: Omit<Violation, 'message'>): string {
   const why = [
     violation.rule,
     violation.reason,
-    violation.right !== undefined && `${violation.right} is missing`,
-    violation.allowedBy !== undefined && `${violation.allowedBy} would allow it`,
+    violation.access !== undefined && `${violation.access} is missing`,
+    violation.suggestion !== undefined &&
+      `${violation.suggestion.field}: ${JSON.stringify(violation.suggestion.value)} would allow it`,
   ].filter((part) => typeof part === 'string' && part !== '');
   const who = `${executable ?? 'a process'} (${pid})`;
   return visible(`${who}: ${[syscall, ...about].join(' ')}: ${[errno ?? 'refused', ...why].join(', ')}`);
 }
+
+/** `onOpen` of `open`. */
+export const hookName = (event: string): string => `on${event[0]?.toUpperCase()}${event.slice(1)}`;
 
 function registersOf(record: NativeRecord): bigint[] {
   const registers = own(record, 'registers') as readonly (number | bigint)[] | undefined;
@@ -145,13 +197,19 @@ export function loggedOf(record: NativeRecord): LoggedCall {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-export function violationOf(record: NativeRecord): Violation {
+/** How a policy names what may be executed: as a list, or at length. */
+export type ExecField = 'exec' | 'exec.allow';
+
+/** @param events Names of hooks' events, by their numbers. */
+export function violationOf(record: NativeRecord, events: readonly string[], exec: ExecField): Violation {
   const pid = number(record, 'pid');
   const violation: Mutable<Violation> = {
     syscall: text(record, 'syscall'),
     pid,
     tid: number(record, 'tid', pid),
     message: '',
+    time: number(record, 'time'),
+    probe: false,
   };
   for (const field of ['executable', 'path', 'to', 'address', 'rule', 'reason'] as const) {
     const value = optionalText(record, field);
@@ -168,9 +226,21 @@ export function violationOf(record: NativeRecord): Violation {
   const target = optionalNumber(record, 'targetPid');
   if (target !== undefined) violation.targetPid = target;
   const right = optionalText(record, 'right');
-  if (right !== undefined) violation.right = right as MissingRight;
-  const allowedBy = rule(record, violation);
-  if (allowedBy !== undefined) violation.allowedBy = allowedBy;
+  if (right !== undefined) violation.access = right as ViolationAccess;
+  const suggestion = suggestionOf(record, violation, exec);
+  if (suggestion !== undefined) violation.suggestion = suggestion;
+  const event = events[optionalNumber(record, 'event') ?? events.length];
+  const byHook = violation.rule === 'hook';
+  if (byHook || (event !== undefined && violation.rule === undefined)) violation.hook = hookName(event ?? 'syscall');
+  const argv = texts(record, 'argv');
+  if (argv.length > 0) violation.argv = argv;
+  if (number(record, 'more') === 1) violation.argvTruncated = true;
+  const parent = optionalNumber(record, 'parent');
+  if (parent !== undefined) {
+    const program = optionalText(record, 'parentExecutable');
+    violation.parent = { pid: parent, ...(program !== undefined && { executable: program }) };
+  }
+  violation.probe = isProbe(violation);
   const registers = registersOf(record);
   const named = registers.length === 0 ? undefined : namedArguments(violation.syscall, registers);
   if (named !== undefined) violation.arguments = named;

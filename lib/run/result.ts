@@ -178,10 +178,6 @@ function end(text: string): string {
   return joined.length > MOST_CHARACTERS ? `…${joined.slice(-MOST_CHARACTERS)}` : joined;
 }
 
-/** What a program only looks for, and does without. */
-const isLook = (violation: Violation & { readonly probe?: boolean }) =>
-  violation.probe ?? violation.right === 'metadata';
-
 /**
  * The refusal that the command most likely failed for: the last that its own words name; else the last that was no look at what may be there.
  */
@@ -190,7 +186,7 @@ export function mostTelling(violations: readonly Violation[], words: string): Vi
     [violation.path, violation.to, violation.address].some(
       (name) => name !== undefined && name !== '/' && words.includes(name),
     );
-  const serious = violations.filter((violation) => !isLook(violation));
+  const serious = violations.filter(({ probe }) => !probe);
   return serious.findLast(named) ?? violations.findLast(named) ?? serious.at(-1) ?? violations.at(-1);
 }
 

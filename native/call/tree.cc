@@ -87,7 +87,7 @@ void Tree::add(pid_t tid, pid_t group, pid_t parent_group) {
     // The command has no maker in the tree; it is added first, and once more when it is seen.
     const auto maker = processes_.find(parent_group);
     if (maker != processes_.end())
-      process.lineage = maker->second.lineage;
+      process.lineage = maker->second.lineage, process.arguments = maker->second.arguments;
     else if (is_new)
       process.lineage = Lineage{{}, numbers_ == 1};
     note_maker(process, parent_group);
@@ -183,6 +183,19 @@ void Tree::inherit(pid_t group, pid_t maker) {
   if (process == processes_.end() || from == processes_.end() || group == maker) return;
   process->second.lineage.executed |= from->second.lineage.executed;
   process->second.lineage.known = from->second.lineage.known;
+  if (process->second.arguments == nullptr) process->second.arguments = from->second.arguments;
+}
+
+Tree::Arguments Tree::arguments_of(pid_t group) const {
+  std::shared_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  return process == processes_.end() ? nullptr : process->second.arguments;
+}
+
+void Tree::set_arguments(pid_t group, Arguments arguments) {
+  std::unique_lock<std::shared_mutex> lock(guard_);
+  const auto process = processes_.find(group);
+  if (process != processes_.end()) process->second.arguments = std::move(arguments);
 }
 
 void Tree::hide(pid_t group, bool hidden) {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -35,6 +36,12 @@ class Tree {
   void forget_program(pid_t group);
   // What it runs, from somebody who knows: what was approved and has been verified, or its maker's.
   void set_program(pid_t group, const std::string& program);
+
+  // What it was executed with, as it stood before its first instruction; its maker's, if it has executed nothing
+  // itself. Null: not known, or nobody wants to know.
+  using Arguments = std::shared_ptr<const std::vector<std::string>>;
+  Arguments arguments_of(pid_t group) const;
+  void set_arguments(pid_t group, Arguments arguments);
 
   // The process that has made it, as long as that one is there; 0: it is gone, or lies outside.
   pid_t maker_of(pid_t group) const;
@@ -116,6 +123,7 @@ class Tree {
     uint64_t umask_change = 0;
     int umask = -1;  // not known
     Lineage lineage;
+    Arguments arguments;
     pid_t maker = 0;
     uint64_t maker_life = 0;
   };

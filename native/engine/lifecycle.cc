@@ -22,6 +22,7 @@
 #include "exec_check.h"
 #include "exec_fence.h"
 #include "injected.h"
+#include "process_facts.h"
 #include "request.h"
 #include "tracer.h"
 
@@ -267,6 +268,10 @@ void Tracer::on_exec(pid_t tid) {
   submit(*tracee, Task::verify_exec, [this, call, approved, stack, start] {
     if (!exec_is_as_approved(sandbox_, call, *approved, stack, start)) return Finish::error(EACCES);
     sandbox_.tree.set_program(call.tid, approved->path);
+    // None of its instructions has run: nobody in the tree can have changed them yet.
+    if (sandbox_.config.reports)
+      sandbox_.tree.set_arguments(call.tid,
+                                  std::make_shared<const std::vector<std::string>>(arguments_of(call.tid).texts));
     tell_exec(call.tid, approved->path);
     return Finish::proceed();
   });

@@ -80,7 +80,7 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   const auto of_caller = [&](const Match& bit, uint8_t access) {
     return bit.effect == Effect::deny ? bit : denied_by_descent(config, call, path.name, access, bit);
   };
-  if (path.access == 0) take(of_caller(match.metadata, protocol::kMetadata), "metadata", "files.read");
+  if (path.access == 0) take(of_caller(match.metadata, protocol::kMetadata), "metadata", "files.metadata");
   if ((path.access & kRead) != 0) take(of_caller(match.read, kRead), "read", "files.read");
   if ((path.access & kWrite) != 0) {
     const Match change = of_caller(match.change(path.part, path.thing), kWrite);

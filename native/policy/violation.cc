@@ -1,5 +1,7 @@
 #include "violation.h"
 
+#include <time.h>
+
 #include <memory>
 
 #include "../call/tree.h"
@@ -23,6 +25,33 @@ struct Refusal {
   int error = 0;
 };
 
+int64_t now() {
+  timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1000000;
+}
+
+constexpr size_t kMostArguments = 4 << 10;  // bytes of them
+
+// Who it is and who has made it, from what is remembered: the caller may be killed at any moment.
+void write_descent(FieldWriter& writer, const Sandbox& sandbox, const Held& call) {
+  uint64_t look;
+  std::string program;
+  const pid_t maker = sandbox.tree.maker_of(call.tgid());
+  if (maker != 0 && sandbox.tree.program_of(maker, program, look)) writer.text(Tag::parentExecutable_, program);
+  const Tree::Arguments arguments = sandbox.tree.arguments_of(call.tgid());
+  if (arguments == nullptr) return;
+  size_t left = kMostArguments;
+  for (const std::string& argument : *arguments) {
+    if (argument.size() > left) {
+      writer.number(Tag::more_, 1);
+      break;
+    }
+    writer.text(Tag::argv_, argument);
+    left -= argument.size();
+  }
+}
+
 void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, RecordKind kind = RecordKind::violation) {
   if (kind == RecordKind::violation) sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
   const std::string executable = executable_of(sandbox, call);
@@ -32,6 +61,7 @@ void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, Rec
     FieldWriter writer(buffer.get(), protocol::kMaxRecord);
     write_caller(writer, call, refusal.syscall, executable);
     writer.number(Tag::errno_, refusal.error);
+    writer.number(Tag::time_, now());
     if (!refusal.rule.empty()) writer.text(Tag::rule_, refusal.rule);
     if (!refusal.reason.empty()) writer.text(Tag::reason_, refusal.reason);
     if (refusal.facts != nullptr && refusal.facts->event != Event::none)
@@ -49,6 +79,7 @@ void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, Rec
     if (with_names) {
       if (!refusal.path.empty()) writer.text(Tag::path_, refusal.path);
       if (refusal.facts != nullptr) write_names(writer, *refusal.facts);
+      write_descent(writer, sandbox, call);
     }
     if (refusal.facts != nullptr && refusal.facts->signal >= 0) {
       writer.number(Tag::signal_, refusal.facts->signal);

@@ -31,11 +31,9 @@ act(socket.socket().connect, ('127.0.0.1', 9)); act(socket.socket().bind, ('127.
     };
     const first = await python(script, { cwd: '/usr', policy });
     expect(first.violations).toHaveLength(12);
-    expect(first.violations.filter(({ allowedBy }) => allowedBy === undefined)).toHaveLength(3);
-    for (const { allowedBy } of first.violations) {
-      const [, field = '', value = ''] = /^(\S+): (.*)$/.exec(allowedBy ?? '') ?? [];
-      fields[field]?.push(JSON.parse(value));
-    }
+    expect(first.violations.filter(({ suggestion }) => suggestion === undefined)).toHaveLength(3);
+    for (const { suggestion } of first.violations)
+      if (suggestion !== undefined) fields[suggestion.field]?.push(suggestion.value);
     const then = await python(script, { cwd: '/usr', policy });
     // `unix:@*` is there now, so the names that no rule can say are among what is allowed.
     expect(then.violations).toEqual([]);
@@ -53,12 +51,16 @@ act(socket.socket().connect, ('127.0.0.1', 9)); act(socket.socket().bind, ('127.
     expect(violations).toContainEqual(
       expect.objectContaining({
         path: join(folder, 'in/file'),
-        right: 'write',
-        allowedBy: `files.write: "${folder}/in/file"`,
+        access: 'write',
+        suggestion: { field: 'files.write', value: `${folder}/in/file` },
       }),
     );
     expect(violations).toContainEqual(
-      expect.objectContaining({ path: join(folder, 'out'), right: 'read', allowedBy: `files.read: "${folder}/out"` }),
+      expect.objectContaining({
+        path: join(folder, 'out'),
+        access: 'read',
+        suggestion: { field: 'files.read', value: `${folder}/out` },
+      }),
     );
   });
 
@@ -76,16 +78,16 @@ act(socket.socket().connect, ('127.0.0.1', 9)); act(socket.socket().bind, ('127.
     expect(violations).toContainEqual(
       expect.objectContaining({
         path: join(folder, 'in/file'),
-        right: 'write',
-        allowedBy: `files.write: "${folder}/in"`,
+        access: 'write',
+        suggestion: { field: 'files.write', value: `${folder}/in` },
       }),
     );
     const device = violations.find(({ path }) => path === '/dev/null');
-    expect(device).toMatchObject({ right: 'write', reason: expect.stringContaining('device') });
-    expect(device).not.toHaveProperty('allowedBy');
+    expect(device).toMatchObject({ access: 'write', reason: expect.stringContaining('device') });
+    expect(device).not.toHaveProperty('suggestion');
     // What it says is so.
     const given = await run([join(folder, 'in')]);
-    expect(given.violations.filter(({ right }) => right === 'write').map(({ path }) => path)).toEqual(['/dev/null']);
+    expect(given.violations.filter(({ access }) => access === 'write').map(({ path }) => path)).toEqual(['/dev/null']);
   });
 
   test('an address, and nothing that would help against a deny rule', async () => {
@@ -98,11 +100,15 @@ for port in 9, 10:
       { policy: { network: { deny: ['127.0.0.1:10'] } } },
     );
     expect(violations).toContainEqual(
-      expect.objectContaining({ port: 9, right: 'connect', allowedBy: 'network.connect: "127.0.0.1:9"' }),
+      expect.objectContaining({
+        port: 9,
+        access: 'connect',
+        suggestion: { field: 'network.connect', value: '127.0.0.1:9' },
+      }),
     );
     const denied = violations.find(({ port }) => port === 10);
-    expect(denied).toMatchObject({ right: 'connect', rule: 'network.deny[0]' });
-    expect(denied).not.toHaveProperty('allowedBy');
+    expect(denied).toMatchObject({ access: 'connect', rule: 'network.deny[0]' });
+    expect(denied).not.toHaveProperty('suggestion');
   });
 
   test('which family, command, option and flags it was', async () => {
@@ -130,6 +136,87 @@ except OSError: pass`);
     const violation = violations.find((one) => one.path === path);
     expect(violation?.message).toContain(`openat ${folder}/a\\u001b[31m\\u000ab\\u202ec: EACCES`);
     expect(violation?.message).toMatch(/write is missing/);
+  });
+
+  test('who it was: with what it was started, by whom, and when', async () => {
+    const before = Date.now();
+    const secret = join(temporaryFolder('told'), 'secret');
+    writeFileSync(secret, '');
+    // The child overwrites its arguments where the kernel shows them, and has executed nothing itself; a shell has.
+    const { stdout, violations } = await python(`
+import ctypes, os
+libc = ctypes.CDLL(None)
+stat = open('/proc/self/stat').read().rsplit(')', 1)[1].split()
+start, end = int(stat[45]), int(stat[46])
+if os.fork() == 0:
+    ctypes.memset(start, ord('x'), end - start - 1)
+    print(open('/proc/self/cmdline').read()[:3], flush=True)
+    try: os.listdir('/var/log')
+    except OSError: pass
+    os._exit(0)
+os.wait()
+os.execv('/bin/sh', ['innocent', '-c', 'cat ${secret}; exit 0', 'x' * 5000])`);
+    expect(stdout).toBe('xxx\n');
+    const of = (path: string) => violations.find((violation) => violation.path === path);
+    const python3 = of('/var/log');
+    expect(python3?.argv).toEqual(['/usr/bin/python3', '-c', expect.stringContaining('ctypes.memset')]);
+    expect(python3?.parent).toEqual({ pid: expect.any(Number), executable: python3?.executable });
+    const cat = of(secret);
+    expect(cat?.argv).toEqual(['cat', secret]);
+    expect(cat?.parent?.executable).toMatch(/sh$/);
+    expect(cat?.parent?.pid).toBe(python3?.parent?.pid);
+    for (const { time, argvTruncated } of violations) {
+      expect(time).toBeGreaterThanOrEqual(before - 1);
+      expect(time).toBeLessThanOrEqual(Date.now());
+      expect(argvTruncated).toBeUndefined();
+    }
+    const shell = await runSandboxed('/bin/sh', ['-c', ': < /var/log', 'x'.repeat(5000)], { cwd: '/usr' });
+    expect(shell.violations[0]).toMatchObject({ argv: ['/bin/sh', '-c', ': < /var/log'], argvTruncated: true });
+    expect(shell.violations[0]).not.toHaveProperty('parent');
+    // As docs/refusals.md shows it.
+    const { violations: shown } = await runSandboxed('cat', ['/var/log'], { cwd: '/usr' });
+    const listing = shown.find(({ access }) => access === 'read');
+    expect(listing?.message.replace(/\(\d+\)/, '(…)')).toBe(
+      '/usr/bin/cat (…): openat /var/log: EACCES, nothing allows it, read is missing, files.read: "/var/log" would allow it',
+    );
+    expect(listing).toMatchObject({
+      suggestion: { field: 'files.read', value: '/var/log' },
+      hook: 'onOpen',
+      probe: false,
+    });
+  });
+
+  test('which hook could have said otherwise, and whether it was only a look', async () => {
+    const folder = temporaryFolder('probes');
+    for (const name of ['.gitconfig', 'secret', 'notes']) writeFileSync(join(folder, name), '');
+    const { violations } = await python(
+      `
+import ctypes, os
+def act(f, *arguments):
+    try: f(*arguments)
+    except OSError: pass
+for name in ('.gitconfig', 'secret', 'notes'):
+    act(os.stat, '${folder}/' + name); act(open, '${folder}/' + name); act(open, '${folder}/' + name, 'a')
+ctypes.CDLL(None).unshare(0x10000000)`,
+      { cwd: '/usr', policy: { files: { deny: [join(folder, 'secret')] } } },
+    );
+    const told = violations
+      .filter(({ path }) => path?.startsWith(folder))
+      .map(({ path, access, hook, probe }) => [path?.slice(folder.length + 1), access, hook, probe]);
+    expect(told).toEqual([
+      ['.gitconfig', 'metadata', 'onStat', true],
+      ['.gitconfig', 'read', 'onOpen', true],
+      ['.gitconfig', 'write', 'onOpen', false],
+      ['secret', 'metadata', undefined, false],
+      ['secret', 'read', undefined, false],
+      ['secret', 'write', undefined, false],
+      ['notes', 'metadata', 'onStat', true],
+      ['notes', 'read', 'onOpen', false],
+      ['notes', 'write', 'onOpen', false],
+    ]);
+    const never = violations.find(({ syscall }) => syscall === 'unshare');
+    expect(never).toMatchObject({ probe: false, reason: expect.any(String) });
+    expect(never).not.toHaveProperty('hook');
   });
 
   test('that AT_EXECVE_CHECK is refused', async () => {

@@ -90,7 +90,7 @@ describe('every way to execute', () => {
         reason: expect.stringContaining('only a rule on / or a hook'),
       }),
     );
-    expect(refused.violations[0]).not.toHaveProperty('allowedBy');
+    expect(refused.violations[0]).not.toHaveProperty('suggestion');
     const everything = { ...policyFor(folder), exec: ['/'] };
     expect(result(await runSandboxed(exec, args, { policy: everything }))).toEqual(result(bare));
     const allowed = await runSandboxed(exec, args, {
