@@ -1,10 +1,8 @@
 // `holdfast doctor`: what checkSupport() finds, for people.
-import { createColors } from 'picocolors';
 import { checkSupport, type EngineTrial, type Machine, type ResourceLimit, type Support } from '../index.ts';
+import { coloursFor } from './colours.ts';
 
-/** For people at a terminal; picocolors would also colour what CI keeps (https://no-color.org, https://force-color.org). */
-const coloured = process.env.FORCE_COLOR ? true : !process.env.NO_COLOR && process.stdout.isTTY === true;
-const pc = createColors(coloured);
+const pc = coloursFor(process.stdout);
 
 const good = pc.green('✓');
 const bad = pc.red('✗');

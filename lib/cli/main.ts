@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { doctor } from './doctor.ts';
+import { runCommand } from './run.ts';
 
 const { version } = createRequire(import.meta.url)('holdfast/package.json') as { version: string };
 
@@ -10,6 +11,8 @@ const program = new Command('holdfast')
     'Runs programs that you do not trust. The library is what `import { spawnSandboxed } from "holdfast"` gives.',
   )
   .version(version)
+  // What follows a command's first word is that command's, and what follows the program's name is the program's.
+  .enablePositionalOptions()
   .showHelpAfterError();
 
 program
@@ -21,5 +24,7 @@ program
   .action(async (options: { json?: boolean }) => {
     process.exitCode = await doctor(options.json === true, version);
   });
+
+program.addCommand(runCommand());
 
 await program.parseAsync();
