@@ -1,7 +1,7 @@
 // dist/index.js: one file loads several times as fast as forty, and of valibot it takes what is used. eventemitter3 is in it
 // because loading a CommonJS package from a module costs more than all the rest; its declarations are taken from the package,
 // so it stays a dependency. Declarations are tsc's. dist/cli.js is the command `holdfast`, on top of that file.
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
 /** Another folder for who must leave this one alone (test/helpers/build-library.ts). */
@@ -50,6 +50,9 @@ const onLibrary = {
   resolveId: (source) => (source === '../index.ts' ? { id: './index.js', external: true } : undefined),
 };
 
+/** As a package manager leaves it, also for who runs it from here. */
+const executable = { name: 'executable', writeBundle: ({ file }) => chmodSync(file, 0o755) };
+
 export default defineConfig([
   {
     input: 'lib/index.ts',
@@ -69,7 +72,7 @@ export default defineConfig([
   {
     input: 'lib/cli/main.ts',
     platform: 'node',
-    plugins: [onLibrary],
+    plugins: [onLibrary, executable],
     output: output(
       `${folder}/cli.js`,
       `#!/usr/bin/env node

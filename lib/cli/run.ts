@@ -77,19 +77,10 @@ function environment({ env = [], clearEnv, cwd }: Flags): NodeJS.ProcessEnv {
 /** A file, if it looks like one: names have neither dots nor slashes. */
 const isFile = (name: string) => /[./]/.test(name);
 
-type Loader = (path: string) => Policy | Promise<Policy>;
-
-/** A policy's file, with all that is wrong with it in the error. */
-async function load(file: string): Promise<Policy> {
-  const { loadPolicy } = holdfast as { loadPolicy?: Loader };
-  if (loadPolicy !== undefined) return loadPolicy(file);
-  return JSON.parse(readFileSync(file, 'utf8')) as Policy;
-}
-
-async function policyOf(flags: Flags): Promise<Policy | holdfast.PolicyName | holdfast.StrictName> {
+function policyOf(flags: Flags): Policy | holdfast.PolicyName | holdfast.StrictName {
   const { read, write, exec, look, deny, connect, bind } = flags;
-  const bases = await Promise.all(
-    (flags.policy ?? []).map((name) => (isFile(name) ? load(name) : (name as holdfast.PolicyName))),
+  const bases = (flags.policy ?? []).map((name) =>
+    isFile(name) ? holdfast.loadPolicy(name) : (name as holdfast.PolicyName),
   );
   const own: Record<string, unknown> = {};
   const files = { read, write, metadata: look, deny };
@@ -167,7 +158,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   let recorder: Recorder | undefined;
   let stop = () => {};
   // Paths on the command line are those of the shell that it was typed in, whatever --cwd says.
-  const named = await policyOf(flags);
+  const named = policyOf(flags);
   const policy = typeof named === 'string' ? named : holdfast.compilePolicy(named);
   const result: Result = await holdfast.runSandboxed(command, args, {
     stdio: 'inherit',
