@@ -31,19 +31,7 @@ export interface Refused {
   readonly probe: boolean;
 }
 
-function whatOf({
-  path,
-  to,
-  address,
-  port,
-  right,
-  allowedBy,
-  signal,
-  targetPid,
-  syscall,
-  ...others
-}: Violation): string {
-  // Where the second path is what was refused, the rule that would allow it names that one.
+function whatOf({ path, to, address, port, signal, targetPid, ...others }: Violation): string {
   if (path !== undefined) return to === undefined ? path : `${path} → ${to}`;
   if (address !== undefined) {
     if (port === undefined) return address;
@@ -54,31 +42,27 @@ function whatOf({
   return named.join(', ');
 }
 
-function hintOf({ allowedBy, rule, reason }: Violation): string {
-  if (allowedBy === undefined) return [rule, reason].filter((part) => part !== undefined && part !== '').join(', ');
-  const [field = '', ...rest] = allowedBy.split(': ');
+function hintOf({ suggestion, rule, reason }: Violation): string {
+  if (suggestion === undefined) return [rule, reason].filter((part) => part !== undefined && part !== '').join(', ');
+  const { field, value } = suggestion;
   const flag = flags[field];
-  if (flag === undefined) return allowedBy;
-  return `${flag} ${shellWord(JSON.parse(rest.join(': ')) as string)}`;
+  return flag === undefined ? `${field}: ${visible(JSON.stringify(value))}` : `${flag} ${shellWord(value)}`;
 }
 
 /** The same things once, in the order in which they came first. */
 export function refusedOnce(violations: readonly Violation[]): Refused[] {
   const kinds = new Map<string, Refused & { count: number }>();
   for (const violation of violations) {
-    const access = violation.right ?? violation.syscall;
+    const access = violation.access ?? violation.syscall;
     const what = visible(whatOf(violation));
     const hint = hintOf(violation);
     const key = JSON.stringify([access, what, hint, violation.executable, violation.errno]);
     const known = kinds.get(key);
     if (known !== undefined) known.count++;
-    else kinds.set(key, { violation, access, what, hint, count: 1, probe: isProbe(violation) });
+    else kinds.set(key, { violation, access, what, hint, count: 1, probe: violation.probe });
   }
   return [...kinds.values()];
 }
-
-const isProbe = (violation: Violation & { readonly probe?: boolean }): boolean =>
-  violation.probe ?? violation.right === 'metadata';
 
 /** So many lines are read by somebody. */
 const MOST_LINES = 25;
@@ -108,7 +92,7 @@ export function summaryOf(
     const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => (row[column] as string).length)));
     for (const [i, { hint, violation }] of shown.entries()) {
       const padded = (cells[i] as string[]).map((cell, column) => cell.padEnd(widths[column] as number));
-      const last = violation.allowedBy === undefined ? colours.dim(hint) : colours.green(hint);
+      const last = violation.suggestion === undefined ? colours.dim(hint) : colours.green(hint);
       lines.push(
         `  ${[colours.red(padded[0] as string), padded[1], colours.dim(padded[2] as string), last].join('  ').trimEnd()}`,
       );
