@@ -14,7 +14,14 @@ run('native/build.mjs', '--prebuilds');
 
 // The build has refused what is not for the machine that its folder names, and has made all of it anew.
 const problems = [];
-const needed = ['dist/index.js', 'dist/index.cjs', 'dist/index.d.ts', 'dist/index.d.cts', 'prebuilds/SHA256SUMS'];
+const needed = [
+  'dist/policy.schema.json',
+  'dist/index.js',
+  'dist/index.cjs',
+  'dist/index.d.ts',
+  'dist/index.d.cts',
+  'prebuilds/SHA256SUMS',
+];
 for (const platform of ['linux-x64', 'linux-arm64']) {
   for (const name of ['holdfast.glibc.node', 'holdfast-supervisor']) needed.push(join('prebuilds', platform, name));
 }

@@ -52,6 +52,18 @@ const onLibrary = {
 
 /** As a package manager leaves it, also for who runs it from here. */
 const executable = { name: 'executable', writeBundle: ({ file }) => chmodSync(file, 0o755) };
+/** dist/policy.schema.json: what lib/policy/json-schema.ts makes, in place of its code. */
+const policySchema = {
+  name: 'policy-schema',
+  async generateBundle(_, bundle) {
+    const [made] = Object.values(bundle);
+    const { policyJsonSchema } = await import(`data:text/javascript,${encodeURIComponent(made.code)}`);
+    const sources = ['policy', 'exec', 'syscalls'].map((name) => readFileSync(`lib/policy/${name}.ts`, 'utf8'));
+    delete bundle[made.fileName];
+    const source = `${JSON.stringify(policyJsonSchema(sources), null, 2)}\n`;
+    this.emitFile({ type: 'asset', fileName: 'policy.schema.json', source });
+  },
+};
 
 export default defineConfig([
   {
@@ -80,5 +92,11 @@ export default defineConfig([
 // and picocolors: ISC License, Copyright (c) 2021-2024 Oleksii Raspopov, Kostiantyn Denysov, Anton Verinov.`,
       false,
     ),
+  },
+  {
+    input: 'lib/policy/json-schema.ts',
+    platform: 'node',
+    plugins: [policySchema],
+    output: output(`${folder}/policy.schema.js`, undefined, false),
   },
 ]);

@@ -79,6 +79,7 @@ export interface Policy {
    * with a list, `written`, `writableMappings`, `syscalls.only`) no other gives back.
    */
   extends?: PolicyName | Policy | CompiledPolicy | readonly (PolicyName | Policy | CompiledPolicy)[];
+  /** Files, folders and what else has a path. A path stands for itself and all below it. */
   files?: {
     /** May be read, listed and looked at. */
     read?: readonly (string | URL)[];
@@ -103,7 +104,9 @@ export interface Policy {
    * (with all below it), `unix:@abstract`. Names are not resolved.
    */
   network?: {
+    /** May be connected and sent to. */
     connect?: readonly string[];
+    /** May be bound and listened on. */
     bind?: readonly string[];
     /** Refused before any hook is asked, however exact an allow rule is. */
     deny?: readonly (string | NetworkDenial)[];
@@ -218,7 +221,8 @@ const addressDenial = v.string("must be an address, or { address, operations?: (
 const paths = v.optional(v.array(path, 'must be a list of paths'));
 const addresses = v.optional(v.array(address, 'must be a list of addresses'));
 
-const schema = record(
+/** @internal */
+export const policySchema = record(
   {
     files: v.optional(
       record(
@@ -477,7 +481,7 @@ function check(given: unknown, prefix: string): Policy {
     if (!(error instanceof InheritedField)) throw error;
     throw invalidPolicy(fieldName(root, error.keys), ` ${error.message}`);
   }
-  const problem = problemOf(schema, policy);
+  const problem = problemOf(policySchema, policy);
   if (problem === undefined) return policy as Policy;
   const field = fieldName(root, problem.keys);
   if (problem.unknown) {

@@ -212,7 +212,7 @@ interface Test {
   ranges: [low: bigint, high: bigint][];
 }
 
-const comparisons = [
+export const comparisons = [
   'equals',
   'not',
   'oneOf',
@@ -396,7 +396,7 @@ function denial(given: unknown, label: string): CallRule {
   }
   onlyKeys(given, ['call', 'args', 'action', 'errno'], label);
   const row = rowOf(given.call, `${label}.call`);
-  const action = given.action ?? 'errno';
+  const action = given.action === undefined ? 'errno' : given.action;
   if (typeof action !== 'string' || !actions.includes(action)) {
     const known = actions.map((name) => `'${name}'`).join(', ');
     throw new SyscallProblem(`${label}.action`, action, `must be one of ${known}${didYouMean(action, actions)}`);

@@ -93,6 +93,7 @@ describe('the tarball', () => {
         'dist/index.cjs',
         'dist/index.d.ts',
         'dist/cli.js',
+        'dist/policy.schema.json',
         'dist/index.d.cts',
       ]),
     );
