@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { loadPolicy } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -42,6 +43,14 @@ describe('as a module', () => {
     writeFileSync(join(project, 'block.mjs'), asModule(block));
     run(project, process.execPath, ['block.mjs']);
   });
+});
+
+test('policies in files are right', () => {
+  const file = join(makeProject(), 'policy.jsonc');
+  for (const { at, text } of ofLanguage('json', 'jsonc')) {
+    writeFileSync(file, text);
+    expect(() => loadPolicy(file), at).not.toThrow();
+  }
 });
 
 test('types are right', { timeout: patient(60_000) }, () => {

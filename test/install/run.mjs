@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundlers, compilers, linter, managers, nodes, runtimes } from './matrix.mjs';
+import { pack } from './pack.mjs';
 import { startRegistry } from './registry.mjs';
 import { spawnText } from './spawn-text.mjs';
 
@@ -56,18 +57,6 @@ function fetch(specifier) {
 const nodePath = (version) =>
   join(fetch(`node-linux-${process.arch}@${version}`), `node_modules/node-linux-${process.arch}/bin/node`);
 
-/** The tarballs of holdfast and of what it depends on. */
-function pack() {
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const folders = [root, ...Object.keys(manifest.dependencies).map((name) => join(root, 'node_modules', name))];
-  return folders.map((folder) => {
-    const line = ['pack', folder, '--json', '--ignore-scripts', '--pack-destination', scratch];
-    const { status, stdout, stderr } = spawnSync('npm', line, { cwd: scratch, encoding: 'utf8' });
-    if (status !== 0) fail(`npm pack ${folder}: ${stderr}`);
-    return join(scratch, JSON.parse(stdout)[0].filename);
-  });
-}
-
 /** What an install that compiles would call. */
 const tools = ['gcc', 'g++', 'cc', 'c++', 'clang', 'make', 'cmake', 'python', 'python3', 'node-gyp', 'node-gyp-build'];
 const wire = join(scratch, 'called');
@@ -81,7 +70,7 @@ function layWire() {
   return folder;
 }
 
-const tarballs = pack();
+const tarballs = pack(scratch);
 const registry = await startRegistry(tarballs);
 const wires = layWire();
 const results = [];
