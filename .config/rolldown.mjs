@@ -1,7 +1,8 @@
 // dist/index.js: one file loads several times as fast as forty, and of valibot it takes what is used. eventemitter3 is in it
 // because loading a CommonJS package from a module costs more than all the rest; its declarations are taken from the package,
-// so it stays a dependency. Declarations are tsc's. dist/cli.js is the command `holdfast`, on top of that file.
-import { chmodSync, readFileSync } from 'node:fs';
+// so it stays a dependency. Declarations are tsc's. dist/cli.js and dist/guard.js are the commands `holdfast` and
+// `holdfast-guard`, on top of that file.
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
 /** Another folder for who must leave this one alone (test/helpers/build-library.ts). */
@@ -65,6 +66,18 @@ const policySchema = {
   },
 };
 
+/**
+ * dist/guard.js is begun by sh (lib/guard/start.sh, which a bundler would leave out as a comment). Package managers may call
+ * it before they make the links to commands, which is when they set their mode.
+ */
+const begunBySh = {
+  name: 'begun-by-sh',
+  writeBundle() {
+    const file = `${folder}/guard.js`;
+    writeFileSync(file, readFileSync('lib/guard/start.sh', 'utf8') + readFileSync(file, 'utf8'));
+  },
+};
+
 export default defineConfig([
   {
     input: 'lib/index.ts',
@@ -98,5 +111,11 @@ export default defineConfig([
     platform: 'node',
     plugins: [policySchema],
     output: output(`${folder}/policy.schema.js`, undefined, false),
+  },
+  {
+    input: 'lib/guard/main.ts',
+    platform: 'node',
+    plugins: [onLibrary, begunBySh, executable],
+    output: output(`${folder}/guard.js`, '', false),
   },
 ]);

@@ -30,6 +30,7 @@ const addon = ['addon', 'paths', 'protocol'];
 /** lib/: a file beside the rooms is a floor of its own. */
 const lib = [
   'cli',
+  'guard',
   'index.ts',
   'support',
   'run',

@@ -33,9 +33,15 @@ bool is_proc_mount(const Config& config, std::string_view name) {
   return std::find(config.proc_mounts.begin(), config.proc_mounts.end(), name) != config.proc_mounts.end();
 }
 
-// What is refused could not even be looked at; of what was to be made, the folder.
-bool is_hidden(const Config& config, const Facts::Path& path, const PathMatch& match) {
-  if (!path.made) return match.metadata.effect != Effect::allow;
+bool makes(const Facts& facts) {
+  using protocol::Event;
+  return facts.event == Event::mkdir || facts.event == Event::symlink || facts.event == Event::mknod;
+}
+
+// What is refused could not even be looked at; of what was to be made, the folder. So it does not matter whether it is
+// there: who makes a path from its first missing part on would for ever be told that the next one is missing.
+bool is_hidden(const Config& config, const Facts& facts, const Facts::Path& path, const PathMatch& match) {
+  if (!path.made && !makes(facts)) return match.metadata.effect != Effect::allow;
   const size_t slash = path.name.rfind('/');
   return config.rules.metadata(path.name.substr(0, std::max<size_t>(slash, 1))).effect != Effect::allow;
 }
@@ -107,7 +113,7 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
       out.reason =
           "a program that lies in memory has no name that a rule could give: only a rule on / or a hook allows it";
   }
-  if (refused && out.hidden) out.hidden = is_hidden(config, path, match);
+  if (refused && out.hidden) out.hidden = is_hidden(config, facts, path, match);
 }
 
 // `granted`: an address needs no rule.

@@ -247,6 +247,14 @@ for path in ('file', 'file/x', 'file/', 'none', 'loop'):
     expect(hidden.violations).toHaveLength(4);
   });
 
+  test('and who makes a path from its first missing part on comes to an end', async () => {
+    const folder = project();
+    const script = `require('fs').mkdirSync('${folder}/secret/a/b', { recursive: true })`;
+    const policy: Policy = { files: { ungranted: 'ENOENT', read: [process.execPath, `${folder}/none`] } };
+    const { code, stderr } = await runSandboxed(process.execPath, ['-e', script], { policy, cwd: '/' });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('EACCES')]);
+  });
+
   test("attributes' values need the right to read, by descriptors too", async () => {
     const folder = project();
     const script = `

@@ -1,0 +1,167 @@
+// Whose script it is. Only what the package manager says counts (its working directory, the project's lock file, the place that
+// it has given a package), never what a package says of itself: name and version in its package.json are its own choice.
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isWithin } from './places.ts';
+import type { Exception } from './settings.ts';
+
+export interface Caller {
+  /** The package's folder, which is the script's working directory; canonical. */
+  folder: string;
+  /** The project that is installed, if that can be told. */
+  project?: string;
+  /** It is the project's own script, or that of a package in its workspace. */
+  own: boolean;
+  /** The name that the package manager has given its place, if it has one. */
+  name?: string;
+  /** What the package calls itself: for people to read, nothing to decide by. */
+  claimed: { name?: string; version?: string };
+  event: string;
+}
+
+type Json = Record<string, unknown> | undefined;
+
+function jsonOf(path: string): Json {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return typeof value === 'object' && value !== null ? (value as Json) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+const isProject = (folder: string) => existsSync(join(folder, 'package.json'));
+
+/** The folder above the first node_modules in a path. */
+function aboveModules(path: string): string | undefined {
+  const at = path.indexOf('/node_modules/');
+  return at > 0 ? path.slice(0, at) : undefined;
+}
+
+/**
+ * The project that is installed: who has started the package manager through `holdfast-guard` has said it; else it is where
+ * this package lies; else (it lies somewhere else, for all projects of a user) npm says it.
+ */
+function projectOf(env: NodeJS.ProcessEnv): string | undefined {
+  const said = text(env.HOLDFAST_GUARD_PROJECT);
+  if (said !== undefined) return existsSync(said) ? realpathSync(said) : undefined;
+  const around = aboveModules(fileURLToPath(import.meta.url));
+  if (around !== undefined && isProject(around)) return around;
+  const prefix = text(env.npm_config_local_prefix);
+  const started = text(env.INIT_CWD);
+  // npm that prepares a git dependency says the folder of the clone, and has not been started there by a person.
+  if (prefix === undefined || started === undefined || !isProject(prefix) || started.includes('/_cacache/'))
+    return undefined;
+  return isWithin(started, prefix) ? realpathSync(prefix) : undefined;
+}
+
+/** Below the project, and neither what was installed nor what a package manager keeps (clones of git dependencies, stores). */
+function isOwn(folder: string, project: string | undefined): boolean {
+  if (project === undefined || !isWithin(folder, project)) return false;
+  return relative(project, folder)
+    .split(sep)
+    .every((part) => part !== 'node_modules' && part !== '_cacache' && !part.startsWith('.'));
+}
+
+function nameOf(folder: string): string | undefined {
+  const at = folder.lastIndexOf('/node_modules/');
+  const name = at < 0 ? '' : folder.slice(at + '/node_modules/'.length);
+  return /^(?:@[^/]+\/)?[^/@.][^/]*$/.test(name) ? name : undefined;
+}
+
+export function callerOf(env: NodeJS.ProcessEnv, cwd: string): Caller {
+  const project = projectOf(env);
+  const manifest = jsonOf(join(cwd, 'package.json'));
+  const claimed = { name: text(manifest?.name), version: text(manifest?.version) };
+  const event = text(env.npm_lifecycle_event) ?? 'script';
+  return { folder: cwd, project, own: isOwn(cwd, project), name: nameOf(cwd), claimed, event };
+}
+
+/** `esbuild@0.28.2`, for people. */
+export function titleOf({ folder, project, name, claimed, own }: Caller): string {
+  const said = name ?? claimed.name ?? (project === undefined ? folder : relative(project, folder) || '.');
+  return `${said}${claimed.version === undefined ? '' : `@${claimed.version}`}${own ? ' (the project)' : ''}`;
+}
+
+/** What is certain of a package. A version that only the package itself has said is left out. */
+interface Proof {
+  name: string;
+  version?: string;
+}
+
+const registries = (env: NodeJS.ProcessEnv) =>
+  ['https://registry.npmjs.org/', 'https://registry.yarnpkg.com/', env.npm_config_registry]
+    .filter((registry) => registry !== undefined && URL.canParse(registry))
+    .map((registry) => new URL(registry as string).origin);
+
+/** pnpm names a folder by what the registry has said: `.pnpm/@scope+name@1.2.3_peers/node_modules/@scope/name`. */
+function byPnpm(folder: string, project: string): Proof | undefined {
+  const [first = '', second = '', entry = '', third = '', ...rest] = relative(project, folder).split(sep);
+  if (first !== 'node_modules' || second !== '.pnpm' || third !== 'node_modules') return undefined;
+  const name = rest.join('/');
+  const start = `${name.replace('/', '+')}@`;
+  if (!entry.startsWith(start)) return undefined;
+  const [, version] = /^(\d+\.\d+\.\d+[^_(]*)(?:[_(].*)?$/.exec(entry.slice(start.length)) ?? [];
+  return version === undefined ? undefined : { name, version };
+}
+
+/** npm's lock file says where a folder's contents come from. A folder that an alias has put there has a `name` of its own. */
+function byLock({ folder, claimed, name }: Caller, project: string, env: NodeJS.ProcessEnv): Proof | undefined {
+  if (name === undefined) return undefined;
+  const lock = jsonOf(join(project, 'npm-shrinkwrap.json')) ?? jsonOf(join(project, 'package-lock.json'));
+  const packages = lock?.packages as Json;
+  const place = relative(project, folder);
+  const entry = (packages !== undefined && Object.hasOwn(packages, place) ? packages[place] : undefined) as Json;
+  if (entry === undefined || (entry.name ?? name) !== name || entry.link === true) return undefined;
+  const version = text(entry.version);
+  if (version === undefined || version !== claimed.version || text(entry.integrity) === undefined) return undefined;
+  const resolved = text(entry.resolved);
+  if (resolved === undefined) return { name, version }; // omit-lockfile-registry-resolved: what a registry has is left out
+  if (!URL.canParse(resolved)) return undefined;
+  const { origin, pathname } = new URL(resolved);
+  const fits = registries(env).includes(origin) && decodeURIComponent(pathname).includes(`/${name}/-/`);
+  return fits ? { name, version } : undefined;
+}
+
+/** The project's own manifest names it, so the package manager has put at that place what the project has asked for. */
+function byManifest({ folder, name }: Caller, project: string): Proof | undefined {
+  if (name === undefined || folder !== join(project, 'node_modules', name)) return undefined;
+  const manifest = jsonOf(join(project, 'package.json'));
+  const named = ['dependencies', 'devDependencies', 'optionalDependencies'].some((field) => {
+    const list = manifest?.[field];
+    return typeof list === 'object' && list !== null && Object.hasOwn(list, name);
+  });
+  return named ? { name } : undefined;
+}
+
+export interface Granted {
+  exception?: Exception;
+  /** Why one that has the package's name does not count. */
+  note?: string;
+}
+
+/** The exception for a package, if it is certain that it is the one that is meant. Of several the one that names versions. */
+export function exceptionFor(caller: Caller, exceptions: readonly Exception[], env: NodeJS.ProcessEnv): Granted {
+  const { project, own, name, claimed } = caller;
+  const meant = exceptions
+    .filter((one) => one.name === name || one.name === claimed.name)
+    .sort((one, other) => Number(other.versions !== undefined) - Number(one.versions !== undefined));
+  if (own || project === undefined || meant.length === 0) return {};
+  const proof = byPnpm(caller.folder, project) ?? byLock(caller, project, env) ?? byManifest(caller, project);
+  const notes: string[] = [];
+  for (const exception of meant) {
+    const { key, versions } = exception;
+    if (proof?.name !== exception.name) {
+      notes.push(`${key}: nothing but the package itself says that it is ${exception.name}`);
+    } else if (versions !== undefined && proof.version === undefined) {
+      notes.push(`${key}: no lock file proves its version (npm ci does)`);
+    } else if (versions !== undefined && !versions.includes(proof.version ?? '')) {
+      notes.push(`${key}: it is version ${proof.version}`);
+    } else {
+      return { exception };
+    }
+  }
+  return { note: `an exception does not count: ${notes.join('; ')}` };
+}

@@ -1,0 +1,105 @@
+// What a package's install script may do, as a policy.
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { HoldfastError, type Policy } from '../index.ts';
+import type { Caller } from './caller.ts';
+import type { Reach } from './downloads.ts';
+import { canonical, isWithin } from './places.ts';
+import type { Exception } from './settings.ts';
+
+const managers: ReadonlySet<unknown> = new Set([
+  ...['npm', 'pnpm', '@pnpm/exe', 'yarn', '@yarnpkg/cli-dist', '@yarnpkg/cli', 'node-gyp', 'corepack'],
+]);
+
+/** The folder of a package manager's or node-gyp's own package, by a file in it. */
+function packageAround(file: string | undefined): string | undefined {
+  if (file === undefined || !existsSync(file)) return undefined;
+  for (let folder = dirname(realpathSync(file)); folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = join(folder, 'package.json');
+    if (!existsSync(manifest)) continue;
+    try {
+      const { name } = JSON.parse(readFileSync(manifest, 'utf8')) as { name?: unknown };
+      if (managers.has(name)) return folder;
+    } catch {
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+/** Node itself, its headers, and what it brings along: never the folder above, which may be a home. */
+function ofNode(): string[] {
+  const node = realpathSync(process.execPath);
+  const prefix = join(dirname(node), '..');
+  const beside = ['npm', 'npx', 'corepack', 'node-gyp', 'node'].map((name) => join(dirname(node), name));
+  const modules = ['npm', 'corepack', 'node-gyp'].map((name) => join(prefix, 'lib/node_modules', name));
+  return [node, process.execPath, join(prefix, 'include/node'), ...beside, ...modules];
+}
+
+/** Every node_modules that lies on the way to the package, and so may hold what it needs. */
+function modulesAbove({ folder, project }: Caller): string[] {
+  const found = project === undefined ? [] : [join(project, 'node_modules')];
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    if (at.endsWith('/node_modules')) found.push(at);
+  }
+  return found;
+}
+
+/** What node-gyp has been given to compile against, by the user's settings or its own habit. */
+function headersOf(env: NodeJS.ProcessEnv): string[] {
+  const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'node-gyp');
+  return [cache, env.npm_config_devdir, env.npm_config_nodedir && join(env.npm_config_nodedir, 'include/node')].filter(
+    (path): path is string => path !== undefined && path !== '' && path.startsWith('/'),
+  );
+}
+
+/** The folder may be written whole, so it must be a package's and nobody's home, project or root. */
+function ownFolder({ folder, project }: Caller): string {
+  for (const place of [canonical(homedir()), project]) {
+    if (place !== undefined && isWithin(place, folder)) {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_INVALID_GUARD',
+        `the script's working directory, ${folder}, holds ${place}: that is no folder of a package`,
+      );
+    }
+  }
+  return folder;
+}
+
+const there = (paths: readonly string[]) => [...new Set(paths)].filter((path) => existsSync(path));
+
+/** Of a dependency; or of the project's own script, which may write the project but not what Git and npm would execute or obey. */
+export function scriptPolicy(
+  caller: Caller,
+  exception: Exception | undefined,
+  reach: Reach,
+  env: NodeJS.ProcessEnv,
+): Policy {
+  const own = caller.own ? (caller.project as string) : ownFolder(caller);
+  const tools = [packageAround(env.npm_execpath), packageAround(env.npm_config_node_gyp)];
+  const read = there([
+    own,
+    ...ofNode(),
+    ...modulesAbove(caller),
+    ...headersOf(env),
+    ...tools.filter((path) => path !== undefined),
+    ...(exception?.read ?? []),
+    ...(exception?.exec ?? []),
+  ]);
+  const write = [own, ...(exception?.write ?? [])];
+  const kept = caller.own
+    ? there(['.git/hooks', '.git/config', '.npmrc', '.yarnrc.yml', '.env'].map((name) => join(own, name)))
+    : [];
+  return {
+    files: {
+      // What a program may not see is not there, so that it goes on without its configuration.
+      ungranted: 'ENOENT',
+      read: [...read, ...(exception?.write ?? [])],
+      write,
+      ...(kept.length > 0 && { deny: kept }),
+    },
+    network: { connect: reach.connect },
+    scratch: true,
+  };
+}

@@ -1,0 +1,149 @@
+// `holdfast-guard -c SCRIPT`: how a package manager calls its script-shell.
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { allow, HoldfastError, type Policy, respond, spawnSandboxed } from '../index.ts';
+import { type Caller, callerOf, exceptionFor, titleOf } from './caller.ts';
+import { type Reach, reachOf } from './downloads.ts';
+import { scriptEnvironment } from './environment.ts';
+import { append, type Entry, fileOf, folderOf, refusedIn, Tries } from './journal.ts';
+import { scriptPolicy } from './policy.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { summaryText } from './summary.ts';
+
+const SHELL = '/bin/sh';
+
+/** Exit code of what is the guard's own trouble, as `holdfast run` has it. */
+export const TROUBLE = 125;
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** As a shell ends: by the same signal, so that who waits sees it. */
+function endAs({ code, signal }: Ended): void {
+  if (signal === null) {
+    process.exitCode = code ?? TROUBLE;
+    return;
+  }
+  process.removeAllListeners(signal);
+  process.exitCode = 128 + (constants.signals[signal] ?? 0);
+  process.kill(process.pid, signal);
+}
+
+const polite = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/** The project's own, as the package manager's own shell would run it. */
+function runPlain(script: string): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(SHELL, ['-c', script], { stdio: 'inherit' });
+    for (const signal of polite) process.on(signal, () => child.kill(signal));
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal }));
+  });
+}
+
+function runGuarded(
+  script: string,
+  caller: Caller,
+  policy: Policy,
+  env: NodeJS.ProcessEnv,
+  reach: Reach,
+  tries: Tries,
+) {
+  return new Promise<Ended>((resolve, reject) => {
+    const child = spawnSandboxed(SHELL, ['-c', script], {
+      cwd: caller.folder,
+      env,
+      // What it is not given it cannot read: neither the terminal nor what a pipe has for others.
+      stdio: ['ignore', 'inherit', 'inherit'],
+      policy,
+      forceKillAfter: 5000,
+    });
+    for (const signal of polite) process.on(signal, () => child.kill(signal));
+    if (reach.hosts !== '') {
+      const hosts = `127.0.0.1 localhost\n::1 localhost\n${reach.hosts}`;
+      child.onOpen({ path: '/etc/hosts', access: 'read' }, () => (hosts.length <= 4096 ? respond(hosts) : allow()));
+    }
+    child.on('violation', (violation) => tries.add(violation));
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve({ code, signal }));
+  });
+}
+
+/** A word to who sits at the terminal, since the package manager keeps what is printed. `holdfast-guard npm ci` says it at the end. */
+function tell(text: string): void {
+  if (process.env.HOLDFAST_GUARD_LOG) return;
+  if (!process.stderr.isTTY && !process.env.CI) {
+    try {
+      const terminal = openSync('/dev/tty', 'w');
+      writeSync(terminal, text);
+      return closeSync(terminal);
+    } catch {
+      // There is none.
+    }
+  }
+  process.stderr.write(text);
+}
+
+function record(caller: Caller, entry: Entry, strict: boolean): void {
+  const folder = folderOf(caller.project);
+  try {
+    append(fileOf(folder, process.env), entry);
+  } catch (error) {
+    process.stderr.write(`holdfast-guard: what was tried could not be written down: ${(error as Error).message}\n`);
+  }
+  if (refusedIn(entry) > 0 || entry.notes.length > 0) tell(summaryText([entry], { project: caller.project }));
+  if (strict && refusedIn(entry) > 0) {
+    process.stderr.write('holdfast-guard: strict: the script fails for what it tried\n');
+  }
+}
+
+function strictBy(settings: Settings): boolean {
+  const said = process.env.HOLDFAST_GUARD;
+  if (said !== undefined && said !== '' && said !== 'strict') {
+    throw new HoldfastError('ERR_HOLDFAST_INVALID_GUARD', `HOLDFAST_GUARD must be 'strict' or empty: '${said}'`);
+  }
+  return settings.strict || said === 'strict';
+}
+
+export async function runScript(script: string): Promise<void> {
+  const caller = callerOf(process.env, process.cwd());
+  const settings = readSettings(caller.project);
+  const strict = strictBy(settings);
+  if (caller.own && settings.own === 'run') return endAs(await runPlain(script));
+
+  const time = Date.now();
+  const { exception, note } = exceptionFor(caller, settings.exceptions, process.env);
+  const notes = note === undefined ? [] : [note];
+  const entry = (rest: Pick<Entry, 'code' | 'signal' | 'tries' | 'more'>): Entry => ({
+    time,
+    package: titleOf(caller),
+    folder: caller.folder,
+    event: caller.event,
+    script,
+    durationMs: Date.now() - time,
+    ...(exception !== undefined && { exception: exception.key }),
+    notes,
+    ...rest,
+  });
+  if (exception?.skip) {
+    record(caller, { ...entry({ code: 0, signal: null, tries: [], more: 0 }), skipped: true }, strict);
+    return;
+  }
+
+  const reach = await reachOf(exception?.downloads ?? []);
+  for (const host of reach.unknown) notes.push(`${host} has no address here, and is not reached`);
+  for (const folder of exception?.write ?? []) mkdirSync(folder, { recursive: true });
+  const policy = scriptPolicy(caller, exception, reach, process.env);
+  const env = scriptEnvironment(process.env, exception?.env ?? [], {
+    // What it starts by npm is in the sandbox already.
+    npm_config_script_shell: SHELL,
+  });
+  const tries = new Tries();
+  const ended = await runGuarded(script, caller, policy, env, reach, tries);
+  const done = entry({ ...ended, tries: tries.list, more: tries.more });
+  record(caller, done, strict);
+  endAs(strict && ended.code === 0 && refusedIn(done) > 0 ? { code: 1, signal: null } : ended);
+}
