@@ -41,6 +41,13 @@ export interface Entry {
 
 const MOST_TRIES = 200;
 
+/**
+ * It only looked, or searched PATH. `probe` says more of a program that means well: that it did without what it wanted to read.
+ * Who reads keys means no good, however that is answered.
+ */
+const isLook = ({ access, syscall, probe }: Violation) =>
+  access === 'metadata' || /^(?:access|faccessat2?)$/.test(syscall) || (access === 'exec' && probe);
+
 function subjectOf({ path, to, address, port, signal, targetPid, arguments: args, reason }: Violation): string {
   if (path !== undefined) return to === undefined ? path : `${path} -> ${to}`;
   if (address !== undefined) return port === undefined ? address : `${address} port ${port}`;
@@ -66,9 +73,9 @@ export class Tries {
     const found = this.#found.get(key);
     if (found !== undefined) {
       found.count += 1;
-      found.look &&= violation.probe;
+      found.look &&= isLook(violation);
     } else if (this.#found.size < MOST_TRIES) {
-      this.#found.set(key, { what, on, program: violation.executable, count: 1, look: violation.probe });
+      this.#found.set(key, { what, on, program: violation.executable, count: 1, look: isLook(violation) });
     } else {
       this.#more += 1;
     }
