@@ -17,16 +17,17 @@ const output = (file, banner, sourcemap) => ({
 });
 
 /**
- * dist/index.cjs, the same module by `require`, which the Nodes in `engines` can load; and its declarations: a compiler that
- * makes CommonJS (module: node16) takes none of an ES module.
+ * index.cjs beside an index.js, the same module by `require`, which the Nodes in `engines` can load; and its declarations: a compiler
+ * that makes CommonJS (module: node16) takes none of an ES module.
+ * @param source The module.
  */
-const commonJs = {
-  name: 'commonjs',
+const commonJs = (source) => ({
+  name: 'as-commonjs',
   generateBundle(_, bundle) {
     const values = Object.values(bundle)
       .find(({ isEntry }) => isEntry)
       .exports.sort();
-    const exported = readFileSync('lib/index.ts', 'utf8').matchAll(/export (type )?\{([^}]*)\} from/g);
+    const exported = readFileSync(source, 'utf8').matchAll(/export (type )?\{([^}]*)\} from/g);
     const types = [...exported].flatMap(([, all, names]) =>
       names
         .split(',')
@@ -44,7 +45,7 @@ const commonJs = {
     this.emitFile({ type: 'asset', fileName: 'index.d.cts', source: `${lines.join('\n')}\n` });
     this.emitFile({ type: 'asset', fileName: 'index.cjs', source: "module.exports = require('./index.js');\n" });
   },
-};
+});
 
 const onLibrary = {
   name: 'on-the-library',
@@ -78,6 +79,15 @@ const begunBySh = {
   },
 };
 
+/** In a folder of its own beside the others: what these are is loaded once. */
+const beside = {
+  name: 'beside-the-library',
+  resolveId: (source) =>
+    source === '../index.ts' || source === '../testing/index.ts'
+      ? { id: source.replace(/ts$/, 'js'), external: 'relative' }
+      : undefined,
+};
+
 export default defineConfig([
   {
     input: 'lib/index.ts',
@@ -85,7 +95,7 @@ export default defineConfig([
     external: ['node-gyp-build'],
     // jsonc-parser's main file is no module, and cannot be bundled.
     resolve: { mainFields: ['module', 'main'] },
-    plugins: [commonJs],
+    plugins: [commonJs('lib/index.ts')],
     output: output(
       `${folder}/index.js`,
       `// Includes eventemitter3: MIT License, Copyright (c) 2014 Arnout Kazemier,
@@ -117,5 +127,22 @@ export default defineConfig([
     platform: 'node',
     plugins: [onLibrary, begunBySh, executable],
     output: output(`${folder}/guard.js`, '', false),
+  },
+  {
+    input: 'lib/testing/index.ts',
+    platform: 'node',
+    plugins: [commonJs('lib/testing/index.ts'), beside],
+    output: output(
+      `${folder}/testing/index.js`,
+      '// Includes picomatch: MIT License, Copyright (c) 2017-present, Jon Schlinkert.',
+      true,
+    ),
+  },
+  {
+    input: 'lib/vitest/index.ts',
+    platform: 'node',
+    external: ['vitest'],
+    plugins: [beside],
+    output: output(`${folder}/vitest/index.js`, undefined, true),
   },
 ]);

@@ -31,6 +31,8 @@ const addon = ['addon', 'paths', 'protocol'];
 const lib = [
   'cli',
   'guard',
+  'vitest',
+  'testing',
   'index.ts',
   'support',
   'run',

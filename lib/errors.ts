@@ -38,7 +38,8 @@ export type HoldfastErrorCode =
   | 'ERR_HOLDFAST_CALL_GONE'
   | 'ERR_HOLDFAST_MEMORY'
   | 'ERR_HOLDFAST_CHANNEL'
-  | 'ERR_HOLDFAST_SUPERVISOR_LOST';
+  | 'ERR_HOLDFAST_SUPERVISOR_LOST'
+  | 'ERR_HOLDFAST_SANDBOX_CLOSED';
 
 /** One thing that is wrong with a policy. */
 export interface PolicyProblem {

@@ -9,7 +9,13 @@ const report = process.env.HOLDFAST_TEST_REPORT;
 
 export default defineConfig({
   root,
-  resolve: { alias: { holdfast: `${root}lib/index.ts` } },
+  resolve: {
+    alias: {
+      'holdfast/testing': `${root}lib/testing/index.ts`,
+      'holdfast/vitest': `${root}lib/vitest/index.ts`,
+      holdfast: `${root}lib/index.ts`,
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/build-programs.ts'],

@@ -9,6 +9,9 @@ import type { FileAccess, NetworkOperation } from '../policy/policy.ts';
 import { openedSyscalls } from '../policy/syscall-table.ts';
 import { type NamedArguments, namedArguments } from './named-arguments.ts';
 import { isProbe } from './probe.ts';
+import { visible } from './visible.ts';
+
+export { visible };
 
 /** What a refused call wanted and had not: of a path, or of an address. */
 export type ViolationAccess = FileAccess | NetworkOperation;
@@ -102,14 +105,6 @@ export interface LoggedCall {
   /** What its arguments mean, where they have names. */
   readonly arguments?: NamedArguments;
   readonly registers: readonly bigint[];
-}
-
-// C0, DEL and C1, line and paragraph separators, and what changes the direction of text: none of it may reach a terminal.
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
-
-/** As it can be printed. */
-export function visible(text: string): string {
-  return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Whether a policy takes it, and as what it is: a `*` in a name would be a pattern. */

@@ -17,7 +17,7 @@ const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `do
   name.endsWith('.md'),
 );
 
-export const blocks: Block[] = pages.flatMap((page) => {
+const all: Block[] = pages.flatMap((page) => {
   const text = readFileSync(join(root, page), 'utf8');
   return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map((match) => ({
     at: `${page}:${text.slice(0, match.index).split('\n').length}`,
@@ -25,6 +25,13 @@ export const blocks: Block[] = pages.flatMap((page) => {
     text: match[2] ?? '',
   }));
 });
+
+const forVitest = ({ text }: Block) => text.includes("from 'holdfast/vitest'");
+
+export const blocks = all.filter((block) => !forVitest(block));
+
+/** Tests: test/testing/frameworks runs them in a vitest of their own. */
+export const vitestBlocks = all.filter(forVitest);
 
 /** Files of the project that blocks are about. */
 export const projectFiles: Readonly<Record<string, string>> = {

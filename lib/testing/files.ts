@@ -1,0 +1,140 @@
+// The private folder: made from data, looked at before and after a run, removed.
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  type Dirent,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { wrong } from './problems.ts';
+
+/**
+ * Files as data: contents by name. A name may have slashes; an object is a folder, `{}` an empty one. Contents that begin with
+ * `#!` can be executed.
+ */
+export interface FileTree {
+  [name: string]: string | Uint8Array | FileTree;
+}
+
+/** A path below `folder`, as an absolute one. */
+export function inside(folder: string, path: unknown, field: string): string {
+  if (typeof path !== 'string' || path === '' || path.includes('\0')) throw wrong(field, path, 'must be a path');
+  const absolute = resolve(folder, path);
+  if (absolute === folder || absolute.startsWith(`${folder}/`)) return absolute;
+  throw wrong(field, path, 'leads out of the private folder');
+}
+
+const isFolder = (value: unknown): value is FileTree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+
+/** Makes what is described, and replaces what has the name already. */
+export function makeFiles(folder: string, files: unknown, field: string): void {
+  if (!isFolder(files)) throw wrong(field, files, 'must be an object with contents by name');
+  for (const [name, contents] of Object.entries(files)) {
+    const at = `${field}[${JSON.stringify(name)}]`;
+    const path = inside(folder, name, at);
+    if (isFolder(contents)) {
+      mkdirSync(path, { recursive: true });
+      makeFiles(path, contents, at);
+    } else if (typeof contents === 'string' || contents instanceof Uint8Array) {
+      if (path === folder) throw wrong(at, contents, 'has no name');
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, contents);
+      if (Buffer.from(contents.slice(0, 2)).toString() === '#!') chmodSync(path, 0o755);
+    } else {
+      throw wrong(at, contents, 'must be text, bytes, or an object for a folder');
+    }
+  }
+}
+
+/** What of a file tells that it is another one, or has been written to. */
+interface Mark {
+  /** Inode and mode; of what is no folder also size, time of the last change, and where a link leads. */
+  readonly state: string;
+  readonly folder: boolean;
+  /** Of a file that was changed so lately that one more change may not show in its time. */
+  readonly hash?: string;
+}
+
+export type Snapshot = ReadonlyMap<string, Mark>;
+
+/** The kernel's clock for files goes in steps of at most 10 ms (HZ of 100). */
+const COARSE_CLOCK_MS = 100;
+
+function hashOf(path: string): string | undefined {
+  try {
+    return createHash('sha1').update(readFileSync(path)).digest('hex');
+  } catch {
+    return undefined; // closed to us, too
+  }
+}
+
+function markOf(path: string, entry: Dirent, now: number): Mark {
+  const { ino, size, mode, ctimeNs, ctimeMs } = lstatSync(path, { bigint: true });
+  const place = `${ino} ${mode}`;
+  if (entry.isDirectory()) return { state: place, folder: true };
+  if (entry.isSymbolicLink()) return { state: `${place} ${readlinkSync(path)}`, folder: false };
+  const state = `${place} ${size} ${ctimeNs}`;
+  const young = entry.isFile() && now - Number(ctimeMs) < COARSE_CLOCK_MS;
+  return { state, folder: false, ...(young && { hash: hashOf(path) }) };
+}
+
+/** Everything below a folder, by its path relative to it. */
+export function snapshot(folder: string, now = Date.now()): Snapshot {
+  const found = new Map<string, Mark>();
+  const look = (below: string) => {
+    let entries: Dirent[];
+    try {
+      entries = readdirSync(join(folder, below), { withFileTypes: true });
+    } catch {
+      return; // closed to us, or gone meanwhile
+    }
+    for (const entry of entries) {
+      const name = below === '' ? entry.name : `${below}/${entry.name}`;
+      try {
+        found.set(name, markOf(join(folder, name), entry, now));
+      } catch {
+        continue; // gone meanwhile
+      }
+      if (entry.isDirectory()) look(name);
+    }
+  };
+  look('');
+  return found;
+}
+
+/** What was made or changed, and what is not there any more. A folder that was made counts where nothing lies in it. */
+export function changes(folder: string, before: Snapshot): { written: string[]; removed: string[] } {
+  const after = snapshot(folder, Number.POSITIVE_INFINITY);
+  const parents = new Set([...after.keys()].map((name) => dirname(name)));
+  const written = [...after].filter(([name, mark]) => {
+    const old = before.get(name);
+    if (old === undefined) return !parents.has(name);
+    if (old.state !== mark.state) return true;
+    return old.hash !== undefined && old.hash !== hashOf(join(folder, name));
+  });
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  return { written: written.map(([name]) => name).sort(), removed: removed.sort() };
+}
+
+/** Removes a folder, whatever modes a program has given to what lies in it. */
+export function remove(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return;
+  } catch {}
+  const open = (path: string) => {
+    chmodSync(path, 0o700);
+    for (const entry of readdirSync(path, { withFileTypes: true })) {
+      if (entry.isDirectory()) open(join(path, entry.name));
+    }
+  };
+  open(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
