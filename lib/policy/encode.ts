@@ -52,6 +52,7 @@ function fileRule(writer: FieldWriter, rule: FileRule): void {
       .number('access', rule.access)
       .text('path', rule.path)
       .text('label', rule.label);
+    if (rule.pattern !== undefined) fields.text('pattern', rule.pattern);
     if (rule.device !== undefined) fields.number('device', rule.device);
     if (rule.data) fields.number('data', 1);
   });

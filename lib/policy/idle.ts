@@ -48,18 +48,26 @@ export function* idleRules(
     return answer;
   };
   const written = new Set(
-    rules.filter((rule) => rule.effect === 'allow' && (rule.access & accessBits.write) !== 0).map((rule) => rule.path),
+    rules
+      .filter((rule) => rule.effect === 'allow' && (rule.access & accessBits.write) !== 0 && rule.pattern === undefined)
+      .map((rule) => rule.path),
   );
+  const writtenWithin = rules
+    .filter(
+      ({ effect, access, pattern }) => pattern !== undefined && effect === 'allow' && (access & accessBits.write) !== 0,
+    )
+    .map(({ path }) => (path === '/' ? '' : path));
   /** A folder that a write rule is for, at or above the path; it is there, or may itself be made. */
   const canMake = (path: string): boolean => {
     const parent = dirname(path);
     if (written.has(path) && there(`${parent}/.`)) return true;
+    if (writtenWithin.some((folder) => path.startsWith(`${folder}/`))) return true;
     return parent !== path && (there(parent) ? covered(parent) : canMake(parent));
   };
   const covered = (path: string): boolean => written.has(path) || (path !== '/' && covered(dirname(path)));
-  for (const { path, label, access, effect } of rules) {
+  for (const { path, label, access, effect, pattern } of rules) {
     // Those with `..` are only understood where they are followed.
-    if (label === 'defaults' || upwards.test(path) || there(path) || canMake(path)) {
+    if (label === 'defaults' || pattern !== undefined || upwards.test(path) || there(path) || canMake(path)) {
       yield undefined;
       continue;
     }

@@ -1,5 +1,7 @@
-// Patterns of hooks' filters: what they may be, and what of them is a plain path. That part is followed as a rule's path
-// is (native/policy/name_filter.h), so that a filter and a rule of the same text speak of the same names.
+// Patterns of rules on files and programs and of hooks' filters: what they may be, and what of them is a plain path. That
+// part is followed as a rule's path is (native/policy/name_filter.h), so that a filter and a rule of the same text speak
+// of the same names.
+import { homedir } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { notUtf8 } from './addresses.ts';
@@ -73,11 +75,6 @@ function componentsOf(pattern: string): Component[] {
       end();
       continue;
     }
-    if (!quoted && character === '{') {
-      throw new PatternProblem(
-        'has a {, which has no meaning here: give a list of patterns, or write \\{ for the character',
-      );
-    }
     if (!quoted && (character === '*' || character === '?')) wild = true;
     if (!quoted && character === '[') {
       at = classEnd(bytes, at);
@@ -98,11 +95,69 @@ function checkText(pattern: string): void {
   if (pattern.includes('\0')) refuse('contains a NUL byte');
   if (Buffer.byteLength(pattern) > MAX_PATTERN) refuse(`is longer than ${MAX_PATTERN} bytes`);
   if (notUtf8(pattern)) refuse('cannot be written as UTF-8');
-  if (pattern === '~' || pattern.startsWith('~/')) refuse('starts with ~, which only shells expand: use os.homedir()');
+  if (/^~[^/*?[{\\]+(?:\/|$)/.test(pattern)) refuse('starts with ~ and a name, which only shells expand');
   if (/^\$[A-Za-z_{]/.test(pattern)) refuse('starts with $, which only shells expand: use process.env, or write \\$');
   if (pattern.startsWith('!')) refuse('starts with !, which negates nothing here: write \\! for the character');
   if (/^\s|\s$/.test(pattern)) refuse('begins or ends with white space: write \\ before it if a name really has it');
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(pattern)) refuse('is not a file: URL of this machine');
+}
+
+/** So many patterns may one stand for. */
+const MOST_ALTERNATIVES = 256;
+
+/** The same without braces: `{a,b}` stands for each of its alternatives, which may have braces in them. */
+function expanded(pattern: string): string[] {
+  const bytes = Buffer.from(pattern).toString('latin1');
+  const problem = (text: string) => new PatternProblem(`${text}; write \\{ for the character`);
+  /** Behind what stands at that place, if it is not to be looked into. */
+  const behind = (at: number) => {
+    if (bytes[at] === '\\') return at + 2;
+    return bytes[at] === '[' ? classEnd(bytes, at + 1) : at + 1;
+  };
+  /** What it may be from there on, up to the end or, in braces, to a comma or brace; and where that is. */
+  const read = (from: number, inside: boolean): [texts: string[], end: number] => {
+    let texts = [''];
+    const append = (more: readonly string[]) => {
+      texts = texts.flatMap((text) => more.map((one) => text + one));
+      if (texts.length > MOST_ALTERNATIVES)
+        throw new PatternProblem(`stands for more than ${MOST_ALTERNATIVES} patterns by its braces`);
+    };
+    let at = from;
+    while (at < bytes.length && !(inside && (bytes[at] === ',' || bytes[at] === '}'))) {
+      if (bytes[at] !== '{') {
+        const next = behind(at);
+        append([bytes.slice(at, next)]);
+        at = next;
+        continue;
+      }
+      const alternatives: string[] = [];
+      let count = 0;
+      do {
+        const [some, end] = read(at + 1, true);
+        if (end >= bytes.length) throw problem('has a { without its }');
+        alternatives.push(...some);
+        count++;
+        at = end;
+      } while (bytes[at] === ',');
+      if (count === 1) throw problem('has braces with one alternative, where {a,b} has several');
+      append(alternatives);
+      at++;
+    }
+    return [texts, at];
+  };
+  if (!bytes.includes('{')) return [pattern];
+  return read(0, false)[0].map((text) => Buffer.from(text, 'latin1').toString());
+}
+
+function home(): string {
+  let path: string;
+  try {
+    path = homedir();
+  } catch {
+    path = '';
+  }
+  if (!isAbsolute(path)) throw new PatternProblem('starts with ~, and there is no home directory (HOME)');
+  return path.replace(/(?<=.)\/+$/, '');
 }
 
 /** Links of procfs that lead to an object: what lies behind them has that object's name, not theirs. */
@@ -134,6 +189,48 @@ export function namesOf(value: string | URL, cwd: string): Names[] {
     return [{ path }];
   }
   checkText(value);
+  return expanded(value).flatMap((pattern) => {
+    if (pattern !== value) checkText(pattern);
+    return pattern === '~' || pattern.startsWith('~/')
+      ? patternNames(`.${pattern.slice(1)}`, home())
+      : patternNames(pattern, cwd);
+  });
+}
+
+/** Whether a rule's text is more than a path. */
+export function isPattern(text: string): boolean {
+  return /^~(?:\/|$)|[*?[{\\]/.test(text);
+}
+
+/**
+ * What a rule with that pattern speaks of: of what it matches, and all below that.
+ * @param allows What allows must begin with a folder: wherever it may be, too much would have such a name.
+ */
+export function ruleNamesOf(value: string, cwd: string, allows: boolean): (Names & { path: string })[] {
+  return namesOf(value, cwd).flatMap((names) => {
+    if (names.path === undefined) {
+      const here = expanded(`./${value}`).flatMap((text) => patternNames(text, cwd));
+      if (here.every(({ pattern }) => pattern === undefined)) return here as (Names & { path: string })[];
+      if (allows) {
+        throw new PatternProblem(
+          'begins with no folder, so it would allow such names anywhere: write ./ before it for the working directory, or /**/ for every one',
+        );
+      }
+    }
+    const { path = '/', pattern: given } = names;
+    if (given === undefined) return [{ path }];
+    const pattern = names.path === undefined && !given.includes('/') ? `**/${given}` : given;
+    return pattern.endsWith('/**') || pattern === '**'
+      ? [{ path, pattern }]
+      : [
+          { path, pattern },
+          { path, pattern: `${pattern}/**` },
+        ];
+  });
+}
+
+/** Of one without braces. */
+function patternNames(value: string, cwd: string): Names[] {
   const all = componentsOf(value);
   const hasSlash = all.length > 1;
   const endsWithSlash = hasSlash && all.at(-1)?.raw === '';
@@ -152,7 +249,7 @@ export function namesOf(value: string | URL, cwd: string): Names[] {
   const names: Names = {};
   if (!floats) {
     const below = plain.map(({ literal }) => `/${literal}`).join('');
-    names.path = isAbsolute(value) ? below || '/' : `${cwd === '/' ? '' : cwd}${below}`;
+    names.path = isAbsolute(value) ? below || '/' : `${cwd === '/' ? '' : cwd}${below}` || '/';
     checkPath(names.path);
   }
   if (wild.length === 0) return [names];

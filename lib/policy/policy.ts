@@ -11,6 +11,7 @@ import {
   type ExecRule,
   execRule,
   MOST_UNDER,
+  patternNames,
   type Refuse,
   type Under,
   type UnderRule,
@@ -19,6 +20,7 @@ import {
 import { execFields, execSchema, under } from './exec-schema.ts';
 import { namedPolicies, type PolicyName } from './named.ts';
 import { didYouMean } from './nearest.ts';
+import { isPattern, type Names, PatternProblem, ruleNamesOf } from './pattern.ts';
 import { invalidPolicy } from './problems.ts';
 import {
   type CallRule,
@@ -139,6 +141,8 @@ export interface FileRule {
   effect: 'allow' | 'deny';
   access: number;
   path: string;
+  /** For the names below `path` that it matches, and not for `path` itself. */
+  pattern?: string;
   label: string;
   /** Only if the path is this character device (st_rdev). */
   device?: number;
@@ -302,6 +306,36 @@ function invalid(field: string, value: unknown, problem: string): HoldfastError 
 /** Absolute, its own normal form, and without anything that could be meant otherwise. */
 const plain = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.@%+,:=#-]+)+$/;
 
+/** What would be meant otherwise than it is understood. */
+function checkMeaning(text: string, field: string): void {
+  const really = 'a name that really is so can be given as a file: URL';
+  if (text !== text.trim() && text.trim() !== '') {
+    throw invalid(field, text, `begins or ends with blanks: leave them out (${really})`);
+  }
+  // Not Foo$Bar.class: there it stands between letters.
+  if (/(?<!\\)\$[({]|(?<![\w\\])\$[A-Za-z_]\w*/.test(text)) {
+    throw invalid(field, text, `has a variable in it, ${unexpanded(text)} (${really})`);
+  }
+  if (/^~[^/]+(\/|$)/.test(text)) {
+    throw invalid(field, text, `starts with ~ and a name, which only shells expand (${really})`);
+  }
+}
+
+const isPatternText = (value: string | URL): value is string =>
+  typeof value === 'string' && !/^file:/i.test(value) && isPattern(value);
+
+/** What a rule speaks of, by a path or a pattern. */
+function ruleNames(value: string | URL, field: string, cwd: string, allows: boolean): (Names & { path: string })[] {
+  if (!isPatternText(value)) return [{ path: resolvePath(value, field, cwd) }];
+  checkMeaning(value, field);
+  try {
+    return ruleNamesOf(value, cwd, allows);
+  } catch (error) {
+    if (error instanceof PatternProblem) throw invalid(field, value, error.message);
+    throw error;
+  }
+}
+
 function resolvePath(value: string | URL, field: string, cwd: string): string {
   // Most paths of large policies.
   if (typeof value === 'string' && value.length <= 4095 && plain.test(value)) return value;
@@ -315,21 +349,7 @@ function resolvePath(value: string | URL, field: string, cwd: string): string {
   } else {
     text = value;
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) throw invalid(field, text, 'is not a file: URL of this machine');
-    if (text.includes('*')) {
-      const instead = 'name the folder (a name that really has a * in it can be given as a file: URL)';
-      throw invalid(field, text, `looks like a pattern, and a rule is for a path and all below it: ${instead}`);
-    }
-    const really = 'a name that really is so can be given as a file: URL';
-    if (text !== text.trim() && text.trim() !== '') {
-      throw invalid(field, text, `begins or ends with blanks: leave them out (${really})`);
-    }
-    // Not Foo$Bar.class: there it stands between letters.
-    if (/\$[({]|(?<!\w)\$[A-Za-z_]\w*/.test(text)) {
-      throw invalid(field, text, `has a variable in it, ${unexpanded(text)} (${really})`);
-    }
-    if (/^~[^/]*(\/|$)/.test(text)) {
-      throw invalid(field, text, `starts with ~, which only shells expand: use os.homedir() (${really})`);
-    }
+    checkMeaning(text, field);
   }
   if (text === '') throw invalid(field, text, 'is empty: write "." for the working directory');
   if (text.includes('\0')) throw invalid(field, text, 'contains a NUL byte');
@@ -380,8 +400,10 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
   const rules: FileRule[] = [];
   const by: ExecRule[] = [];
   const unders = new Unders(0);
-  const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) =>
-    rules.push({ effect, access, path: resolvePath(value, `policy.${field}`, cwd), label });
+  const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) => {
+    for (const names of ruleNames(value, `policy.${field}`, cwd, effect === 'allow'))
+      rules.push({ effect, access, ...names, label });
+  };
   const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `${prefix}files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `${prefix}files.write[${i}]`);
@@ -393,6 +415,12 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
       const label = `${where}[${i}]`;
       if (isEntry(value)) {
         by.push(execRule(value, effect, accessBits.exec, label, cwd, unders, refusing(label)));
+        continue;
+      }
+      const refuse: Refuse = (_, wrong, problem) => refusing(label)('', wrong, problem);
+      if (isPatternText(value) && patternNames(value, cwd, refuse, '').some(({ pattern }) => pattern !== undefined)) {
+        checkMeaning(value, `policy.${label}`);
+        by.push(execRule({ path: value }, effect, accessBits.exec, label, cwd, unders, refuse));
         continue;
       }
       add(effect, accessBits.exec, value, label);
@@ -418,10 +446,11 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
     const access = value.access?.reduce((bits, name) => bits | accessBits[name], 0) ?? all;
     if (value.under === undefined) add('deny', access, value.path, label, `${label}.path`);
     else {
-      // A rule's path, not a pattern.
-      const path = pathToFileURL(resolvePath(value.path, `policy.${label}.path`, cwd));
+      const names = ruleNames(value.path, `policy.${label}.path`, cwd, false);
+      const path = pathToFileURL('/');
       // Executing is judged with the rest.
-      by.push(execRule({ path, under: value.under }, 'deny', access, label, cwd, unders, refusing(label)));
+      const rule = execRule({ path, under: value.under }, 'deny', access, label, cwd, unders, refusing(label));
+      by.push({ ...rule, names });
     }
   }
   return { files: rules, exec: by, unders: unders.rules };
@@ -507,7 +536,8 @@ const FEW = 4096;
 function mostBytes({ files, network, exec, unders }: PolicyRules): number {
   const frame = 160;
   let bytes = network.length * frame;
-  for (const { path, label } of files) bytes += frame / 2 + Buffer.byteLength(path) + label.length;
+  for (const { path, pattern = '', label } of files)
+    bytes += frame / 2 + Buffer.byteLength(path) + Buffer.byteLength(pattern) + label.length;
   for (const rule of network) bytes += rule.label.length + (rule.kind === 'unix' ? Buffer.byteLength(rule.name) : 0);
   const long = Buffer.byteLength(JSON.stringify([exec, unders]));
   return bytes + 4 * long;

@@ -64,6 +64,29 @@ std::string wider_than_now(const Config& now, const Config& then) {
   return found;
 }
 
+// The same of patterns: one gives no more than now if all of its folder is given, or the very same pattern.
+std::string wider_pattern_than_now(const Config& now, const Config& then) {
+  for (const Rules::Pattern& rule : then.rules.patterns()) {
+    if (rule.effect != Effect::allow || !is_written(rule.label)) continue;
+    for (size_t i = 0; i < std::size(kBits); i++) {
+      if ((rule.access & kBits[i]) == 0) continue;
+      const std::string within = (rule.folder == "/" ? "" : rule.folder) + "/" + kAnyName;
+      const bool given = now.all_say([&](const Rules& rules) {
+        if (effect_of(rules.look(within), kBits[i], now.any_exec) == Effect::allow) return true;
+        const auto& patterns = rules.patterns();
+        return std::any_of(patterns.begin(), patterns.end(), [&](const Rules::Pattern& one) {
+          return one.effect == Effect::allow && (one.access & kBits[i]) != 0 && one.folder == rule.folder &&
+                 one.text == rule.text;
+        });
+      });
+      if (!given)
+        return std::string(rule.label) + ": what '" + rule.text + "' matches in '" + rule.folder + "' may not all be " +
+               kRights[i] + " now, and a restriction only narrows";
+    }
+  }
+  return {};
+}
+
 // Which rights to files it refuses anywhere, by bits.
 uint8_t limited_rights(const Config& config) {
   uint8_t limited = 0;
@@ -75,6 +98,8 @@ uint8_t limited_rights(const Config& config) {
     for (size_t i = 0; i < std::size(kBits); i++)
       if (ruled.effect[i] == Effect::deny) limited |= kBits[i];
   });
+  for (const Rules::Pattern& rule : config.rules.patterns())
+    if (rule.effect == Effect::deny) limited |= rule.access;
   // A program that may not be executed under one name is not given another one.
   for (const ExecRules::Rule& rule : config.exec.all())
     if (rule.effect == Effect::deny) limited |= protocol::kWrite;
@@ -197,6 +222,10 @@ void restrict_tree(Sandbox& sandbox, Tracer& tracer, FieldReader asked, const st
   static std::mutex one_at_a_time;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
   if (const std::string wider = wider_than_now(now, *further); !wider.empty()) {
+    reply->fail(EINVAL, wider);
+    return;
+  }
+  if (const std::string wider = wider_pattern_than_now(now, *further); !wider.empty()) {
     reply->fail(EINVAL, wider);
     return;
   }

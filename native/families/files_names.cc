@@ -96,6 +96,7 @@ bool would_carry_ruled_names(const Sandbox& sandbox, const Held& call, const Res
   const Config& config = sandbox.config;
   return is_directory(moved) &&
          (config.has_rule_below(moved.path) || config.has_rule_below(other.path) ||
+          config.any_says([&](const Config& by) { return by.rules.patterns_change_below(moved.path, other.path); }) ||
           config.any_says([&](const Config& by) { return by.exec.denies_below(call, moved.path, other.path); }));
 }
 

@@ -144,8 +144,9 @@ struct PathRule {
   Effect effect = Effect::none;
   uint8_t bits = 0;
   std::string_view path, label;
-  int64_t device = -1;  // only if the path is this character device
-  bool data = false;    // nothing in it is executed
+  std::string_view pattern;  // for the names below `path`; empty: it is for `path` itself and all below
+  int64_t device = -1;       // only if the path is this character device
+  bool data = false;         // nothing in it is executed
 };
 
 bool is_device(const std::string& path, int64_t device, bool& missing) {
@@ -281,13 +282,15 @@ class Parser {
   // Its own path is looked up when all rules are known.
   bool file_rule(const Field& field) {
     RuleReader rule(field, "fileRule", file_rules_++,
-                    {Tag::effect_, Tag::access_, Tag::path_, Tag::label_, Tag::device_, Tag::data_}, error_);
+                    {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_},
+                    error_);
     PathRule read;
     read.number = file_rules_ - 1;
     read.effect = read_effect(rule);
     read.bits = static_cast<uint8_t>(rule.number(Tag::access_, 1, kAllRights));
     read.path = rule.text(Tag::path_);
     read.label = rule.text(Tag::label_);
+    if (rule.has(Tag::pattern_)) read.pattern = rule.text(Tag::pattern_);
     read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
     read.data = rule.number(Tag::data_, 0, 1, 0) != 0;
     return keep(rule, read);
@@ -542,7 +545,10 @@ class Parser {
         CanonicalPath where;
         if (rule.is_socket || (rule.bits & protocol::kWrite) == 0 || !follow(rule, where)) continue;
         if (!all && rule.effect == Effect::allow && !where.links.empty()) continue;
-        rules.add_path(where.path, protocol::kWrite, rule.effect, rule.label);
+        if (rule.pattern.empty())
+          rules.add_path(where.path, protocol::kWrite, rule.effect, rule.label);
+        else
+          rules.add_pattern(where.path, rule.pattern, protocol::kWrite, rule.effect, rule.label);
       }
       rules.finish();
       more = false;
@@ -577,11 +583,13 @@ class Parser {
     }
     if (!added)
       error_ = (rule.is_socket ? "unixRule " : "fileRule ") + std::to_string(rule.number) + ": path " +
-               std::string(rule.path) + " is no path for a rule";
+               std::string(rule.path) + (rule.pattern.empty() ? "" : " with pattern " + std::string(rule.pattern)) +
+               " is no path for a rule";
     return added;
   }
 
   bool add(const PathRule& rule, const std::string& path) {
+    if (!rule.pattern.empty()) return config_.rules.add_pattern(path, rule.pattern, rule.bits, rule.effect, rule.label);
     return rule.is_socket ? config_.rules.add_unix(path, rule.bits, rule.effect, rule.label)
                           : config_.rules.add_path(path, rule.bits, rule.effect, rule.label, rule.data);
   }

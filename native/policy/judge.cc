@@ -22,10 +22,12 @@ bool look_as_process_of_tree(const Config& config, const Held& call, std::string
   const OwnNames names(config, call, name);
   if (names.count == 0) return false;
   out = config.rules.look(names[0]);
-  if (names.count == 1) return true;
-  const PathMatch thread = config.rules.look(names[1]);
-  out = {merge(out.read, thread.read), merge(out.write, thread.write), merge(out.execute, thread.execute),
-         merge(out.metadata, thread.metadata), merge(out.name, thread.name)};
+  if (names.count > 1) {
+    const PathMatch thread = config.rules.look(names[1]);
+    out = {merge(out.read, thread.read), merge(out.write, thread.write), merge(out.execute, thread.execute),
+           merge(out.metadata, thread.metadata), merge(out.name, thread.name)};
+  }
+  config.rules.deny_by_patterns(name, out);
   return true;
 }
 

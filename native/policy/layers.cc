@@ -80,6 +80,10 @@ class Planner {
             {std::string(ruled.path), ruled.label[i], ruled.data});
       }
     });
+    for (const Rules::Pattern& rule : config.rules.patterns())
+      for (int i = 0; i < kRights; i++)
+        if ((rule.access >> i & 1) != 0)
+          (rule.effect == Effect::allow ? allow_patterns_ : deny_patterns_)[i].push_back(&rule);
     for (int i = 0; i < kClassCount; i++) out_.plan.push_back({to_string(static_cast<Class>(i)), Layer::perform, {}});
     out_.abi = abi;
     for (const ExecRules::Rule& rule : config.exec.files())
@@ -128,6 +132,7 @@ class Planner {
   struct Places {
     std::vector<Place> granted;
     std::vector<Obstacle> obstacles;
+    std::vector<const Rules::Pattern*> told;
   };
 
   void object(std::vector<Obstacle>& to, std::string why, std::string change) {
@@ -184,7 +189,29 @@ class Planner {
                         ": Landlock grants folders as a whole",
                     "a policy without " + std::string(inner->label)),
              false;
+    if (const Rules::Pattern* inner = denied_within(right, rule.path)) {
+      // Of one pattern that is told once: it may be in the way of all that is given.
+      if (std::find(out.told.begin(), out.told.end(), inner) == out.told.end())
+        object(out.obstacles,
+               shown(*inner) + " may refuse something in " + quoted(rule.label, rule.path) +
+                   ": Landlock knows no patterns",
+               "plain paths, or folders where it matches nothing");
+      out.told.push_back(inner);
+      return false;
+    }
     return true;
+  }
+
+  // The first pattern that may deny that folder or file, or something in it, or null.
+  const Rules::Pattern* denied_within(int right, std::string_view path) const {
+    for (const Rules::Pattern* rule : deny_patterns_[right])
+      if (rule->names.may_match_within(path)) return rule;
+    return nullptr;
+  }
+
+  // As somebody has written it, or nearly so.
+  static std::string shown(const Rules::Pattern& rule) {
+    return quoted(rule.label, (rule.folder == "/" ? "" : rule.folder) + "/" + rule.text);
   }
 
   // The first rule that refuses something at, above or below a path to some callers, or null.
@@ -229,7 +256,8 @@ class Planner {
                     "opening a terminal in " + quoted(rule.label, rule.path) + " would make it the controlling one",
                     "the devices that are needed in place of " + std::string(rule.label));
     // What everybody may read (a time zone) may have any name, unless that is denied.
-    if (has_other_names(found.status) && !(is_default(rule) && rule.data && denies_[right].empty()))
+    const bool nothing_denied = denies_[right].empty() && deny_patterns_[right].empty();
+    if (has_other_names(found.status) && !(is_default(rule) && rule.data && nothing_denied))
       return object(out.obstacles, quoted(rule.label, rule.path) + kOtherNames, kNoOtherNames);
     out.granted.push_back(std::move(found));
   }
@@ -260,6 +288,9 @@ class Planner {
     std::vector<const Rule*> said;
     for (const Rule& rule : allows_[right])
       if (can_be_said(rule, right, out)) said.push_back(&rule);
+    for (const Rules::Pattern* rule : allow_patterns_[right])
+      object(out.obstacles, shown(*rule) + " is a pattern: Landlock grants folders and files as a whole",
+             "folders and files in place of " + std::string(rule->label));
     // A folder comes before what lies in it, so that this needs no look. And where not all can be said, only folders
     // with much in them are worth one.
     const bool all = out.obstacles.empty();
@@ -267,7 +298,8 @@ class Planner {
       if (all || !is_default(*rule) || !rule->data) place(*rule, right, out);
       if (out.granted.size() > kMostGrants) break;
     }
-    if (right == kReadIndex && !config_.command.empty() && !covers(out.granted, config_.command)) {
+    if (right == kReadIndex && !config_.command.empty() && !covers(out.granted, config_.command) &&
+        config_.rules.look(config_.command).read.effect == Effect::allow) {
       Place found;
       if (find(config_.command, found) && S_ISREG(found.status.st_mode)) {
         if (has_other_names(found.status))
@@ -296,7 +328,7 @@ class Planner {
       // Where nothing is denied and nobody asked, another name of what may be read under this one shows nothing new;
       // nor does one of what everybody may read, as a program's interpreter.
       const Match reads = config_.rules.look(place.path).read;
-      const bool shown = readable(place.path) && denies_[kReadIndex].empty() &&
+      const bool shown = readable(place.path) && denies_[kReadIndex].empty() && deny_patterns_[kReadIndex].empty() &&
                          (!config_.hooked(Event::open) || std::string_view(reads.label) == "defaults");
       const bool others = !shown && !place.folder && (fstat(place.fd.get(), &status) != 0 || has_other_names(status));
       const Rule* of_some = denied_to_some(kReadIndex, place.path);
@@ -312,7 +344,9 @@ class Planner {
         object(read_.obstacles,
                quoted(place.path) + " may be executed and holds a procfs, where other processes are never shown",
                "folders beside it");
-      if (readable(place.path) || below(denies_[kReadIndex], place.path) != nullptr) continue;  // told already
+      if (readable(place.path) || below(denies_[kReadIndex], place.path) != nullptr ||
+          denied_within(kReadIndex, place.path) != nullptr)
+        continue;  // told already
       object(read_.obstacles, quoted(place.path) + " may be executed and not read: Landlock grants both together",
              "reading it as well");
     }
@@ -338,7 +372,8 @@ class Planner {
   }
 
   bool readable(const std::string& path) const {
-    return config_.rules.look(path).read.effect == Effect::allow && below(denies_[kReadIndex], path) == nullptr;
+    return config_.rules.look(path).read.effect == Effect::allow && below(denies_[kReadIndex], path) == nullptr &&
+           denied_within(kReadIndex, path) == nullptr;
   }
 
   bool heard(Event event, uint8_t access) const {
@@ -380,6 +415,9 @@ class Planner {
     for (const Rule& rule : denies_[kMetadataIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes, too",
              "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
+    for (const Rules::Pattern* rule : deny_patterns_[kMetadataIndex])
+      object(plan.obstacles, shown(*rule) + " refuses a look at attributes, too",
+             "access: ['read', 'write', 'exec'] in " + std::string(rule->label));
     for (const Rule& rule : by_descent_[kMetadataIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses a look at its attributes to some callers",
              "access: ['read', 'write', 'exec'] in " + std::string(rule.label));
@@ -471,6 +509,9 @@ class Planner {
     for (const Rule& rule : denies_[kWriteIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there, too",
              "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
+    for (const Rules::Pattern* rule : deny_patterns_[kWriteIndex])
+      object(plan.obstacles, shown(*rule) + " refuses the unix sockets there, too",
+             "access: ['read', 'exec', 'metadata'] in " + std::string(rule->label));
     for (const Rule& rule : by_descent_[kWriteIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there to some callers",
              "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
@@ -574,7 +615,8 @@ class Planner {
   // Whether files are made by the supervisor, of more than the odd kind.
   bool makes_files() const {
     const auto& allowed = allows_[kWriteIndex];
-    const bool any = !config_.hooks.empty() || !std::all_of(allowed.begin(), allowed.end(), is_default);
+    const bool any = !config_.hooks.empty() || !allow_patterns_[kWriteIndex].empty() ||
+                     !std::all_of(allowed.begin(), allowed.end(), is_default);
     return any && out_.writable.empty() && !out_.left.has(Class::write);
   }
 
@@ -616,6 +658,7 @@ class Planner {
   const Confinement& wall_;
   const long abi_;
   std::vector<Rule> allows_[kRights], denies_[kRights];
+  std::vector<const Rules::Pattern*> allow_patterns_[kRights], deny_patterns_[kRights];
   std::vector<Rule> by_descent_[kRights];  // denials to some callers
   Places read_, write_;
   std::vector<Obstacle> looks_;  // why not everything can be looked at

@@ -74,6 +74,17 @@ class Needs {
            "policy.exec without written: false");
     if (config_.second_wall.execute_anywhere && !config_.hooked(Event::exec))
       need("exec", "a pattern allows programs in any folder", "patterns that begin with a folder");
+    for (const Rules::Pattern& rule : config_.rules.patterns()) {
+      const bool allows = rule.effect == Effect::allow;
+      const uint8_t bits = allows && config_.any_exec ? protocol::kExecute | protocol::kRead : protocol::kExecute;
+      const auto& places = config_.second_wall.executable;
+      const bool matters = allows || std::any_of(places.begin(), places.end(), [&](const Confinement::Place& place) {
+                             return rule.names.may_match_within(place.path);
+                           });
+      if ((rule.access & bits) != 0 && matters)
+        need("exec", std::string(rule.label) + " is a pattern: Landlock grants folders and files as a whole",
+             allows ? "folders and files in policy.exec" : "access without 'exec' in " + std::string(rule.label));
+    }
     for (const ExecRules::Rule& rule : config_.exec.all())
       if (rule.effect == Effect::deny || !rule.names.empty())
         need("exec", rule.label + " is a pattern, or refuses programs: Landlock grants folders and files as a whole",

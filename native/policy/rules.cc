@@ -347,7 +347,8 @@ struct Rules::Impl {
   NameTable sockets{16};            // bits are operations
   NameTable abstract_prefixes{4};   // '@' + what such names begin with
   AddressTable addresses[2][2][2];  // [IPv6][bind][deny]
-  std::deque<std::string> labels;   // never move: matches point at them
+  std::vector<Pattern> patterns;
+  std::deque<std::string> labels;  // never move: matches point at them
   bool unix_allowed[2] = {};
   bool abstract_allowed[2] = {};
   bool finished = false;
@@ -396,6 +397,17 @@ bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::
   NameTable::Node& node = impl_->paths.obtain(path);
   apply(node, access, effect, impl_->keep(label));
   if (!data) node.programs = true;
+  if ((access & kExecute) != 0) exec_by_rule = true;
+  return true;
+}
+
+bool Rules::add_pattern(std::string_view folder, std::string_view pattern, uint8_t access, Effect effect,
+                        std::string_view label) {
+  if (impl_->finished || !is_canonical(folder) || effect == Effect::none) return false;
+  if (access == 0 || (access & ~(kRead | kWrite | kExecute | kMetadata)) != 0) return false;
+  Pattern rule{std::string(folder), std::string(pattern), {}, access, effect, impl_->keep(label)};
+  if (pattern.empty() || !rule.names.set(folder, pattern)) return false;
+  impl_->patterns.push_back(std::move(rule));
   if ((access & kExecute) != 0) exec_by_rule = true;
   return true;
 }
@@ -520,8 +532,67 @@ PathMatch Rules::look(std::string_view canonical) const {
     out.metadata = {own->effect[kMetadataIndex], own->label[kMetadataIndex]};
   else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)
     out.metadata = out.read;
+  if (impl_->patterns.empty()) return out;
+  out.shown_by_rule = own != nullptr && own->effect[kMetadataIndex] == Effect::allow;
+  allow_by_patterns(canonical, out);
+  deny_by_patterns(canonical, out);
   return out;
 }
+
+// Adds where plain rules say nothing.
+void Rules::allow_by_patterns(std::string_view name, PathMatch& match) const {
+  Match* const rights[] = {&match.read, &match.write, &match.execute, &match.metadata};
+  const auto add = [](Match& to, const char* label) {
+    if (to.effect == Effect::none) to = {Effect::allow, label};
+  };
+  for (const Pattern& rule : impl_->patterns) {
+    if (rule.effect != Effect::allow) continue;
+    if (rule.names.matches(name)) {
+      for (int i = 0; i < kBits; i++)
+        if ((rule.access >> i & 1) != 0) add(*rights[i], rule.label);
+      add(match.metadata, rule.label);
+      match.shown_by_rule =
+          match.shown_by_rule || ((rule.access & kMetadata) != 0 && match.metadata.effect == Effect::allow);
+    } else if (match.metadata.effect == Effect::none && rule.names.may_match_within(name)) {
+      match.metadata.effect = Effect::allow;
+    }
+    if ((rule.access & kWrite) == 0) continue;
+    // The name belongs to the folder; a folder on the way is moved by who may write to the one that it stands in.
+    size_t up = name.rfind('/');
+    for (bool parent = true; up != name.npos && up < name.size() && name.size() > 1; parent = false) {
+      const std::string_view above = name.substr(0, std::max<size_t>(up, 1));
+      if (rule.names.matches(above)) {
+        if (parent)
+          add(match.name, rule.label);
+        else
+          match.movable = true;
+      }
+      if (up == 0) break;
+      up = name.rfind('/', up - 1);
+    }
+  }
+}
+
+void Rules::deny_by_patterns(std::string_view name, PathMatch& match) const {
+  Match* const rights[] = {&match.read, &match.write, &match.execute, &match.metadata};
+  for (const Pattern& rule : impl_->patterns) {
+    if (rule.effect != Effect::deny || !rule.names.matches(name)) continue;
+    const Match denied = {Effect::deny, rule.label};
+    for (int i = 0; i < kBits; i++)
+      if ((rule.access >> i & 1) != 0 && rights[i]->effect != Effect::deny) *rights[i] = denied;
+    if ((rule.access & kWrite) != 0) match.name = denied;
+    if ((rule.access & kRead) != 0 && !match.shown_by_rule) match.metadata = denied;
+  }
+}
+
+bool Rules::patterns_change_below(std::string_view from, std::string_view to) const {
+  return std::any_of(impl_->patterns.begin(), impl_->patterns.end(), [&](const Pattern& rule) {
+    return rule.names.would_lose(to, from, true) ||
+           (rule.effect == Effect::deny && rule.names.would_lose(from, to, true));
+  });
+}
+
+const std::vector<Rules::Pattern>& Rules::patterns() const { return impl_->patterns; }
 
 bool Rules::has_rule_below(std::string_view canonical) const {
   bool leads = false;
@@ -571,6 +642,8 @@ bool Rules::decides_socket(std::string_view canonical, uint8_t operation) const 
     if (node.effect[kWriteIndex] != Effect::none) denied_depth = node.effect[kWriteIndex] == Effect::deny ? depth : -1;
     depth++;
   });
+  for (const Pattern& rule : impl_->patterns)
+    if (rule.effect == Effect::deny && (rule.access & kWrite) != 0 && rule.names.matches(canonical)) return false;
   return socket_depth > denied_depth;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../protocol/protocol.h"
+#include "name_filter.h"
 
 namespace holdfast {
 
@@ -65,8 +66,9 @@ enum class Thing : uint8_t {
 // All that the rules say about one path, from one pass over it.
 struct PathMatch {
   Match read, write, execute, metadata;
-  Match name;            // the right to its name: that to write to the folder that it stands in
-  bool movable = false;  // a folder on the way to it may be moved by who has the right to do so
+  Match name;                  // the right to its name: that to write to the folder that it stands in
+  bool movable = false;        // a folder on the way to it may be moved by who has the right to do so
+  bool shown_by_rule = false;  // a rule on looking at it allows that (known only where there are patterns)
 
   const Match& of(uint8_t access_bit) const {
     return access_bit == protocol::kRead ? read : access_bit == protocol::kWrite ? write : execute;
@@ -87,6 +89,10 @@ class Rules {
   // Building, before the first call. Paths must be canonical (config.cc sees to it). False: the rule is not valid.
   // `data`: nothing in it is executed, as far as allowed_paths() is asked.
   bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label, bool data = false);
+  // The names below a folder that a pattern matches (policy/glob.h). What it denies no rule lifts, and what it allows
+  // lifts no denial, so it has no depth. Ancestors of what it may allow can be looked at.
+  bool add_pattern(std::string_view folder, std::string_view pattern, uint8_t access, Effect effect,
+                   std::string_view label);
   // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a
   // rule's path. Its ancestors become visible too.
   bool add_visible(std::string_view path);
@@ -105,6 +111,11 @@ class Rules {
   // Whether a rule speaks of a name below this one. Such a directory must not be moved: what lies in it would escape
   // from a rule, or get under one.
   bool has_rule_below(std::string_view canonical) const;
+  // The same for what patterns say: whether something below the directory `from` would escape from a denial, come under
+  // one, or be allowed more, if that directory became `to`.
+  bool patterns_change_below(std::string_view from, std::string_view to) const;
+  // Takes from a match what patterns deny to that name.
+  void deny_by_patterns(std::string_view name, PathMatch& match) const;
   // Metadata: allowed where reading, writing or executing is, for every ancestor of such a rule, and for visible names;
   // and where a rule of its own (kMetadata) allows it. Such a rule denies it, unless something is allowed deeper.
   // Without one, a deny rule that covers the path for reading denies it, unless the path is itself an ancestor of an
@@ -148,6 +159,14 @@ class Rules {
     bool data = false;     // all rules on it are said to be of what is not executed
   };
   void for_paths(const std::function<void(const Ruled&)>& act) const;
+  struct Pattern {
+    std::string folder, text;
+    NameFilter names;
+    uint8_t access;
+    Effect effect;
+    const char* label;
+  };
+  const std::vector<Pattern>& patterns() const;
   // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
   std::vector<std::pair<uint16_t, uint16_t>> allowed_ports(uint8_t operation) const;
   // Whether any rule speaks of exec.
@@ -155,6 +174,7 @@ class Rules {
 
  private:
   struct Impl;
+  void allow_by_patterns(std::string_view name, PathMatch& match) const;
   std::unique_ptr<Impl> impl_;
 };
 

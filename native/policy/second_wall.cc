@@ -58,6 +58,9 @@ class Wall {
   void add_executable() {
     add_all(config_.rules.allowed_paths(kExecute));
     if (config_.any_exec) add_all(config_.rules.allowed_paths(kRead));
+    for (const Rules::Pattern& rule : config_.rules.patterns())
+      if (rule.effect == Effect::allow && (rule.access & (config_.any_exec ? kExecute | kRead : kExecute)) != 0)
+        add(rule.folder, rule.label, !config_.any_exec);
     for (const ExecRules::Rule& rule : config_.exec.all())
       if (rule.effect == Effect::allow)
         for (const std::string& folder : rule.folders) add(folder, rule.label, !config_.any_exec);

@@ -592,7 +592,44 @@ void test_reach() {
   CHECK(denied([&](Rules& rules) { return rules.add_unix("@x*", kConnect, Effect::deny, "no"); }));
 }
 
+void patterns() {
+  Rules rules;
+  CHECK(rules.add_path("/p", kRead | kWrite, Effect::allow, "p") && rules.add_path("/no", kRead, Effect::deny, "no"));
+  CHECK(rules.add_path("/p/x/.env", kRead, Effect::allow, "deeper") &&
+        rules.add_path("/m", kMetadata, Effect::allow, "m"));
+  CHECK(rules.add_pattern("/", "**/.env", kRead | kWrite | kExecute | kMetadata, Effect::deny, "env"));
+  CHECK(rules.add_pattern("/", "**/hidden", kRead, Effect::deny, "hidden"));
+  CHECK(rules.add_pattern("/no", "*", kRead, Effect::allow, "not lifted"));
+  CHECK(rules.add_pattern("/out", "*/d", kWrite, Effect::allow, "out"));
+  CHECK(rules.add_pattern("/out", "*/d/**", kWrite, Effect::allow, "out"));
+  CHECK(!rules.add_pattern("/", "[", kRead, Effect::deny, "") && !rules.add_pattern("/", "", kRead, Effect::deny, ""));
+  CHECK(!rules.add_pattern("p", "*", kRead, Effect::deny, "") && !rules.add_pattern("/", "*", 0, Effect::deny, ""));
+  CHECK(rules.finish() && !rules.add_pattern("/", "*", kRead, Effect::deny, "late"));
+
+  const PathMatch env = rules.look("/p/x/.env");
+  for (const Match* right : {&env.read, &env.write, &env.execute, &env.metadata, &env.name})
+    CHECK(right->effect == Effect::deny && std::string_view(right->label) == "env");
+  CHECK(rules.path("/p/x/.en", kRead).effect == Effect::allow);
+  CHECK(rules.path("/no/a", kRead).effect == Effect::deny);
+  // What refuses reading refuses a look, unless a rule of its own says so.
+  CHECK(rules.metadata("/p/hidden").effect == Effect::deny && rules.metadata("/m/hidden").effect == Effect::allow);
+
+  const PathMatch own = rules.look("/out/a/d");
+  CHECK(own.write.effect == Effect::allow && own.name.effect == Effect::none && !own.movable);
+  CHECK(own.metadata.effect == Effect::allow && own.read.effect == Effect::none);
+  CHECK(rules.look("/out/a/d/e").name.effect == Effect::allow && !rules.look("/out/a/d/e").movable);
+  CHECK(rules.look("/out/a/d/e/f").movable);
+  CHECK(rules.metadata("/out/a").effect == Effect::allow && rules.metadata("/out").effect == Effect::allow);
+  CHECK(rules.metadata("/out/a/e").effect == Effect::none && rules.look("/out/a").write.effect == Effect::none);
+
+  CHECK(!rules.patterns_change_below("/p/a", "/p/b") && rules.patterns_change_below("/p/a", "/out/a/d/e"));
+  CHECK(rules.patterns_change_below("/p/a", "/out/a") && rules.patterns_change_below("/p/.env", "/p/b"));
+  CHECK(rules.patterns_change_below("/p/a", "/p/.env"));
+  CHECK(!rules.decides_socket("/p/.env", kConnect));
+}
+
 int main() {
+  patterns();
   test_reach();
   parts();
   paths();
