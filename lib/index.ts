@@ -101,6 +101,20 @@ export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, Suggestion, Violation, ViolationAccess } from './process/violation.ts';
+export {
+  type SandboxedChildProcess,
+  type SandboxedChildProcessOptions,
+  sandboxedChildProcess,
+} from './run/child-process.ts';
+export {
+  type ExecFileSandboxed,
+  type ExecFileSandboxedOptions,
+  type ExecSandboxed,
+  type ExecSandboxedOptions,
+  execFileSandboxed,
+  execSandboxed,
+} from './run/exec.ts';
+export { type ForkSandboxed, type ForkSandboxedOptions, forkSandboxed } from './run/fork.ts';
 export type { RunInput } from './run/input.ts';
 export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
 export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';

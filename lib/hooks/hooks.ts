@@ -1,10 +1,11 @@
-import { EventEmitter } from 'eventemitter3';
+import type { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
 import { MOST_UNDER, Unders } from '../policy/exec.ts';
 import type { SyscallName } from '../policy/syscall-table.ts';
 import { filterTests, problemText, rowOf, type SyscallFilter, SyscallProblem } from '../policy/syscalls.ts';
 import type { AnyHook, unfakeable } from './dispatch.ts';
+import { NodeEmitter } from './emitter.ts';
 import type { CallHook, HookRule } from './encode.ts';
 import type { HookEvent, HookedCall } from './families/index.ts';
 import type { SyscallCall } from './families/syscall.ts';
@@ -124,7 +125,7 @@ export class HookRegistry {
  * Hooks must be registered in the tick of the spawn; later `ERR_HOLDFAST_HOOK_TOO_LATE` is thrown, because the command
  * may have made the call already. A filter that is not valid throws `ERR_HOLDFAST_INVALID_FILTER`.
  */
-export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> extends EventEmitter<Events> {
+export abstract class Hookable<Events extends EventEmitter.ValidEventTypes> extends NodeEmitter<Events> {
   protected abstract addHook(event: HookEvent, args: readonly unknown[]): void;
 
   protected abstract addSyscallHook(call: unknown, args: readonly unknown[]): void;

@@ -1,5 +1,7 @@
 // One start: the supervisor is Node's child, the command is the supervisor's.
-import { type SpawnOptions, type StdioOptions, spawn, spawnSync } from 'node:child_process';
+
+import type { SpawnOptions, StdioOptions } from 'node:child_process';
+import * as childProcess from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { errnoName, HoldfastError, type HoldfastErrorCode, spawnError } from '../errors.ts';
 import {
@@ -25,6 +27,9 @@ import type { Spawn } from './plan.ts';
 import type { ReadySupervisor } from './ready.ts';
 import { makeScratch, removeScratch, type Scratch } from './scratch.ts';
 import { launchError } from './stages.ts';
+
+/** As they were: who puts a sandbox in place of child_process's own (sandboxedChildProcess) must not find itself below it. */
+const { spawn, spawnSync } = childProcess;
 
 /** How long the supervisor may take to make the command's process, in milliseconds. This thread waits for it. */
 const SPAWN_TIMEOUT = 10_000;

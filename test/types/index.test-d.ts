@@ -1,4 +1,7 @@
+import type { ChildProcess, spawn as nodeSpawn } from 'node:child_process';
+import { on, once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
 import {
   allow,
   type CallRulePlan,
@@ -9,9 +12,12 @@ import {
   definePolicy,
   deny,
   type ExitCall,
+  execFileSandboxed,
+  execSandboxed,
   type ForkCall,
   type ForkKind,
   fake,
+  forkSandboxed,
   HoldfastError,
   type Inspection,
   kill,
@@ -31,10 +37,14 @@ import {
   type RestrictionPlan,
   redirect,
   respond,
+  runSandboxed,
+  type SandboxedError,
   type SandboxedProcess,
+  type SandboxedResult,
   type SandboxPlan,
   type SandboxPool,
   type SpawnSandboxedOptions,
+  sandboxedChildProcess,
   spawnSandboxed,
   type TreeProcess,
   type TreeUsage,
@@ -366,3 +376,45 @@ expectError(definePolicy({ files: { raed: [] } }));
 expectError(definePolicy({}, { cdw: '/' }));
 expectError(loadPolicy());
 expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST_POLICY', '').problems);
+
+// Results: what stdout is follows the options.
+{
+  const plain = await runSandboxed('ls');
+  expectType<SandboxedResult<string, string, undefined>>(plain);
+  expectType<string>(plain.stdout);
+  expectType<undefined>(plain.all);
+  const lines = await runSandboxed('ls', ['-l'], { lines: true, all: true });
+  expectType<string[]>(lines.stdout);
+  expectType<string[]>(lines.all);
+  const bytes = await runSandboxed('ls', { encoding: 'buffer', stdio: ['ignore', 'pipe', 'inherit'] });
+  expectType<Buffer>(bytes.stdout);
+  expectType<undefined>(bytes.stderr);
+  const none = await runSandboxed('ls', { stdio: 'inherit', all: true });
+  expectType<undefined>(none.stdout);
+  expectType<undefined>(none.all);
+  const { error } = await runSandboxed('ls', { reject: false });
+  expectType<SandboxedError<string, string, undefined> | undefined>(error);
+  const { child } = runSandboxed('ls', { hooks: (process) => process.onOpen(() => allow()) });
+  expectType<Writable | null>(child.stdin);
+  expectType<Readable>(child.stdout);
+  expectType<Writable>(runSandboxed('ls', { stdio: 'pipe' }).child.stdin);
+  expectError(runSandboxed('ls', { polcy: {} }));
+  expectError(runSandboxed('ls', { encoding: 'utf9' }));
+  expectAssignable<Parameters<typeof runSandboxed>[1]>({ input: ['a', 'b'], policy: { files: { read: ['/'] } } });
+}
+
+// As node:child_process has them.
+{
+  const child = spawnSandboxed('true');
+  expectType<Promise<unknown[]>>(once(child, 'close') as Promise<unknown[]>);
+  for await (const [violation] of on(child, 'violation')) void violation;
+  execFileSandboxed('ls', ['-l'], { encoding: 'buffer' }, (_, stdout) => expectType<Buffer>(stdout));
+  execFileSandboxed('ls', (_, stdout) => expectType<string>(stdout));
+  execSandboxed('ls', { policy: {} }, (_, stdout) => expectType<string>(stdout));
+  expectType<string>((await promisify(execFileSandboxed)('ls')).stdout);
+  expectType<Buffer>((await promisify(execSandboxed)('ls', { encoding: null })).stdout);
+  expectError(execSandboxed('ls', { shell: true }));
+  forkSandboxed('x.js', ['a'], { silent: true }).send?.({ a: 1 });
+  expectAssignable<typeof nodeSpawn>(sandboxedChildProcess({ policy: 'compute' }).spawn);
+  expectError(sandboxedChildProcess({ cwd: '/' }));
+}
