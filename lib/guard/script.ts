@@ -13,6 +13,9 @@ import { summaryText } from './summary.ts';
 
 const SHELL = '/bin/sh';
 
+/** npm that a script starts keeps its cache and its logs in the temporary folder: the user's it may not write. */
+const INSIDE = 'export npm_config_cache="$TMPDIR/npm-cache"; exec "$0" -c "$1"';
+
 /** Exit code of what is the guard's own trouble, as `holdfast run` has it. */
 export const TROUBLE = 125;
 
@@ -53,7 +56,7 @@ function runGuarded(
   tries: Tries,
 ) {
   return new Promise<Ended>((resolve, reject) => {
-    const child = spawnSandboxed(SHELL, ['-c', script], {
+    const child = spawnSandboxed(SHELL, ['-c', INSIDE, SHELL, script], {
       cwd: caller.folder,
       env,
       // What it is not given it cannot read: neither the terminal nor what a pipe has for others.
