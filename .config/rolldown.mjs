@@ -2,6 +2,7 @@
 // because loading a CommonJS package from a module costs more than all the rest; its declarations are taken from the package,
 // so it stays a dependency. Declarations are tsc's. dist/cli.js and dist/guard.js are the commands `holdfast` and
 // `holdfast-guard`, on top of that file.
+import { createHash } from 'node:crypto';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 
@@ -46,6 +47,27 @@ const commonJs = (source) => ({
     this.emitFile({ type: 'asset', fileName: 'index.cjs', source: "module.exports = require('./index.js');\n" });
   },
 });
+
+/**
+ * dist/report.html: the script and the style of lib/report/page/ in one document, which a policy lets run and be applied by
+ * their hashes, and nothing else. lib/report/page.ts puts the data in.
+ */
+const reportPage = {
+  name: 'report-page',
+  generateBundle(_, bundle) {
+    const [chunk] = Object.values(bundle);
+    const script = chunk.code.trim();
+    if (/<\/script|<!--/i.test(script)) throw new Error('the script of the report page cannot stand in a document');
+    const style = readFileSync('lib/report/page/page.css', 'utf8').trim();
+    const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+    const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'`;
+    const parts = { 'content="POLICY"': `content="${policy}"`, '/* STYLE */': style, '/* SCRIPT */': script };
+    let source = readFileSync('lib/report/page/page.html', 'utf8');
+    for (const [place, text] of Object.entries(parts)) source = source.replace(place, () => text);
+    delete bundle[chunk.fileName];
+    this.emitFile({ type: 'asset', fileName: 'report.html', source });
+  },
+};
 
 const onLibrary = {
   name: 'on-the-library',
@@ -103,6 +125,12 @@ export default defineConfig([
 // and jsonc-parser: MIT License, Copyright (c) Microsoft.`,
       true,
     ),
+  },
+  {
+    input: 'lib/report/page/main.ts',
+    platform: 'browser',
+    plugins: [reportPage],
+    output: { file: `${folder}/report-page.js`, format: 'iife', minify: true },
   },
   {
     input: 'lib/cli/main.ts',

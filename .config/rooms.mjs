@@ -34,6 +34,7 @@ const lib = [
   'vitest',
   'testing',
   'index.ts',
+  'report',
   'support',
   'run',
   'spawn',

@@ -101,6 +101,16 @@ export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, Suggestion, Violation, ViolationAccess } from './process/violation.ts';
+export type {
+  Report,
+  ReportAccess,
+  ReportDropped,
+  ReportExec,
+  ReportProcess,
+  ReportRefusal,
+} from './report/data.ts';
+export { reportPage } from './report/page.ts';
+export { type ReportRecorder, report } from './report/report.ts';
 export {
   type SandboxedChildProcess,
   type SandboxedChildProcessOptions,

@@ -175,6 +175,13 @@ function ownPackage(): { load: NodeJS.Require; root: string } {
   }
 }
 
+/** The package's own folder. */
+export const packageFolder = (): string => ownPackage().root;
+
+export function packageVersion(): string {
+  return (ownPackage().load('holdfast/package.json') as { version: string }).version;
+}
+
 /** By what node-gyp-build goes by, and by what Node itself is linked to. */
 function hasGlibc(): boolean {
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
