@@ -1,4 +1,5 @@
 // Another time for a tree.
+import { types } from 'node:util';
 import { respond, type SandboxedProcess } from '../index.ts';
 import { fieldsOf, wrong } from './problems.ts';
 
@@ -11,11 +12,17 @@ export type Instant = string | number | Date;
  */
 export type FakeTime = Instant | { at: Instant; frozen?: boolean } | { offset: number; frozen?: boolean };
 
+/** As they are when this is loaded: tests put others in their place. */
+const RealDate = Date;
+const monotonic = performance.now.bind(performance);
+
+const { isDate } = types;
+
 const takes = "must be a date ('2030-01-01', a Date, milliseconds), { at, frozen? } or { offset, frozen? }";
 
 function instant(value: unknown, field: string): number {
   const date =
-    typeof value === 'string' || typeof value === 'number' || value instanceof Date ? new Date(value) : undefined;
+    typeof value === 'string' || typeof value === 'number' ? new RealDate(value) : isDate(value) ? value : undefined;
   if (date === undefined || Number.isNaN(date.getTime())) throw wrong(field, value, takes);
   if (date.getTime() < 0) throw wrong(field, value, 'lies before 1970, where no clock goes');
   return date.getTime();
@@ -26,21 +33,20 @@ export type Clock = () => number;
 
 /** A clock that starts now. */
 export function clockOf(time: unknown, field: string): Clock {
-  const real = Date.now();
-  const started = performance.now();
+  const started = monotonic();
   let at: number;
   let frozen: unknown = false;
-  if (typeof time === 'object' && time !== null && !(time instanceof Date)) {
+  if (typeof time === 'object' && time !== null && !isDate(time)) {
     const fields = fieldsOf(field, time, ['at', 'offset', 'frozen']);
     frozen = fields.frozen ?? false;
     if (typeof frozen !== 'boolean') throw wrong(`${field}.frozen`, frozen, 'must be true or false');
     if ((fields.at === undefined) === (fields.offset === undefined)) throw wrong(field, time, takes);
     if (fields.at !== undefined) at = instant(fields.at, `${field}.at`);
     else if (typeof fields.offset === 'number' && Number.isFinite(fields.offset)) {
-      at = instant(real + fields.offset, `${field}.offset`);
+      at = instant(RealDate.now() + fields.offset, `${field}.offset`);
     } else throw wrong(`${field}.offset`, fields.offset, 'must be a number of milliseconds');
   } else at = instant(time, field);
-  return frozen === true ? () => at : () => at + (performance.now() - started);
+  return frozen === true ? () => at : () => at + (monotonic() - started);
 }
 
 /** CLOCK_REALTIME, _COARSE, _ALARM and CLOCK_TAI (linux/time.h); the others tell how long something took. */

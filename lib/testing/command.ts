@@ -83,7 +83,12 @@ export function partsOf(file: string, folder: string): string[] {
   const modules = real.indexOf('/node_modules/');
   if (modules >= 0) return [real.slice(0, modules + '/node_modules'.length)];
   const own = packageOf(dirname(real));
-  return [own?.root ?? real];
+  if (own === undefined) return [real];
+  // What a workspace has installed for all its packages lies above them.
+  return [
+    own.root,
+    ...[...upwards(dirname(own.root))].map((at) => join(at, 'node_modules')).filter((at) => existsSync(at)),
+  ];
 }
 
 /** The folder that the Node of these tests is installed in; none where the system's is. */

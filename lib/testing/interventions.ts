@@ -145,6 +145,8 @@ type Answer = Verdict | undefined;
 export interface Intervention {
   readonly events: readonly InterveningEvent[];
   readonly syscalls: readonly SyscallName[];
+  /** How long it may take to answer, in milliseconds. */
+  readonly waits?: number;
   begin(run: RunState): (heard: Heard) => Answer | Promise<Answer>;
 }
 
@@ -300,6 +302,7 @@ export function delay(
   const { first, times } = counting(fields, 'delay');
   return {
     ...target,
+    waits: milliseconds,
     begin(run) {
       let seen = 0;
       return (heard) => {

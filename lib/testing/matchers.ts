@@ -148,6 +148,8 @@ function list(violations: readonly Violation[], folder: string): string {
 
 const calls = (n: number) => (n === 1 ? '1 call was refused' : `${n} calls were refused`);
 
+const endOf = (end: unknown) => (typeof end === 'number' ? `exit code ${end}` : `${end}`);
+
 function toHaveViolated(run: unknown, expected: unknown): MatcherResult {
   checkRun(run, 'toHaveViolated');
   checkList(expected, 'toHaveViolated');
@@ -167,8 +169,10 @@ function toHaveViolated(run: unknown, expected: unknown): MatcherResult {
           : `${calls(surplus.length)} that nobody expected`;
       parts.push(`${what}:\n${list(surplus, folder)}`);
     }
-    if (missing.length > 0)
+    if (missing.length > 0) {
       parts.push(`expected and not refused:\n${missing.map((each) => `  ${shown(each)}`).join('\n')}`);
+      parts.push(`It ended by ${endOf(run.signal ?? run.exitCode)}${lastWords(run)}`);
+    }
     const probes = all.length - counted.length;
     if (probes > 0) parts.push(`(not counted: ${probes} looks at what the program does without)`);
     return parts.join('\n');
@@ -196,15 +200,14 @@ function toHaveExited(run: unknown, expected: unknown): MatcherResult {
     throw wrong('toHaveExited()', expected, 'must be an exit code, 0 to 255, or the name of a signal');
   }
   const actual = run.signal ?? run.exitCode;
-  const say = (end: unknown) => (typeof end === 'number' ? `exit code ${end}` : `${end}`);
   const refused =
     run.violations.length === 0 ? '' : `\n${calls(run.violations.length)}:\n${list(run.violations, run.folder)}`;
   return {
     pass: actual === expected,
     message: () =>
       actual === expected
-        ? `expected another end than ${say(expected)}`
-        : `expected it to end by ${say(expected)}, but it ended by ${say(actual)}${lastWords(run)}${refused}`,
+        ? `expected another end than ${endOf(expected)}`
+        : `expected it to end by ${endOf(expected)}, but it ended by ${endOf(actual)}${lastWords(run)}${refused}`,
     actual,
     expected,
   };

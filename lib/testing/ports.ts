@@ -1,6 +1,7 @@
 // Ports of the loopback that nobody else takes.
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { HoldfastError } from '../index.ts';
 
 /** A port that is held for one sandbox. */
@@ -49,7 +50,7 @@ async function isFree(port: number): Promise<boolean> {
 export async function reservePort(): Promise<ReservedPort> {
   const end = firstEphemeral();
   for (let i = 0; i < TRIES; i++) {
-    const port = LOWEST + Math.floor(Math.random() * (end - LOWEST));
+    const port = randomInt(LOWEST, end);
     const mark = await listening({ path: `\0holdfast-test-port-${port}` });
     if (typeof mark === 'string') continue;
     mark.unref();
@@ -62,14 +63,21 @@ export async function reservePort(): Promise<ReservedPort> {
   );
 }
 
-/** Whether something accepts connections there, at this moment. */
-export function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    const end = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => end(true)).once('error', () => end(false));
+const LISTENING = '0A'; // TCP_LISTEN, include/net/tcp_states.h
+
+/** Whether something accepts connections there, at this moment: without making one, which the program would notice. */
+export function isListening(port: number): boolean {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return ['/proc/net/tcp', '/proc/net/tcp6'].some((table) => {
+    let text: string;
+    try {
+      text = readFileSync(table, 'utf8');
+    } catch {
+      return false; // no IPv6
+    }
+    return text.split('\n').some((line) => {
+      const [, local, , state] = line.trim().split(/\s+/);
+      return state === LISTENING && local?.endsWith(end) === true;
+    });
   });
 }

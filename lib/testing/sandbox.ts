@@ -45,7 +45,7 @@ import {
   spy,
   unexpected,
 } from './interventions.ts';
-import { accepts, type ReservedPort, reservePort } from './ports.ts';
+import { isListening, type ReservedPort, reservePort } from './ports.ts';
 import { fieldsOf, wrong } from './problems.ts';
 
 type AnyPolicy = PolicyName | Policy | CompiledPolicy;
@@ -75,7 +75,7 @@ export interface SandboxRunOptions
       'policy' | 'env' | 'cwd' | 'encoding' | 'lines' | 'all' | 'reject' | 'violations' | 'stdio'
     >,
     Pick<SandboxOptions, 'time' | 'hostname' | 'env'> {
-  /** Relative to the private folder, which is the default. */
+  /** In the private folder, which is the default. */
   cwd?: string;
   policy?: AnyPolicy;
 }
@@ -86,7 +86,7 @@ export interface SandboxRun extends SandboxedResult<string, string, string> {
   readonly written: readonly string[];
   /** What is not there any more. */
   readonly removed: readonly string[];
-  /** Where it has connected to, each once: `'127.0.0.1:80'`, `'[::1]:80'`, `'unix:/run/x.sock'`. */
+  /** Where it has connected or sent to, each once: `'127.0.0.1:80'`, `'[::1]:80'`, `'unix:/run/x.sock'`. */
   readonly connections: readonly string[];
   /** The calls that `fail()` has made fail, in order. They are no violations. */
   readonly faults: readonly InjectedFault[];
@@ -104,6 +104,8 @@ const optionNames = ['files', 'policy', 'env', 'time', 'hostname', 'base', 'keep
 const fixed = ['encoding', 'lines', 'all', 'reject', 'violations', 'stdio'];
 /** Folders by these names, beside the tests, are fixtures by convention. */
 const conventional = /^(?:\.\/)?(fixtures|__fixtures__)(?:\/|$)/;
+/** As they are when this is loaded: tests put others in their place. */
+const { setTimeout, clearTimeout } = globalThis;
 const HOOK_TIMEOUT = 30_000;
 const POLL_MS = 20;
 
@@ -267,6 +269,8 @@ export class Sandbox {
     if (known !== undefined && !(Number.isInteger(known) && known > 0 && known < 65536)) {
       throw wrong('known', known, 'must be a port, 1 to 65535');
     }
+    const before = known === undefined ? undefined : this.#moved.get(known);
+    if (before !== undefined) return before;
     const reserved = await reservePort();
     if (this.closed) {
       await reserved.release();
@@ -284,7 +288,7 @@ export class Sandbox {
     if (!this.#ports.some((reserved) => reserved.port === real)) {
       throw wrong('port', port, 'is no port of this sandbox: port() reserves one');
     }
-    while (!(await accepts(real))) {
+    while (!isListening(real)) {
       if (this.#running.size === 0) throw wrong('port', port, 'has nobody who could listen: no program runs');
       await this.#wait(POLL_MS);
       this.#checkOpen();
@@ -304,7 +308,7 @@ export class Sandbox {
     const file = join(this.#root, 'answers', String(this.#answers++));
     writeFileSync(file, contents);
     // The one that was given last counts.
-    this.#interventions.unshift(answer(canonical(path), file));
+    this.#interventions.unshift(answer(canonical(resolve(path)), file));
     return this;
   }
 
@@ -350,8 +354,8 @@ export class Sandbox {
     for (const name of fixed) {
       if (given[name] !== undefined) throw wrong(`options.${name}`, given[name], "is not an option of a test's run");
     }
-    const { time = this.#options.time, hostname, env, cwd, policy, hooks, hookTimeout = HOOK_TIMEOUT, ...rest } = given;
-    if (cwd !== undefined && typeof cwd !== 'string') throw wrong('options.cwd', cwd, 'must be a path');
+    const { time = this.#options.time, hostname, env, cwd, policy, hooks, hookTimeout, ...rest } = given;
+    const start = inside(this.folder, cwd ?? '.', 'options.cwd');
     const own = checkEnvironment(env, 'options.env');
     const name = checkHostname(hostname ?? this.#options.hostname, 'options.hostname');
     const clock = time === undefined ? undefined : clockOf(time, 'options.time');
@@ -370,12 +374,13 @@ export class Sandbox {
         all: true,
         reject: false,
         env: environment,
-        cwd: cwd === undefined ? this.folder : resolve(this.folder, cwd),
+        cwd: start,
         policy: combined(policy, ...this.#policies(program.file)),
-        hookTimeout,
+        hookTimeout: hookTimeout ?? HOOK_TIMEOUT + Math.max(0, ...this.#interventions.map(({ waits = 0 }) => waits)),
         hooks: (child) => {
           // Before those who answer: where it really goes, and whether, is another question.
           child.onConnect((call) => void connections.push(shownAddress(call)));
+          child.onSend((call) => void connections.push(shownAddress(call)));
           if (clock !== undefined) setClock(child, clock);
           if (name !== undefined) this.#name(child, name);
           intervene(child, this.#interventions, state);
@@ -513,12 +518,12 @@ export class Sandbox {
   }
 }
 
-/** As the kernel names it: what hooks hear of. */
+/** As the kernel names it, which is what hooks hear of; also of what is not there. */
 function canonical(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return resolve(path);
+    return dirname(path) === path ? path : join(canonical(dirname(path)), basename(path));
   }
 }
 

@@ -91,14 +91,16 @@ function run(args: string[]) {
 /** In a file of tests: what listens there until it is ended, told of to us. */
 const serve = `
 import { appendFileSync } from 'node:fs';
-const server = (port) => \`require('net').createServer().listen(\${port})\`;
+const server = (port) => \`import socket, time; s = socket.create_server(('', \${port})); time.sleep(1000)\`;
 async function serve(sandbox, test) {
   const port = await sandbox.port();
-  const run = sandbox.run(process.execPath, ['-e', server(port)], { policy: { files: { read: ['/'] } } });
+  const run = sandbox.run('/usr/bin/python3', ['-Sc', server(port)]);
   await sandbox.listening(port);
   appendFileSync(${JSON.stringify(notes)}, JSON.stringify({ test, folder: sandbox.folder, port, pid: run.child.pid }) + '\\n');
 }
 `;
+/** Enough for a server to start, in milliseconds: a test is to time out after that. */
+const enough = patient(4000);
 
 describe('vitest', () => {
   let report: {
@@ -114,7 +116,7 @@ describe('vitest', () => {
 
   beforeAll(() => {
     put({
-      'vitest.config.js': 'export default { test: { globals: true, testTimeout: 10_000, maxWorkers: 2 } };',
+      'vitest.config.js': 'export default { test: { globals: true, testTimeout: 30_000, maxWorkers: 2 } };',
       ...Object.fromEntries(vitestBlocks.map(({ text }, i) => [`test/block${i}.test.ts`, text])),
       'test/ends.test.js': `
 import { expect, test } from 'holdfast/vitest';
@@ -130,11 +132,11 @@ test('fails', async ({ sandbox }) => {
 test('fails by its end', async ({ sandbox }) => {
   expect(await sandbox.run('sh', ['-c', 'echo why >&2; exit 3'])).toHaveExited(0);
 });
-test('times out', { timeout: 1500 }, async ({ sandbox }) => {
+test.concurrent('times out', { timeout: ${enough} }, async ({ sandbox }) => {
   await serve(sandbox, 'times out');
   await sandbox.run('sh', ['-c', 'trap "" TERM; sleep 1000 & wait']);
 });
-test('times out before it runs anything', { timeout: 500 }, async ({ sandbox }) => {
+test.concurrent('times out before it runs anything', { timeout: 500 }, async ({ sandbox }) => {
   sandbox.write({ a: '' });
   await new Promise(() => {});
 });
@@ -200,8 +202,8 @@ describe('node:test', () => {
     rmSync(notes);
     put({
       'node/ends.test.mjs': `
-import { afterEach, beforeEach, describe, test } from 'node:test';
-import { createSandbox, expectRun, sandboxForEach, withSandbox } from 'holdfast/testing';
+import { test } from 'node:test';
+import { expectRun, withSandbox } from 'holdfast/testing';
 ${serve}
 test('passes', withSandbox(async (sandbox) => {
   await serve(sandbox, 'passes');
@@ -211,17 +213,22 @@ test('fails', withSandbox(async (sandbox) => {
   await serve(sandbox, 'fails');
   expectRun(await sandbox.run('sh', ['-c', 'echo x > out.txt'])).toHaveViolated([]);
 }));
-test('times out', { timeout: 1500 }, withSandbox(async (sandbox) => {
+test('times out', { timeout: ${enough} }, withSandbox(async (sandbox) => {
   await serve(sandbox, 'times out');
   await sandbox.run('sh', ['-c', 'trap "" TERM; sleep 1000 & wait']);
 }));
+`,
+      'node/each.test.mjs': `
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { expectRun, sandboxForEach } from 'holdfast/testing';
+${serve}
 describe('one for each', () => {
   const current = sandboxForEach({ files: { a: 'a' } }, { beforeEach, afterEach });
   test('passes for each', async () => {
     await serve(current.sandbox, 'each');
     expectRun(await current.sandbox.run('cat', ['a'])).toHaveExited(0);
   });
-  test('times out for each', { timeout: 1500 }, async () => {
+  test('times out for each', { timeout: ${enough} }, async () => {
     await serve(current.sandbox, 'each times out');
     await current.sandbox.run('sleep', ['1000']);
   });

@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createSandbox, type Sandbox, type SandboxOptions } from 'holdfast/testing';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { listen } from '../helpers/ports.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -124,6 +124,13 @@ describe('a program by its name', () => {
     const base = project();
     const sandbox = sandboxOf({ base: join(base, 'test') });
     expect(await sandbox.run('my-cli', ['a'])).toMatchObject({ stdout: 'own a', violations: [] });
+    const inWorkspace = join(base, 'packages/one');
+    mkdirSync(join(base, 'node_modules/hoisted'));
+    writeFileSync(join(base, 'node_modules/hoisted/index.js'), "module.exports = 'hoisted'");
+    mkdirSync(inWorkspace, { recursive: true });
+    writeFileSync(join(inWorkspace, 'package.json'), JSON.stringify({ name: 'one', bin: 'cli.js' }));
+    writeFileSync(join(inWorkspace, 'cli.js'), "#!/usr/bin/env node\nconsole.log(require('hoisted'))");
+    expect(await sandboxOf({ base: inWorkspace }).run('one')).toMatchObject({ stdout: 'hoisted', violations: [] });
     chmodSync(join(base, 'bin/cli.js'), 0o644);
     expect(await sandbox.run('my-cli', ['b'])).toMatchObject({ stdout: 'own b', violations: [] });
   });
@@ -183,6 +190,22 @@ describe('ports', () => {
     }
   });
 
+  test('are waited for without being connected to', async () => {
+    const sandbox = sandboxOf();
+    const port = await sandbox.port();
+    const once = `import socket; s = socket.create_server(('', ${port})); c = s.accept()[0]; print(c.recv(9).decode())`;
+    const run = sandbox.run(python, ['-c', once]);
+    await sandbox.listening(port);
+    const client = createConnection(port, '127.0.0.1');
+    client.end('word');
+    expect(await run).toMatchObject({ stdout: 'word', violations: [] });
+  });
+
+  test('have one number for a program, however often it is asked for', async () => {
+    const sandbox = sandboxOf();
+    expect(await sandbox.port(80)).toBe(await sandbox.port(80));
+  });
+
   test('are all that can be reached', async () => {
     const outside = await listen();
     const sandbox = sandboxOf();
@@ -218,6 +241,31 @@ for port in (${outside.port}, ${port}):
     await sandbox.close();
     await waiting;
   });
+});
+
+test('what a datagram is sent to counts as a connection', async () => {
+  const sandbox = sandboxOf();
+  const client = `import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))`;
+  const run = await sandbox.run(python, ['-c', client], { policy: { network: { connect: ['127.0.0.1:9'] } } });
+  expect(run).toMatchObject({ exitCode: 0, connections: ['127.0.0.1:9'] });
+});
+
+test('a test that has other timers and another clock of its own notices nothing', async () => {
+  vi.useFakeTimers({ now: 0 });
+  try {
+    const sandbox = sandboxOf({ files: { 'a.txt': 'old' }, time: { offset: 86_400_000 } });
+    const port = await sandbox.port();
+    const server = `import socket, time; s = socket.create_server(('', ${port})); open('a.txt', 'w').write('new'); print(int(time.time()), flush=True); s.accept()`;
+    const run = sandbox.run(python, ['-c', server], { policy: { files: { write: ['.'] } } });
+    await sandbox.listening(port);
+    createConnection(port, '127.0.0.1').end();
+    const { stdout, written } = await run;
+    expect(Number(stdout)).toBeGreaterThan(1_750_000_000);
+    expect(written).toEqual(['a.txt']);
+    await sandbox.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('another time', () => {
@@ -280,9 +328,9 @@ test('another name of the machine, by the call and by its files', async () => {
 test('answers in place of files, as large as they like; the last one counts', async () => {
   const sandbox = sandboxOf();
   sandbox.answer('/etc/os-release', 'ID=first').answer('/etc/os-release', `ID=other\n${'x'.repeat(10_000)}`);
-  sandbox.answer('/etc/no-such-file', 'there').answer('/etc/shadow', 'root::');
+  sandbox.answer('/bin/no-such-file', 'there').answer('/etc/shadow', 'root::');
   const script =
-    'head -n1 /etc/os-release; wc -c < /etc/os-release; cat /etc/no-such-file /etc/shadow; echo x >> /etc/os-release';
+    'head -n1 /etc/os-release; wc -c < /etc/os-release; cat /bin/no-such-file /etc/shadow; echo x >> /etc/os-release';
   const run = await sandbox.run('/bin/sh', sh(script));
   expect(run.stdout).toBe('ID=other\n10009\nthereroot::');
   expect(run.violations).toMatchObject([{ syscall: 'openat' }]);
@@ -480,6 +528,7 @@ describe('wrong use is an error that names the field', () => {
     fails(/^fault\.path: '~\/x' begins with ~/, 'fail', 'open', { errno: 'EIO', path: '~/x' });
     fails(/^milliseconds: -1/, 'delay', 'open', -1);
     fails(/^options\.cwd: 5/, 'run', 'true', [], { cwd: 5 });
+    fails(/^options\.cwd: '\/etc' leads out/, 'run', 'true', [], { cwd: '/etc' });
     fails(/^options\.reject: true is not an option/, 'run', 'true', [], { reject: true });
     fails(/^options\.tiem: /, 'run', 'true', [], { tiem: 1 });
     await expect(sandbox.port?.(0)).rejects.toEqual(invalid(/^known: 0/));
