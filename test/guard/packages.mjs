@@ -1,4 +1,4 @@
-// Packages of the registry that have install scripts, with what those are for.
+// Packages of the registry that have install scripts, with what those are for; what compiles long stands last.
 export const packages = [
   ['esbuild', '0.28.2', 'checks its binary'],
   ['@swc/core', 'latest', 'checks its binary'],
@@ -7,14 +7,11 @@ export const packages = [
   ['@parcel/watcher', 'latest', 'compiles, or takes what is built'],
   ['bcrypt', '6.0.0', 'takes what is built'],
   ['bcrypt', '5.1.1', 'downloads, or compiles C++'],
-  ['better-sqlite3', '12.4.1', 'downloads, or compiles C'],
-  ['sqlite3', '5.1.7', 'downloads, or compiles C'],
   ['argon2', 'latest', 'takes what is built'],
   ['bufferutil', 'latest', 'takes what is built'],
   ['utf-8-validate', 'latest', 'takes what is built'],
   ['classic-level', '1.4.1', 'takes what is built'],
   ['msgpackr-extract', 'latest', 'takes what is built'],
-  ['lmdb', 'latest', 'takes what is built'],
   ['cpu-features', 'latest', 'compiles C'],
   ['ssh2', 'latest', 'compiles C++'],
   ['microtime', 'latest', 'takes what is built'],
@@ -23,7 +20,6 @@ export const packages = [
   ['deasync', 'latest', 'compiles C++'],
   ['keytar', 'latest', 'downloads, or compiles C++'],
   ['canvas', 'latest', 'downloads, or compiles C++'],
-  ['node-sass', 'latest', 'downloads, or compiles C++'],
   ['puppeteer', 'latest', 'downloads a browser'],
   ['cypress', 'latest', 'downloads a program'],
   ['electron', '33.2.1', 'downloads a program'],
@@ -40,4 +36,8 @@ export const packages = [
   ['husky', '4.3.8', 'writes hooks of Git'],
   ['yorkie', '2.0.0', 'writes hooks of Git'],
   ['pre-commit', 'latest', 'writes hooks of Git'],
+  ['better-sqlite3', '12.4.1', 'downloads, or compiles C'],
+  ['sqlite3', '5.1.7', 'downloads, or compiles C'],
+  ['node-sass', 'latest', 'downloads, or compiles C++'],
+  ['lmdb', 'latest', 'takes what is built'],
 ];

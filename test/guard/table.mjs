@@ -140,8 +140,9 @@ function writeTable(rows) {
 const rows = [];
 for (const [i, one] of packages.entries()) {
   if (wanted.length === 0 || wanted.includes(one[0])) rows.push(await tryOne(one, i));
+  // An interrupted run leaves what it has.
+  if (write) writeTable(rows);
 }
 const bad = rows.filter(({ result }) => result.includes('ALONE')).length;
 console.log(`packages: ${rows.length} tried, ${bad} fail under the guard alone`);
-if (write) writeTable(rows);
 process.exitCode = bad === 0 ? 0 : 1;
