@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { HoldfastError } from '../index.ts';
-import { runManager, showSummary } from './command.ts';
+import { runManager, runScripts, showSummary } from './command.ts';
 import { runScript, TROUBLE } from './script.ts';
 
 const { version } = createRequire(import.meta.url)('holdfast/package.json') as { version: string };
@@ -25,6 +25,16 @@ function command(): Command {
       process.exitCode = await runManager(line, options.strict === true);
     });
   program
+    .command('run-scripts')
+    .description(
+      'The install scripts of what is installed (node_modules), where a package manager was told to run none.',
+    )
+    .argument('[packages...]', 'of these packages only')
+    .option('--strict', 'what a script may not makes it, and this command, fail')
+    .action(async (names: string[], options: { strict?: boolean }) => {
+      process.exitCode = await runScripts(names, options.strict === true);
+    });
+  program
     .command('summary')
     .description('What the scripts of the last install tried.')
     .option('--json', 'as data')
@@ -44,6 +54,9 @@ try {
     await command().parseAsync();
   }
 } catch (error) {
-  process.stderr.write(`holdfast-guard: ${error instanceof HoldfastError ? String(error) : (error as Error).stack}\n`);
-  process.exitCode = TROUBLE;
+  const { code, syscall, message, stack } = error as NodeJS.ErrnoException;
+  const start = syscall?.startsWith('spawn') === true; // of the package manager: as a shell says it
+  const text = error instanceof HoldfastError ? String(error) : start ? message : stack;
+  process.stderr.write(`holdfast-guard: ${text}\n`);
+  process.exitCode = !start ? TROUBLE : code === 'ENOENT' ? 127 : 126;
 }

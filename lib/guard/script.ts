@@ -143,6 +143,8 @@ export async function runScript(script: string): Promise<void> {
   const env = scriptEnvironment(process.env, exception?.env ?? [], {
     // What it starts by npm is in the sandbox already.
     npm_config_script_shell: SHELL,
+    // It would fail for want of its cache, which is shared with other builds and so not for packages to fill.
+    CCACHE_DISABLE: '1',
   });
   const tries = new Tries();
   const ended = await runGuarded(script, caller, policy, env, reach, tries);

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { makeScene, root, type Scene, write } from './scene.ts';
+import { guard, makeScene, root, type Scene, write } from './scene.ts';
 
 /** As docs/guard.md has it. */
 const line = `script-shell=\${PWD}/node_modules/holdfast/dist/guard.js\n`;
@@ -70,8 +70,7 @@ describe('the line in .npmrc', () => {
     }
     expect(existsSync(owned(scene))).toBe(false);
     expect(existsSync(join(scene.project, 'own'))).toBe(true);
-    const guard = join(scene.project, 'node_modules/.bin/holdfast-guard');
-    const { stdout } = await scene.run(guard, ['summary']);
+    const { stdout } = await scene.run(join(scene.project, 'node_modules/.bin/holdfast-guard'), ['summary']);
     expect(stdout).toMatch(/✓ @s\/quiet@1\.0\.0 preinstall: succeeded/);
     expect(stdout).toContain('holdfast-guard: 6 scripts, none tried what it may not');
   });
@@ -140,5 +139,53 @@ NAPI_MODULE(tiny, init)
     expect(answer.stdout).toBe('42\n');
     expect(readFileSync(join(scene.project, 'node_modules/pick/ran'), 'utf8')).toBe('pick\n');
     expect(readFileSync(join(scene.project, 'node_modules/pick/npm'), 'utf8')).toMatch(/^\d+\./);
+  });
+});
+
+describe('run-scripts', () => {
+  test('runs what npm would, in its order, of what was installed without scripts', async () => {
+    const scene = makeScene();
+    write(join(scene.home, '.ssh/key'), 'KEY');
+    const last = scene.pack({
+      name: 'a',
+      dependencies: { b: '1.0.0' },
+      scripts: { postinstall: 'cat ../b/built > seen; exit 3' },
+    });
+    const first = scene.pack({ name: 'b', scripts: { install: 'echo b > built', postinstall: 'cat ~/.ssh/key' } });
+    const gyp = scene.pack({ name: 'c' }, { 'binding.gyp': '{ not: gyp' });
+    scene.manifest({ dependencies: { a: `file:${last}`, b: `file:${first}`, c: `file:${gyp}` } });
+    expect(await scene.npm(false, ['install', '--ignore-scripts'])).toMatchObject({ code: 0 });
+    const { code, stderr } = await scene.run(guard, ['run-scripts']);
+    expect(code).toBe(1);
+    expect(readFileSync(join(scene.project, 'node_modules/a/seen'), 'utf8')).toBe('b\n');
+    const told = [
+      'b@1.0.0 install: succeeded',
+      'b@1.0.0 postinstall: failed with 1',
+      'a@1.0.0 postinstall: failed with 3',
+    ];
+    const places = [...told, 'c@1.0.0 install: failed'].map((line) => stderr.indexOf(line));
+    expect(places.every((place) => place >= 0)).toBe(true);
+    expect(places[0]).toBeLessThan(places[2] ?? 0);
+    expect(stderr).toContain('refused: read ~/.ssh/key ');
+    expect(stderr).toContain('holdfast-guard: a script of node_modules/a has failed');
+
+    const some = await scene.run(guard, ['run-scripts', 'b', '--strict']);
+    expect([some.code, some.stderr]).toEqual([
+      1,
+      expect.stringContaining('holdfast-guard: 2 scripts, 1 tried what it may not'),
+    ]);
+    const none = await scene.run(guard, ['run-scripts', 'nosuch']);
+    expect([none.code, none.stderr]).toEqual([125, expect.stringContaining('nosuch is not installed in')]);
+  });
+
+  test('is what who takes no shell is sent to', async () => {
+    const scene = makeScene();
+    scene.manifest({});
+    const { code, stderr } = await scene.run(guard, ['bun', 'install']);
+    expect([code, stderr]).toEqual([125, expect.stringContaining('`holdfast-guard run-scripts`')]);
+    const missing = await scene.run(guard, ['nosuch-manager', 'install']);
+    expect([missing.code, missing.stderr]).toEqual([127, expect.stringContaining('nosuch-manager')]);
+    write(join(scene.project, '.pnp.cjs'), '');
+    expect((await scene.run(guard, ['run-scripts'])).stderr).toContain('nodeLinker: node-modules');
   });
 });

@@ -3,7 +3,7 @@ export const packages = [
   ['esbuild', '0.28.2', 'checks its binary'],
   ['@swc/core', 'latest', 'checks its binary'],
   ['sharp', '0.33.5', 'checks its binary'],
-  ['unrs-resolver', 'latest', 'checks its binary'],
+  ['unrs-resolver', '1.11.1', 'checks its binary'],
   ['@parcel/watcher', 'latest', 'compiles, or takes what is built'],
   ['bcrypt', '6.0.0', 'takes what is built'],
   ['bcrypt', '5.1.1', 'downloads, or compiles C++'],
