@@ -37,7 +37,7 @@ const isProject = (folder: string) => existsSync(join(folder, 'package.json'));
 /** The folder above the first node_modules in a path. */
 function aboveModules(path: string): string | undefined {
   const at = path.indexOf('/node_modules/');
-  return at > 0 ? path.slice(0, at) : undefined;
+  return at < 0 ? undefined : path.slice(0, at) || '/';
 }
 
 /**

@@ -139,6 +139,16 @@ export function runsIn(folder: string): string[] {
   return timed.sort((one, other) => other.time - one.time).map(({ path }) => path);
 }
 
+/** What a line holds; nothing, if whoever wrote it was ended meanwhile. */
+function entryOf(line: string): Entry[] {
+  try {
+    return line === '' ? [] : [JSON.parse(line) as Entry];
+  } catch {
+    process.stderr.write(`holdfast-guard: a line of the log cannot be read: ${line.slice(0, 80)}\n`);
+    return [];
+  }
+}
+
 /** The scripts of a run; none if there is no such file. */
 export function entriesOf(file: string): Entry[] {
   let text: string;
@@ -147,8 +157,5 @@ export function entriesOf(file: string): Entry[] {
   } catch {
     return [];
   }
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Entry);
+  return text.split('\n').flatMap(entryOf);
 }

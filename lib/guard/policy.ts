@@ -67,6 +67,19 @@ function ownFolder({ folder, project }: Caller): string {
   return folder;
 }
 
+/** Package managers' settings for the whole machine, which lie below /usr where tokens are not expected. */
+function settingsOfMachine(env: NodeJS.ProcessEnv): string[] {
+  const prefixes = [
+    '/usr',
+    '/usr/local',
+    join(dirname(realpathSync(process.execPath)), '..'),
+    env.npm_config_global_prefix,
+  ];
+  const names = ['etc/npmrc', 'etc/yarnrc', 'share/.yarnrc'];
+  const found = prefixes.flatMap((prefix) => (prefix === undefined ? [] : names.map((name) => join(prefix, name))));
+  return [...found, ...(env.npm_config_globalconfig === undefined ? [] : [env.npm_config_globalconfig])];
+}
+
 const there = (paths: readonly string[]) => [...new Set(paths)].filter((path) => existsSync(path));
 
 /** Of a dependency; or of the project's own script, which may write the project but not what Git and npm would execute or obey. */
@@ -88,16 +101,15 @@ export function scriptPolicy(
     ...(exception?.exec ?? []),
   ]);
   const write = [own, ...(exception?.write ?? [])];
-  const kept = caller.own
-    ? there(['.git/hooks', '.git/config', '.npmrc', '.yarnrc.yml', '.env'].map((name) => join(own, name)))
-    : [];
+  const kept = ['.git/hooks', '.git/config', '.npmrc', '.yarnrc.yml', '.env'].map((name) => join(own, name));
+  const deny = there([...settingsOfMachine(env), ...(caller.own ? kept : [])]);
   return {
     files: {
       // What a program may not see is not there, so that it goes on without its configuration.
       ungranted: 'ENOENT',
       read: [...read, ...(exception?.write ?? [])],
       write,
-      ...(kept.length > 0 && { deny: kept }),
+      deny,
     },
     network: { connect: reach.connect },
     scratch: true,

@@ -58,6 +58,10 @@ describe('the line in .npmrc', () => {
       dependencies: { holdfast: `file:${holdfast}`, hostile: `file:${hostile(scene)}`, ...more },
     });
 
+  test('is the one in the documentation', () => {
+    expect(readFileSync(join(root, 'docs/guard.md'), 'utf8')).toContain(`| \`${line.trim()}\` | \`.npmrc\` |`);
+  });
+
   test('holds from the first script of the first install on; the project runs its own', async () => {
     const scene = makeScene();
     depend(scene, { '@s/quiet': `file:${scene.pack({ name: '@s/quiet', scripts })}` });

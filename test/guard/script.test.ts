@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callerOf, exceptionFor } from '../../lib/guard/caller.ts';
 import { readSettings } from '../../lib/guard/settings.ts';
-import { guard, makeScene, type Ran, type Scene, write } from './scene.ts';
+import { guard, makeScene, type Ran, root, type Scene, write } from './scene.ts';
 
 const npmLike = (scene: Scene, folder: string): NodeJS.ProcessEnv => ({
   HOME: scene.home,
@@ -136,6 +136,14 @@ describe('a script', () => {
     expect(existsSync(join(made.home, '.cache'))).toBe(false);
     expect(readFileSync(join(made.project, 'node_modules/a/built'), 'utf8')).toBe('x\n');
     expect(stderr).toContain('refused: write ');
+  });
+
+  test("does not read the package manager's settings for the whole machine", async () => {
+    const made = scene();
+    const settings = write(join(made.project, 'node_modules/a/global-npmrc'), '//r/:_authToken=5ecret'); // where it could read all else
+    const more = { npm_config_globalconfig: settings };
+    const { stdout } = await call(made, 'node_modules/a', 'cat global-npmrc; ls', more);
+    expect(stdout).toBe('global-npmrc\n');
   });
 
   test('is not run where it is not said, or not clear, what it may do', async () => {
@@ -300,6 +308,18 @@ describe('an exception', () => {
     const { stdout } = await call(made, 'node_modules/a', grant, { X_KEY: 'X' });
     expect(stdout).toBe('EACCES\n\n');
   });
+});
+
+test('what the documentation says for an example is right', () => {
+  const page = readFileSync(join(root, 'docs/guard.md'), 'utf8');
+  const [, example = ''] = /```text\n("holdfast": \{[\s\S]*?\n\})\n```/.exec(page) ?? [];
+  const made = makeScene();
+  made.manifest(JSON.parse(`{${example}}`));
+  const { strict, exceptions } = readSettings(made.project);
+  expect([strict, exceptions.map(({ key }) => key)]).toEqual([
+    true,
+    ['electron', '@sentry/cli@2.58.2 || 2.58.3', 'husky'],
+  ]);
 });
 
 describe('settings that are wrong', () => {
