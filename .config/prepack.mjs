@@ -20,6 +20,7 @@ const needed = [
   'dist/index.cjs',
   'dist/index.d.ts',
   'dist/index.d.cts',
+  'dist/report.html',
   'dist/guard.js',
   'prebuilds/SHA256SUMS',
 ];

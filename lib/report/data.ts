@@ -122,6 +122,6 @@ export interface ReportRefusal {
   readonly count: number;
   readonly first: number;
   readonly last: number;
-  /** The `id`s of who made it, at most 16. */
-  readonly processes: readonly number[];
+  /** Who made it, at most 64 processes: their `id`s, and when each made it first. */
+  readonly processes: readonly { readonly id: number; readonly first: number }[];
 }

@@ -16,7 +16,7 @@ const MANY_ACCESSES = 200_000;
 const MANY_MESSAGES = 1000;
 /** Characters of all arguments together. */
 const MUCH_TEXT = 32 * 1024 * 1024;
-const MANY_OF_REFUSAL = 16;
+const MANY_OF_REFUSAL = 64;
 
 /** What {@link report} returns. */
 export interface ReportRecorder {
@@ -33,7 +33,7 @@ export interface ReportRecorder {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type OpenProcess = Mutable<ReportProcess> & { execs: ReportExec[] };
-type OpenRefusal = Mutable<ReportRefusal> & { processes: number[] };
+type OpenRefusal = Mutable<ReportRefusal> & { processes: { id: number; first: number }[] };
 
 class Recorder implements ReportRecorder {
   readonly #child: SandboxedProcess;
@@ -170,8 +170,8 @@ class Recorder implements ReportRecorder {
     if (known !== undefined) {
       known.count++;
       known.last = now;
-      if (id !== undefined && known.processes.length < MANY_OF_REFUSAL && !known.processes.includes(id))
-        known.processes.push(id);
+      if (id !== undefined && known.processes.length < MANY_OF_REFUSAL && !known.processes.some((by) => by.id === id))
+        known.processes.push({ id, first: now });
       return;
     }
     if (this.#refusals.size >= MANY_REFUSALS) {
@@ -197,7 +197,7 @@ class Recorder implements ReportRecorder {
       count: 1,
       first: now,
       last: now,
-      processes: id === undefined ? [] : [id],
+      processes: id === undefined ? [] : [{ id, first: now }],
     });
   }
 

@@ -95,6 +95,7 @@ describe('the tarball', () => {
         'dist/cli.js',
         'dist/policy.schema.json',
         'dist/index.d.cts',
+        'dist/report.html',
       ]),
     );
     expect(names()).toEqual(expect.arrayContaining(['lib/index.ts', 'docs/api.md', addon, supervisor]));

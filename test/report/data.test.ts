@@ -1,7 +1,8 @@
 // What a report knows of real trees.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { HoldfastError, type Report, report, reportPage, type SpawnSandboxedOptions, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -108,7 +109,7 @@ describe('the data of', () => {
     expect(more).toEqual([]);
     expect(refusal).toMatchObject({ path: secret, errno: 'EACCES', count: 3, rule: 'files.deny[0]' });
     expect(refusal?.suggestion).toBeUndefined();
-    expect(refusal?.processes.map((id) => data.processes[id]?.code)).toEqual([1, 1, 1]);
+    expect(refusal?.processes.map(({ id }) => data.processes[id]?.code)).toEqual([1, 1, 1]);
   });
 
   test('a program that fails, and what would have let it', async () => {
@@ -169,4 +170,24 @@ describe('the page', () => {
     }
     for (const wrong of [undefined, null, {}, 'sh']) expect(() => report(wrong as never)).toThrow(HoldfastError);
   });
+});
+
+test('holdfast run --report writes the page, whatever became of the program', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
+  const run = (file: string, ...command: string[]) =>
+    spawnSync(process.execPath, [join(root, 'dist/cli.js'), 'run', '--report', file, '--', ...command], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+  for (const [status, ...command] of [
+    [3, 'sh', '-c', 'exit 3'],
+    [127, 'no-such-program'],
+  ] as const) {
+    const file = join(folder, `run-${status}.html`);
+    expect(run(file, ...command).status).toBe(status);
+    expect(readFileSync(file, 'utf8')).toContain(`"argv":["${command[0]}"`);
+  }
+  const { status, stderr } = run(join(folder, 'no/such/folder.html'), 'true');
+  expect(status).toBe(125);
+  expect(stderr).toContain('no/such/folder.html');
 });

@@ -64,7 +64,7 @@ export function manyEvents(count: number): Report {
       count: 1 + (i % 3),
       first: i * 10,
       last: i * 10 + 5,
-      processes: [i],
+      processes: [{ id: i, first: i * 10 }],
     });
   }
   return {

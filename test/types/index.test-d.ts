@@ -34,8 +34,11 @@ import {
   type PolicyProblem,
   type ProcessExitEvent,
   type RenameCall,
+  type Report,
   type RestrictionPlan,
   redirect,
+  report,
+  reportPage,
   respond,
   runSandboxed,
   type SandboxedError,
@@ -417,4 +420,18 @@ expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST
   forkSandboxed('x.js', ['a'], { silent: true }).send?.({ a: 1 });
   expectAssignable<typeof nodeSpawn>(sandboxedChildProcess({ policy: 'compute' }).spawn);
   expectError(sandboxedChildProcess({ cwd: '/' }));
+}
+
+// Reports.
+{
+  const recorder = report(spawnSandboxed('ls', { stdio: 'ignore' }));
+  report(runSandboxed('ls').child);
+  expectType<Promise<Report>>(recorder.data());
+  expectType<Promise<void>>(recorder.write(new URL('file:///report.html')));
+  expectType<string>(reportPage(await recorder.data()));
+  expectType<{ readonly field: string; readonly value: string }[]>(
+    (await recorder.data()).refusals.flatMap(({ suggestion }) => suggestion ?? []),
+  );
+  expectError(report('ls'));
+  expectError(reportPage({}));
 }

@@ -1,7 +1,7 @@
 // What is known of one row, beside the table.
 import type { ReportRefusal } from '../data.ts';
 import { button, copy, h, name, shown } from './dom.ts';
-import { basename, bytes, commandLine, count, duration, instant, plural } from './format.ts';
+import { basename, bytes, commandLine, count, duration, plural } from './format.ts';
 import { type Deed, type Model, type Proc, policyOf, whyOf } from './model.ts';
 
 type Entry = readonly [string, Node | string | undefined];
@@ -17,7 +17,7 @@ const list = (...entries: Entry[]) =>
 
 const heading = (text: string) => h('h3', {}, text);
 
-const at = (ms: number) => instant(ms, 0.001);
+const at = duration;
 
 const span = ({ first, last }: { first: number; last: number }) =>
   first === last ? `at ${duration(first)}` : `${duration(first)} to ${duration(last)}`;
@@ -149,7 +149,7 @@ export class Detail {
         children.length > 0 && heading(`Made ${plural(process.children.length, 'process', 'processes')}`),
         children.length > 0 && h('ul', { class: 'plain' }, ...children.map((one) => h('li', {}, link(one)))),
         process.refusals.length > 0 && heading('Was refused'),
-        ...process.refusals.slice(0, 50).map((refusal) => this.#refusal(refusal)),
+        ...process.refusals.slice(0, 50).map(({ refusal }) => this.#refusal(refusal)),
       ],
       closed,
     );
@@ -217,7 +217,7 @@ export class Detail {
         h(
           'ul',
           { class: 'plain' },
-          ...refusal.processes.flatMap((id) => {
+          ...refusal.processes.flatMap(({ id }) => {
             const process = this.#model.processes[id];
             if (process === undefined) return [];
             return [

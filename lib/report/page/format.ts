@@ -20,11 +20,11 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
-/** A place on the axis, to what two neighbours differ by. */
-export function instant(ms: number, step: number): string {
+/** A place on an axis that goes so far, to what two neighbours differ by. */
+export function instant(ms: number, step: number, until: number): string {
   if (ms === 0) return '0';
   if (step >= 60_000) return `${+(ms / 60_000).toFixed(1)} min`;
-  if (step >= 1000 || ms >= 10_000)
+  if (step >= 1000 || until >= 1000)
     return `${+(ms / 1000).toFixed(step >= 1000 ? 0 : step >= 100 ? 1 : step >= 10 ? 2 : 3)} s`;
   if (step >= 1) return `${+ms.toFixed(0)} ms`;
   return `${+ms.toFixed(3)} ms`;

@@ -13,7 +13,7 @@ export interface Proc {
   readonly children: Proc[];
   readonly parent: Proc | undefined;
   readonly level: number;
-  refusals: ReportRefusal[];
+  readonly refusals: { readonly refusal: ReportRefusal; readonly at: number }[];
   readonly text: string;
 }
 
@@ -191,7 +191,8 @@ function groupsOf(report: Report): Group[] {
 
 export function modelOf(report: Report): Model {
   const processes = processesOf(report);
-  for (const refusal of report.refusals) for (const id of refusal.processes) processes[id]?.refusals.push(refusal);
+  for (const refusal of report.refusals)
+    for (const { id, first } of refusal.processes) processes[id]?.refusals.push({ refusal, at: first });
   const counts = new Map<string, number>();
   for (const { program } of processes) counts.set(program, (counts.get(program) ?? 0) + 1);
   return {

@@ -170,7 +170,7 @@ export function refusals(model: Model, detail: Detail): Panel {
     drawPolicy();
     say(`${plural(chosen.size, 'line')} chosen`);
   });
-  const no = button('Choose none', () => {
+  const no = button('Clear', () => {
     chosen.clear();
     grid.refresh();
     drawPolicy();

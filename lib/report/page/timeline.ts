@@ -64,8 +64,8 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
       else label.classList.add('inside');
       element.append(label);
     }
-    for (const refusal of refusals.slice(0, 40)) {
-      const x = place(refusal.first);
+    for (const { refusal, at } of refusals.slice(0, 40)) {
+      const x = place(at);
       if (x < 0 || x > 100) continue;
       const mark = h('span', { class: `mark ${refusal.probe ? 'probe' : ''}`, 'aria-hidden': 'true' });
       mark.style.left = `${x}%`;
@@ -197,7 +197,7 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= about) ?? power * 10;
     axis.replaceChildren();
     for (let i = Math.ceil(from / step); i * step <= to; i++) {
-      const tick = h('span', {}, instant(+(i * step).toPrecision(12), step));
+      const tick = h('span', {}, instant(+(i * step).toPrecision(12), step, to));
       const x = place(i * step);
       tick.style.left = `${x}%`;
       if (x > 94) tick.classList.add('last');
@@ -260,7 +260,8 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
     brush.style.left = `${(from / span) * 100}%`;
     brush.style.width = `${((to - from) / span) * 100}%`;
     overview.classList.toggle('zoomed', to - from < span * 0.999);
-    range.textContent = to - from < span * 0.999 ? `${instant(from, 0.01)} – ${instant(to, 0.01)}` : duration(span);
+    range.textContent =
+      to - from < span * 0.999 ? `${instant(from, 0.01, to)} – ${instant(to, 0.01, to)}` : duration(span);
     drawAxis();
     grid.refresh();
   }

@@ -1,6 +1,6 @@
 // What it cost, what held it, and what else is to be said.
 import { h, name } from './dom.ts';
-import { bytes, count, duration } from './format.ts';
+import { bytes, count, duration, plural } from './format.ts';
 import type { Model } from './model.ts';
 import type { Panel } from './panel.ts';
 
@@ -120,6 +120,7 @@ export function usage(model: Model): Panel {
           figure('Peak memory', bytes(used.peakMemory), 'of the largest process'),
           figure('Read', bytes(used.bytesRead), 'files, pipes and sockets'),
           figure('Written', bytes(used.bytesWritten), 'files, pipes and sockets'),
+          figure('Processes', count(used.processes), `of ${plural(programs.length, 'program')}`),
           figure('Threads', count(used.threads), 'beside the first of each process'),
           figure('Calls held', count(used.callsHeld), `${count(used.callsRefused)} refused`),
         ),
