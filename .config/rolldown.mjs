@@ -170,7 +170,7 @@ export default defineConfig([
     input: 'lib/vitest/index.ts',
     platform: 'node',
     external: ['vitest'],
-    plugins: [beside],
+    plugins: [commonJs('lib/vitest/index.ts'), beside],
     output: output(`${folder}/vitest/index.js`, undefined, true),
   },
 ]);

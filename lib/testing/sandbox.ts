@@ -192,7 +192,7 @@ export class Sandbox {
     if (options.time !== undefined) clockOf(options.time, 'options.time');
     this.#base = folderOf(options.base);
     this.#options = options;
-    this.#root = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-test-')));
+    this.#root = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-sandbox-')));
     open.add(this.#root);
     this.folder = join(this.#root, 'work');
     this.#home = join(this.#root, 'home');

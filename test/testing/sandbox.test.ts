@@ -145,7 +145,9 @@ describe('a program by its name', () => {
   });
 
   test('is an error where it is not there', async () => {
-    await expect(sandboxOf().run('no-such-program')).rejects.toMatchObject({ cause: { code: 'ENOENT' } });
+    await expect(sandboxOf().run('no-such-program')).rejects.toMatchObject({
+      cause: { code: expect.stringMatching(/^E(NOENT|ACCES)$/) }, // as execvp(3): a folder of PATH may be closed to us
+    });
   });
 });
 
