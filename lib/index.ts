@@ -129,6 +129,7 @@ export type { RunInput } from './run/input.ts';
 export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
 export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';
 export { runSandboxed, type SandboxedRun } from './run/run.ts';
+export { type RunSandboxedSyncOptions, runSandboxedSync, type SandboxHooks } from './run/sync.ts';
 export { compilePolicy, type SandboxOptions, type SpawnSandboxedOptions } from './spawn/options.ts';
 export { createSandboxPool, type SandboxPool, type SandboxPoolOptions } from './spawn/pool.ts';
 export { spawnSandboxed } from './spawn/spawn.ts';

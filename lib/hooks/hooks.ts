@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'eventemitter3';
 import { HoldfastError } from '../errors.ts';
 import { shown } from '../policy/check.ts';
-import { MOST_UNDER, Unders } from '../policy/exec.ts';
+import { MOST_UNDER, type UnderRule, Unders } from '../policy/exec.ts';
 import type { SyscallName } from '../policy/syscall-table.ts';
 import { filterTests, problemText, rowOf, type SyscallFilter, SyscallProblem } from '../policy/syscalls.ts';
 import type { AnyHook, unfakeable } from './dispatch.ts';
@@ -69,6 +69,13 @@ function noFunction(name: string, event: HookEvent, hook: unknown): HoldfastErro
   return new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', message, { event });
 }
 
+/** What was registered, as data. */
+export interface KeptHooks {
+  readonly rules: readonly HookRule[];
+  readonly calls: readonly CallHook[];
+  readonly unders: readonly UnderRule[];
+}
+
 /** What is registered, until the configuration is sent. */
 export class HookRegistry {
   readonly rules: HookRule[] = [];
@@ -115,6 +122,21 @@ export class HookRegistry {
 
   hook(id: number): AnyHook | undefined {
     return this.#hooks[id];
+  }
+
+  /** What another thread needs, to be asked there. */
+  get kept(): KeptHooks {
+    return { rules: this.rules, calls: this.calls, unders: this.unders.rules };
+  }
+
+  /** @param ask Asks the hook of that number, where it lives. */
+  static of({ rules, calls, unders }: KeptHooks, ask: (id: number) => AnyHook): HookRegistry {
+    const registry = new HookRegistry('/');
+    registry.rules.push(...rules);
+    registry.calls.push(...calls);
+    registry.unders.rules.push(...unders);
+    for (let id = 0; id < rules.length + calls.length; id++) registry.#hooks.push(ask(id));
+    return registry;
   }
 }
 

@@ -72,6 +72,27 @@ export class Verdict<K extends VerdictKind = VerdictKind> {
   }
 }
 
+/** A verdict as data, for another thread. */
+export interface KeptVerdict {
+  readonly kind: VerdictKind;
+  readonly error: number;
+  readonly data: Uint8Array | undefined;
+  readonly response: SyscallResponse | undefined;
+}
+
+/** @internal */
+export function keepVerdict(verdict: Verdict): KeptVerdict {
+  const { error, data } = Verdict.encode(verdict);
+  return { kind: verdict.kind, error, data, response: responses.get(verdict) };
+}
+
+/** @internal Of one that was checked in another thread. */
+export function keptVerdict({ kind, error, data, response }: KeptVerdict): Verdict {
+  const verdict = make(kind, error, data);
+  if (response !== undefined) responses.set(verdict, response);
+  return verdict;
+}
+
 function refuse(message: string): HoldfastError {
   return new HoldfastError('ERR_HOLDFAST_INVALID_VERDICT', message);
 }

@@ -1,4 +1,5 @@
 import type { SpawnOptions } from 'node:child_process';
+import type { HookRegistry } from '../hooks/hooks.ts';
 import type { ControlGroup } from '../limits/control-group.ts';
 import type { CheckedLimits } from '../limits/limits.ts';
 import type { Rules } from '../policy/policy.ts';
@@ -41,6 +42,8 @@ export interface Spawn {
   limits: CheckedLimits;
   /** Of the tree, where one could be made and a limit asks for it. It is to be removed at the end. */
   group?: ControlGroup;
+  /** What has been registered already, where hooks live in another thread (lib/run/sync.ts). */
+  hooks?: HookRegistry;
   /** Supervisors to choose from, for a spawn of a pool. */
   ready?: ReadySupervisors;
 }

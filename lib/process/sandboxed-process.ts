@@ -91,7 +91,7 @@ export class SandboxedProcess<
     super();
     this.spawnfile = spawn.file;
     this.spawnargs = spawn.args;
-    this.#hooks = new HookRegistry(spawn.cwd);
+    this.#hooks = spawn.hooks ?? new HookRegistry(spawn.cwd);
     this.#forceKillAfter = spawn.forceKillAfter;
     this.#killSignal = spawn.killSignal;
     this.#byExecutable = spawn.usageByExecutable;

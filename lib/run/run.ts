@@ -15,7 +15,7 @@ import {
   type RunSandboxedOptions,
   runPlan,
 } from './options.ts';
-import { type Ended, type RunOutput, resultOf, type SandboxedResult } from './result.ts';
+import { type Ended, type RunOutput, resultOf } from './result.ts';
 import { commandLine } from './words.ts';
 
 /** So many refusals a result has; a tree can make any number. */
@@ -46,24 +46,32 @@ class Refusals {
   }
 }
 
+/** What is asked of a run that is followed here, whoever has started it. */
+export type Followed = Pick<
+  RunPlan,
+  'encoding' | 'maxBuffer' | 'lines' | 'all' | 'stripFinalNewline' | 'input' | 'violations' | 'verbose' | 'hooks'
+> & {
+  readonly timeout: number | undefined;
+  /** By performance.now(). */
+  readonly begun: number;
+};
+
 /** One command, from its start to its end. */
-class Run {
+export class Run {
   readonly child: SandboxedProcess;
-  readonly #plan: RunPlan;
+  readonly #plan: Followed;
   readonly #command: string;
   readonly #args: readonly string[];
   readonly #refusals = new Refusals();
-  readonly #begun = performance.now();
   readonly #capture: Capture;
   #started = false;
   #notStarted = false;
   #canceled = false;
   #cause: unknown;
 
-  constructor(command: string, args: unknown, plan: RunPlan) {
+  /** In the tick of its spawn. */
+  constructor(child: SandboxedProcess, command: string, args: unknown, plan: Followed) {
     this.#plan = plan;
-    const spawn = (plan.pool?.spawn ?? spawnSandboxed) as (...given: unknown[]) => SandboxedProcess;
-    const child = spawn(command, args, plan.rest);
     this.child = child;
     this.#command = command;
     this.#args = Object.freeze([...((args ?? []) as string[])]);
@@ -111,18 +119,14 @@ class Run {
     if (this.#plan.violations) child.on('violation', ({ message }) => print(`  refused: ${message}`));
     child.on('close', (code, signal) => {
       const end = signal ?? `exit code ${code}`;
-      print(`  ${end} after ${Math.round(performance.now() - this.#begun)} ms`);
+      print(`  ${end} after ${Math.round(performance.now() - this.#plan.begun)} ms`);
     });
   }
 
   /** When nothing of it is left. */
-  ended(): Promise<SandboxedResult<RunOutput, RunOutput, RunOutput>> {
-    return new Promise((resolve, reject) => {
-      this.child.on('close', (code, signal) => {
-        const result = resultOf(this.#ended(code, signal));
-        if (result.error !== undefined && this.#plan.reject) reject(result.error);
-        else resolve(result);
-      });
+  over(): Promise<Ended<RunOutput, RunOutput, RunOutput>> {
+    return new Promise((resolve) => {
+      this.child.on('close', (code, signal) => resolve(this.#ended(code, signal)));
     });
   }
 
@@ -143,14 +147,14 @@ class Run {
       canceled: this.#canceled,
       limit: child.limit,
       maxBufferExceeded: capture.overflow,
-      durationMs: performance.now() - this.#begun,
+      durationMs: performance.now() - this.#plan.begun,
       usage: child.usage,
       violations: this.#refusals.list,
       violationsOmitted: this.#refusals.omitted,
       cause: this.#cause ?? capture.error,
       started: !this.#notStarted,
       lastWords: stderr?.toString() ?? '',
-      timeout: plan.rest.timeout as number | undefined,
+      timeout: plan.timeout,
       maxBuffer: plan.maxBuffer,
     };
   }
@@ -186,6 +190,15 @@ export function runSandboxed<
 >(command: string, options?: RunSandboxedOptions<S, E, L, A>): SandboxedRun<ResultFor<S, E, L, A>, RunProcess<S>>;
 export function runSandboxed(command: string, argsOrOptions?: unknown, lastOptions?: unknown): unknown {
   const [args, options] = given(argsOrOptions, lastOptions);
-  const run = new Run(command, args, runPlan(options));
-  return Object.assign(run.ended(), { child: run.child });
+  const plan = runPlan(options);
+  const begun = performance.now();
+  const spawn = (plan.pool?.spawn ?? spawnSandboxed) as (...given: unknown[]) => SandboxedProcess;
+  const child = spawn(command, args, plan.rest);
+  const run = new Run(child, command, args, { ...plan, timeout: plan.rest.timeout as number | undefined, begun });
+  const result = run.over().then((ended) => {
+    const told = resultOf(ended);
+    if (told.error !== undefined && plan.reject) throw told.error;
+    return told;
+  });
+  return Object.assign(result, { child });
 }
