@@ -234,8 +234,9 @@ function fileBehind(tid: number, descriptor: bigint): string | undefined {
 }
 
 function pathsOf(call: HeardCall): string[] {
-  const { path, from, to, args } = call;
-  const paths = [path, from, to].filter((each) => each !== undefined);
+  const { path, from, to, address, args } = call;
+  // The address of a unix socket is a path; an abstract one begins with an @.
+  const paths = [path, from, to, address?.startsWith('/') ? address : undefined].filter((each) => each !== undefined);
   for (const { kind, value, text } of args ?? []) {
     if (kind === 'fd') {
       const file = fileBehind(call.tid, value);

@@ -95,6 +95,7 @@ describe('the tarball', () => {
         'dist/cli.js',
         'dist/policy.schema.json',
         'dist/index.d.cts',
+        ...['js', 'cjs', 'd.ts', 'd.cts'].flatMap((end) => [`dist/testing/index.${end}`, `dist/vitest/index.${end}`]),
         'dist/report.html',
       ]),
     );
@@ -204,6 +205,16 @@ describe('installed from the tarball', () => {
   ])('runs a program by %s', (_, args) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
     expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: 'from the package\n' });
+  });
+
+  const inTest = `const sandbox = createSandbox({ files: { a: 'from a sandbox' } });
+sandbox.run('cat', ['a']).then((run) => { expectRun(run).toHaveExited(0); console.log(run.stdout); return sandbox.close(); });`;
+  test.each([
+    ['import', ['--input-type=module', '-e', `import { createSandbox, expectRun } from 'holdfast/testing'; ${inTest}`]],
+    ['require', ['-e', `const { createSandbox, expectRun } = require('holdfast/testing'); ${inTest}`]],
+  ])('makes a sandbox for a test by %s, with no test framework there', (_, args) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: 'from a sandbox\n' });
   });
 
   test('has the command, which says what this machine offers', () => {
