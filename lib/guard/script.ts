@@ -13,8 +13,12 @@ import { summaryText } from './summary.ts';
 
 const SHELL = '/bin/sh';
 
-/** npm that a script starts keeps its cache and its logs in the temporary folder: the user's it may not write. */
-const INSIDE = 'export npm_config_cache="$TMPDIR/npm-cache"; exec "$0" -c "$1"';
+/**
+ * npm that a script starts keeps its cache and its logs in the temporary folder, since the user's it may not write; and looks for
+ * no settings where it may not read any, and would be blamed for it.
+ */
+const INSIDE = `export npm_config_cache="$TMPDIR/npm-cache" npm_config_userconfig="$TMPDIR/npmrc" npm_config_globalconfig="$TMPDIR/npmrc-global"
+exec "$0" -c "$1"`;
 
 /** Exit code of what is the guard's own trouble, as `holdfast run` has it. */
 export const TROUBLE = 125;

@@ -72,6 +72,21 @@ describe('a script', () => {
     expect([ended[3]?.stdout, ended[3]?.stderr]).toEqual(['out\n', 'err\n']);
   });
 
+  test('fails for what it tried, where strictness is asked for', async () => {
+    const [made, strict] = [scene(), scene({ strict: true })];
+    const tries = 'cat ~/.key; true';
+    for (const one of [made, strict]) write(join(one.home, '.key'), 'KEY');
+    const ended = await Promise.all([
+      call(made, 'node_modules/a', tries),
+      call(made, 'node_modules/a', tries, { HOLDFAST_GUARD: 'strict' }),
+      call(strict, 'node_modules/a', tries),
+      call(strict, 'node_modules/a', '[ -e ~/.key ]; test -r ~/.key; nosuch-program; true'),
+      call(strict, 'node_modules/a', `${tries}; exit 7`),
+    ]);
+    expect(ended.map(({ code }) => code)).toEqual([0, 1, 1, 0, 7]);
+    expect(ended[1]?.stderr).toContain('strict: the script fails for what it tried');
+  });
+
   test('is given an environment by a list of names', async () => {
     const secret = 's3cret';
     const hidden = Object.fromEntries(
