@@ -51,7 +51,7 @@ export interface ReportDropped {
   readonly arguments: number;
   /** Distinct refusals. */
   readonly refusals: number;
-  /** Distinct accesses: at least so many. */
+  /** Calls that are in no access. */
   readonly accesses: number;
   readonly messages: number;
 }
@@ -88,6 +88,8 @@ export interface ReportAccess {
   readonly path?: string;
   readonly address?: string;
   readonly port?: number;
+  readonly signal?: string;
+  readonly syscall?: string;
   readonly program: string;
   readonly count: number;
   readonly first: number;
@@ -119,6 +121,8 @@ export interface ReportRefusal {
   readonly program: string;
   /** A look at what exists and is not granted, which programs mostly do without. */
   readonly probe: boolean;
+  /** It was let by: the policy, or its rule, only reports. */
+  readonly dry?: true;
   readonly count: number;
   readonly first: number;
   readonly last: number;

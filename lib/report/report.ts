@@ -12,7 +12,6 @@ import { reportPage } from './page.ts';
 /** Bounds for memory: what does not fit is counted in `dropped`. */
 const MANY_PROCESSES = 100_000;
 const MANY_REFUSALS = 50_000;
-const MANY_ACCESSES = 200_000;
 const MANY_MESSAGES = 1000;
 /** Characters of all arguments together. */
 const MUCH_TEXT = 32 * 1024 * 1024;
@@ -34,6 +33,13 @@ export interface ReportRecorder {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type OpenProcess = Mutable<ReportProcess> & { execs: ReportExec[] };
 type OpenRefusal = Mutable<ReportRefusal> & { processes: { id: number; first: number }[] };
+
+/** What is there with the record of accesses. */
+interface Recording {
+  accesses?(): Promise<
+    readonly (ReportAccess & { pathBytes?: Buffer; ofFolder?: true })[] & { readonly truncated: number }
+  >;
+}
 
 class Recorder implements ReportRecorder {
   readonly #child: SandboxedProcess;
@@ -149,6 +155,7 @@ class Recorder implements ReportRecorder {
     const { syscall, path, to, address, port, signal, errno, rule, reason, access, suggestion, hook, probe, pid } =
       violation;
     const program = violation.executable ?? '';
+    const { dry } = violation as { dry?: true };
     const key = JSON.stringify([
       syscall,
       access,
@@ -162,6 +169,7 @@ class Recorder implements ReportRecorder {
       reason,
       program,
       probe,
+      dry,
       violation.arguments,
     ]);
     const now = this.#now();
@@ -194,6 +202,7 @@ class Recorder implements ReportRecorder {
       message: violation.message,
       program,
       probe,
+      ...(dry && { dry }),
       count: 1,
       first: now,
       last: now,
@@ -201,9 +210,18 @@ class Recorder implements ReportRecorder {
     });
   }
 
-  /** As the record of accesses has them, where there is one. */
+  /** As the supervisor has counted them, where it was asked to. */
   async #accesses(): Promise<ReportAccess[] | undefined> {
-    return undefined;
+    const child = this.#child as Recording;
+    if (child.accesses === undefined) return undefined;
+    try {
+      const accesses = await child.accesses();
+      this.#dropped.accesses = accesses.truncated;
+      // Without what JSON does not keep.
+      return accesses.map(({ pathBytes, ofFolder, ...access }) => access);
+    } catch {
+      return undefined; // It was not asked to, or is lost.
+    }
   }
 
   #report(
@@ -214,7 +232,6 @@ class Recorder implements ReportRecorder {
     const child = this.#child;
     const { exitCode, signalCode, limit, engine, usage } = child;
     const notStarted = exitCode !== null && exitCode < 0;
-    if (accesses !== undefined) this.#dropped.accesses += accesses.splice(MANY_ACCESSES).length;
     return {
       format: 'holdfast-report',
       version: 1,

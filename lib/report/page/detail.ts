@@ -197,7 +197,7 @@ export class Detail {
 
   refusal(refusal: ReportRefusal, closed: () => void): void {
     this.show(
-      h('span', {}, refusal.access ?? refusal.syscall, ' refused'),
+      h('span', {}, refusal.access ?? refusal.syscall, refusal.dry ? ' let by' : ' refused'),
       [
         this.#refusal(refusal, true),
         list(
@@ -207,7 +207,7 @@ export class Detail {
           ['Address', refusal.address === undefined ? undefined : name(refusal.address, 'mono wrap')],
           ['Port', refusal.port === undefined ? undefined : String(refusal.port)],
           ['Signal', refusal.signal],
-          ['The program saw', refusal.errno],
+          [refusal.dry ? 'Otherwise' : 'The program saw', refusal.errno],
           ['Decided by', refusal.rule ?? refusal.reason ?? 'nothing in the policy allows it'],
           ['Hook to ask', refusal.hook],
           ['Program', name(refusal.program, 'mono wrap')],

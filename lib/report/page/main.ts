@@ -30,7 +30,7 @@ const placesWith = (model: Model, kind: 'read' | 'write') =>
   model.places.filter(({ deeds }) => deeds.some((deed) => deed.kind === kind)).length;
 
 function summary(model: Model): string {
-  const { report, processes, programs, refused } = model;
+  const { report, processes, programs, refused, letBy } = model;
   if (processes.length === 0) return 'Nothing ran.';
   const parts = [
     `Ran ${plural(processes.length, 'process', 'processes')} of ${plural(programs.length, 'program')} in ${duration(report.duration)}.`,
@@ -41,7 +41,10 @@ function summary(model: Model): string {
       `Read ${plural(placesWith(model, 'read'), 'file')}, wrote ${plural(placesWith(model, 'write'), 'file')}, ${reached === 0 ? 'connected to nothing' : `used ${plural(reached, 'address', 'addresses')}`}.`,
     );
   }
-  parts.push(refused === 0 ? 'Nothing was refused.' : `${plural(refused, 'call was', 'calls were')} refused.`);
+  if (refused > 0) parts.push(`${plural(refused, 'call was', 'calls were')} refused.`);
+  else if (letBy === 0) parts.push('Nothing was refused.');
+  if (letBy > 0)
+    parts.push(`${plural(letBy, 'call')} would have been refused, and ${letBy === 1 ? 'was' : 'were'} let by.`);
   return parts.join(' ');
 }
 
@@ -56,7 +59,7 @@ function notices({ report }: Model): HTMLElement[] {
     list.push(`${plural(dropped.refusals, 'refusal is', 'refusals are')} missing: there were too many different ones.`);
   if (dropped.accesses > 0)
     list.push(
-      `At least ${plural(dropped.accesses, 'access is', 'accesses are')} missing: there were too many different ones.`,
+      `${plural(dropped.accesses, 'call is', 'calls are')} not among the files and addresses: there were too many different ones.`,
     );
   if (dropped.arguments > 0)
     list.push(`Of ${plural(dropped.arguments, 'program')} the arguments are missing: they were too long together.`);
@@ -139,7 +142,7 @@ function start(report: Report): void {
     {
       id: 'refusals',
       title: 'Refusals',
-      figure: count(model.refused),
+      figure: count(model.refused + model.letBy),
       bad: model.refused > 0,
       panel: refusals(model, detail),
     },

@@ -74,6 +74,8 @@ export interface Model {
   readonly endpoints: Endpoint[];
   readonly groups: Group[];
   readonly refused: number;
+  /** What was let by, and would be refused otherwise. */
+  readonly letBy: number;
   readonly span: number;
 }
 
@@ -202,7 +204,8 @@ export function modelOf(report: Report): Model {
     programs: [...counts].map(([path, count]) => ({ path, count })).sort((a, b) => b.count - a.count),
     ...gather(report),
     groups: groupsOf(report),
-    refused: report.refusals.reduce((sum, { count }) => sum + count, 0),
+    refused: report.refusals.reduce((sum, { count, dry }) => sum + (dry ? 0 : count), 0),
+    letBy: report.refusals.reduce((sum, { count, dry }) => sum + (dry ? count : 0), 0),
     span: Math.max(report.duration, 0.001),
   };
 }

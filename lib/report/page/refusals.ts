@@ -48,7 +48,7 @@ export function refusals(model: Model, detail: Detail): Panel {
               h('span', { class: 'mono' }, refusal.syscall),
               ' ',
               name(refusal.port === undefined ? what : `${what} port ${refusal.port}`, 'mono'),
-              h('span', { class: 'quiet' }, ` ${refusal.errno ?? ''}`),
+              h('span', { class: 'quiet' }, ` ${refusal.dry ? 'let by' : (refusal.errno ?? '')}`),
             ),
           ),
           name(basename(refusal.program)),
@@ -80,6 +80,7 @@ export function refusals(model: Model, detail: Detail): Panel {
               group.refusals.length === 1 &&
               name(` ${group.refusals[0]?.path ?? group.refusals[0]?.address ?? ''}`, 'mono quiet'),
             group.probe && h('span', { class: 'badge' }, 'probe'),
+            group.refusals.every(({ dry }) => dry) && h('span', { class: 'badge' }, 'let by'),
           ),
         ),
         name(programsOf(group)),

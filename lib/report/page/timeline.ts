@@ -61,7 +61,10 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
       const label = h('span', { class: 'lane-label', 'aria-hidden': 'true' }, duration(end - data.start));
       if (right < 88) label.style.left = `calc(${Math.max(right, 0)}% + 8px)`;
       else if (left > 12) label.style.right = `calc(${100 - left}% + 6px)`;
-      else label.classList.add('inside');
+      else {
+        label.classList.add('inside');
+        label.style.left = `calc(${Math.max(left, 0)}% + 8px)`;
+      }
       element.append(label);
     }
     for (const { refusal, at } of refusals.slice(0, 40)) {
@@ -197,10 +200,9 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
     const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= about) ?? power * 10;
     axis.replaceChildren();
     for (let i = Math.ceil(from / step); i * step <= to; i++) {
-      const tick = h('span', {}, instant(+(i * step).toPrecision(12), step, to));
       const x = place(i * step);
+      const tick = h('span', {}, x > 94 ? '' : instant(+(i * step).toPrecision(12), step, to));
       tick.style.left = `${x}%`;
-      if (x > 94) tick.classList.add('last');
       axis.append(tick);
     }
     grid.element.style.setProperty('--tick', `${(step / (to - from)) * 100}%`);
@@ -402,9 +404,15 @@ export function timeline(model: Model, detail: Detail): Panel & { goTo(process: 
     drawOverview();
     look(from, to);
   };
-  addEventListener('resize', () => element.offsetParent !== null && redraw());
   addEventListener('holdfast-theme', () => element.offsetParent !== null && drawOverview());
   const element = h('div', {}, bar, h('div', { class: 'above' }, legend, overview), grid.element);
+  // By the window, or by details that open beside it.
+  let width = 0;
+  new ResizeObserver(() => {
+    if (element.clientWidth === width || element.clientWidth === 0) return;
+    width = element.clientWidth;
+    redraw();
+  }).observe(element);
 
   return {
     element,
