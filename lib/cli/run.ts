@@ -119,16 +119,6 @@ function forwardSignals(child: holdfast.SandboxedProcess): () => void {
   };
 }
 
-interface Recorder {
-  write(file: string): Promise<void>;
-}
-
-function recorderOf(child: holdfast.SandboxedProcess): Recorder {
-  const { report } = holdfast as { report?: (child: holdfast.SandboxedProcess) => Recorder };
-  if (report === undefined) throw new Error('--report is not in this version');
-  return report(child);
-}
-
 function exitCodeOf({ exitCode, signal, error }: Result): number {
   const cause = error?.cause;
   if (signal !== null) return exitCodeOfSignal(signal);
@@ -155,7 +145,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   const { json, quiet, verbose, summary } = flags;
   const colours = coloursFor(summary === undefined ? process.stderr : {});
   const notes: string[] = [];
-  let recorder: Recorder | undefined;
+  let recorder: holdfast.ReportRecorder | undefined;
   let stop = () => {};
   // Paths on the command line are those of the shell that it was typed in, whatever --cwd says.
   const named = policyOf(flags);
@@ -176,7 +166,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
       child.on('warning', ({ message }) => notes.push(message));
       if (verbose)
         child.on('violation', ({ message }) => process.stderr.write(`${colours.red('refused')} ${message}\n`));
-      if (flags.report !== undefined) recorder = recorderOf(child);
+      if (flags.report !== undefined) recorder = holdfast.report(child);
     },
   });
   stop();

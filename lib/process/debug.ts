@@ -1,8 +1,21 @@
-// What NODE_DEBUG=holdfast prints to standard error, as Node's own modules do (util.debuglog).
+// For those who debug: what NODE_DEBUG=holdfast prints to standard error, as Node's own modules do (util.debuglog), and the
+// channels of node:diagnostics_channel.
+import { channel } from 'node:diagnostics_channel';
 import { debuglog } from 'node:util';
 import type { SandboxPlan } from './layers.ts';
 
 const log = debuglog('holdfast');
+
+/**
+ * What every sandbox of this process tells, each message with its `child`: its spawn, in the tick of that, so that listeners may be added;
+ * each `violation` and `hookError`; its end, with `exitCode` and `signalCode`. docs/command-line.md has the names.
+ */
+export const channels = {
+  spawn: channel('holdfast.spawn'),
+  violation: channel('holdfast.violation'),
+  hookError: channel('holdfast.hookError'),
+  close: channel('holdfast.close'),
+};
 
 /** Whether anybody wants to read it: what is printed costs time. */
 export const debugs = (): boolean => log.enabled;

@@ -11,6 +11,7 @@ import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { PolicyName, StrictName } from '../policy/named.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
+import { channels } from './debug.ts';
 import type { Engine } from './engine.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import { forceKillAfterOf } from './grace.ts';
@@ -99,16 +100,26 @@ export class SandboxedProcess<
       spawned: () => this.emit('spawn'),
       failed: (error, errno) => this.#failed(error, errno),
       exited: (code, signal) => this.#exited(code, signal),
-      over: () => this.emit('close', this.exitCode, this.signalCode),
+      over: () => {
+        const { exitCode, signalCode } = this;
+        channels.close.publish({ child: this, exitCode, signalCode });
+        this.emit('close', exitCode, signalCode);
+      },
       error: (error) => this.emit('error', error),
-      violation: (violation) => this.emit('violation', violation),
+      violation: (violation) => {
+        channels.violation.publish({ child: this, violation });
+        this.emit('violation', violation);
+      },
       lifecycle: (event) => this.#lives(event),
       hearsLifecycle: () => lifecycleEvents.some((event) => this.listenerCount(event) > 0),
-      hearsViolations: () => this.listenerCount('violation') > 0,
+      hearsViolations: () => this.listenerCount('violation') > 0 || channels.violation.hasSubscribers,
       logged: (call) => this.emit('syscall', call),
       hearsLogged: () => this.listenerCount('syscall') > 0,
       warning: (warning) => this.emit('warning', warning),
-      hookError: (error) => this.emit('hookError', error),
+      hookError: (error) => {
+        channels.hookError.publish({ child: this, error });
+        this.emit('hookError', error);
+      },
       limit: (reached) => this.#limitReached(reached),
       treeEmpty: () => this.emit('treeEmpty'),
     });
@@ -133,6 +144,7 @@ export class SandboxedProcess<
     });
     this.#endAfter(spawn);
     this.#endOnAbort(spawn);
+    channels.spawn.publish({ child: this });
   }
 
   protected override addSyscallHook(call: unknown, args: readonly unknown[]): void {

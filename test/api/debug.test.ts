@@ -1,6 +1,7 @@
 // NODE_DEBUG=holdfast: what a start was, and which layer decides what, on standard error.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { checkSupport } from 'holdfast';
+import { checkSupport, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
 import { startHost } from '../lifecycle/host.ts';
 import { textOf } from '../lifecycle/tree.ts';
@@ -64,4 +65,25 @@ test('it prints the start and one line for each class of calls', async () => {
 
 test('and nothing for who did not ask', async () => {
   expect((await debugged('http')).err).not.toContain('HOLDFAST');
+});
+
+test('every sandbox of the process tells its spawn, refusals, failed hooks and end on channels', async () => {
+  const told: [string, unknown][] = [];
+  const listeners = ['spawn', 'violation', 'hookError', 'close'].map((name) => {
+    const listener = (message: unknown) => told.push([name, message]);
+    subscribe(`holdfast.${name}`, listener);
+    return () => unsubscribe(`holdfast.${name}`, listener);
+  });
+  // Nobody else listens for violations.
+  const child = spawnSandboxed('cat', ['/etc/shadow', '/etc/passwd'], { stdio: 'ignore' });
+  child.onOpen({ path: '/etc/passwd' }, () => {
+    throw new Error('mine');
+  });
+  await once(child, 'close');
+  for (const stop of listeners) stop();
+  const of = (name: string) => told.filter(([channel]) => channel === name).map(([, message]) => message);
+  expect(told[0]).toEqual(['spawn', { child }]);
+  expect(of('violation')).toContainEqual({ child, violation: expect.objectContaining({ path: '/etc/shadow' }) });
+  expect(of('hookError')).toEqual([{ child, error: expect.objectContaining({ code: 'ERR_HOLDFAST_HOOK_FAILED' }) }]);
+  expect(of('close')).toEqual([{ child, exitCode: 1, signalCode: null }]);
 });

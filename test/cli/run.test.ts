@@ -219,6 +219,17 @@ describe('holdfast run', () => {
     expect([stdout, status]).toEqual(['y\n', 0]);
   });
 
+  test('--report writes a page of what it did; where that cannot be written, it is told', () => {
+    const cwd = temporaryFolder('cli');
+    const script = sh('cat /etc/shadow 2>/dev/null; exit 4');
+    expect(run(['--report', 'page.html', '-q', ...script], { cwd })).toMatchObject({ status: 4, stderr: '' });
+    const page = readFileSync(join(cwd, 'page.html'), 'utf8');
+    expect(page).toMatch(/^<!doctype html>/i);
+    expect(page).toContain('/etc/shadow');
+    const lost = run(['--report', 'no/such/folder/page.html', '-q', ...script], { cwd });
+    expect([lost.status, lost.stderr]).toEqual([125, expect.stringContaining('no/such/folder/page.html')]);
+  });
+
   test('--help says what the exit codes are', () => {
     const { status, stdout } = run(['--help']);
     expect(status).toBe(0);
