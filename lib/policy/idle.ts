@@ -65,9 +65,9 @@ export function* idleRules(
     return parent !== path && (there(parent) ? covered(parent) : canMake(parent));
   };
   const covered = (path: string): boolean => written.has(path) || (path !== '/' && covered(dirname(path)));
-  for (const { path, label, access, effect, pattern } of rules) {
+  for (const { path, label, access, effect, pattern, named } of rules) {
     // Those with `..` are only understood where they are followed.
-    if (label === 'defaults' || pattern !== undefined || upwards.test(path) || there(path) || canMake(path)) {
+    if (label === 'defaults' || named || pattern !== undefined || upwards.test(path) || there(path) || canMake(path)) {
       yield undefined;
       continue;
     }

@@ -21,6 +21,7 @@ import { execFields, execSchema, under } from './exec-schema.ts';
 import { namedPolicies, type PolicyName } from './named.ts';
 import { didYouMean } from './nearest.ts';
 import { isPattern, type Names, PatternProblem, ruleNamesOf } from './pattern.ts';
+import { presetAt, tooWide } from './presets/places.ts';
 import { invalidPolicy } from './problems.ts';
 import {
   type CallRule,
@@ -148,6 +149,8 @@ export interface FileRule {
   device?: number;
   /** Nothing in it is executed, so the second wall need not know of it. */
   data?: true;
+  /** Of a policy with a name, which is for many machines: that it can do nothing on this one is no mistake. */
+  named?: true;
 }
 export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
 
@@ -186,7 +189,11 @@ export interface Rules extends PolicyRules {
 }
 
 /** With what of the defaults it has. */
-type OwnRules = PolicyRules & { defaults: Policy['defaults'] & {} };
+type OwnRules = PolicyRules & {
+  defaults: Policy['defaults'] & {};
+  /** The name of a policy that it starts from and that gives the working directory. */
+  ofFolder: string | undefined;
+};
 
 const compiledMark: unique symbol = Symbol.for('holdfast.compiledPolicy') as never;
 
@@ -198,7 +205,7 @@ export class CompiledPolicy {
 
   /** @internal Use `compilePolicy`. */
   constructor(policy: unknown, cwd: string) {
-    this.#rules = policyRules(policy, cwd);
+    this.#rules = narrow(policyRules(policy, cwd), cwd);
   }
 
   /** @internal */
@@ -544,11 +551,15 @@ function mostBytes({ files, network, exec, unders }: PolicyRules): number {
 }
 
 function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRules {
-  const policy = typeof given === 'string' ? namedPolicy(given, prefix) : given;
+  const policy = typeof given === 'string' ? namedPolicy(given, cwd, prefix) : given;
   const checked: Policy = policy === undefined && prefix === '' ? nothing : check(policy, prefix);
   const { exec } = execPolicy(checked);
+  const { files, ...paths } = fileRules(checked, cwd, prefix);
+  const isNamed = typeof given === 'string';
   const own: OwnRules = {
-    ...fileRules(checked, cwd, prefix),
+    ...paths,
+    files: isNamed ? files.map((rule) => ({ ...rule, named: true })) : files,
+    ofFolder: isNamed && checked.files?.read !== undefined ? given : undefined,
     network: networkRules(checked, prefix),
     anyExec: exec.allow === undefined,
     execAtLength: checked.exec !== undefined && !Array.isArray(checked.exec),
@@ -569,15 +580,15 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
 
 const startsNothing = "leaves nothing to add to: start from 'compute', and call restrict('strict') when it is to hold";
 
-function namedPolicy(name: string, prefix: string): Policy {
+function namedPolicy(name: string, cwd: string, prefix: string): Policy {
   if (name === 'strict' && prefix === '') return namedPolicies.compute;
   const policy = Object.hasOwn(namedPolicies, name) ? namedPolicies[name as PolicyName] : undefined;
-  if (policy !== undefined) return policy;
+  if (policy !== undefined) return presetAt(policy, cwd);
   const field = `policy.${prefix}`.slice(0, -1);
   if (name === 'strict') {
     throw invalid(field, name, startsNothing);
   }
-  const names = [...Object.keys(namedPolicies), 'strict'];
+  const names = [...Object.keys(namedPolicies).filter((one) => name.includes('@') || !one.includes('@')), 'strict'];
   throw invalid(field, name, `is no name of a policy. Known is ${names.join(', ')}${didYouMean(name, names)}`);
 }
 
@@ -633,7 +644,16 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     ungranted: policy.files?.ungranted ?? (all.some(({ ungranted }) => ungranted === 'ENOENT') ? 'ENOENT' : 'EACCES'),
     defaults: policy.defaults ?? given ?? true,
     strict: false,
+    ofFolder: all.find(({ ofFolder }) => ofFolder !== undefined)?.ofFolder,
   };
+}
+
+/** A name says nothing of a folder that is a whole home or machine. */
+function narrow(rules: OwnRules, cwd: string): OwnRules {
+  const wide = rules.ofFolder === undefined ? undefined : tooWide(cwd);
+  if (wide === undefined) return rules;
+  const problem = `gives the working directory, which is ${wide}: choose a folder of the project (\`cwd\`)`;
+  throw invalid('policy', rules.ofFolder, problem);
 }
 
 /** Throws what {@link makeRules} would, whatever of it depends on the spawn. */
@@ -650,7 +670,11 @@ export function checkPolicy(policy: unknown, cwd: string): void {
  */
 export function makeRules(policy: unknown, cwd: string, terminal = false): Rules {
   const compiled = CompiledPolicy.is(policy) ? policy : undefined;
-  const { defaults, ...own } = compiled === undefined ? policyRules(policy, cwd) : CompiledPolicy.rules(compiled);
+  const {
+    defaults,
+    ofFolder: _,
+    ...own
+  } = compiled === undefined ? narrow(policyRules(policy, cwd), cwd) : CompiledPolicy.rules(compiled);
   const files = compiled === undefined ? own.files : [...own.files];
   // Where nobody chose a working directory it is mostly `/`, and reading that would be reading everything.
   if (defaults !== false && (defaults === true || (defaults.cwd ?? true)) && cwd !== '/')

@@ -2,7 +2,7 @@
 import { HoldfastError } from '../errors.ts';
 import { ownFields, shown } from './check.ts';
 import type { ExecPolicy } from './exec.ts';
-import { namedPolicies } from './named.ts';
+import { isCompute } from './named.ts';
 import { CompiledPolicy, makeRules, type NetworkRule, type Policy, type Rules } from './policy.ts';
 import { invalidPolicy } from './problems.ts';
 import { type CallRule, callActions, timeCalls } from './syscalls.ts';
@@ -75,7 +75,7 @@ function partial(given: unknown): Restriction {
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`.
  */
 export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso, opened }: Now): Rules {
-  if (CompiledPolicy.is(given) || (typeof given === 'string' && Object.hasOwn(namedPolicies, given))) {
+  if (CompiledPolicy.is(given) || isCompute(given)) {
     return relabelled(withoutOpened(possible(makeRules(given, cwd), hasVdso), opened), new Set());
   }
   const { files, network, exec, syscalls } = partial(given);

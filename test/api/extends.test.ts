@@ -61,16 +61,12 @@ describe('extends', () => {
   const cyclic: Policy = {};
   cyclic.extends = cyclic;
   const wrong: [string, unknown, string][] = [
-    [
-      'a name that is not known',
-      'computer',
-      "policy: 'computer' is no name of a policy. Known is compute, strict (did you mean 'compute'?)",
-    ],
+    ['a name that is not known', 'computer', "strict (did you mean 'compute'?)"],
     ['starting from strict', { extends: 'strict' }, "policy.extends: 'strict' leaves nothing to add to"],
     ['starting from strict, compiled', { extends: [compilePolicy('strict')] }, "policy.extends[0]: 'strict' leaves"],
     ['such a name inside', { extends: ['compute', 'none'] }, "policy.extends[1]: 'none' is no name"],
     ['a field of another', { extends: { files: { reed: [] } } }, 'policy.extends.files.reed'],
-    ['a path of another', { extends: [{}, { files: { read: ['~'] } }] }, 'policy.extends[1].files.read[0]'],
+    ['a path of another', { extends: [{}, { files: { read: ['~joe'] } }] }, 'policy.extends[1].files.read[0]'],
     ['an address of another', { extends: { network: { connect: ['x'] } } }, 'policy.extends.network.connect[0]'],
     ['a call of another', { extends: { syscalls: { deny: ['unmae'] } } }, 'policy.extends.syscalls.deny[0]'],
     ['a program of another', { extends: { exec: { deny: ['ls'] } } }, 'policy.extends.exec.deny[0]'],

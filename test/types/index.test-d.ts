@@ -444,3 +444,7 @@ expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST
   expectError(report('ls'));
   expectError(reportPage({}));
 }
+
+expectAssignable<SpawnSandboxedOptions>({ policy: 'build' });
+expectAssignable<Policy>({ extends: ['build@1', 'npm-install-script', 'compute@1'] });
+expectError(spawnSandboxed('ls', [], { policy: 'build@2' }));
