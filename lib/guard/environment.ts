@@ -53,6 +53,9 @@ const families = /^(?:LC_[A-Z]+|npm_(?:package|lifecycle)_\w+|npm_config_[a-z0-9
 const secret =
   /(?:^|_)(?:auth|auths|authtoken|token|tokens|secret|secrets|password|passwd|pass|credential|credentials|otp|key|keyfile|cert|certfile|apikey|username|email|userconfig|globalconfig|proxy|https_proxy|http_proxy)(?:_|$)/i;
 
+/** Of NODE_OPTIONS: what each Node of the script would have to load from somewhere else (debuggers do so), and could not start without. */
+const loads = /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader|--env-file)\b/;
+
 /** An address that has a name and a password in it: `https://me:secret@registry.example/`. */
 const withPassword = /:\/\/[^/?#\s]*@/;
 
@@ -71,7 +74,11 @@ export function scriptEnvironment(
   const env: NodeJS.ProcessEnv = {};
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    if (more.includes(name) || (isPassed(name) && !withPassword.test(value))) env[name] = value;
+    if (
+      more.includes(name) ||
+      (isPassed(name) && !withPassword.test(value) && !(name === 'NODE_OPTIONS' && loads.test(value)))
+    )
+      env[name] = value;
   }
   return { ...env, ...own };
 }

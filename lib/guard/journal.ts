@@ -1,7 +1,7 @@
 // What guarded scripts did, kept for the end of an install: package managers swallow what the scripts of dependencies print.
 // A file for each run of a package manager, a line for each script, in node_modules/.cache/holdfast-guard of the project.
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Violation } from '../index.ts';
 
@@ -96,7 +96,7 @@ export const refusedIn = (entry: Pick<Entry, 'tries' | 'more'>) =>
 
 export function folderOf(project: string | undefined): string {
   return project === undefined
-    ? join(tmpdir(), `holdfast-guard-${userInfo().uid}`)
+    ? join(homedir(), '.cache/holdfast-guard')
     : join(project, 'node_modules/.cache/holdfast-guard');
 }
 

@@ -1,8 +1,9 @@
 // `holdfast-guard -c SCRIPT`: how a package manager calls its script-shell.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { allow, HoldfastError, type Policy, respond, spawnSandboxed } from '../index.ts';
+import { basename } from 'node:path';
+import { HoldfastError, type Policy, respond, spawnSandboxed } from '../index.ts';
 import { type Caller, callerOf, exceptionFor, titleOf } from './caller.ts';
 import { type Reach, reachOf } from './downloads.ts';
 import { scriptEnvironment } from './environment.ts';
@@ -51,6 +52,20 @@ function runPlain(script: string): Promise<Ended> {
   });
 }
 
+/** What a hook can respond, in bytes; names and addresses are ASCII. */
+const MOST_HOSTS = 4096;
+
+/** What may be written has to be there, since its name belongs to the folder above. What looks like a file is not made. */
+function makeFolders(paths: readonly string[]): string[] {
+  const notes: string[] = [];
+  for (const path of paths) {
+    if (existsSync(path)) continue;
+    if (basename(path).slice(1).includes('.')) notes.push(`${path} may be written, but is not there: make it first`);
+    else mkdirSync(path, { recursive: true });
+  }
+  return notes;
+}
+
 function runGuarded(
   script: string,
   caller: Caller,
@@ -71,7 +86,7 @@ function runGuarded(
     for (const signal of polite) process.on(signal, () => child.kill(signal));
     if (reach.hosts !== '') {
       const hosts = `127.0.0.1 localhost\n::1 localhost\n${reach.hosts}`;
-      child.onOpen({ path: '/etc/hosts', access: 'read' }, () => (hosts.length <= 4096 ? respond(hosts) : allow()));
+      child.onOpen({ path: '/etc/hosts', access: 'read' }, () => respond(hosts.slice(0, MOST_HOSTS)));
     }
     child.on('violation', (violation) => tries.add(violation));
     child.on('error', reject);
@@ -142,7 +157,8 @@ export async function runScript(script: string): Promise<void> {
 
   const reach = await reachOf(exception?.downloads ?? []);
   for (const host of reach.unknown) notes.push(`${host} has no address here, and is not reached`);
-  for (const folder of exception?.write ?? []) mkdirSync(folder, { recursive: true });
+  notes.push(...makeFolders(exception?.write ?? []));
+  if (reach.hosts.length > MOST_HOSTS - 50) notes.push('its hosts have more addresses than it can be told');
   const policy = scriptPolicy(caller, exception, reach, process.env);
   const env = scriptEnvironment(process.env, exception?.env ?? [], {
     // What it starts by npm is in the sandbox already.

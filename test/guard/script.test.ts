@@ -107,7 +107,14 @@ describe('a script', () => {
         ],
       ].map((name) => [name, secret]),
     );
-    const given = { CC: 'gcc', LC_ALL: 'C', npm_config_cache: '/x', npm_config_package_lock: 'true', CI: '1' };
+    const given = {
+      NODE_OPTIONS: '--max-old-space-size=512',
+      CC: 'gcc',
+      LC_ALL: 'C',
+      npm_config_cache: '/x',
+      npm_config_package_lock: 'true',
+      CI: '1',
+    };
     const password = { npm_config_registry: `https://me:${secret}@registry.example/` };
     const made = scene({ packages: { a: { env: ['SENTRYCLI_CDNURL'] } } }, { dependencies: { a: '1' } });
     const more = { ...hidden, ...given, ...password, SENTRYCLI_CDNURL: 'https://cdn.example' };
@@ -116,6 +123,11 @@ describe('a script', () => {
     expect(stdout).not.toContain(secret);
     expect(names).toEqual(expect.arrayContaining([...Object.keys(given), 'SENTRYCLI_CDNURL', 'npm_lifecycle_event']));
     expect(stdout).toContain('npm_config_script_shell=/bin/sh\0');
+    // A debugger's, which lies where the script may not read.
+    const NODE_OPTIONS = `--require ${write(join(made.home, 'boot.cjs'), '')}`;
+    expect(await call(made, 'node_modules/a', '"$npm_node_execpath" -p 42', { NODE_OPTIONS })).toMatchObject({
+      stdout: '42\n',
+    });
   });
 
   test('does not choose what runs the guard, by names in PATH', async () => {
@@ -223,7 +235,7 @@ describe('an exception', () => {
     const made = scene(
       {
         packages: {
-          a: { network: [`127.0.0.1:${port}`], write: ['~/.cache/a'], read: ['vendor'] },
+          a: { network: [`127.0.0.1:${port}`], write: ['~/.cache/a', 'made.json'], read: ['vendor'] },
           b: { network: [`http://localhost:${port}/`] },
           c: { skip: true },
         },
@@ -240,6 +252,7 @@ describe('an exception', () => {
     ]);
     expect([a?.stdout, b?.stdout, c?.stdout, d?.stdout]).toEqual(['hello\nX', 'hello', '', 'EACCES\n\n']);
     expect(c?.code).toBe(0);
+    expect(a?.stderr).toContain('made.json may be written, but is not there: make it first');
     expect(readFileSync(join(made.home, '.cache/a/y'), 'utf8')).toBe('y\n');
   });
 
