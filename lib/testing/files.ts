@@ -2,16 +2,23 @@
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
+  constants,
+  cpSync,
   type Dirent,
+  fchmodSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { wrong } from './problems.ts';
 
 /**
@@ -33,24 +40,103 @@ export function inside(folder: string, path: unknown, field: string): string {
 const isFolder = (value: unknown): value is FileTree =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 
+const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
+
+/**
+ * Does something in a folder below another, which is reached without following a link: a program may have planted some, and may be
+ * planting more at this moment. `below` is relative and without `..`.
+ * @param use Is given a name of that folder that leads to it and nowhere else.
+ */
+function at<T>(folder: string, below: string, make: boolean, use: (folder: string) => T): T {
+  let descriptor = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    for (const part of below.split('/').filter((name) => name !== '' && name !== '.')) {
+      const path = `/proc/self/fd/${descriptor}/${part}`;
+      if (make) {
+        try {
+          mkdirSync(path);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        }
+      }
+      const next = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      closeSync(descriptor);
+      descriptor = next;
+    }
+    return use(`/proc/self/fd/${descriptor}`);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The contents of a file, and never of what somebody has put there in its place: a link, or a FIFO that nobody writes to. */
+function contentsOf(path: string): Buffer {
+  const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    if (!fstatSync(descriptor).isFile()) throw new Error('is no file');
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function writeOne(folder: string, path: string, contents: string | Uint8Array): void {
+  at(folder, relative(folder, dirname(path)), true, (parent) => {
+    const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK;
+    const descriptor = openSync(`${parent}/${basename(path)}`, flags);
+    try {
+      if (!fstatSync(descriptor).isFile()) throw new Error('is no file');
+      writeFileSync(descriptor, contents);
+      if (Buffer.from(contents.slice(0, 2)).toString() === '#!') fchmodSync(descriptor, 0o755);
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+}
+
+const notOurs = new Set(['ELOOP', 'ENOTDIR', 'ENXIO']);
+
 /** Makes what is described, and replaces what has the name already. */
-export function makeFiles(folder: string, files: unknown, field: string): void {
+export function makeFiles(folder: string, files: unknown, field: string, below = folder): void {
   if (!isFolder(files)) throw wrong(field, files, 'must be an object with contents by name');
   for (const [name, contents] of Object.entries(files)) {
-    const at = `${field}[${JSON.stringify(name)}]`;
-    const path = inside(folder, name, at);
-    if (isFolder(contents)) {
-      mkdirSync(path, { recursive: true });
-      makeFiles(path, contents, at);
-    } else if (typeof contents === 'string' || contents instanceof Uint8Array) {
-      if (path === folder) throw wrong(at, contents, 'has no name');
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, contents);
-      if (Buffer.from(contents.slice(0, 2)).toString() === '#!') chmodSync(path, 0o755);
-    } else {
-      throw wrong(at, contents, 'must be text, bytes, or an object for a folder');
+    const place = `${field}[${JSON.stringify(name)}]`;
+    const path = inside(below, name, place);
+    if (!isFolder(contents) && typeof contents !== 'string' && !(contents instanceof Uint8Array)) {
+      throw wrong(place, contents, 'must be text, bytes, or an object for a folder');
     }
+    if (!isFolder(contents) && path === below) throw wrong(place, contents, 'has no name');
+    try {
+      if (isFolder(contents)) at(folder, relative(folder, path), true, () => {});
+      else writeOne(folder, path, contents);
+    } catch (error) {
+      if (!notOurs.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      throw wrong(
+        place,
+        contents,
+        'cannot be written: a link, or something else that is no file or folder, is in its way',
+      );
+    }
+    if (isFolder(contents)) makeFiles(folder, contents, place, path);
   }
+}
+
+/** A file of the private folder as text. Links are followed as long as they lead nowhere else. */
+export function readText(folder: string, path: unknown): string {
+  const real = realpathSync(inside(folder, path, 'path'));
+  if (!real.startsWith(`${folder}/`)) throw wrong('path', path, 'is a link that leads out of the private folder');
+  return at(folder, relative(folder, dirname(real)), false, (parent) =>
+    contentsOf(`${parent}/${basename(real)}`).toString(),
+  );
+}
+
+/** Copies a file or folder to a name where nothing is. */
+export function copyInto(folder: string, source: string, target: string): void {
+  at(folder, relative(folder, dirname(target)), true, (parent) => {
+    const path = `${parent}/${basename(target)}`;
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) throw wrong('to', target, 'is there already');
+    cpSync(source, path, { recursive: true, verbatimSymlinks: true });
+  });
 }
 
 /** What of a file tells that it is another one, or has been written to. */
@@ -72,7 +158,7 @@ const COARSE_CLOCK_MS = 100;
 
 function hashOf(path: string): string | undefined {
   try {
-    return createHash('sha1').update(readFileSync(path)).digest('hex');
+    return createHash('sha1').update(contentsOf(path)).digest('hex');
   } catch {
     return undefined; // closed to us, too
   }

@@ -1,14 +1,5 @@
 // A place for one test: a folder, ports, another time, faults; and all of it gone at the end.
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +18,7 @@ import {
 } from '../index.ts';
 import { clockOf, type FakeTime, setClock } from './clock.ts';
 import { binFolders, nodeFolder, packageOf, partsOf, programFor } from './command.ts';
-import { changes, type FileTree, inside, makeFiles, remove, snapshot } from './files.ts';
+import { changes, copyInto, type FileTree, inside, makeFiles, readText, remove, snapshot } from './files.ts';
 import {
   answer,
   type CallFilter,
@@ -109,15 +100,28 @@ const { setTimeout, clearTimeout } = globalThis;
 const HOOK_TIMEOUT = 30_000;
 const POLL_MS = 20;
 
-/** Those whose folder is still there: for a runner that ends its process without ending its tests. */
-const open = new Set<string>();
-process.on('exit', () => {
-  for (const root of open) {
+/**
+ * For a runner that ends its process without ending its tests: their folders go, but for those where a program still runs, which could
+ * make the removal lead elsewhere.
+ */
+const open = new Map<string, () => boolean>();
+const removeAll = () => {
+  for (const [root, isIdle] of open) {
     try {
-      remove(root);
+      if (isIdle()) remove(root);
     } catch {}
   }
-});
+};
+
+function opened(root: string, isIdle: () => boolean): void {
+  if (open.size === 0) process.on('exit', removeAll);
+  open.set(root, isIdle);
+}
+
+function closed(root: string): void {
+  open.delete(root);
+  if (open.size === 0) process.off('exit', removeAll);
+}
 
 function folderOf(base: unknown): string {
   if (base === undefined) return process.cwd();
@@ -193,7 +197,7 @@ export class Sandbox {
     this.#base = folderOf(options.base);
     this.#options = options;
     this.#root = realpathSync(mkdtempSync(join(tmpdir(), 'holdfast-sandbox-')));
-    open.add(this.#root);
+    opened(this.#root, () => this.#running.size === 0);
     this.folder = join(this.#root, 'work');
     this.#home = join(this.#root, 'home');
     this.#place = { folder: this.folder, isSyscall };
@@ -201,7 +205,7 @@ export class Sandbox {
       for (const folder of [this.folder, this.#home, join(this.#root, 'answers')]) mkdirSync(folder);
       if (options.files !== undefined) makeFiles(this.folder, options.files, 'options.files');
     } catch (error) {
-      open.delete(this.#root);
+      closed(this.#root);
       remove(this.#root);
       throw error;
     }
@@ -231,7 +235,7 @@ export class Sandbox {
 
   /** The contents of a file in the private folder, as text. */
   read(path: string): string {
-    return readFileSync(inside(this.folder, path, 'path'), 'utf8');
+    return readText(this.folder, path);
   }
 
   /**
@@ -247,8 +251,9 @@ export class Sandbox {
       throw wrong('from', from, `is not there (looked for in ${this.#base})`);
     const target = inside(this.folder, to ?? basename(source), 'to');
     if (target === this.folder) throw wrong('to', to, 'must be a name in the private folder');
-    mkdirSync(dirname(target), { recursive: true });
-    cpSync(source, target, { recursive: true, verbatimSymlinks: true });
+    if (this.#running.size > 0)
+      throw wrong('from', from, 'is to be copied while a program runs, which could change the copy');
+    copyInto(this.folder, source, target);
     this.#copies.push(target);
     return target;
   }
@@ -361,7 +366,7 @@ export class Sandbox {
     const clock = time === undefined ? undefined : clockOf(time, 'options.time');
     const environment = this.#environment(own);
     const program = programFor(String(command), this.#base, environment.PATH);
-    if (isPlain(policy)) this.#takeFixtures(policy);
+    for (const each of [policy, this.#options.policy]) if (isPlain(each)) this.#takeFixtures(each);
 
     const state = this.#state();
     const connections: string[] = [];
@@ -508,7 +513,7 @@ export class Sandbox {
     for (const end of this.#waits) end();
     await Promise.all([...this.#running].map(([child, over]) => child.killTree().then(() => over)));
     await Promise.all(this.#ports.map((port) => port.release()));
-    open.delete(this.#root);
+    closed(this.#root);
     if (this.#options.keep === true) process.stderr.write(`holdfast: kept ${this.folder}\n`);
     else remove(this.#root);
   }

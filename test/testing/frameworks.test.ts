@@ -265,3 +265,10 @@ test('by require', async () => {
 
   test('leaves nothing, whatever came of a test', () => expectNothingLeft(5));
 });
+
+test('a process that ends without closing its sandbox leaves no folder', () => {
+  const line = "import { createSandbox } from 'holdfast/testing'; console.log(createSandbox().folder); process.exit()";
+  const { stdout, output } = run(['--input-type=module', '-e', line]);
+  expect(stdout, output).toMatch(/^\/.*holdfast-sandbox-/);
+  expect(readdirSync(temporary).filter((name) => name.startsWith('holdfast-'))).toEqual([]);
+});

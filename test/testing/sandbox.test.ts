@@ -1,5 +1,5 @@
 // A sandbox for a test, without a test framework: holdfast/testing.
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +68,30 @@ describe('the private folder', () => {
     });
     await sandbox.close();
     expect(existsSync(join(sandbox.folder, '..'))).toBe(false);
+  });
+
+  test('leads nowhere else by links that a program has planted, and nobody waits for its FIFOs', async () => {
+    const outside = temporaryFolder('outside');
+    writeFileSync(join(outside, 'secret'), 'secret');
+    const sandbox = sandboxOf({ files: { real: 'inside' }, base: outside });
+    const script = `ln -s ${outside} folder; ln -s ${outside}/new file; ln -s real fine; mkfifo fifo; mkdir d; ln -s .. d/self`;
+    expect(await sandbox.run('/bin/sh', sh(script), { policy: { files: { write: ['.'] } } })).toMatchObject({
+      exitCode: 0,
+      written: ['d/self', 'fifo', 'file', 'fine', 'folder'],
+    });
+    expect(sandbox.read('fine')).toBe('inside');
+    expect(sandbox.read('d/self/real')).toBe('inside');
+    expect(() => sandbox.read('folder/secret')).toThrow(/leads out of the private folder/);
+    expect(() => sandbox.read('fifo')).toThrow(/is no file/);
+    for (const name of ['folder/new', 'file', 'fifo', 'folder/deeper/new', 'fine', 'd/self/new']) {
+      expect(() => sandbox.write({ [name]: 'x' }), name).toThrow(/cannot be written: a link/);
+      expect(() => sandbox.fixture('secret', name), name).toThrow();
+    }
+    expect(() => sandbox.write({ folder: { new: 'x' } })).toThrow(/cannot be written: a link/);
+    expect(readdirSync(outside)).toEqual(['secret']);
+    expect(sandbox.read('real')).toBe('inside');
+    await sandbox.close();
+    expect(readdirSync(outside)).toEqual(['secret']);
   });
 
   test('has copies of fixtures, which may be read and not changed', async () => {
