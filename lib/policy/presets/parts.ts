@@ -73,8 +73,8 @@ const obeyed: readonly string[] = [
   ...['.github', '.gitlab-ci.yml', '.circleci', '.buildkite', '.claude', '.mcp.json', '.cursor', '.codex', '.gemini'],
 ];
 
-/** Of a folder that is written otherwise. */
-export const laterExecuted: readonly FileDenial[] = unwritten(obeyed);
+/** Of a folder that is written otherwise. Without a HEAD Git does not take it for a repository itself, with a `config` in it. */
+export const laterExecuted: readonly FileDenial[] = unwritten([...obeyed, 'HEAD']);
 
 /** History is read by builds, and written by Git. */
 export const versionControl: readonly FileDenial[] = unwritten(['.git', '.hg', '.svn', '.bzr', '.jj']);

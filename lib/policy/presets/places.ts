@@ -1,5 +1,5 @@
 // What a preset's paths stand for on this machine, for a working directory.
-import { existsSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { FileDenial, Policy } from '../policy.ts';
@@ -32,15 +32,32 @@ export function tooWide(cwd: string): string | undefined {
   return home === undefined ? undefined : `the home directory ${home}, or above it`;
 }
 
-/** Where Node looks for packages, from a folder on, as far as they are the project's. */
+/** And no link, which the tree of an earlier run, or whoever made the project, may have put there. */
+function isFolder(path: string): boolean {
+  try {
+    return lstatSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Where Node looks for packages above a folder, as far as they are the project's. What is in the folder itself it has anyway. */
 function nodeModules(cwd: string): string[] {
   const found: string[] = [];
   const stops = homes();
-  for (let at = cwd; at !== dirname(at) && !stops.includes(at); at = dirname(at)) {
+  for (let at = dirname(cwd); at !== dirname(at) && !stops.includes(at); at = dirname(at)) {
     const folder = basename(at) === 'node_modules' ? at : join(at, 'node_modules');
-    if (!found.includes(folder) && existsSync(folder)) found.push(folder);
+    if (!found.includes(folder) && isFolder(folder)) found.push(folder);
   }
   return found;
+}
+
+/** Where there is no repository, none is made whose parts are not those that a rule protects: a file `.git` names another folder. */
+function notMade(denials: readonly (string | URL | FileDenial)[], cwd: string): FileDenial[] {
+  const protects = denials.some(
+    (rule) => typeof rule === 'object' && 'path' in rule && String(rule.path).startsWith('.git/'),
+  );
+  return protects && !isFolder(join(cwd, '.git')) ? [{ path: '.git', access: ['write'] }] : [];
 }
 
 function placed(path: string, cwd: string, folders: readonly string[]): string[] {
@@ -66,7 +83,7 @@ export function presetAt({ files = {}, ...rest }: Policy, cwd: string): Policy {
       ...files,
       ...(read && { read: allow(read) ?? [] }),
       ...(write && { write: allow(write) ?? [] }),
-      ...(files.deny && { deny: files.deny.flatMap(deny) }),
+      ...(files.deny && { deny: [...files.deny.flatMap(deny), ...notMade(files.deny, cwd)] }),
     },
   };
 }

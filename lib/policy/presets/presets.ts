@@ -70,13 +70,11 @@ export const presets: Readonly<Record<PresetName, readonly Preset[]>> = {
   ],
   test: [
     {
-      gives:
-        'what `node` and `python` give, servers of its own on loopback ports that the kernel chooses, and writing `coverage`',
+      gives: 'what `node` and `python` give, and servers of its own on loopback ports that the kernel chooses',
       triedWith: ['vitest', 'node --test', 'python3 -m unittest', 'an HTTP server and client in one test'],
       policy: {
         files: {
           read: [...node, ...pythonInstallations],
-          write: ['coverage'],
           deny: [...secrets],
           ungranted: 'ENOENT',
         },
