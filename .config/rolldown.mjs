@@ -60,7 +60,7 @@ const reportPage = {
     if (/<\/script|<!--/i.test(script)) throw new Error('the script of the report page cannot stand in a document');
     const style = readFileSync('lib/report/page/page.css', 'utf8').trim();
     const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-    const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'`;
+    const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'; trusted-types 'none'; require-trusted-types-for 'script'`;
     const parts = { 'content="POLICY"': `content="${policy}"`, '/* STYLE */': style, '/* SCRIPT */': script };
     let source = readFileSync('lib/report/page/page.html', 'utf8');
     for (const [place, text] of Object.entries(parts)) source = source.replace(place, () => text);

@@ -30,8 +30,10 @@ const svg = (tag: string, props: Props, ...children: Child[]) =>
   fill(document.createElementNS(SVG, tag), props, children);
 
 // What is not seen, or changes how what stands around it is seen.
-const hidden = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\u00a0\u2000-\u200a\u202f\u205f\u3000\u{e0000}-\u{e0fff}]/u;
-const hiddens = new RegExp(hidden.source, 'gu');
+const hidden =
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Default_Ignorable_Code_Point}\u00a0\u2000-\u200a\u202f\u205f\u2800\u3000]/u;
+/** All of it. */
+export const hiddens = new RegExp(hidden.source, 'gu');
 
 const escapeOf = (character: string) => {
   const code = character.codePointAt(0) ?? 0;

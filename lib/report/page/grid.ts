@@ -69,6 +69,7 @@ export class Grid<T> {
           class: 'grid',
           'aria-label': options.label,
           'aria-colcount': options.columns.length,
+          'aria-multiselectable': options.select === undefined ? undefined : 'true',
         },
         this.#head,
         this.#body,

@@ -1,5 +1,6 @@
 // The data of a report in the shapes that the page shows.
 import type { Report, ReportAccess, ReportProcess, ReportRefusal } from '../data.ts';
+import { hiddens } from './dom.ts';
 import { basename } from './format.ts';
 
 export interface Proc {
@@ -284,11 +285,12 @@ export function policyOf(suggestions: Iterable<{ field: string; value: string }>
     const list = at[last] as string[];
     if (!list.includes(value)) list.push(value);
   }
-  // Pasted somewhere, no name may look like another one.
-  return JSON.stringify(policy, undefined, 2).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, (character) =>
+  // Pasted somewhere, no name may look like another one. The ends of lines are JSON.stringify's.
+  const escaped = (character: string) =>
     Array.from(
       { length: character.length },
       (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
-    ).join(''),
-  );
+    ).join('');
+  const lines = JSON.stringify(policy, undefined, 2).split('\n');
+  return lines.map((line) => line.replace(hiddens, escaped)).join('\n');
 }

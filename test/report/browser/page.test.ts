@@ -108,13 +108,14 @@ const hostile = [
   'a\u202efdp.exe\u2066\u200b',
   '\u0007\u001b[31mred\u0000\u2028\u2029',
   '\ud800',
+  ' two  spaces\u3164\u00a0',
   '__proto__',
   'constructor',
   'file:///etc/passwd',
   'javascript:alert(4)',
 ];
 
-const hidden = /[\p{Bidi_Control}\u200b\p{Zl}\p{Zp}]|(?![\n\t])\p{Cc}/u;
+const hidden = /[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u00a0\p{Zl}\p{Zp}]|(?![\n\t])\p{Cc}/u;
 
 test('shows hostile names as text only, and what hides in them as escapes', async () => {
   const base = manyEvents(10);
@@ -197,12 +198,18 @@ test('shows hostile names as text only, and what hides in them as escapes', asyn
 });
 
 test('lets nothing in that is not its own: no request, no script, no style', async () => {
-  const { page } = await open(browser, written('closed', manyEvents(10)));
+  const file = written('closed', manyEvents(10));
+  const [, policy = ''] = /Content-Security-Policy" content="([^"]*)"/.exec(readFileSync(file, 'utf8')) ?? [];
+  expect(policy).toMatch(
+    /^default-src 'none'; script-src 'sha256-[\w+/=]+'; style-src 'sha256-[\w+/=]+'; img-src data:; /,
+  );
+  expect(policy).not.toContain('unsafe');
+  const { page } = await open(browser, file);
   const outcome = await page.evaluate(async () => {
     const blocked: string[] = [];
     addEventListener('securitypolicyviolation', (event) => blocked.push(event.effectiveDirective));
     const script = document.createElement('script');
-    script.textContent = 'window.ran = true';
+    script.append('window.ran = true');
     const style = document.createElement('style');
     style.textContent = 'body { display: none }';
     const image = new Image();
@@ -216,11 +223,32 @@ test('lets nothing in that is not its own: no request, no script, no style', asy
     return { blocked: blocked.sort(), fetched, ran: 'ran' in window, display: getComputedStyle(document.body).display };
   });
   expect(outcome).toEqual({
-    blocked: ['connect-src', 'img-src', 'script-src-elem', 'style-src-elem'],
+    blocked: ['connect-src', 'img-src', 'require-trusted-types-for', 'style-src-elem'],
     fetched: 'refused',
     ran: false,
     display: 'block',
   });
+});
+
+test('gives its data back as JSON, and takes no markup from anywhere', async () => {
+  const data = manyEvents(10);
+  const { page, complaints } = await open(browser, written('data', data));
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Save the data as JSON' }).click(),
+  ]);
+  expect(download.suggestedFilename()).toBe('holdfast-report.json');
+  expect(JSON.parse(readFileSync(await download.path(), 'utf8'))).toEqual(data);
+  expect(complaints).toEqual([]);
+  const refused = await page.evaluate(() => {
+    try {
+      document.body.innerHTML = '<b>x</b>';
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  expect(refused).toBe(true);
 });
 
 test.each(['light', 'dark'] as const)(
