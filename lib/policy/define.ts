@@ -57,7 +57,8 @@ function kindOf(keys: readonly PropertyKey[]): 'path' | 'address' | 'word' {
 function fromFolder(text: string, folder: string): string {
   if (isAbsolute(text) || text === '' || text !== text.trim() || /^[~$]|^[a-z][a-z0-9+.-]*:/i.test(text)) return text;
   // Wherever they lie, as in a hook's filter.
-  if (text.startsWith('**') || (/[*?[{]/.test(text) && !text.includes('/'))) return text;
+  const isWild = /[*?[]/.test(text.replace(/\\./gs, ''));
+  if (text.startsWith('**') || (isWild && !text.includes('/'))) return text;
   return inFolder(folder, `/${text === '.' ? '' : text.replace(/^\.\//, '')}`.replace(/^\/$/, ''));
 }
 

@@ -4,6 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { didYouMean } from './nearest.ts';
+import { isPattern } from './pattern.ts';
 
 const names = ['CWD', 'HOME', 'TMP', 'PACKAGE'] as const;
 type Name = (typeof names)[number];
@@ -110,9 +111,6 @@ export class Variables {
     return inFolder(folder, rest);
   }
 }
-
-/** Whether it says something by its characters. */
-const isPattern = (text: string) => /[*?[{\\]/.test(text);
 
 /** `rest` (empty, or from a `/` on) in a folder, whatever characters that has. */
 export function inFolder(folder: string, rest: string): string {

@@ -54,6 +54,23 @@ test('a file with comments is a policy, whose relative paths are of its own fold
   expect(loadPolicy(relative(process.cwd(), path), { cwd: '/c' })).toEqual(policy);
 });
 
+test('patterns are of the folder, too, or of none', async () => {
+  file('pat[1]/lib/a.txt', 'here');
+  file('pat[1]/x*y', 'star');
+  const path = file(
+    'pat[1]/p.json',
+    '{"files": {"read": ["{src,lib}", "x\\\\*y", "a/*.txt"], "deny": ["*.key", "**/.env", "./b/*"]}, "defaults": {"cwd": false}}',
+  );
+  const policy = loadPolicy(path);
+  const folder = join(root, 'pat\\[1\\]');
+  expect(policy.files).toEqual({
+    read: [`${folder}/{src,lib}`, `${folder}/x\\*y`, `${folder}/a/*.txt`],
+    deny: ['*.key', '**/.env', `${folder}/b/*`],
+  });
+  const paths = ['lib/a.txt', 'x*y', 'p.json'].map((name) => join(root, 'pat[1]', name));
+  expect((await runSandboxed('/bin/cat', paths, { policy, cwd: '/' })).stdout).toBe('herestar');
+});
+
 test('variables stand for what this process has', () => {
   const path = file('variables/p.json', '{"files": {"read": ["$CWD/x", "$PACKAGE/y"]}}');
   expect(loadPolicy(path, { package: '/p' }).files?.read).toEqual([join(process.cwd(), 'x'), '/p/y']);
