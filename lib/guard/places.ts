@@ -2,47 +2,23 @@
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { secrets } from '../policy/presets/parts.ts';
 
-/** What holds keys and tokens in a home; of shells, what runs at the next start. */
+/** What holds keys and tokens in a home; of shells, desktops and Git, what they execute or obey at the next start. */
 const ofHome = [
-  ...['.ssh', '.gnupg', '.aws', '.azure', '.kube', '.docker', '.config/gcloud', '.config/gh', '.config/hub'],
-  ...[
-    '.npmrc',
-    '.yarnrc',
-    '.yarnrc.yml',
-    '.config/pnpm',
-    '.netrc',
-    '.git-credentials',
-    '.config/git',
-    '.gitconfig',
-    '.pypirc',
-  ],
-  ...[
-    '.cargo/credentials',
-    '.cargo/credentials.toml',
-    '.m2/settings.xml',
-    '.terraform.d',
-    '.vault-token',
-    '.password-store',
-  ],
+  ...secrets.map((path) => path.replace('~/', '')),
   ...[
     '.bashrc',
     '.bash_profile',
+    '.bash_login',
     '.profile',
     '.zshrc',
     '.zshenv',
+    '.zprofile',
+    '.zlogin',
     '.config/fish',
-    '.config/autostart',
-    '.config/systemd',
   ],
-  ...[
-    '.local/share/keyrings',
-    '.mozilla',
-    '.config/google-chrome',
-    '.config/chromium',
-    '.bash_history',
-    '.zsh_history',
-  ],
+  ...['.config/autostart', '.config/git', '.gitconfig', '.local/bin', '.pam_environment', '.config/environment.d'],
 ];
 const ofProject = ['.npmrc', '.yarnrc.yml', '.env', '.git'];
 

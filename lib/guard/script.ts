@@ -165,6 +165,8 @@ export async function runScript(script: string): Promise<void> {
     npm_config_script_shell: SHELL,
     // It would fail for want of its cache, which is shared with other builds and so not for packages to fill.
     CCACHE_DISABLE: '1',
+    // Python would put its bytecode beside node-gyp's sources.
+    PYTHONDONTWRITEBYTECODE: '1',
   });
   const tries = new Tries();
   const ended = await runGuarded(script, caller, policy, env, reach, tries);

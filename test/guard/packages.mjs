@@ -28,7 +28,6 @@ export const packages = [
   ['@sentry/cli', '2.58.2', 'checks its binary, or downloads it'],
   ['core-js', '3.48.0', 'a note'],
   ['es5-ext', 'latest', 'a note'],
-  ['styled-components', '5.3.11', 'a note'],
   ['protobufjs', '7.5.4', 'a note'],
   ['nx', 'latest', 'sets itself up'],
   ['vue-demi', 'latest', 'changes its own files'],

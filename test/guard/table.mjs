@@ -64,7 +64,9 @@ async function tryOne([name, version, kind], i) {
   const summary = spawnSync(guard, ['summary', '--json'], { cwd: project, env, encoding: 'utf8' });
   const scripts = JSON.parse(summary.stdout || '[]');
   const place = join(project, 'node_modules', name);
-  let installed = version;
+  // Of an install that has failed nothing is left but what its scripts were told by.
+  const told = scripts.map((script) => script.package).find((title) => title.startsWith(`${name}@`));
+  let installed = told?.slice(name.length + 1) ?? version;
   try {
     installed = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')).version;
   } catch {}
@@ -73,7 +75,7 @@ async function tryOne([name, version, kind], i) {
     rmSync(join(project, 'node_modules'), { recursive: true, force: true });
     bare = (await run('npm', ['install', ...npmLine], { cwd: project, env })).code;
   }
-  const short = (path) => path.replaceAll(`${project}/`, '').replaceAll(`${home}/`, '~/').replaceAll(scratch, '…');
+  const short = (path) => path.replaceAll(`${project}/`, '').replaceAll(home, '~').replaceAll(scratch, '…');
   const refused = scripts.flatMap((script) =>
     script.tries.filter(({ look }) => !look).map(({ what, on }) => `${what} ${short(on)}`),
   );
@@ -119,6 +121,7 @@ function writeTable(rows) {
   const npm = spawnSync('npm', ['--version'], { encoding: 'utf8' }).stdout.trim();
   const machine = `linux ${process.arch}, Node ${node}, npm ${npm}`;
   writeFileSync(join(root, 'test/guard/table.json'), `${JSON.stringify({ date, machine, rows }, undefined, 2)}\n`);
+  spawnSync(join(root, 'node_modules/.bin/biome'), ['format', '--write', 'test/guard/table.json'], { cwd: root });
   const lines = rows.map(({ name, version, kind, scripts, result, refused }) => [
     `\`${name}\` ${version}`,
     kind,

@@ -1,7 +1,7 @@
 # Somebody who installs packages: their install scripts build, and do nothing else.
 npm init --yes > /dev/null
 npm install $HOLDFAST
-echo 'script-shell=./node_modules/.bin/holdfast-guard' >> .npmrc
+echo 'script-shell=${PWD}/node_modules/holdfast/dist/guard.js' >> .npmrc
 echo '//registry.npmjs.org/:_authToken=npm_secret' > "$HOME/.npmrc"
 
 mkdir -p packages/good packages/bad
