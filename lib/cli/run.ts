@@ -179,7 +179,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
     if (whatEnded) lines.push(colours.red(`holdfast: ${error.shortMessage}`));
     if (!quiet) {
       for (const note of notes) lines.push(colours.yellow(`holdfast: ${note}`));
-      lines.push(...summaryOf(violations, violationsOmitted, colours, flags.all === true));
+      lines.push(...summaryOf(violations, violationsOmitted, colours, flags.all === true, result.failed));
     }
     write(lines.map((line) => `${line}\n`).join(''), summary);
   }

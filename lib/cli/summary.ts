@@ -69,12 +69,16 @@ const MOST_LINES = 25;
 
 const times = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
-/** A table, or nothing if nothing was refused. */
+/**
+ * A table, or nothing if nothing was refused.
+ * @param everything Looks, too. @param failed Whether looks may be why the program has failed; else they are not even counted.
+ */
 export function summaryOf(
   violations: readonly Violation[],
   omitted: number,
   colours: Colours,
   everything: boolean,
+  failed = true,
 ): string[] {
   const kinds = refusedOnce(violations);
   const looks = everything ? [] : kinds.filter(({ probe }) => probe);
@@ -82,7 +86,9 @@ export function summaryOf(
   const lines: string[] = [];
   const total = rows.reduce((sum, { count }) => sum + count, 0);
   if (rows.length > 0) {
-    lines.push(colours.yellow(`holdfast: ${times(total, 'call')} refused`));
+    const dry = rows.every(({ violation }) => (violation as { readonly dry?: true }).dry === true);
+    const what = dry ? 'let by that would be refused' : 'refused';
+    lines.push(colours.yellow(`holdfast: ${times(total, 'call')} ${what}`));
     const shown = rows.slice(0, MOST_LINES);
     const cells = shown.map(({ access, what, violation, count }) => [
       access,
@@ -99,7 +105,7 @@ export function summaryOf(
     }
     if (rows.length > shown.length) lines.push(`  and ${rows.length - shown.length} more kinds (--json has all)`);
   }
-  if (looks.length > 0) {
+  if (looks.length > 0 && failed) {
     const count = looks.reduce((sum, look) => sum + look.count, 0);
     lines.push(colours.dim(`holdfast: ${times(count, 'look')} at what is not granted (--all shows them)`));
   }

@@ -245,7 +245,7 @@ export function policyJsonSchema(sources: readonly string[]): Json {
     title: 'A policy of holdfast',
     description:
       'What a command and all its descendants may do. What is not allowed here is refused, unless a hook allows it.',
-    ...new Maker(commentsOf(sources)).make(policySchema, ''),
+    ...new Maker(commentsOf(sources)).make(policySchema as v.GenericSchema, ''),
     definitions: { syscall: { enum: [...syscallRows().keys()] } },
   };
 }

@@ -232,8 +232,7 @@ const addressDenial = v.string("must be an address, or { address, operations?: (
 const paths = v.optional(v.array(path, 'must be a list of paths'));
 const addresses = v.optional(v.array(address, 'must be a list of addresses'));
 
-/** @internal */
-export const policySchema = record(
+const schema = record(
   {
     files: v.optional(
       record(
@@ -293,6 +292,9 @@ export const policySchema = record(
   },
   'must be an object with extends, files, network, exec, syscalls, scratch, defaults',
 );
+
+/** @internal Its own type would have every user's compiler look for valibot, which is bundled. */
+export const policySchema: unknown = schema;
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
@@ -517,7 +519,7 @@ function check(given: unknown, prefix: string): Policy {
     if (!(error instanceof InheritedField)) throw error;
     throw invalidPolicy(fieldName(root, error.keys), ` ${error.message}`);
   }
-  const problem = problemOf(policySchema, policy);
+  const problem = problemOf(schema, policy);
   if (problem === undefined) return policy as Policy;
   const field = fieldName(root, problem.keys);
   if (problem.unknown) {

@@ -181,13 +181,15 @@ function end(text: string): string {
 /**
  * The refusal that the command most likely failed for: the last that its own words name; else the last that was no look at what may be there.
  */
-export function mostTelling(violations: readonly Violation[], words: string): Violation | undefined {
+export function mostTelling(all: readonly Violation[], words: string): Violation | undefined {
+  // What was let by, and only told, is nobody's failure (mode: 'report').
+  const violations = all.filter((violation: Violation & { readonly dry?: true }) => violation.dry !== true);
   const named = (violation: Violation) =>
     [violation.path, violation.to, violation.address].some(
       (name) => name !== undefined && name !== '/' && words.includes(name),
     );
   const serious = violations.filter(({ probe }) => !probe);
-  return serious.findLast(named) ?? violations.findLast(named) ?? serious.at(-1) ?? violations.at(-1);
+  return serious.findLast(named) ?? violations.findLast(named) ?? serious.at(-1);
 }
 
 /** What a failure is. */

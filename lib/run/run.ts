@@ -177,27 +177,32 @@ export function runSandboxed<
   const E extends RunEncoding = 'utf8',
   const L extends boolean = false,
   const A extends boolean = false,
->(
-  command: string,
-  args?: readonly string[] | null,
-  options?: RunSandboxedOptions<S, E, L, A>,
-): SandboxedRun<ResultFor<S, E, L, A>, RunProcess<S>>;
+>(command: string, options?: RunSandboxedOptions<S, E, L, A>): SandboxedRun<ResultFor<S, E, L, A>, RunProcess<S>>;
 export function runSandboxed<
   const S extends Stdio = undefined,
   const E extends RunEncoding = 'utf8',
   const L extends boolean = false,
   const A extends boolean = false,
->(command: string, options?: RunSandboxedOptions<S, E, L, A>): SandboxedRun<ResultFor<S, E, L, A>, RunProcess<S>>;
+>(
+  command: string,
+  args?: readonly string[] | null,
+  options?: RunSandboxedOptions<S, E, L, A>,
+): SandboxedRun<ResultFor<S, E, L, A>, RunProcess<S>>;
 export function runSandboxed(command: string, argsOrOptions?: unknown, lastOptions?: unknown): unknown {
   const [args, options] = given(argsOrOptions, lastOptions);
   const plan = runPlan(options);
   const begun = performance.now();
+  const here: { stack?: string } = {};
+  Error.captureStackTrace(here, runSandboxed);
   const spawn = (plan.pool?.spawn ?? spawnSandboxed) as (...given: unknown[]) => SandboxedProcess;
   const child = spawn(command, args, plan.rest);
   const run = new Run(child, command, args, { ...plan, timeout: plan.rest.timeout as number | undefined, begun });
   const result = run.over().then((ended) => {
     const told = resultOf(ended);
-    if (told.error !== undefined && plan.reject) throw told.error;
+    if (told.error === undefined) return told;
+    // Where the command was run from: the end of one comes from nowhere.
+    told.error.stack = [String(told.error), ...(here.stack ?? '').split('\n').slice(1)].join('\n');
+    if (plan.reject) throw told.error;
     return told;
   });
   return Object.assign(result, { child });

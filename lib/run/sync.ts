@@ -251,17 +251,17 @@ export function runSandboxedSync<
   const E extends RunEncoding = 'utf8',
   const L extends boolean = false,
   const A extends boolean = false,
->(
-  command: string,
-  args?: readonly string[] | null,
-  options?: RunSandboxedSyncOptions<S, E, L, A>,
-): ResultFor<S, E, L, A>;
+>(command: string, options?: RunSandboxedSyncOptions<S, E, L, A>): ResultFor<S, E, L, A>;
 export function runSandboxedSync<
   const S extends Stdio = undefined,
   const E extends RunEncoding = 'utf8',
   const L extends boolean = false,
   const A extends boolean = false,
->(command: string, options?: RunSandboxedSyncOptions<S, E, L, A>): ResultFor<S, E, L, A>;
+>(
+  command: string,
+  args?: readonly string[] | null,
+  options?: RunSandboxedSyncOptions<S, E, L, A>,
+): ResultFor<S, E, L, A>;
 export function runSandboxedSync(command: string, argsOrOptions?: unknown, lastOptions?: unknown): unknown {
   const [args, options] = given(argsOrOptions, lastOptions);
   for (const name of ['signal', 'pool', 'serialization'] as const) {
@@ -299,9 +299,19 @@ export function runSandboxedSync(command: string, argsOrOptions?: unknown, lastO
   const thread = idle.pop() ?? new Thread();
   thread.say(job);
   const result = resultOf(wait(thread, asker(registry)));
-  if (result.error !== undefined && reject) throw result.error;
+  if (result.error === undefined) return result;
+  Error.captureStackTrace(result.error, runSandboxedSync);
+  result.error.stack = [String(result.error), ...framesOf(result.error)].join('\n');
+  if (reject) throw result.error;
   return result;
 }
+
+/** Behind a message that may have any number of lines. */
+const framesOf = ({ stack = '', message }: Error) =>
+  stack
+    .slice(stack.indexOf(message) + message.length)
+    .split('\n')
+    .slice(1);
 
 // For the thread, which loads this module anew.
 Object.defineProperty(runSandboxedSync, Symbol.for('holdfast.serve'), { value: serve });

@@ -196,6 +196,23 @@ describe('a failure', () => {
     expect(Object.keys(error)).not.toContain('stdout');
   });
 
+  test('has the frames of who has run the command', async () => {
+    async function mine() {
+      await runSandboxed('false');
+    }
+    const { stack, message } = await failure(mine());
+    expect(stack?.startsWith(`SandboxedError [ERR_HOLDFAST_COMMAND]: ${message}\n    at `)).toBe(true);
+    expect(stack?.slice(stack.indexOf(' at ')).split('\n')[0]).toMatch(/ at mine \(.*run\.test\.ts:/);
+  });
+
+  test('does not blame mere looks, unless the command speaks of them', async () => {
+    const looked = await failure(sh('test -e /etc/shadow; exit 1'));
+    expect(looked.violations).not.toEqual([]);
+    expect(looked.message).toBe("Command failed with exit code 1: sh -c 'test -e /etc/shadow; exit 1'");
+    const spoken = await failure(sh('stat /etc/shadow'));
+    expect(spoken.message).toContain('Refused: ');
+  });
+
   test('with reject: false is in the result', async () => {
     const result = await sh('exit 3', { reject: false });
     expect(result).toMatchObject({ exitCode: 3, failed: true });

@@ -69,6 +69,14 @@ describe('runSandboxedSync', () => {
     }
   });
 
+  test('its error has the frames of who has run the command', () => {
+    function mine() {
+      runSandboxedSync('sh', ['-c', 'echo a >&2; echo b >&2; exit 1']);
+    }
+    const { stack = '', message } = thrown(mine);
+    expect(stack.startsWith(`SandboxedError [ERR_HOLDFAST_COMMAND]: ${message}\n    at mine (`)).toBe(true);
+  });
+
   test('nothing of the tree is left, and nothing else ran meanwhile', async () => {
     let ran = false;
     setImmediate(() => {

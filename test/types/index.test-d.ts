@@ -404,16 +404,14 @@ expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST
   expectType<Writable>(runSandboxed('ls', { stdio: 'pipe' }).child.stdin);
   expectError(runSandboxed('ls', { polcy: {} }));
   expectError(runSandboxed('ls', { encoding: 'utf9' }));
-  expectAssignable<Parameters<typeof runSandboxed>[1]>({ input: ['a', 'b'], policy: { files: { read: ['/'] } } });
+  expectAssignable<Parameters<typeof runSandboxed>[2]>({ input: ['a', 'b'], policy: { files: { read: ['/'] } } });
 }
 
 // The same while this thread waits.
-{
-  expectType<SandboxedResult<string, string, undefined>>(runSandboxedSync('ls'));
-  expectType<string[]>(runSandboxedSync('ls', [], { lines: true, hooks: (s) => s.onOpen(() => deny()) }).stdout);
-  expectError(runSandboxedSync('ls', { input: ['a'] }));
-  expectError(runSandboxedSync('ls', { signal: AbortSignal.abort() }));
-}
+expectType<SandboxedResult<string, string, undefined>>(runSandboxedSync('ls'));
+expectType<string[]>(runSandboxedSync('ls', [], { lines: true, hooks: (s) => s.onOpen(() => deny()) }).stdout);
+expectError(runSandboxedSync('ls', { input: ['a'] }));
+expectError(runSandboxedSync('ls', { signal: AbortSignal.abort() }));
 
 // As node:child_process has them.
 {
