@@ -69,9 +69,9 @@ function notices({ report }: Model): HTMLElement[] {
 
 function helpDialog(singleKeys: { on: boolean; set(on: boolean): void }): HTMLDialogElement {
   const keys: [string, string][] = [
-    ['1 … 5', 'Processes, Files, Network, Refusals, Usage'],
+    ['1 … 5', 'The five parts'],
     ['/', 'Search'],
-    ['↑ ↓ Home End Page ↑ Page ↓', 'Walk the rows'],
+    ['↑ ↓ Home End PgUp PgDn', 'Walk the rows'],
     ['← →', 'Close and open a row; go to what it belongs to'],
     ['Enter', 'Details of a row'],
     ['Space', 'Choose a refusal; open a row'],
