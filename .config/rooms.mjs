@@ -36,6 +36,7 @@ const lib = [
   'index.ts',
   'report',
   'support',
+  'record',
   'run',
   'spawn',
   'process',

@@ -89,6 +89,7 @@ export type {
   SyscallPolicy,
   SyscallRule,
 } from './policy/syscalls.ts';
+export type { Access, Accesses, AccessKind } from './process/accesses.ts';
 export type { CallRulePlan, RestrictionPlan } from './process/call-plan.ts';
 export type { Engine } from './process/engine.ts';
 export type { SandboxedProcessEvents } from './process/events.ts';
@@ -125,6 +126,15 @@ export {
   execSandboxed,
 } from './run/exec.ts';
 export { type ForkSandboxed, type ForkSandboxedOptions, forkSandboxed } from './run/fork.ts';
+export type { LearnedField, Omission, Proposal } from './record/generalise.ts';
+export {
+  type LearnOptions,
+  type LearnProgress,
+  type Lesson,
+  learn,
+  lessonBounds,
+  mergeLesson,
+} from './record/learn.ts';
 export type { RunInput } from './run/input.ts';
 export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
 export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { doctor } from './doctor.ts';
+import { learnCommand } from './learn.ts';
 import { runCommand } from './run.ts';
 
 const { version } = createRequire(import.meta.url)('holdfast/package.json') as { version: string };
@@ -26,5 +27,6 @@ program
   });
 
 program.addCommand(runCommand());
+program.addCommand(learnCommand());
 
 await program.parseAsync();

@@ -105,7 +105,7 @@ function isForeground(): boolean {
   return group === foreground;
 }
 
-function forwardSignals(child: holdfast.SandboxedProcess): () => void {
+export function forwardSignals(child: holdfast.SandboxedProcess): () => void {
   const forwards = (['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const).map((signal) => {
     const listener = () => {
       if ((signal === 'SIGINT' || signal === 'SIGQUIT') && isForeground()) return;

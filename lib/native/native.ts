@@ -19,7 +19,8 @@ export interface NativeRecord {
     | 'limit'
     | 'logged'
     | 'life'
-    | 'needs';
+    | 'needs'
+    | 'accesses';
   readonly [field: string]: unknown;
 }
 

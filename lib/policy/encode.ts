@@ -13,6 +13,8 @@ export interface Configuration {
   rules: Rules;
   /** Fields and their numbers. */
   limits: readonly (readonly [field: string, limit: number])[];
+  /** What the tree asks for is counted. */
+  record?: boolean;
   /** The folder of the tree's control group. */
   group?: string | undefined;
 }
@@ -107,7 +109,7 @@ function encoded(native: Native, policy: CompiledPolicy): Uint8Array {
 
 /** What `configure` carries. */
 export function encodeConfiguration(native: Native, configuration: Configuration): Uint8Array {
-  const { command, waitForTree, rules, limits, group } = configuration;
+  const { command, waitForTree, rules, limits, group, record } = configuration;
   // Before our own writer: one writes at a time.
   const known = defaults(native, rules.defaults);
   const compiled = rules.compiled && encoded(native, rules.compiled);
@@ -121,6 +123,7 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('unwritten', Number(!rules.written))
       .number('noWritableCode', Number(!rules.writableMappings))
       .number('strict', Number(rules.strict));
+    if (record === true) fields.number('record', 1);
     if (command !== undefined) fields.text('command', command);
   });
   if (limits.length > 0 || group !== undefined) {

@@ -39,6 +39,8 @@ export interface Spawn {
   /** Milliseconds; 0 for none. */
   forceKillAfter: number;
   usageByExecutable: boolean;
+  /** What is asked for is counted. */
+  record: boolean;
   limits: CheckedLimits;
   /** Of the tree, where one could be made and a limit asks for it. It is to be removed at the end. */
   group?: ControlGroup;

@@ -11,6 +11,7 @@ import { idleRules, type PolicyWarning } from '../policy/idle.ts';
 import type { PolicyName, StrictName } from '../policy/named.ts';
 import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
+import type { Accesses } from './accesses.ts';
 import { channels } from './debug.ts';
 import type { Engine } from './engine.ts';
 import type { SandboxedProcessEvents } from './events.ts';
@@ -259,6 +260,15 @@ export class SandboxedProcess<
       if (this.usage !== undefined) return this.usage;
       throw error;
     }
+  }
+
+  /**
+   * What the tree has asked for until now, with the option `record`: also when it has ended.
+   * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_OPTION` (by the promise) without that option; `ERR_HOLDFAST_NOT_RUNNING`
+   * if it could not be started, or its supervisor was lost.
+   */
+  async accesses(): Promise<Accesses> {
+    return this.#supervision.accesses();
   }
 
   /**

@@ -246,8 +246,8 @@ class NoDescriptors extends Error {
 
 /** While the supervisor starts. The hooks come later: all of this tick's must be registered. */
 function configure(addon: Native, channel: NativeChannel, inner: Inner, given: Spawn): void {
-  const { file: command, rules, waitForTree, limits, group } = given;
-  const configuration = { command, waitForTree, rules, limits: limitFields(limits), group: group?.path };
+  const { file: command, rules, waitForTree, limits, group, record } = given;
+  const configuration = { command, waitForTree, rules, limits: limitFields(limits), group: group?.path, record };
   const errno = channel.configure(encodeConfiguration(addon, configuration));
   // A supervisor that is gone is noticed by itself; without memory for the configuration nothing can go on.
   if (errno !== 0) inner.kill('SIGKILL');

@@ -17,6 +17,7 @@ import type { PolicyWarning } from '../policy/idle.ts';
 import { CompiledPolicy, type NetworkRule, type Rules } from '../policy/policy.ts';
 import { refuseWiderAddresses, restrictionRules, restrictionWarning } from '../policy/restriction.ts';
 import { callActions, timeCalls } from '../policy/syscalls.ts';
+import { type Accesses, accessesOf } from './accesses.ts';
 import { answeredBy, callPlans, type Hears, type RestrictionPlan, restrictionPlan } from './call-plan.ts';
 import { debugPlan, debugStart, debugs } from './debug.ts';
 import { Ending } from './ending.ts';
@@ -112,6 +113,9 @@ export class Supervision {
   /** Addresses of the policies that were put on top. */
   readonly #restricted: NetworkRule[][] = [];
   readonly lifecycle: Lifecycle;
+  /** What the tree has asked for, told at its end; once read, as a list. */
+  readonly #accessed: NativeRecord[] = [];
+  #accesses: Accesses | undefined;
   /** Runs from the first request to end. */
   #grace: NodeJS.Timeout | undefined;
   /** Who waits for the end of the tree; undefined when it has come. */
@@ -285,6 +289,29 @@ export class Supervision {
   /** Asks the supervisor, once the command runs: {@link Requests.ask}. */
   ask(...request: Parameters<Requests['ask']>): ReturnType<Requests['ask']> {
     return this.#requests.ask(...request);
+  }
+
+  /** What the tree has asked for: of who lives, until now. */
+  async accesses(): Promise<Accesses> {
+    if (!this.#spawn.record) {
+      throw new HoldfastError(
+        'ERR_HOLDFAST_INVALID_OPTION',
+        'options.record: must be true at the spawn, so that what is asked for is counted from the start',
+      );
+    }
+    if (this.#treeEmpty) return this.#ended();
+    try {
+      return accessesOf(await this.#requests.ask('accesses'));
+    } catch (error) {
+      // It has ended in the meantime.
+      if (this.#treeEmpty) return this.#ended();
+      throw error;
+    }
+  }
+
+  #ended(): Accesses {
+    this.#accesses ??= Object.freeze(accessesOf(this.#accessed.splice(0)));
+    return this.#accesses;
   }
 
   #answer(slot: number, generation: number, verdict: number, error: number, data?: Uint8Array): void {
@@ -463,6 +490,9 @@ export class Supervision {
         return this.#launchFailed(number(record, 'stage'), number(record, 'errno'));
       case 'exit':
         return this.#commandEnded(record);
+      case 'accesses':
+        this.#accessed.push(record);
+        return;
       case 'tree_empty':
         this.#treeEmpty = true;
         this.usage = treeUsage(record, this.#spawn.usageByExecutable);

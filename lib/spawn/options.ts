@@ -53,6 +53,11 @@ export interface SandboxOptions {
   /** Whether {@link TreeUsage.byExecutable} is wanted. Default: false. */
   usageByExecutable?: boolean;
   /**
+   * Whether what the tree asks for is counted by the supervisor, allowed or not, for {@link SandboxedProcess.accesses}. Then nothing is left to the
+   * kernel that it could decide by itself, so that all of it is seen: calls take longer. Default: false.
+   */
+  record?: boolean;
+  /**
    * Who holds the calls that the kernel cannot decide by itself. `'auto'` takes the first that can be had here, and
    * `child.engine` says which that is. Default: what the environment variable HOLDFAST_ENGINE names, or `'auto'`.
    */
@@ -80,12 +85,15 @@ const ownOptions = [
   'killGrace',
   'limits',
   'usageByExecutable',
+  'record',
   'engine',
 ];
 /** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
 const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
 const known = new Set<string>([...passedOptions, ...ownOptions]);
 const accepted = new Set<string>([...known, ...foreignOptions]);
+
+const booleanProblem = (value: unknown) => (typeof value === 'boolean' ? undefined : 'must be true or false');
 
 /** What is wrong with an option of our own, if it is there. */
 const problems: Readonly<Record<string, (value: unknown) => string | undefined>> = {
@@ -95,7 +103,8 @@ const problems: Readonly<Record<string, (value: unknown) => string | undefined>>
   forceKillAfter: graceProblem,
   killGrace: graceProblem,
   engine: engineProblem,
-  usageByExecutable: (value) => (typeof value === 'boolean' ? undefined : 'must be true or false'),
+  usageByExecutable: booleanProblem,
+  record: booleanProblem,
 };
 
 function argumentList(args: unknown): string[] {
@@ -243,6 +252,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     waitForTree: options.descendants === 'wait',
     forceKillAfter: grace(options) ?? 0,
     usageByExecutable: options.usageByExecutable === true,
+    record: options.record === true,
     limits,
     engine: engineWanted(options.engine),
   };

@@ -14,7 +14,7 @@ enum class Type : uint16_t { integer = 0, text = 1, nested = 2, texts = 3, integ
 inline Type type_of(protocol::Tag tag) { return static_cast<Type>(static_cast<uint16_t>(tag) >> 12); }
 
 // The rest of a tag, and JS has tables that are so long (lib/hooks/asks.ts).
-inline constexpr uint16_t kTagsOfType = 256;
+inline constexpr uint16_t kTagsOfType = 512;
 
 // Whether a record may have such a field.
 bool is_known(protocol::Tag tag);

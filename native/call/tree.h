@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "accesses.h"
 #include "lineage.h"
 #include "usage.h"
 
@@ -53,6 +54,8 @@ class Tree {
 
   // What all of it has used.
   Usage& usage() const { return usage_; }
+  // What it has asked for, if that is recorded.
+  Accesses& accesses() const { return accesses_; }
   // A process as a number that no other has, or 0.
   uint64_t life_of(pid_t group) const;
   // The same, if that is its one thread. 0: there are others.
@@ -133,6 +136,7 @@ class Tree {
   void forget(pid_t group);
 
   mutable Usage usage_;
+  mutable Accesses accesses_;
   std::atomic<bool> begun_{false};
   std::atomic<bool> doomed_{false}, to_end_{false};
   std::atomic<int> spared_by_{0};

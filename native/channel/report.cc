@@ -13,6 +13,7 @@
 #include "../call/tree.h"
 #include "../protocol/tlv.h"
 #include "../syscalls/guards.h"
+#include "access_fields.h"
 #include "channel.h"
 #include "usage_fields.h"
 
@@ -142,6 +143,21 @@ bool is_backed_up(std::function<void()> on_room) {
   if (reporter.bytes <= kMostWaiting) return false;
   reporter.on_room = std::move(on_room);
   return true;
+}
+
+void report_accesses(Sandbox& sandbox) {
+  const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
+  FieldWriter writer(buffer.get(), protocol::kMaxRecord);
+  const auto send = [&] {
+    queue(sandbox, RecordKind::accesses, buffer.get(), writer.size(), true);
+    writer = FieldWriter(buffer.get(), protocol::kMaxRecord);
+  };
+  write_accesses(
+      sandbox.tree.accesses(), [&]() -> FieldWriter& { return writer; },
+      [&](size_t needed) {
+        if (writer.room() < needed) send();
+      });
+  send();
 }
 
 void report_end(Sandbox& sandbox) {

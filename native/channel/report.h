@@ -29,6 +29,8 @@ void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
 void report_life(Sandbox& sandbox, const uint8_t* fields, size_t size);
 // Whether more of them wait than should; then `on_room` is called once when they do no more.
 bool is_backed_up(std::function<void()> on_room);
+// What the tree has asked for. Records that wait are kept.
+void report_accesses(Sandbox& sandbox);
 // Waits until Node has every record before it, and itself.
 void report_end(Sandbox& sandbox);
 

@@ -6,6 +6,7 @@
 #include "../families/handlers.h"
 #include "../policy/call_rules.h"
 #include "../policy/config.h"
+#include "../policy/record.h"
 #include "../policy/violation.h"
 #include "../syscalls/guards.h"
 
@@ -20,9 +21,7 @@ constexpr Handler kHandlers[] = {
 #undef SYSCALL
 };
 
-}  // namespace
-
-Finish dispatch(Sandbox& sandbox, Held& call) {
+Finish decide_on(Sandbox& sandbox, Held& call) {
   if (sandbox.config.speaks_of(*call.row) && !call.initial) {
     Finish decided;
     if (decide_by_call_rules(sandbox, call, decided)) return decided;
@@ -32,6 +31,14 @@ Finish dispatch(Sandbox& sandbox, Held& call) {
       return Finish::proceed();
   }
   return kHandlers[call.row - rows_begin()](sandbox, call);
+}
+
+}  // namespace
+
+Finish dispatch(Sandbox& sandbox, Held& call) {
+  if (!sandbox.config.records) return decide_on(sandbox, call);
+  Recording recording(sandbox, call);
+  return recording.end(decide_on(sandbox, call));
 }
 
 Finish refuse_unknown(Sandbox& sandbox, Held& call, int number, uint32_t audit_arch) {

@@ -14,6 +14,7 @@
 #include "../call/threads.h"
 #include "../call/tree.h"
 #include "../call/work_for.h"
+#include "../channel/access_fields.h"
 #include "../channel/channel.h"
 #include "../channel/usage_fields.h"
 #include "process_facts.h"
@@ -83,6 +84,13 @@ void tell_usage(Sandbox& sandbox, Tracer&, FieldReader, const std::shared_ptr<Re
   const Usage& usage = sandbox.tree.usage();
   write_usage(reply->fields(), usage, usage.all(sandbox.tree));
   write_by_program(reply->fields(), usage);
+}
+
+void tell_accesses(Sandbox& sandbox, Tracer&, FieldReader, const std::shared_ptr<Reply>& reply) {
+  const WaitInCrew may_wait;
+  write_accesses(
+      sandbox.tree.accesses(), [&]() -> protocol::FieldWriter& { return reply->fields(); },
+      [&](size_t needed) { reply->make_room(needed); });
 }
 
 void tell_ancestry(Sandbox& sandbox, Tracer&, FieldReader asked, const std::shared_ptr<Reply>& reply) {

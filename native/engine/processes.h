@@ -14,6 +14,8 @@ class Tracer;
 void tell_processes(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // What all of it has used, the dead and the living.
 void tell_usage(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
+// What it has asked for, where that is recorded.
+void tell_accesses(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // Who has made a process, and who that one, up to the command, as far as they are there.
 void tell_ancestry(Sandbox& sandbox, Tracer& tracer, protocol::FieldReader asked, const std::shared_ptr<Reply>& reply);
 // Where a thread is.

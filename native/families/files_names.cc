@@ -12,6 +12,7 @@
 
 #include "../policy/config.h"
 #include "../policy/layers.h"
+#include "../policy/record.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/walk.h"
@@ -55,8 +56,10 @@ Facts facts_of_new_name(const Held& call, const Resolved& at, bool as_link = fal
 }
 
 // mkdir -p and the like ask for names that are there to learn that they are, so that is no violation.
-bool is_visibly_there(const Sandbox& sandbox, const Resolved& at) {
-  return !at.missing && sandbox.config.shows(at.path);
+bool is_visibly_there(const Sandbox& sandbox, const Held& call, const Resolved& at) {
+  if (at.missing || !sandbox.config.shows(at.path)) return false;
+  note_look(sandbox, call, at.path);
+  return true;
 }
 
 // Where rules let the content be read at its new place but not at its old one, the way it takes does not matter.
@@ -336,7 +339,7 @@ Finish symlink_path(Sandbox& sandbox, Held& call) {
   if (as_caller.error != 0) return failed(call, as_caller.error);
   if (may_make(sandbox, call, true)) return Finish::proceed();
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
-    if (is_visibly_there(sandbox, at)) {
+    if (is_visibly_there(sandbox, call, at)) {
       end = Finish::error(EEXIST);
       return false;
     }
@@ -370,7 +373,7 @@ Finish mkdir_path(Sandbox& sandbox, Held& call) {
   const bool by_itself = (mode & kSetIds) == 0;
   if (by_itself && may_make(sandbox, call, false)) return Finish::proceed();
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
-    if (is_visibly_there(sandbox, at)) {
+    if (is_visibly_there(sandbox, call, at)) {
       end = Finish::error(EEXIST);
       return false;
     }
@@ -390,7 +393,7 @@ Finish mknod_path(Sandbox& sandbox, Held& call) {
   AsCaller as_caller(call);
   if (as_caller.error != 0) return failed(call, as_caller.error);
   const auto judge = [&](const Resolved& at, Facts& facts, Finish& end) {
-    if (is_visibly_there(sandbox, at)) end = Finish::error(EEXIST);
+    if (is_visibly_there(sandbox, call, at)) end = Finish::error(EEXIST);
     // A device node of one's own is a way past every rule on paths; a socket or a FIFO is none.
     else if (S_ISBLK(mode) || (S_ISCHR(mode) && static_cast<uint32_t>(call.arg(Arg::device)) != kWhiteout))
       end = forbidden(sandbox, call, EPERM, "device nodes cannot be made by the tree", at.path);

@@ -117,7 +117,7 @@ Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& da
 
 // Asks the hooks. True: go on.
 bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, Finish& finish) {
-  if (!sandbox.config.hooked(Event::signal)) return true;
+  if (!sandbox.config.hooked(Event::signal) && !sandbox.config.records) return true;
   Facts facts;
   facts.event = Event::signal;
   facts.target_pid = target;

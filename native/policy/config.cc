@@ -208,7 +208,7 @@ class Parser {
   bool options(const Field& field) {
     RuleReader options(field, "options", -1,
                        {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_,
-                        Tag::unwritten_, Tag::noWritableCode_, Tag::strict_},
+                        Tag::unwritten_, Tag::noWritableCode_, Tag::strict_, Tag::record_},
                        error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
@@ -218,6 +218,7 @@ class Parser {
     config_.own_terminals = options.number(Tag::ownTerminals_, 0, 1, 0) != 0;
     config_.unwritten = options.number(Tag::unwritten_, 0, 1, 0) != 0;
     config_.strict = options.number(Tag::strict_, 0, 1, 0) != 0;
+    config_.records = options.number(Tag::record_, 0, 1, 0) != 0;
     config_.no_writable_code = options.number(Tag::noWritableCode_, 0, 1, 0) != 0;
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);

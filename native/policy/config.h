@@ -71,6 +71,7 @@ struct Config {
   bool hears_logged = false;  // somebody listens to what is only logged
   bool tells_life = false;    // somebody listens to what processes are made, execute and end
   bool usage_by_program = false;
+  bool records = false;      // what is asked for is counted (policy/record.h), so all of it is held
   bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 
   std::shared_ptr<const Layers> layers;  // which of it the kernel decides by itself (policy/layers.h)

@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "judge.h"
+#include "record.h"
 
 namespace holdfast {
 
@@ -25,7 +26,10 @@ Decision refuse_denied(Sandbox& sandbox, const Held& call, const Facts& facts, c
 }
 
 Decision refuse_narrowed(Sandbox& sandbox, const Held& call, const Facts& facts, const Judgement& judgement) {
-  if (judgement.only_missing) return Decision::refused(ENOENT);
+  if (judgement.only_missing) {
+    note(sandbox, call, facts, judgement.given);
+    return Decision::refused(ENOENT);
+  }
   return refuse(sandbox, call, facts, error_of(sandbox, judgement), "restrict", judgement.reason, judgement.missing);
 }
 
@@ -36,7 +40,11 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   if (judgement.denied) return refuse_denied(sandbox, call, facts, judgement, "");
   if (judgement.narrowed) return refuse_narrowed(sandbox, call, facts, judgement);
   Decision decision;
-  if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) return decision;
+  if (anybody_wants(sandbox.config, call, facts) && ask(sandbox, call, facts, decision)) {
+    if (decision.kind != Decision::Kind::error) note(sandbox, call, facts, judgement.given);
+    return decision;
+  }
+  if (judgement.allowed || judgement.only_missing) note(sandbox, call, facts, judgement.given);
   if (judgement.allowed) return allow();
   if (judgement.only_missing) return Decision::refused(ENOENT);
   return refuse(sandbox, call, facts, error_of(sandbox, judgement), "", judgement.reason, judgement.missing);
@@ -53,7 +61,7 @@ Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& fact
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {
-  if (anybody_wants(sandbox.config, call, facts)) return false;
+  if (sandbox.config.records || anybody_wants(sandbox.config, call, facts)) return false;
   const Judgement judgement = judge(sandbox.config, call, facts);
   return !judgement.denied && judgement.allowed;
 }

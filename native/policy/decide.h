@@ -21,7 +21,8 @@ Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& fact
 // Refused if a deny rule says so; what else decide() would say is left to it.
 Decision decide_denied(Sandbox& sandbox, const Held& call, const Facts& facts, std::string_view reason = "");
 
-// Rules allow it and no hook wants to hear of it: decide() would say so, and nobody would notice that it was asked.
+// Rules allow it, no hook wants to hear of it and nobody counts it: decide() would say so, and nobody would notice that
+// it was asked.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts);
 // The same where this path is all that it is about.
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts::Path& path);

@@ -59,6 +59,14 @@ struct Missing {
   bool of_folder = false;
 };
 
+// The fields of a policy that give what a call wants; nullptr: none does. A hook or nobody may have said so then.
+struct Given {
+  struct Rights {
+    const char *metadata = nullptr, *read = nullptr, *write = nullptr, *execute = nullptr;
+  } paths[2];
+  const char* address = nullptr;
+};
+
 // True of what the kernel shows for an object that never had a name (pipe:[1], anon_inode:[eventfd], a memfd).
 bool is_nameless(std::string_view shown);
 

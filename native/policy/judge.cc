@@ -69,8 +69,13 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     for (Match* right : {&match.read, &match.write, &match.metadata})
       if (right->effect == Effect::none) *right = {Effect::allow, "scratch"};
   bool refused = false;
-  const auto take = [&](const Match& bit, const char* right, const char* field, bool of_folder = false) {
-    if (bit.effect == Effect::allow) return;
+  Given::Rights& given = out.given.paths[&path != facts.paths];
+  const auto take = [&](const Match& bit, const char*& by, const char* right, const char* field,
+                        bool of_folder = false) {
+    if (bit.effect == Effect::allow) {
+      by = bit.label;
+      return;
+    }
     refused = true;
     const Missing missing = {right, field, &path != facts.paths, of_folder};
     if (bit.effect == Effect::deny) {
@@ -88,13 +93,14 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
   const auto of_caller = [&](const Match& bit, uint8_t access) {
     return bit.effect == Effect::deny ? bit : denied_by_descent(config, call, path.name, access, bit);
   };
-  if (path.access == 0) take(of_caller(match.metadata, protocol::kMetadata), "metadata", "files.metadata");
-  if ((path.access & kRead) != 0) take(of_caller(match.read, kRead), "read", "files.read");
+  if (path.access == 0)
+    take(of_caller(match.metadata, protocol::kMetadata), given.metadata, "metadata", "files.metadata");
+  if ((path.access & kRead) != 0) take(of_caller(match.read, kRead), given.read, "read", "files.read");
   if ((path.access & kWrite) != 0) {
     const Match change = of_caller(match.change(path.part, path.thing), kWrite);
     const bool contents = path.part == Part::contents;
     const bool never = !contents && path.thing == Thing::device;
-    take(change, "write", never ? nullptr : "files.write",
+    take(change, given.write, "write", never ? nullptr : "files.write",
          !contents && (path.part == Part::name || path.thing == Thing::pipe));
     if (change.effect == Effect::none && match.write.effect == Effect::allow)
       out.reason = path.thing == Thing::device ? "rules on a device give its contents only"
@@ -108,7 +114,7 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     bool almost = false;
     if (!config.exec.all().empty()) config.exec.judge(call, facts, path.name, execution, almost);
     execution = of_caller(execution, kExecute);
-    take(execution, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
+    take(execution, given.execute, "exec", nameless ? nullptr : config.any_exec ? "files.read" : "exec");
     if (almost && execution.effect == Effect::none)
       out.reason = "exec allows this program with other arguments, or to other callers";
     if (nameless && execution.effect == Effect::none)
@@ -128,6 +134,7 @@ Judgement judge_by(const Config& config, const Held& call, const Facts& facts, c
     const Match match = config.rules.address(*socket, facts.operation);
     const bool binds = facts.operation == protocol::kBind;
     const Missing missing = {binds ? "bind" : "connect", binds ? "network.bind" : "network.connect", false};
+    if (match.effect == Effect::allow) out.given.address = match.label;
     if (match.effect == Effect::deny) {
       if (!out.denied) {
         out.rule = match.label;

@@ -15,6 +15,7 @@ struct Judgement {
   const char* rule = "";     // that denied
   Missing missing;           // the first right that was denied, or else that nothing gives
   const char* reason = "nothing allows it";
+  Given given;  // what was allowed, by which rules
 };
 
 // Rules on /proc/self hold for the numbers of all processes of the tree, on /proc/thread-self for the caller's own.

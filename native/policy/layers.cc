@@ -262,6 +262,8 @@ class Planner {
     out.granted.push_back(std::move(found));
   }
 
+  static constexpr char kRecorded[] = "record: true counts what is asked for, and what the kernel decides nobody sees";
+  static constexpr char kUnrecorded[] = "record: false";
   static constexpr char kOtherNames[] = " has other names (hard links): Landlock knows files, not names";
   static constexpr char kNoOtherNames[] = "a file with one name, or the folder that all its names stand in";
   static bool has_other_names(const struct stat& status) { return S_ISREG(status.st_mode) && status.st_nlink > 1; }
@@ -359,6 +361,7 @@ class Planner {
     if (config_.reports)
       object(out, "somebody listens to 'violation', and a refusal by the kernel is not seen",
              "no listener for 'violation'");
+    if (config_.records) object(out, kRecorded, kUnrecorded);
     if (config_.ungranted != EACCES)
       object(out, "policy.files.ungranted: Landlock answers EACCES", "policy.files.ungranted: 'EACCES'");
     for (const Event event : {Event::rename, Event::link, Event::unlink})
@@ -408,6 +411,7 @@ class Planner {
     if (abi_ < 1)
       object(plan.obstacles, "without Landlock nothing would keep other processes' links in /proc from the tree",
              "a kernel with Landlock (Linux 5.13)");
+    if (config_.records) object(plan.obstacles, kRecorded, kUnrecorded);
     const auto& all = allows_[kMetadataIndex];
     if (all.empty() || all.front().path != "/")
       object(plan.obstacles, "the policy does not let everything be looked at, and Landlock has no such right",
@@ -515,6 +519,7 @@ class Planner {
     for (const Rule& rule : by_descent_[kWriteIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there to some callers",
              "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
+    if (config_.records) object(plan.obstacles, kRecorded, kUnrecorded);
     if (plan.obstacles.empty()) out_.every_address |= operation;
     if (!plan.obstacles.empty())
       object(plan.obstacles, "Landlock knows ports of TCP, and neither UDP nor addresses", "");
@@ -594,6 +599,8 @@ class Planner {
     const bool heard = std::any_of(programs.begin(), programs.end(), [&](const Confinement::Place& place) {
       return may_be_heard(Event::open, kRead, place.path);
     });
+    // How it ends would not be seen.
+    if (config_.records) return;
     going_on_[0] = abi_ >= 1 && !exec_reads_ && !heard;
     // Directories that are left to the kernel have it grant the making of files, too.
     going_on_[1] = abi_ >= 3 && !(out_.left.has(Class::make) &&

@@ -6,6 +6,7 @@
 
 #include "../call/tree.h"
 #include "../channel/channel.h"
+#include "record.h"
 
 namespace holdfast {
 
@@ -53,7 +54,10 @@ void write_descent(FieldWriter& writer, const Sandbox& sandbox, const Held& call
 }
 
 void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, RecordKind kind = RecordKind::violation) {
-  if (kind == RecordKind::violation) sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
+  if (kind == RecordKind::violation) {
+    sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
+    note_refused(sandbox, call, refusal.facts, refusal.rule, refusal.error, refusal.missing);
+  }
   const std::string executable = executable_of(sandbox, call);
   const std::unique_ptr<uint8_t[]> buffer(new uint8_t[protocol::kMaxRecord]);
   // Names may be longer than any record: then the event comes without them.

@@ -362,7 +362,7 @@ int run(int argc, char** argv) {
   if (config.hooked(protocol::Event::fork)) stop_forks(config);
   bool stops_calls = false;
   if (!config.calls.empty()) {
-    const std::vector<SyscallRule> rules = config.calls.build(config.reports, config.hears_logged);
+    const std::vector<SyscallRule> rules = config.calls.build(config.reports || config.records, config.hears_logged);
     stops_calls = std::any_of(rules.begin(), rules.end(),
                               [](const SyscallRule& rule) { return rule.action == RuleAction::stop; });
     if (!rules.empty() && !launch.give_rules(build_rule_filter(rules))) return failed(Stage::seccomp, E2BIG);
@@ -408,6 +408,7 @@ int run(int argc, char** argv) {
   tracer.run();
   tracer.meter.end();
   remove_ipc_objects();
+  if (config.records) report_accesses(sandbox);
   report_end(sandbox);
   // Other threads may still be at work: no destructors behind their backs.
   _exit(0);

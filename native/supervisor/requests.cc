@@ -77,6 +77,8 @@ Handler handler_of(RequestKind kind) {
       return tell_directory;
     case RequestKind::memory:
       return tell_memory;
+    case RequestKind::accesses:
+      return tell_accesses;
     case RequestKind::end:
       break;
   }

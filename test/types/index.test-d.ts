@@ -3,6 +3,7 @@ import { on, once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import {
+  type Accesses,
   allow,
   type CallRulePlan,
   type CompiledPolicy,
@@ -22,12 +23,14 @@ import {
   type Inspection,
   kill,
   type Layer,
+  type Lesson,
   type LifecycleEvent,
   type LimitName,
   type LimitPlan,
   type LimitReached,
   type Limits,
   type LoggedCall,
+  learn,
   loadPolicy,
   type OpenCall,
   type Policy,
@@ -234,6 +237,10 @@ expectError(piped.on('fork', ({ argv }) => argv));
 declare const happened: LifecycleEvent;
 if (happened.type === 'exit') expectType<NodeJS.Signals | null>(happened.signal);
 expectError(happened.code);
+expectAssignable<SpawnSandboxedOptions>({ record: true });
+expectType<Promise<Accesses>>(piped.accesses());
+expectType<Promise<Lesson>>(learn('make', ['-j2'], { policy: { files: {} }, programs: true }));
+expectError(learn('make', [], { record: true }));
 expectAssignable<SpawnSandboxedOptions>({ forceKillAfter: 100, usageByExecutable: true });
 expectNotAssignable<SpawnSandboxedOptions>({ forceKillAfter: '1s' });
 piped.onOpen(async (call) => {

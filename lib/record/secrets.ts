@@ -1,0 +1,144 @@
+// What no lesson may propose, whoever reads it: keys, tokens, passwords, histories.
+import { realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Below the home directory; of a folder all that lies in it. */
+export const secretsOfHome: readonly string[] = [
+  '.ssh',
+  '.gnupg',
+  '.pki',
+  '.password-store',
+  '.local/share/keyrings',
+  '.config/op',
+  '.vault-token',
+  // of clouds, registries and services
+  '.aws',
+  '.azure',
+  '.config/gcloud',
+  '.kube',
+  '.docker',
+  '.config/gh',
+  '.config/glab-cli',
+  '.config/hub',
+  '.config/rclone',
+  '.config/configstore',
+  '.config/sops',
+  '.terraform.d',
+  '.terraformrc',
+  '.npmrc',
+  '.yarnrc.yml',
+  '.pypirc',
+  '.config/pip',
+  '.cargo/credentials',
+  '.cargo/credentials.toml',
+  '.gem/credentials',
+  '.composer/auth.json',
+  '.m2/settings.xml',
+  '.m2/settings-security.xml',
+  '.gradle/gradle.properties',
+  '.nuget/NuGet/NuGet.Config',
+  '.netrc',
+  '.git-credentials',
+  '.config/git/credentials',
+  '.pgpass',
+  '.my.cnf',
+  '.s3cfg',
+  '.boto',
+  // of browsers, mail and wallets
+  '.mozilla',
+  '.thunderbird',
+  '.config/google-chrome',
+  '.config/chromium',
+  '.config/BraveSoftware',
+  '.config/microsoft-edge',
+  '.bitcoin',
+  '.ethereum',
+  '.electrum',
+  // what was typed
+  '.bash_history',
+  '.zsh_history',
+  '.python_history',
+  '.node_repl_history',
+  '.psql_history',
+  '.mysql_history',
+  '.lesshst',
+  '.local/share/fish/fish_history',
+];
+
+/** Of the machine; of a folder all that lies in it. */
+export const secretsOfMachine: readonly string[] = [
+  '/etc/shadow',
+  '/etc/shadow-',
+  '/etc/gshadow',
+  '/etc/gshadow-',
+  '/etc/sudoers',
+  '/etc/sudoers.d',
+  '/etc/ssl/private',
+  '/etc/NetworkManager/system-connections',
+  '/etc/krb5.keytab',
+  '/var/lib/docker',
+  // Whoever may speak to these is root.
+  '/run/docker.sock',
+  '/run/containerd',
+  '/run/podman',
+  '/run/systemd/private',
+];
+
+/** Of projects, in any folder of theirs: as a pattern. */
+export const secretsOfProject: readonly string[] = [
+  '**/.env',
+  '**/.env.{local,development,production,staging,test,*.local}',
+];
+
+/** Wherever they lie. */
+export const secretNames: readonly string[] = [
+  '.env',
+  '.env.local',
+  '.env.development',
+  '.env.production',
+  '.env.staging',
+  '.env.test',
+  '.env.*.local',
+  '.netrc',
+  '.pgpass',
+  '.git-credentials',
+  '.htpasswd',
+  'id_rsa',
+  'id_dsa',
+  'id_ecdsa',
+  'id_ed25519',
+  'ssh_host_*_key',
+  '*.keystore',
+  '*.jks',
+  '*.p12',
+  '*.pfx',
+  '*.kdbx',
+];
+
+const named = new RegExp(
+  `^(?:${secretNames.map((name) => name.replaceAll('.', '\\.').replaceAll('*', '[^/]*')).join('|')})$`,
+);
+/** A folder by its canonical name, where it is there. */
+export function canonical(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** All of those that have one place. */
+export function secretPlaces(home = homedir()): string[] {
+  return [...secretsOfHome.map((path) => join(canonical(home), path)), ...secretsOfMachine];
+}
+
+/** At or below it. */
+export const lies = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
+
+/** Whether a canonical path is one, or lies in one. */
+export function isSecret(path: string, places: readonly string[] = secretPlaces()): boolean {
+  if (places.some((place) => lies(path, place))) return true;
+  return path.split('/').some((name) => named.test(name));
+}
