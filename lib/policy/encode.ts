@@ -57,6 +57,7 @@ function fileRule(writer: FieldWriter, rule: FileRule): void {
     if (rule.pattern !== undefined) fields.text('pattern', rule.pattern);
     if (rule.device !== undefined) fields.number('device', rule.device);
     if (rule.data) fields.number('data', 1);
+    if (rule.dry) fields.number('dry', 1);
   });
 }
 
@@ -123,6 +124,7 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       .number('unwritten', Number(!rules.written))
       .number('noWritableCode', Number(!rules.writableMappings))
       .number('strict', Number(rules.strict));
+    if (rules.letsBy) fields.number('letsBy', 1);
     if (record === true) fields.number('record', 1);
     if (command !== undefined) fields.text('command', command);
   });

@@ -49,6 +49,11 @@ export interface FileDenial {
   access?: readonly FileAccess[];
   /** Only to callers that have executed such a program, or descend from one that has. */
   under?: Under;
+  /**
+   * The rule is only tried: what it would refuse is let by, if the other rules do so, and told as a `violation` with `dry`. Not together with
+   * `under`. Default: false.
+   */
+  dry?: boolean;
 }
 
 /** A `deny` rule for some kinds of operation only. */
@@ -120,6 +125,12 @@ export interface Policy {
    */
   scratch?: boolean;
   /**
+   * `'report'` is no sandbox: what no rule allows is let by, and told as a `violation` with `dry`. What `deny` says is refused all the same, and so is
+   * what is never allowed, what a hook refuses, `syscalls` and limits. For finding out what a policy lacks. It counts in the policy itself only, never in
+   * one that is extended. Default: `'enforce'`.
+   */
+  mode?: 'enforce' | 'report';
+  /**
    * What may be executed. Without it, whatever may be read may be executed. A path, with all below it, or a pattern with
    * arguments and descent; entries add up. `{ allow, deny, … }` says it at length.
    */
@@ -151,6 +162,8 @@ export interface FileRule {
   data?: true;
   /** Of a policy with a name, which is for many machines: that it can do nothing on this one is no mistake. */
   named?: true;
+  /** It is only tried. */
+  dry?: true;
 }
 export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
 
@@ -176,6 +189,8 @@ export interface PolicyRules {
   scratch: boolean;
   /** What is answered for what is there but not granted. */
   ungranted: 'EACCES' | 'ENOENT';
+  /** What no rule allows is told and let by. */
+  letsBy: boolean;
   /** Nothing but what seccomp's strict mode lets by, from the command's own main on. */
   strict: boolean;
 }
@@ -246,7 +261,12 @@ const schema = record(
               shortOrLong(
                 pathDenial,
                 record(
-                  { path, access: v.optional(words(['read', 'write', 'exec', 'metadata'])), under },
+                  {
+                    path,
+                    access: v.optional(words(['read', 'write', 'exec', 'metadata'])),
+                    under,
+                    dry: v.optional(v.boolean('must be true or false')),
+                  },
                   'must have a path',
                 ),
               ),
@@ -277,6 +297,7 @@ const schema = record(
     ),
     exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
+    mode: v.optional(v.picklist(['enforce', 'report'], "must be 'enforce' or 'report'")),
     $schema: v.optional(v.string('must be the address of a JSON Schema')),
     syscalls: v.optional(v.unknown()),
     extends: v.optional(v.unknown()),
@@ -290,7 +311,7 @@ const schema = record(
       ),
     ),
   },
-  'must be an object with extends, files, network, exec, syscalls, scratch, defaults',
+  'must be an object with extends, files, network, exec, syscalls, scratch, mode, defaults',
 );
 
 /** @internal Its own type would have every user's compiler look for valibot, which is bundled. */
@@ -298,12 +319,12 @@ export const policySchema: unknown = schema;
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
-  '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'defaults'],
+  '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'mode', 'defaults'],
   files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
   defaults: ['proc', 'cwd'],
   network: ['connect', 'bind', 'deny'],
   ...execFields,
-  'files.deny.*': ['path', 'access', 'under'],
+  'files.deny.*': ['path', 'access', 'under', 'dry'],
   'network.deny.*': ['address', 'operations'],
 };
 const fieldNames = new Set([...Object.values(fields).flat(), ...syscallFields]);
@@ -409,9 +430,16 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
   const rules: FileRule[] = [];
   const by: ExecRule[] = [];
   const unders = new Unders(0);
-  const add = (effect: FileRule['effect'], access: number, value: string | URL, label: string, field = label) => {
+  const add = (
+    effect: FileRule['effect'],
+    access: number,
+    value: string | URL,
+    label: string,
+    field = label,
+    dry = false,
+  ) => {
     for (const names of ruleNames(value, `policy.${field}`, cwd, effect === 'allow'))
-      rules.push({ effect, access, ...names, label });
+      rules.push({ effect, access, ...names, label, ...(dry && { dry }) });
   };
   const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `${prefix}files.read[${i}]`);
@@ -453,7 +481,9 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
       continue;
     }
     const access = value.access?.reduce((bits, name) => bits | accessBits[name], 0) ?? all;
-    if (value.under === undefined) add('deny', access, value.path, label, `${label}.path`);
+    if (value.dry === true && value.under !== undefined)
+      throw invalid(`policy.${label}.dry`, true, 'is refused together with under: leave one of them out');
+    if (value.under === undefined) add('deny', access, value.path, label, `${label}.path`, value.dry);
     else {
       const names = ruleNames(value.path, `policy.${label}.path`, cwd, false);
       const path = pathToFileURL('/');
@@ -571,8 +601,10 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
     scratch: checked.scratch ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,
+    letsBy: checked.mode === 'report',
     strict: given === 'strict',
   };
+  if (own.letsBy && prefix !== '') throw invalid(`policy.${prefix}mode`, 'report', reportsNothing);
   const rules = checked.extends === undefined ? own : merged(extended(checked, cwd, prefix, depth), own, checked);
   if (rules.files.length + rules.network.length + rules.exec.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
@@ -580,6 +612,8 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
   return rules;
 }
 
+const reportsNothing =
+  'counts in the policy itself only: a policy is not to let by what another refuses because it starts from that';
 const startsNothing = "leaves nothing to add to: start from 'compute', and call restrict('strict') when it is to hold";
 
 function namedPolicy(name: string, cwd: string, prefix: string): Policy {
@@ -603,6 +637,8 @@ function extended(policy: Policy, cwd: string, prefix: string, depth: number): O
   return (Array.isArray(given) ? (given as unknown[]) : [given]).map((part, i) => {
     const label = `${prefix}extends${Array.isArray(given) ? `[${i}]` : ''}.`;
     if (depth === DEEPEST) throw invalid(`policy.${label}`.slice(0, -1), part, 'is one too deep: 16 are possible');
+    if (CompiledPolicy.is(part) && CompiledPolicy.rules(part).letsBy)
+      throw invalid(`policy.${label}mode`, 'report', reportsNothing);
     if (CompiledPolicy.is(part) && CompiledPolicy.rules(part).strict)
       throw invalid(`policy.${label}`.slice(0, -1), 'strict', startsNothing);
     return CompiledPolicy.is(part)
@@ -645,6 +681,7 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     scratch: all.some(({ scratch }) => scratch),
     ungranted: policy.files?.ungranted ?? (all.some(({ ungranted }) => ungranted === 'ENOENT') ? 'ENOENT' : 'EACCES'),
     defaults: policy.defaults ?? given ?? true,
+    letsBy: policy.mode === 'report',
     strict: false,
     ofFolder: all.find(({ ofFolder }) => ofFolder !== undefined)?.ofFolder,
   };

@@ -46,6 +46,8 @@ const everywhere = ['/'];
 const everyAddress = ['*', 'unix:/', 'unix:@*'];
 const fields = new Set(['files', 'network', 'exec', 'syscalls']);
 
+const isNoTrial = 'is refused: what a restriction takes away cannot be tried';
+
 /** What stands for "as before". */
 const AS_BEFORE = 'as before';
 
@@ -75,6 +77,12 @@ function partial(given: unknown): Restriction {
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_POLICY`.
  */
 export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso, opened }: Now): Rules {
+  if (CompiledPolicy.is(given)) {
+    const { letsBy, files } = CompiledPolicy.rules(given);
+    const [dry] = files.filter((rule) => rule.dry);
+    if (letsBy) throw invalid('policy.mode', 'report', 'is no restriction: a restriction only narrows');
+    if (dry !== undefined) throw invalid(`policy.${dry.label}.dry`, true, isNoTrial);
+  }
   if (CompiledPolicy.is(given) || isCompute(given)) {
     return relabelled(withoutOpened(possible(makeRules(given, cwd), hasVdso), opened), new Set());
   }
@@ -91,6 +99,9 @@ export function restrictionRules(given: unknown, cwd: string, { anyExec, hasVdso
   const gives = possible(makeRules(named, cwd), hasVdso).calls.find(isOpening);
   if (gives !== undefined)
     throw invalid(`policy.${gives.label}`, gives.call, 'is given, and a restriction only narrows');
+  const dry =
+    files?.deny?.findIndex((value) => typeof value === 'object' && 'dry' in value && value.dry === true) ?? -1;
+  if (dry >= 0) throw invalid(`policy.files.deny[${dry}].dry`, true, isNoTrial);
   const {
     connect,
     bind,

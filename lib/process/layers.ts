@@ -49,6 +49,8 @@ export interface ClassPlan {
 export interface SandboxPlan {
   /** Who holds what is held. */
   readonly engine: Engine;
+  /** `'report'`: what no rule allows is let by and told. It is no sandbox then. */
+  readonly mode: 'enforce' | 'report';
   /** ABI of the kernel's Landlock; 0 without. */
   readonly landlockAbi: number;
   readonly classes: Readonly<Record<CallClass, ClassPlan>>;
@@ -73,6 +75,7 @@ export function planOf(
   limits: CheckedLimits,
   group: boolean,
   calls: readonly CallRulePlan[],
+  mode: SandboxPlan['mode'],
 ): Omit<SandboxPlan, 'restrictions'> {
   const texts = own(record, 'plan') as readonly string[];
   const classes: Partial<Record<string, ClassPlan>> = {};
@@ -89,6 +92,7 @@ export function planOf(
   // Whoever asks is given the same.
   return Object.freeze({
     engine: engineOf(record),
+    mode,
     landlockAbi: number(record, 'count'),
     classes: Object.freeze(classes as SandboxPlan['classes']),
     limits: plansOf(limits, group),

@@ -31,6 +31,12 @@ const RULES_PER_TURN = 128;
 /** What what is asked to end by `killTree()` has, in milliseconds. */
 const DEFAULT_FORCE_KILL_AFTER = 5000;
 
+const notConfined = {
+  rule: 'mode',
+
+  message: "policy.mode: 'report': what no rule allows is let by and told; the command is not confined",
+};
+
 const lifecycleEvents = ['fork', 'exec', 'processExit'] as const;
 const isLifecycleEvent = (event: unknown) => (lifecycleEvents as readonly unknown[]).includes(event);
 
@@ -141,6 +147,7 @@ export class SandboxedProcess<
     // Looking costs time: for those only who want to hear.
     process.nextTick(() => {
       if (this.listenerCount('warning') === 0) return;
+      if (spawn.rules.letsBy) this.emit('warning', { ...notConfined, path: spawn.file });
       this.#warn(idleRules(spawn.rules.files, spawn.rules.network));
     });
     this.#endAfter(spawn);
@@ -159,6 +166,11 @@ export class SandboxedProcess<
   /** Who holds its calls; undefined until it runs (`spawn`). */
   get engine(): Engine | undefined {
     return this.#supervision.engine;
+  }
+
+  /** `'report'`: its policy lets by what no rule allows, and tells of it. It is not confined then. */
+  get mode(): 'enforce' | 'report' {
+    return this.#supervision.mode;
   }
 
   /** Whether messages can still be sent and received. */

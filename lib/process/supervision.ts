@@ -291,6 +291,10 @@ export class Supervision {
     return this.#requests.ask(...request);
   }
 
+  get mode(): SandboxPlan['mode'] {
+    return this.#spawn.rules.letsBy ? 'report' : 'enforce';
+  }
+
   /** What the tree has asked for: of who lives, until now. */
   async accesses(): Promise<Accesses> {
     if (!this.#spawn.record) {
@@ -506,7 +510,7 @@ export class Supervision {
   #planTold(record: NativeRecord): void {
     const first = this.#plan === undefined;
     const calls = callPlans(this.#spawn.rules.calls, this.#hears, new Set());
-    this.#plan ??= planOf(record, this.#spawn.limits, this.#spawn.group !== undefined, calls);
+    this.#plan ??= planOf(record, this.#spawn.limits, this.#spawn.group !== undefined, calls, this.mode);
     if (first && debugs()) debugPlan(this.pid, this.#plan);
     for (const { resolve } of this.#plans.splice(0)) resolve(this.#told(this.#plan));
   }

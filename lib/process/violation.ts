@@ -82,6 +82,11 @@ export interface Violation {
    * hook has refused it.
    */
   readonly probe: boolean;
+  /**
+   * Nothing was refused: the policy's `mode` is `'report'`, or its rule is `dry`. `errno` is what would have been answered. Missing where
+   * it was refused.
+   */
+  readonly dry?: true;
   /** What was asked for, of calls that their arguments tell apart: `{ command: 'TIOCSTI' }`. */
   readonly arguments?: NamedArguments;
   /** All that matters in one line, to print: control characters in names are made visible. */
@@ -162,8 +167,9 @@ function messageOf(violation: Omit<Violation, 'message'>): string {
     violation.suggestion !== undefined &&
       `${violation.suggestion.field}: ${JSON.stringify(violation.suggestion.value)} would allow it`,
   ].filter((part) => typeof part === 'string' && part !== '');
+  const what = violation.dry ? `let by (${errno ?? 'refused'} if it were enforced)` : (errno ?? 'refused');
   const who = `${executable ?? 'a process'} (${pid})`;
-  return visible(`${who}: ${[syscall, ...about].join(' ')}: ${[errno ?? 'refused', ...why].join(', ')}`);
+  return visible(`${who}: ${[syscall, ...about].join(' ')}: ${[what, ...why].join(', ')}`);
 }
 
 /** `onOpen` of `open`. */
@@ -236,6 +242,7 @@ export function violationOf(record: NativeRecord, events: readonly string[], exe
     violation.parent = { pid: parent, ...(program !== undefined && { executable: program }) };
   }
   violation.probe = isProbe(violation);
+  if (number(record, 'dry') === 1) violation.dry = true;
   const registers = registersOf(record);
   const named = registers.length === 0 ? undefined : namedArguments(violation.syscall, registers);
   if (named !== undefined) violation.arguments = named;

@@ -64,6 +64,10 @@ bool is_visibly_there(const Sandbox& sandbox, const Held& call, const Resolved& 
 
 // Where rules let the content be read at its new place but not at its old one, the way it takes does not matter.
 bool would_show_more(const Sandbox& sandbox, const Resolved& from, const Resolved& to) {
+  // There only what is denied is not given.
+  if (sandbox.config.lets_by)
+    return sandbox.config.rules.look(from.path).read.effect == Effect::deny &&
+           sandbox.config.rules.look(to.path).read.effect != Effect::deny;
   return !sandbox.config.all_say([&](const Rules& rules) {
     const PathMatch there = rules.look(to.path), here = rules.look(from.path);
     return there.read.effect != Effect::allow || here.read.effect == Effect::allow ||
@@ -77,6 +81,9 @@ bool would_execute_more(const Sandbox& sandbox, const Resolved& from, const Reso
   const bool hidden = sandbox.config.any_says(
       [&](const Config& by) { return by.exec.denies_program(from.path) && !by.exec.denies_program(to.path); });
   if (hidden) return true;
+  if (sandbox.config.lets_by)
+    return sandbox.config.rules.look(from.path).execute.effect == Effect::deny &&
+           sandbox.config.rules.look(to.path).execute.effect != Effect::deny;
   return !sandbox.config.all_say([&](const Rules& rules) {
     const PathMatch there = rules.look(to.path), here = rules.look(from.path);
     return here.execute.effect != Effect::deny || there.execution(sandbox.config.any_exec).effect != Effect::allow;

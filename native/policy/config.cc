@@ -157,8 +157,8 @@ bool is_device(const std::string& path, int64_t device, bool& missing) {
 
 class Parser {
  public:
-  Parser(Config& config, std::string& error, const Config* below)
-      : config_(config), error_(error), below_(below), paths_(Canonicaliser::Links::as_told) {}
+  Parser(Config& config, std::string& error, const Config* below, bool with_dry)
+      : config_(config), error_(error), below_(below), with_dry_(with_dry), paths_(Canonicaliser::Links::as_told) {}
 
   bool take(const Field& field) {
     switch (field.tag) {
@@ -192,6 +192,9 @@ class Parser {
     }
   }
 
+  // Some rules are only tried.
+  bool met_dry() const { return met_dry_; }
+
   // When all has been taken: where the rules' paths lead.
   bool finish() {
     distrust_planted_links();
@@ -208,7 +211,7 @@ class Parser {
   bool options(const Field& field) {
     RuleReader options(field, "options", -1,
                        {Tag::waitForTree_, Tag::anyExec_, Tag::command_, Tag::ungranted_, Tag::ownTerminals_,
-                        Tag::unwritten_, Tag::noWritableCode_, Tag::strict_, Tag::record_},
+                        Tag::unwritten_, Tag::noWritableCode_, Tag::strict_, Tag::record_, Tag::letsBy_},
                        error_);
     if (seen_options_) options.fail("they are there twice");
     seen_options_ = true;
@@ -219,6 +222,7 @@ class Parser {
     config_.unwritten = options.number(Tag::unwritten_, 0, 1, 0) != 0;
     config_.strict = options.number(Tag::strict_, 0, 1, 0) != 0;
     config_.records = options.number(Tag::record_, 0, 1, 0) != 0;
+    config_.lets_by = options.number(Tag::letsBy_, 0, 1, 0) != 0;
     config_.no_writable_code = options.number(Tag::noWritableCode_, 0, 1, 0) != 0;
     // What Node calls it; the supervisor has found out already what that is, and says so when all is read.
     if (options.has(Tag::command_)) config_.command = options.text(Tag::command_);
@@ -282,9 +286,10 @@ class Parser {
 
   // Its own path is looked up when all rules are known.
   bool file_rule(const Field& field) {
-    RuleReader rule(field, "fileRule", file_rules_++,
-                    {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_},
-                    error_);
+    RuleReader rule(
+        field, "fileRule", file_rules_++,
+        {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_, Tag::dry_},
+        error_);
     PathRule read;
     read.number = file_rules_ - 1;
     read.effect = read_effect(rule);
@@ -294,6 +299,11 @@ class Parser {
     if (rule.has(Tag::pattern_)) read.pattern = rule.text(Tag::pattern_);
     read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
     read.data = rule.number(Tag::data_, 0, 1, 0) != 0;
+    if (rule.number(Tag::dry_, 0, 1, 0) != 0) {
+      if (read.effect != Effect::deny) rule.fail("what allows cannot be tried");
+      met_dry_ = true;
+      if (!with_dry_) return rule.ok();
+    }
     return keep(rule, read);
   }
 
@@ -598,6 +608,8 @@ class Parser {
   Config& config_;
   std::string& error_;
   const Config* const below_;  // by which the tree writes, if not by this
+  const bool with_dry_;        // rules that are only tried count as the others do
+  bool met_dry_ = false;
   Canonicaliser paths_;
   std::vector<PathRule> path_rules_;
   std::vector<Field> exec_rules_, under_rules_;
@@ -609,8 +621,8 @@ class Parser {
 };
 
 bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_only, std::string& error,
-                  const Config* below = nullptr) {
-  Parser parser(config, error, below);
+                  const Config* below = nullptr, bool with_dry = false) {
+  Parser parser(config, error, below, with_dry);
   FieldReader reader(data, size);
   Field field;
   while (reader.next(field)) {
@@ -623,7 +635,14 @@ bool parse_fields(Config& config, const uint8_t* data, size_t size, bool hooks_o
     if (!parser.take(field)) return false;
   }
   if (reader.bad()) error = "the configuration is cut off";
-  return !reader.bad() && parser.finish();
+  if (reader.bad() || !parser.finish()) return false;
+  if (!parser.met_dry() || with_dry || hooks_only) return true;
+  if (below != nullptr) {
+    error = "what is put on top cannot be tried";
+    return false;
+  }
+  config.dry = std::make_unique<Config>();
+  return parse_fields(*config.dry, data, size, false, error, nullptr, true) && config.dry->rules.finish();
 }
 
 }  // namespace
@@ -667,6 +686,7 @@ void Config::set_command(const std::string& file) {
       realpath(path.c_str(), buffer) != nullptr)
     command = buffer;  // a process's own link, which has no text to follow
   rules.add_command(command);
+  if (dry) dry->rules.add_command(command);
   for (const CanonicalPath::Link& link : where.planted) {
     const bool known = realpath(path.c_str(), buffer) != nullptr;
     const PathMatch match = rules.look(known ? buffer : "");

@@ -71,6 +71,10 @@ struct Config {
   bool hears_logged = false;  // somebody listens to what is only logged
   bool tells_life = false;    // somebody listens to what processes are made, execute and end
   bool usage_by_program = false;
+  // What no rule allows is let by, and told as if it had been refused; what a rule denies is refused all the same.
+  bool lets_by = false;
+  // All of it with the rules that are only tried: what these deny beyond the others is told, and let by. Or null.
+  std::unique_ptr<Config> dry;
   bool records = false;      // what is asked for is counted (policy/record.h), so all of it is held
   bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 
@@ -99,7 +103,7 @@ struct Config {
   }
   // A folder on the way to it may be moved by who has the right to do so.
   bool is_movable(std::string_view canonical) const {
-    return !all_say([&](const Rules& by) { return !by.look(canonical).movable; });
+    return lets_by || !all_say([&](const Rules& by) { return !by.look(canonical).movable; });
   }
   bool has_rule_below(std::string_view canonical) const {
     return !all_say([&](const Rules& by) { return !by.has_rule_below(canonical); });

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "judge.h"
 #include "record.h"
+#include "violation.h"
 
 namespace holdfast {
 
@@ -33,6 +34,20 @@ Decision refuse_narrowed(Sandbox& sandbox, const Held& call, const Facts& facts,
   return refuse(sandbox, call, facts, error_of(sandbox, judgement), "restrict", judgement.reason, judgement.missing);
 }
 
+// What rules that are only tried would have refused.
+void try_rules(Sandbox& sandbox, const Held& call, const Facts& facts) {
+  if (sandbox.config.dry == nullptr) return;
+  const Judgement tried = judge(*sandbox.config.dry, call, facts);
+  if (tried.denied)
+    report_let_by(sandbox, call, facts, error_of(sandbox, tried), tried.rule, "the rule is dry", tried.missing);
+}
+
+Decision decide_allowed(Sandbox& sandbox, const Held& call, const Facts& facts, const Judgement& judgement) {
+  try_rules(sandbox, call, facts);
+  note(sandbox, call, facts, judgement.given);
+  return allow();
+}
+
 }  // namespace
 
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
@@ -44,9 +59,15 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
     if (decision.kind != Decision::Kind::error) note(sandbox, call, facts, judgement.given);
     return decision;
   }
-  if (judgement.allowed || judgement.only_missing) note(sandbox, call, facts, judgement.given);
-  if (judgement.allowed) return allow();
-  if (judgement.only_missing) return Decision::refused(ENOENT);
+  if (judgement.allowed) return decide_allowed(sandbox, call, facts, judgement);
+  if (judgement.only_missing) {
+    note(sandbox, call, facts, judgement.given);
+    return Decision::refused(ENOENT);
+  }
+  if (sandbox.config.lets_by && !judgement.never) {
+    report_let_by(sandbox, call, facts, error_of(sandbox, judgement), "", judgement.reason, judgement.missing);
+    return decide_allowed(sandbox, call, facts, judgement);
+  }
   return refuse(sandbox, call, facts, error_of(sandbox, judgement), "", judgement.reason, judgement.missing);
 }
 
@@ -61,7 +82,7 @@ Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& fact
 }
 
 bool allowed_unheard(const Sandbox& sandbox, const Held& call, const Facts& facts) {
-  if (sandbox.config.records || anybody_wants(sandbox.config, call, facts)) return false;
+  if (sandbox.config.records || sandbox.config.dry || anybody_wants(sandbox.config, call, facts)) return false;
   const Judgement judgement = judge(sandbox.config, call, facts);
   return !judgement.denied && judgement.allowed;
 }

@@ -87,6 +87,7 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     } else {
       if (!out.denied && out.allowed) out.missing = missing;
       out.allowed = false;
+      out.never |= field == nullptr;
       if (!path.missing) out.only_missing = false;
     }
   };

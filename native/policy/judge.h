@@ -10,6 +10,7 @@ struct Judgement {
   bool denied = false;       // by a deny rule
   bool allowed = true;       // all of it, by allow rules
   bool narrowed = false;     // not by those of a policy that was put on top, and no hook can allow more
+  bool never = false;        // nor could they: what is missing no rule gives
   bool only_missing = true;  // what is not allowed is not there
   bool hidden = true;        // nor could it be seen: what the policy says of such things is to be answered
   const char* rule = "";     // that denied

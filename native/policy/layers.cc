@@ -354,6 +354,16 @@ class Planner {
     }
   }
 
+  // What nobody would hear of if the kernel decided it.
+  void untold(std::vector<Obstacle>& to) {
+    if (config_.records) object(to, kRecorded, kUnrecorded);
+    if (config_.lets_by)
+      object(to, "policy.mode: 'report' tells what rules would refuse, and a refusal by the kernel is one",
+             "policy.mode: 'enforce'");
+    if (config_.dry)
+      object(to, "a dry rule in files.deny tells what it would refuse, and the kernel tells nobody", "no dry rules");
+  }
+
   // What keeps any class held that rules can refuse.
   std::vector<Obstacle> common() {
     std::vector<Obstacle> out;
@@ -361,7 +371,7 @@ class Planner {
     if (config_.reports)
       object(out, "somebody listens to 'violation', and a refusal by the kernel is not seen",
              "no listener for 'violation'");
-    if (config_.records) object(out, kRecorded, kUnrecorded);
+    untold(out);
     if (config_.ungranted != EACCES)
       object(out, "policy.files.ungranted: Landlock answers EACCES", "policy.files.ungranted: 'EACCES'");
     for (const Event event : {Event::rename, Event::link, Event::unlink})
@@ -411,7 +421,7 @@ class Planner {
     if (abi_ < 1)
       object(plan.obstacles, "without Landlock nothing would keep other processes' links in /proc from the tree",
              "a kernel with Landlock (Linux 5.13)");
-    if (config_.records) object(plan.obstacles, kRecorded, kUnrecorded);
+    untold(plan.obstacles);
     const auto& all = allows_[kMetadataIndex];
     if (all.empty() || all.front().path != "/")
       object(plan.obstacles, "the policy does not let everything be looked at, and Landlock has no such right",
@@ -519,7 +529,7 @@ class Planner {
     for (const Rule& rule : by_descent_[kWriteIndex])
       object(plan.obstacles, quoted(rule.label, rule.path) + " refuses the unix sockets there to some callers",
              "access: ['read', 'exec', 'metadata'] in " + std::string(rule.label));
-    if (config_.records) object(plan.obstacles, kRecorded, kUnrecorded);
+    untold(plan.obstacles);
     if (plan.obstacles.empty()) out_.every_address |= operation;
     if (!plan.obstacles.empty())
       object(plan.obstacles, "Landlock knows ports of TCP, and neither UDP nor addresses", "");
@@ -599,8 +609,8 @@ class Planner {
     const bool heard = std::any_of(programs.begin(), programs.end(), [&](const Confinement::Place& place) {
       return may_be_heard(Event::open, kRead, place.path);
     });
-    // How it ends would not be seen.
-    if (config_.records) return;
+    // How it ends would not be seen, and what would be refused not told.
+    if (std::vector<Obstacle> untold_of; untold(untold_of), !untold_of.empty()) return;
     going_on_[0] = abi_ >= 1 && !exec_reads_ && !heard;
     // Directories that are left to the kernel have it grant the making of files, too.
     going_on_[1] = abi_ >= 3 && !(out_.left.has(Class::make) &&

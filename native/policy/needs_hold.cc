@@ -114,6 +114,8 @@ class Needs {
     if (config_.strict) need("policy", "'strict' begins at the program's main", "another policy");
     if (config_.tells_life) need("lifecycle", "somebody listens to what processes live through", "no such listener");
     if (config_.records) need("record", "nobody sees what is asked for", "record: false");
+    if (config_.lets_by) need("policy.mode", "nobody tells what would be refused", "policy.mode: 'enforce'");
+    if (config_.dry) need("policy.files.deny", "nobody tells what a dry rule would refuse", "no dry rules");
     if (config_.usage_by_program) need("usageByExecutable", "nobody sees which programs are executed", "without it");
     const Limits& limits = config_.limits;
     const auto limit = [&](const char* name, int64_t value) {

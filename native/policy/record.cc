@@ -75,7 +75,7 @@ void for_rights(const Facts& facts, Act act) {
     Noted one(facts.operation == protocol::kBind ? "bind" : "connect");
     one.family = facts.address != nullptr ? facts.address->family : AF_UNIX;
     one.target = facts.address != nullptr ? facts.address->text() : std::string(facts.paths[0].name);
-    if (one.family != AF_UNIX) one.port = facts.address->port;
+    if (facts.address != nullptr && one.family != AF_UNIX) one.port = facts.address->port;
     one.probe = facts.path_count != 0 && facts.paths[0].missing;
     act(std::move(one), false);
     return;

@@ -38,6 +38,10 @@ class Wall {
 
   Confinement build() {
     Confinement out;
+    if (config_.lets_by) {  // all that a rule could give; what is denied, the wall has no word for
+      out.execute_anywhere = out.abstract_sockets = true;
+      return out;
+    }
     out.execute_anywhere = config_.hooked(Event::exec) || config_.exec.allows_anywhere();  // a hook may allow any
     if (!out.execute_anywhere) {
       add_executable();

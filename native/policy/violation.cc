@@ -24,6 +24,7 @@ struct Refusal {
   std::string_view reason = {};
   Missing missing = {};
   int error = 0;
+  bool dry = false;  // nothing was refused
 };
 
 int64_t now() {
@@ -54,7 +55,7 @@ void write_descent(FieldWriter& writer, const Sandbox& sandbox, const Held& call
 }
 
 void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, RecordKind kind = RecordKind::violation) {
-  if (kind == RecordKind::violation) {
+  if (kind == RecordKind::violation && !refusal.dry) {
     sandbox.tree.usage().refused.fetch_add(1, std::memory_order_relaxed);
     note_refused(sandbox, call, refusal.facts, refusal.rule, refusal.error, refusal.missing);
   }
@@ -65,6 +66,7 @@ void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, Rec
     FieldWriter writer(buffer.get(), protocol::kMaxRecord);
     write_caller(writer, call, refusal.syscall, executable);
     writer.number(Tag::errno_, refusal.error);
+    if (refusal.dry) writer.number(Tag::dry_, 1);
     writer.number(Tag::time_, now());
     if (!refusal.rule.empty()) writer.text(Tag::rule_, refusal.rule);
     if (!refusal.reason.empty()) writer.text(Tag::reason_, refusal.reason);
@@ -106,6 +108,18 @@ void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int 
                .reason = reason,
                .missing = missing,
                .error = error});
+}
+
+void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                   std::string_view reason, const Missing& missing) {
+  send_record(sandbox, call,
+              {.facts = &facts,
+               .syscall = syscall_of(call, facts),
+               .rule = rule,
+               .reason = reason,
+               .missing = missing,
+               .error = error,
+               .dry = true});
 }
 
 void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason) {

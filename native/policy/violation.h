@@ -11,6 +11,10 @@ namespace holdfast {
 void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
                     std::string_view reason, const Missing& missing = {});
 
+// What rules would have refused, and was let by as the policy says.
+void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                   std::string_view reason, const Missing& missing);
+
 // A refusal that no rule made: what is never allowed, an object that is not there for the tree, a read that failed.
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path = {});
 
