@@ -108,7 +108,7 @@ function told(refused) {
     one
       .replace(/^connect \S+ port 53$/, 'name look-ups')
       .replace(/^connect (\S+) port (\d+)$/, 'connections to port $2')
-      .replace(/^(read|write) (~\/[^/ ]+(?:\/[^/ ]+)?).*$/, '$1 `$2`')
+      .replace(/^(read|write) (~(?:\/[^/ ]+){0,2}).*$/, '$1 `$2`')
       .replace(/^(read|write) (\.git\/[^/ ]+|[^~`][^ ]*).*$/, '$1 `$2`'),
   );
   const all = [...new Set(kinds)];
