@@ -58,7 +58,10 @@ const reportPage = {
     const [chunk] = Object.values(bundle);
     const script = chunk.code.trim();
     if (/<\/script|<!--/i.test(script)) throw new Error('the script of the report page cannot stand in a document');
-    const style = readFileSync('lib/report/page/page.css', 'utf8').trim();
+    const style = readFileSync('lib/report/page/page.css', 'utf8')
+      .replace(/\/\*.*?\*\//gs, '')
+      .replace(/\s+/g, ' ')
+      .trim();
     const hash = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
     const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; base-uri 'none'; form-action 'none'; trusted-types 'none'; require-trusted-types-for 'script'`;
     const parts = { 'content="POLICY"': `content="${policy}"`, '/* STYLE */': style, '/* SCRIPT */': script };
