@@ -4,7 +4,7 @@ import { AssertionError } from 'node:assert';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import picomatch from 'picomatch';
-import { HoldfastError, type Violation } from '../index.ts';
+import { HoldfastError, type SandboxedResult, type Violation } from '../index.ts';
 import { visible } from '../process/visible.ts';
 import { shown, wrong } from './problems.ts';
 import type { SandboxRun } from './sandbox.ts';
@@ -49,18 +49,26 @@ export interface MatcherResult {
   expected?: unknown;
 }
 
-type Run = Pick<
-  SandboxRun,
-  'violations' | 'folder' | 'written' | 'removed' | 'connections' | 'exitCode' | 'signal' | 'stderr'
->;
+type Run = Pick<SandboxRun, 'violations' | 'folder' | 'exitCode' | 'signal' | 'stderr'>;
 
-function checkRun(run: unknown, matcher: string): asserts run is Run {
-  const { violations, folder } = (run ?? {}) as Partial<Run>;
-  if (Array.isArray(violations) && typeof folder === 'string') return;
+/** What `runSandboxed` gives will do, where a matcher needs no more. */
+function checkRun(run: unknown, matcher: string): Run {
+  const { violations, folder = process.cwd() } = (run ?? {}) as Partial<Run>;
+  if (Array.isArray(violations)) return { ...(run as Run), folder };
   const what = run instanceof Promise ? 'a promise: await the run first' : shown(run);
   throw new HoldfastError(
     'ERR_HOLDFAST_INVALID_OPTION',
     `${matcher}(): is about what sandbox.run() gives, not ${what}`,
+  );
+}
+
+/** What only a run in a sandbox of a test has. */
+function namesOf(run: unknown, field: 'written' | 'removed' | 'connections', matcher: string): readonly string[] {
+  const names = (checkRun(run, matcher) as Run & Partial<SandboxRun>)[field];
+  if (Array.isArray(names)) return names;
+  throw new HoldfastError(
+    'ERR_HOLDFAST_INVALID_OPTION',
+    `${matcher}(): is about what sandbox.run() gives: this result has no ${field}`,
   );
 }
 
@@ -150,8 +158,8 @@ const calls = (n: number) => (n === 1 ? '1 call was refused' : `${n} calls were 
 
 const endOf = (end: unknown) => (typeof end === 'number' ? `exit code ${end}` : `${end}`);
 
-function toHaveViolated(run: unknown, expected: unknown): MatcherResult {
-  checkRun(run, 'toHaveViolated');
+function toHaveViolated(given: unknown, expected: unknown): MatcherResult {
+  const run = checkRun(given, 'toHaveViolated');
   checkList(expected, 'toHaveViolated');
   checkExpected(expected);
   const { folder, violations: all } = run;
@@ -193,8 +201,8 @@ function lastWords({ stderr }: Run): string {
     : `\nIt wrote to stderr:\n${lines.map((line) => `  ${visible(stripVTControlCharacters(line))}`).join('\n')}`;
 }
 
-function toHaveExited(run: unknown, expected: unknown): MatcherResult {
-  checkRun(run, 'toHaveExited');
+function toHaveExited(given: unknown, expected: unknown): MatcherResult {
+  const run = checkRun(given, 'toHaveExited');
   const isSignal = typeof expected === 'string' && /^SIG[A-Z0-9]+$/.test(expected);
   if (!isSignal && !(Number.isInteger(expected) && Number(expected) >= 0 && Number(expected) < 256)) {
     throw wrong('toHaveExited()', expected, 'must be an exit code, 0 to 255, or the name of a signal');
@@ -250,18 +258,18 @@ const nameTest = (folder: string) => (expected: unknown, field: string) => {
 };
 
 function toHaveWritten(run: unknown, expected: unknown): MatcherResult {
-  checkRun(run, 'toHaveWritten');
-  return sameNames('toHaveWritten', 'written', run.written, expected, nameTest(run.folder));
+  const { folder } = checkRun(run, 'toHaveWritten');
+  return sameNames('toHaveWritten', 'written', namesOf(run, 'written', 'toHaveWritten'), expected, nameTest(folder));
 }
 
 function toHaveRemoved(run: unknown, expected: unknown): MatcherResult {
-  checkRun(run, 'toHaveRemoved');
-  return sameNames('toHaveRemoved', 'removed', run.removed, expected, nameTest(run.folder));
+  const { folder } = checkRun(run, 'toHaveRemoved');
+  return sameNames('toHaveRemoved', 'removed', namesOf(run, 'removed', 'toHaveRemoved'), expected, nameTest(folder));
 }
 
 function toHaveConnectedTo(run: unknown, expected: unknown): MatcherResult {
-  checkRun(run, 'toHaveConnectedTo');
-  return sameNames('toHaveConnectedTo', 'connected to', run.connections, expected, (each, field) => {
+  const connections = namesOf(run, 'connections', 'toHaveConnectedTo');
+  return sameNames('toHaveConnectedTo', 'connected to', connections, expected, (each, field) => {
     if (each instanceof RegExp) return (name) => each.test(name);
     if (typeof each === 'string' && each !== '') return (name) => each === name;
     if (typeof each !== 'number') throw wrong(field, each, 'must be a port, text or a RegExp');
@@ -276,7 +284,9 @@ export const matchers = { toHaveViolated, toHaveExited, toHaveWritten, toHaveRem
  * The same for who has no `expect`, as users of node:test: `expectRun(run).toHaveViolated([])`, `expectRun(run).not.toHaveExited(0)`.
  * @throws {AssertionError} If it is otherwise.
  */
-export function expectRun(run: SandboxRun): SandboxMatchers & { readonly not: SandboxMatchers } {
+export function expectRun(
+  run: SandboxRun | SandboxedResult<unknown, unknown, unknown>,
+): SandboxMatchers & { readonly not: SandboxMatchers } {
   const make = (wanted: boolean, from: (...given: never[]) => unknown): SandboxMatchers => {
     const entries = Object.entries(matchers).map(([name, matcher]) => {
       const check = (expected: unknown) => {

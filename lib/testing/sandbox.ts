@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type CompiledPolicy,
   compilePolicy,
@@ -436,8 +436,11 @@ export class Sandbox {
     const ports = this.#ports.flatMap(({ port }) => [`127.0.0.1:${port}`, `[::1]:${port}`]);
     const policy: Policy = {
       files: {
-        read: [this.folder, this.#home, ...nodeFolder(), ...partsOf(file, this.folder)],
-        deny: this.#copies.map((path) => ({ path, access: ['write'] })),
+        // As URLs: in a name's own characters nobody is to see a pattern.
+        read: [this.folder, this.#home, ...nodeFolder(), ...partsOf(file, this.folder)].map((path) =>
+          pathToFileURL(path),
+        ),
+        deny: this.#copies.map((path) => ({ path: pathToFileURL(path), access: ['write'] })),
       },
       network: { connect: ports, bind: ports },
       scratch: true,

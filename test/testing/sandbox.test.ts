@@ -100,9 +100,10 @@ describe('the private folder', () => {
     writeFileSync(join(base, 'fixtures/deep/a.txt'), 'fixture');
     const sandbox = sandboxOf({ base });
     expect(sandbox.fixture('fixtures')).toBe(sandbox.path('fixtures'));
+    sandbox.fixture('fixtures', '[x]{a,b}*');
     expect(sandbox.fixture('fixtures/deep/a.txt', 'other/name.txt')).toBe(sandbox.path('other/name.txt'));
     const script =
-      'cat fixtures/deep/a.txt other/name.txt; echo bad > fixtures/deep/a.txt; rm -r fixtures; mv fixtures moved; mv other/name.txt moved; chmod 777 fixtures/deep; ln fixtures/deep/a.txt link; echo fine > other/new';
+      'cat fixtures/deep/a.txt other/name.txt; echo bad > "[x]{a,b}*/deep/a.txt"; echo bad > fixtures/deep/a.txt; rm -r fixtures; mv fixtures moved; mv other/name.txt moved; chmod 777 fixtures/deep; ln fixtures/deep/a.txt link; echo fine > other/new';
     const run = await sandbox.run('/bin/sh', sh(script), { policy: { files: { write: ['.'] } } });
     expect(run.stdout).toBe('fixturefixture');
     expect(run.written).toEqual(['other/new']);
