@@ -55,6 +55,7 @@ function fileRule(writer: FieldWriter, rule: FileRule): void {
       .text('path', rule.path)
       .text('label', rule.label);
     if (rule.pattern !== undefined) fields.text('pattern', rule.pattern);
+    if (rule.hidden) fields.number('hidden', 1);
     if (rule.device !== undefined) fields.number('device', rule.device);
     if (rule.data) fields.number('data', 1);
     if (rule.dry) fields.number('dry', 1);

@@ -104,6 +104,11 @@ export interface Policy {
      * programs take better that look for files they can do without (`~/.gitconfig`). Default: `'EACCES'`.
      */
     ungranted?: 'EACCES' | 'ENOENT';
+    /**
+     * As if it were not there: denied in every way with `ENOENT`, whatever else allows it, and left out where the folder that
+     * it stands in is listed. For programs that do well without a file and die when it is refused.
+     */
+    hide?: readonly (string | URL)[];
     /** Refused before any hook is asked. A plain path denies reading, writing, executing and looking at. */
     deny?: readonly (string | URL | FileDenial)[];
   };
@@ -156,6 +161,8 @@ export interface FileRule {
   /** For the names below `path` that it matches, and not for `path` itself. */
   pattern?: string;
   label: string;
+  /** A denial of everything, by which it is as if it were not there. */
+  hidden?: true;
   /** Only if the path is this character device (st_rdev). */
   device?: number;
   /** Nothing in it is executed, so the second wall need not know of it. */
@@ -255,6 +262,7 @@ const schema = record(
           read: paths,
           write: paths,
           metadata: paths,
+          hide: paths,
           ungranted: v.optional(v.picklist(['EACCES', 'ENOENT'], "must be 'EACCES' or 'ENOENT'")),
           deny: v.optional(
             v.array(
@@ -274,7 +282,7 @@ const schema = record(
             ),
           ),
         },
-        'must be an object with read, write, metadata, deny, ungranted',
+        'must be an object with read, write, metadata, deny, hide, ungranted',
       ),
     ),
     network: v.optional(
@@ -320,7 +328,7 @@ export const policySchema: unknown = schema;
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
   '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'mode', 'defaults'],
-  files: ['read', 'write', 'metadata', 'deny', 'ungranted'],
+  files: ['read', 'write', 'metadata', 'deny', 'hide', 'ungranted'],
   defaults: ['proc', 'cwd'],
   network: ['connect', 'bind', 'deny'],
   ...execFields,
@@ -441,7 +449,7 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
     for (const names of ruleNames(value, `policy.${field}`, cwd, effect === 'allow'))
       rules.push({ effect, access, ...names, label, ...(dry && { dry }) });
   };
-  const { read = [], write = [], metadata = [], deny = [] } = policy.files ?? nothing;
+  const { read = [], write = [], metadata = [], deny = [], hide = [] } = policy.files ?? nothing;
   for (const [i, value] of read.entries()) add('allow', accessBits.read, value, `${prefix}files.read[${i}]`);
   for (const [i, value] of write.entries()) add('allow', accessBits.write, value, `${prefix}files.write[${i}]`);
   for (const [i, value] of metadata.entries())
@@ -474,6 +482,14 @@ function fileRules(policy: Policy, cwd: string, prefix: string): PathRules {
   programs('allow', exec.allow, `${prefix}${allow}`);
   programs('deny', exec.deny, `${prefix}exec.deny`);
   const all = accessBits.read | accessBits.write | accessBits.exec | accessBits.metadata;
+  for (const [i, value] of hide.entries()) {
+    const label = `${prefix}files.hide[${i}]`;
+    for (const names of ruleNames(value, `policy.${label}`, cwd, false)) {
+      if (names.pattern === undefined && /^\/+$/.test(names.path))
+        throw invalid(`policy.${label}`, value, 'is all there is, which cannot be hidden');
+      rules.push({ effect: 'deny', access: all, ...names, label, hidden: true });
+    }
+  }
   for (const [i, value] of deny.entries()) {
     const label = `${prefix}files.deny[${i}]`;
     if (typeof value === 'string' || value instanceof URL) {

@@ -173,6 +173,11 @@ function possible(rules: Rules, hasVdso: boolean): Rules {
     const problem = 'is possible from the start on only: what was written before now is not known';
     throw invalid('policy.exec.written', false, problem);
   }
+  const hidden = rules.files.find((rule) => rule.hidden);
+  if (hidden !== undefined) {
+    const problem = 'is possible from the start on only: listings are not held where nothing was hidden';
+    throw invalid(`policy.${hidden.label}`, hidden.path, problem);
+  }
   const time = rules.calls.find((rule) => hasVdso && timeCalls.has(rule.call) && !isLeftOut(rule));
   if (time !== undefined) {
     const problem =

@@ -98,7 +98,8 @@ function isOptional(path: string): boolean {
 
 /**
  * A look at what is there and not granted, that a program does without: a call that only looks, the reading of a file that
- * is optional, or one that has been told that nothing is there. What a `deny` rule or a hook has refused is none.
+ * is optional, or one that has been told that nothing is there. What a `deny` rule or a hook has refused is none, but what
+ * is hidden is.
  */
 export function isProbe(of: {
   syscall: string;
@@ -108,6 +109,8 @@ export function isProbe(of: {
   rule?: string;
 }): boolean {
   const { syscall, access, path, errno, rule } = of;
+  // What is hidden is not there.
+  if (rule !== undefined && /(?:^|\.)files\.hide\[\d+\]$/.test(rule)) return access !== 'write';
   if (rule !== undefined || path === undefined) return false;
   if (access !== 'read' && access !== 'metadata' && access !== 'exec') return false;
   return lookingCalls.has(syscall) || errno === 'ENOENT' || (access === 'read' && isOptional(path));

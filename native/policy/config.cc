@@ -144,6 +144,7 @@ struct PathRule {
   Effect effect = Effect::none;
   uint8_t bits = 0;
   std::string_view path, label;
+  bool hidden = false;
   std::string_view pattern;  // for the names below `path`; empty: it is for `path` itself and all below
   int64_t device = -1;       // only if the path is this character device
   bool data = false;         // nothing in it is executed
@@ -288,7 +289,7 @@ class Parser {
   bool file_rule(const Field& field) {
     RuleReader rule(
         field, "fileRule", file_rules_++,
-        {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_, Tag::dry_},
+        {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_, Tag::hidden_, Tag::dry_},
         error_);
     PathRule read;
     read.number = file_rules_ - 1;
@@ -299,6 +300,9 @@ class Parser {
     if (rule.has(Tag::pattern_)) read.pattern = rule.text(Tag::pattern_);
     read.device = rule.number(Tag::device_, 0, INT64_MAX, -1);
     read.data = rule.number(Tag::data_, 0, 1, 0) != 0;
+    read.hidden = rule.number(Tag::hidden_, 0, 1, 0) != 0;
+    if (read.hidden && (read.effect != Effect::deny || read.bits != kAllRights))
+      rule.fail("what is hidden is denied in every way");
     if (rule.number(Tag::dry_, 0, 1, 0) != 0) {
       if (read.effect != Effect::deny) rule.fail("what allows cannot be tried");
       met_dry_ = true;
@@ -600,7 +604,20 @@ class Parser {
   }
 
   bool add(const PathRule& rule, const std::string& path) {
-    if (!rule.pattern.empty()) return config_.rules.add_pattern(path, rule.pattern, rule.bits, rule.effect, rule.label);
+    if (rule.hidden && rule.pattern.empty()) {
+      // Last words, both of them: the name, and all below.
+      const size_t slash = path.rfind('/');
+      std::string name;
+      for (const char c : path.substr(slash + 1)) {
+        if (std::string_view("*?[\\").find(c) != std::string_view::npos) name += '\\';
+        name += c;
+      }
+      const std::string folder = path.substr(0, std::max<size_t>(slash, 1));
+      return !name.empty() && config_.rules.add_pattern(folder, name, rule.bits, rule.effect, rule.label, true) &&
+             config_.rules.add_pattern(folder, name + "/**", rule.bits, rule.effect, rule.label, true);
+    }
+    if (!rule.pattern.empty())
+      return config_.rules.add_pattern(path, rule.pattern, rule.bits, rule.effect, rule.label, rule.hidden);
     return rule.is_socket ? config_.rules.add_unix(path, rule.bits, rule.effect, rule.label)
                           : config_.rules.add_path(path, rule.bits, rule.effect, rule.label, rule.data);
   }

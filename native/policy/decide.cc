@@ -12,6 +12,7 @@ namespace holdfast {
 namespace {
 
 int error_of(const Sandbox& sandbox, const Judgement& judgement) {
+  if (judgement.denied && judgement.not_there) return ENOENT;
   return judgement.hidden ? sandbox.config.ungranted : EACCES;
 }
 

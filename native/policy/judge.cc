@@ -79,6 +79,7 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     refused = true;
     const Missing missing = {right, field, &path != facts.paths, of_folder};
     if (bit.effect == Effect::deny) {
+      out.not_there = out.not_there || bit.hidden;
       if (!out.denied) {
         out.rule = bit.label;
         out.missing = missing;
@@ -175,6 +176,7 @@ Judgement judge(const Config& config, const Held& call, const Facts& facts) {
     out.missing = also.missing;
     if (also.denied) {
       out.denied = true;
+      out.not_there = also.not_there;
       out.rule = also.rule;
       continue;
     }

@@ -13,6 +13,7 @@ struct Judgement {
   bool never = false;        // nor could they: what is missing no rule gives
   bool only_missing = true;  // what is not allowed is not there
   bool hidden = true;        // nor could it be seen: what the policy says of such things is to be answered
+  bool not_there = false;    // denied by a rule that hides
   const char* rule = "";     // that denied
   Missing missing;           // the first right that was denied, or else that nothing gives
   const char* reason = "nothing allows it";

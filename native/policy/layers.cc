@@ -109,6 +109,7 @@ class Planner {
     for (int event = 0; event < static_cast<int>(protocol::kEventCount); event++)
       if (config_.hooked(static_cast<Event>(event))) out_.left.hear(static_cast<Event>(event));
     out_.left.umask = !makes_files();
+    out_.left.listings = !config_.rules.hides_anything();
     held();
     return std::move(out_);
   }
@@ -378,6 +379,9 @@ class Planner {
       if (config_.hooked(event))
         object(out, "a hook on " + std::string(to_string(event)) + " may let what is given have another name",
                hook_of(event));
+    if (config_.rules.hides_anything())
+      object(out, "policy.files.hide: Landlock answers EACCES, and lists what is hidden",
+             "a policy without files.hide");
     if (config_.own_terminals)
       object(out, "policy.scratch: Landlock cannot tell the tree's own terminals from others'",
              "policy.scratch: false");

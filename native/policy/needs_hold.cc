@@ -111,6 +111,8 @@ class Needs {
   }
 
   void options() {
+    if (config_.rules.hides_anything())
+      need("files.hide", "what is hidden is taken out of listings by who holds them", "files.deny");
     if (config_.strict) need("policy", "'strict' begins at the program's main", "another policy");
     if (config_.tells_life) need("lifecycle", "somebody listens to what processes live through", "no such listener");
     if (config_.records) need("record", "nobody sees what is asked for", "record: false");

@@ -402,10 +402,10 @@ bool Rules::add_path(std::string_view path, uint8_t access, Effect effect, std::
 }
 
 bool Rules::add_pattern(std::string_view folder, std::string_view pattern, uint8_t access, Effect effect,
-                        std::string_view label) {
+                        std::string_view label, bool hidden) {
   if (impl_->finished || !is_canonical(folder) || effect == Effect::none) return false;
   if (access == 0 || (access & ~(kRead | kWrite | kExecute | kMetadata)) != 0) return false;
-  Pattern rule{std::string(folder), std::string(pattern), {}, access, effect, impl_->keep(label)};
+  Pattern rule{std::string(folder), std::string(pattern), {}, access, effect, impl_->keep(label), hidden};
   if (pattern.empty() || !rule.names.set(folder, pattern)) return false;
   impl_->patterns.push_back(std::move(rule));
   if ((access & kExecute) != 0) exec_by_rule = true;
@@ -577,11 +577,11 @@ void Rules::deny_by_patterns(std::string_view name, PathMatch& match) const {
   Match* const rights[] = {&match.read, &match.write, &match.execute, &match.metadata};
   for (const Pattern& rule : impl_->patterns) {
     if (rule.effect != Effect::deny || !rule.names.matches(name)) continue;
-    const Match denied = {Effect::deny, rule.label};
+    const Match denied = {Effect::deny, rule.label, rule.hidden};
     for (int i = 0; i < kBits; i++)
-      if ((rule.access >> i & 1) != 0 && rights[i]->effect != Effect::deny) *rights[i] = denied;
-    if ((rule.access & kWrite) != 0) match.name = denied;
-    if ((rule.access & kRead) != 0 && !match.shown_by_rule) match.metadata = denied;
+      if ((rule.access >> i & 1) != 0 && (rights[i]->effect != Effect::deny || rule.hidden)) *rights[i] = denied;
+    if ((rule.access & kWrite) != 0 && !match.name.hidden) match.name = denied;
+    if ((rule.access & kRead) != 0 && !match.shown_by_rule && !match.metadata.hidden) match.metadata = denied;
   }
 }
 
@@ -593,6 +593,15 @@ bool Rules::patterns_change_below(std::string_view from, std::string_view to) co
 }
 
 const std::vector<Rules::Pattern>& Rules::patterns() const { return impl_->patterns; }
+
+bool Rules::hides_anything() const {
+  return std::any_of(impl_->patterns.begin(), impl_->patterns.end(), [](const Pattern& rule) { return rule.hidden; });
+}
+
+bool Rules::hides(std::string_view name) const {
+  return std::any_of(impl_->patterns.begin(), impl_->patterns.end(),
+                     [&](const Pattern& rule) { return rule.hidden && rule.names.matches(name); });
+}
 
 bool Rules::has_rule_below(std::string_view canonical) const {
   bool leads = false;

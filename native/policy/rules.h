@@ -45,6 +45,7 @@ enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
 struct Match {
   Effect effect = Effect::none;
   const char* label = "";  // the policy field: files.deny[2]
+  bool hidden = false;     // what is denied is as if it were not there
 };
 
 // What a change is made to. A rule on P is about what is at P and below it, and about making P where it is missing; the
@@ -91,8 +92,9 @@ class Rules {
   bool add_path(std::string_view path, uint8_t access, Effect effect, std::string_view label, bool data = false);
   // The names below a folder that a pattern matches (policy/glob.h). What it denies no rule lifts, and what it allows
   // lifts no denial, so it has no depth. Ancestors of what it may allow can be looked at.
+  // `hidden`: a denial of all access, by which what matches is not there and not listed.
   bool add_pattern(std::string_view folder, std::string_view pattern, uint8_t access, Effect effect,
-                   std::string_view label);
+                   std::string_view label, bool hidden = false);
   // A name that may be stat'ed and read as a link though nothing in it is allowed: a symbolic link on the way to a
   // rule's path. Its ancestors become visible too.
   bool add_visible(std::string_view path);
@@ -165,8 +167,11 @@ class Rules {
     uint8_t access;
     Effect effect;
     const char* label;
+    bool hidden;
   };
   const std::vector<Pattern>& patterns() const;
+  bool hides_anything() const;
+  bool hides(std::string_view name) const;
   // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
   std::vector<std::pair<uint16_t, uint16_t>> allowed_ports(uint8_t operation) const;
   // Whether any rule speaks of exec.

@@ -76,6 +76,8 @@ std::vector<Alternative> left_alternatives(const Row& row) {
   if (left.has(Class::metadata) && row.name == std::string_view("fchdir")) out.emplace_back();
   // And this for those who make what is asked for (Tree::umask_of).
   if (left.umask && row.name == std::string_view("umask")) out.emplace_back();
+  if (left.listings && (row.name == std::string_view("getdents64") || row.name == std::string_view("getdents")))
+    out.emplace_back();
   return out;
 }
 

@@ -30,6 +30,8 @@ struct Left {
 
   bool umask = false;  // what a process makes it makes itself, or nearly all of it: nobody asks for its umask
 
+  bool listings = false;  // nothing is hidden in them
+
   bool has(Class which) const { return (classes >> static_cast<int>(which) & 1) != 0; }
   void add(Class which) { classes = static_cast<uint8_t>(classes | 1 << static_cast<int>(which)); }
   bool hears(Event event) const { return (heard >> static_cast<int>(event) & 1) != 0; }

@@ -14,7 +14,7 @@ constexpr std::string_view kLetBy[] = {
     "mmap", "munmap", "madvise", "mbind", "mprotect", "mremap", "mseal", "pkey_mprotect", "remap_file_pages", "shmdt",
     // Acts on the caller, by its own rights; nothing is done for it by anybody else.
     "capset", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
-    "umask", "fchdir",
+    "umask", "fchdir", "getdents", "getdents64",
     // On the caller or its own children (setpgid(2)).
     "setpgid",
     // Only takes away; and no listener can answer what this program refuses (seccomp(2), the order of actions).

@@ -66,8 +66,9 @@ int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int e
       return match.effect != Effect::deny;
     };
     if (sandbox.config.all_say(is_not_denied)) return error;
-    report(sandbox, call, sandbox.config.ungranted, match.label, place);
-    return sandbox.config.ungranted;
+    const int answer = match.hidden ? ENOENT : sandbox.config.ungranted;
+    report(sandbox, call, answer, match.label, place);
+    return answer;
   }
   Facts facts;
   facts.paths[0] = {place, 0, false};
