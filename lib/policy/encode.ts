@@ -135,6 +135,8 @@ export function encodeConfiguration(native: Native, configuration: Configuration
       if (group !== undefined) fields.text('limitGroup', group);
     });
   }
+  for (const { from, to } of rules.leads ?? [])
+    writer.nested('lead', (fields) => fields.text('path', from).text('target', to));
   writer.append(known);
   if (rules.compiled === undefined || compiled === undefined) ownRules(writer, rules);
   else {

@@ -136,6 +136,11 @@ export interface Policy {
    */
   mode?: 'enforce' | 'report';
   /**
+   * A private folder for temporary files, by the names that programs have in themselves: `TMPDIR` names it, and `/tmp` and
+   * `/dev/shm` lead there, but for what rules name in those. Removed when the tree is gone. Default: false.
+   */
+  tmp?: boolean;
+  /**
    * What may be executed. Without it, whatever may be read may be executed. A path, with all below it, or a pattern with
    * arguments and descent; entries add up. `{ allow, deny, … }` says it at length.
    */
@@ -194,6 +199,8 @@ export interface PolicyRules {
   writableMappings: boolean;
   /** A temporary folder is to be made, and terminals that the tree makes are its own. */
   scratch: boolean;
+  /** A temporary folder is to be made, to which the usual names lead. */
+  tmp: boolean;
   /** What is answered for what is there but not granted. */
   ungranted: 'EACCES' | 'ENOENT';
   /** What no rule allows is told and let by. */
@@ -208,6 +215,8 @@ export interface Rules extends PolicyRules {
   defaults: readonly FileRule[];
   /** The policy whose own rules stand first in `files`, and are all of `network`, if it was compiled before. */
   compiled?: CompiledPolicy;
+  /** Folders in place of which the tree finds others; known when those are made. */
+  leads?: readonly { from: string; to: string }[];
 }
 
 /** With what of the defaults it has. */
@@ -306,6 +315,7 @@ const schema = record(
     exec: execSchema,
     scratch: v.optional(v.boolean('must be true or false')),
     mode: v.optional(v.picklist(['enforce', 'report'], "must be 'enforce' or 'report'")),
+    tmp: v.optional(v.boolean('must be true or false')),
     $schema: v.optional(v.string('must be the address of a JSON Schema')),
     syscalls: v.optional(v.unknown()),
     extends: v.optional(v.unknown()),
@@ -319,7 +329,7 @@ const schema = record(
       ),
     ),
   },
-  'must be an object with extends, files, network, exec, syscalls, scratch, mode, defaults',
+  'must be an object with extends, files, network, exec, syscalls, scratch, tmp, mode, defaults',
 );
 
 /** @internal Its own type would have every user's compiler look for valibot, which is bundled. */
@@ -327,7 +337,7 @@ export const policySchema: unknown = schema;
 
 /** The fields of a policy, by where they stand; `*` is any place of a list. */
 const fields: Readonly<Record<string, readonly string[]>> = {
-  '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'mode', 'defaults'],
+  '': ['extends', 'files', 'network', 'exec', 'syscalls', 'scratch', 'tmp', 'mode', 'defaults'],
   files: ['read', 'write', 'metadata', 'deny', 'hide', 'ungranted'],
   defaults: ['proc', 'cwd'],
   network: ['connect', 'bind', 'deny'],
@@ -615,6 +625,7 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
     written: exec.written ?? true,
     writableMappings: exec.writableMappings ?? true,
     scratch: checked.scratch ?? false,
+    tmp: checked.tmp ?? false,
     ungranted: checked.files?.ungranted ?? ('EACCES' as const),
     defaults: checked.defaults ?? true,
     letsBy: checked.mode === 'report',
@@ -695,6 +706,7 @@ function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnR
     written: all.every(({ written }) => written),
     writableMappings: all.every(({ writableMappings }) => writableMappings),
     scratch: all.some(({ scratch }) => scratch),
+    tmp: all.some(({ tmp }) => tmp),
     ungranted: policy.files?.ungranted ?? (all.some(({ ungranted }) => ungranted === 'ENOENT') ? 'ENOENT' : 'EACCES'),
     defaults: policy.defaults ?? given ?? true,
     letsBy: policy.mode === 'report',

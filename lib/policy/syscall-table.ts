@@ -487,8 +487,8 @@ get_robust_list 274 100 observe tid pointer* pointer*
 get_thread_area 211 - refuse pointer*
 getcpu 309 168 let_by pointer* pointer* pointer*
 getcwd 79 17 let_by buffer* size*
-getdents 78 - let_by fd buffer* size
-getdents64 217 61 let_by fd buffer* size
+getdents 78 - perform fd buffer* size
+getdents64 217 61 perform fd buffer* size
 getegid 108 177 let_by
 geteuid 107 175 let_by
 getgid 104 176 let_by

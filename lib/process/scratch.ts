@@ -1,5 +1,5 @@
-// A folder for temporary files of one sandbox's own (policy.scratch).
-import { chmodSync, chownSync, constants, lstatSync, mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
+// A folder for temporary files of one sandbox's own (policy.scratch, policy.tmp).
+import { chmodSync, chownSync, constants, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmdirSync } from 'node:fs';
 import { chmod, type FileHandle, lstat, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,17 +22,48 @@ const id = (given: unknown) => (Number.isInteger(given) ? (given as number) : -1
  */
 export function makeScratch({ passed, rules }: Spawn): Scratch {
   const path = mkdtempSync(join(realpathSync(tmpdir()), 'holdfast-'));
+  const made = [path];
   try {
-    chownSync(path, id(passed.uid), id(passed.gid));
-    chmodSync(path, 0o700);
+    if (rules.tmp) {
+      for (const name of ['tmp', 'shm']) {
+        const folder = join(path, name);
+        mkdirSync(folder, 0o700);
+        made.unshift(folder);
+      }
+    }
+    for (const folder of made) {
+      chownSync(folder, id(passed.uid), id(passed.gid));
+      chmodSync(folder, 0o700);
+    }
   } catch (error) {
-    rmdirSync(path);
+    for (const folder of made) rmdirSync(folder);
     throw error;
   }
-  rules.files.push({ effect: 'allow', access: accessBits.read | accessBits.write, path, label: 'scratch' });
-  passed.env = { ...(passed.env ?? process.env), TMPDIR: path };
+  const label = rules.tmp ? 'tmp' : 'scratch';
+  const given = rules.tmp ? made.slice(0, -1) : made;
+  for (const folder of given)
+    rules.files.push({ effect: 'allow', access: accessBits.read | accessBits.write, path: folder, label });
+  if (rules.tmp) rules.leads = leadsTo(path);
+  passed.env = { ...(passed.env ?? process.env), TMPDIR: rules.tmp ? join(path, 'tmp') : path };
   const { dev, ino } = lstatSync(path, { bigint: true });
   return { path, dev, ino };
+}
+
+/** Where programs look without asking. What is not there leads nowhere. */
+function leadsTo(room: string): { from: string; to: string }[] {
+  const leads: { from: string; to: string }[] = [];
+  for (const [place, name] of [
+    ['/tmp', 'tmp'],
+    ['/dev/shm', 'shm'],
+  ] as const) {
+    try {
+      const from = realpathSync(place);
+      if (from !== '/' && leads.every((lead) => lead.from !== from)) leads.push({ from, to: join(room, name) });
+    } catch {
+      // Then nobody can have anything there.
+    }
+  }
+  return leads;
 }
 
 /** When nothing of the tree is left that could put something into it again. Why it is still there, if it is. */

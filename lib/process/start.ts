@@ -94,12 +94,13 @@ function keepWithin(group: ControlGroup, { rules }: Spawn): void {
 }
 
 function startWithin(addon: Native, path: string, given: Spawn): Start {
-  if (!given.rules.scratch) return startWithout(addon, path, given);
+  if (!given.rules.scratch && !given.rules.tmp) return startWithout(addon, path, given);
   let scratch: Scratch;
   try {
     scratch = makeScratch(given);
   } catch (error) {
-    return { failure: noScratch(error as NodeJS.ErrnoException, given.file) };
+    const field = given.rules.tmp ? 'policy.tmp' : 'policy.scratch';
+    return { failure: noScratch(error as NodeJS.ErrnoException, given.file, field) };
   }
   try {
     return { ...startWithout(addon, path, given), scratch };
@@ -109,8 +110,8 @@ function startWithin(addon: Native, path: string, given: Spawn): Start {
   }
 }
 
-function noScratch(cause: NodeJS.ErrnoException, file: string): StartFailure {
-  const message = `${file} was not started: policy.scratch: no folder can be made in ${tmpdir()} (${cause.code ?? cause.message}). Set TMPDIR to one that can be written`;
+function noScratch(cause: NodeJS.ErrnoException, file: string, field: string): StartFailure {
+  const message = `${file} was not started: ${field}: no folder can be made in ${tmpdir()} (${cause.code ?? cause.message}). Set TMPDIR to one that can be written`;
   const errno = Math.abs(cause.errno ?? 0);
   return { error: new HoldfastError('ERR_HOLDFAST_LAUNCH', message, { errno: -errno, cause }), errno };
 }

@@ -181,7 +181,8 @@ export class Supervision {
   #over(scratch: Scratch | undefined): void {
     const { group } = this.#spawn;
     const removals: (readonly [rule: string, path: string, removed: Promise<Error | undefined>])[] = [];
-    if (scratch !== undefined) removals.push(['scratch', scratch.path, removeScratch(scratch)]);
+    const room = this.#spawn.rules.tmp ? 'tmp' : 'scratch';
+    if (scratch !== undefined) removals.push([room, scratch.path, removeScratch(scratch)]);
     if (group !== undefined) removals.push(['limits', group.path, removeControlGroup(group)]);
     if (removals.length === 0) return this.#listener.over();
     void Promise.all(removals.map(([, , removed]) => removed)).then((errors) =>
@@ -190,7 +191,7 @@ export class Supervision {
         for (const [i, [rule, path]] of removals.entries()) {
           const error = errors[i];
           if (error === undefined) continue;
-          const field = rule === 'scratch' ? 'policy.scratch' : 'options.limits';
+          const field = rule === 'limits' ? 'options.limits' : `policy.${rule}`;
           this.#listener.warning({ rule, path, message: `${field}: '${path}' could not be removed: ${error.message}` });
         }
         this.#listener.over();

@@ -38,7 +38,10 @@ Finish change_directory(Sandbox& sandbox, Held& call) {
     decision = decide(sandbox, call, facts);
   if (!decision.allowed()) return refusal(decision);
   sandbox.tree.end_stay(call.tgid());
-  const int64_t at = bounce->append(path, static_cast<size_t>(length) + 1);  // with its NUL
+  // With its NUL. The kernel knows nothing of folders that lead elsewhere.
+  const int64_t at = where.led ? bounce->append(where.path.c_str(), where.path.size() + 1)
+                               : bounce->append(path, static_cast<size_t>(length) + 1);
+  if (at < 0) return Finish::error(ENAMETOOLONG);
   bounce->pointer(call.row->index(Arg::path), at);
   return Finish::bounce(static_cast<std::unique_ptr<Bounce>&&>(bounce));
 }

@@ -400,6 +400,8 @@ Finish execute(Sandbox& sandbox, Held& call) {
   chain.name.assign(text, static_cast<size_t>(length));
   if (call.has(Arg::dirfd) && call.fd(Arg::dirfd) != AT_FDCWD && (chain.name.empty() || chain.name[0] != '/'))
     chain.name = "/dev/fd/" + std::to_string(call.fd(Arg::dirfd)) + (chain.name.empty() ? "" : "/" + chain.name);
+  const bool led = chain.file.led;
+  if (led) chain.name = chain.file.path;
 
   Finish end;
   if (!follow(sandbox, call, chain, end)) {
@@ -407,6 +409,16 @@ Finish execute(Sandbox& sandbox, Held& call) {
     // An interpreter was shown what the kernel would have given it, which is not what the caller has in its memory.
     const bool own_list = chain.shown == chain.arguments;
     return execute_elsewhere(sandbox, call, chain.redirect, std::move(chain.shown), own_list);
+  }
+  if (led) {
+    // By the name that the kernel knows.
+    auto bounce = std::make_unique<Bounce>();
+    bounce->more.assign(chain.first_path.c_str(), chain.first_path.c_str() + chain.first_path.size() + 1);
+    bounce->pointer(call.row->index(Arg::path), 0);
+    if (call.has(Arg::dirfd)) bounce->value(call.row->index(Arg::dirfd), static_cast<uint64_t>(AT_FDCWD));
+    bounce->value(kExecMark, kStopsExec);
+    bounce->exec = std::move(chain.approved);
+    return Finish::bounce(std::move(bounce));
   }
   Finish finish = Finish::proceed();
   finish.arguments = std::make_unique<Bounce>();

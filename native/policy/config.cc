@@ -185,6 +185,8 @@ class Parser {
         return under_rule(field);
       case Tag::listening_:
         return listening(field);
+      case Tag::lead_:
+        return lead(field);
       case Tag::callRule_:
         return call_rule(field);
       default:
@@ -274,6 +276,15 @@ class Parser {
     return mount.ok();
   }
 
+  bool lead(const Field& field) {
+    RuleReader lead(field, "lead", static_cast<int64_t>(config_.leads.size()), {Tag::path_, Tag::target_}, error_);
+    const std::string_view from = lead.text(Tag::path_), to = lead.text(Tag::target_);
+    if (lead.ok() && (from[0] != '/' || to[0] != '/' || from.size() == 1 || lies_below(from, to)))
+      lead.fail("it leads nowhere");
+    if (lead.ok()) config_.leads.push_back({std::string(from), std::string(to)});
+    return lead.ok();
+  }
+
   bool known_link(const Field& field) {
     RuleReader link(field, "knownLink", known_links_++, {Tag::path_, Tag::target_}, error_);
     const std::string_view place = link.text(Tag::path_);
@@ -287,10 +298,10 @@ class Parser {
 
   // Its own path is looked up when all rules are known.
   bool file_rule(const Field& field) {
-    RuleReader rule(
-        field, "fileRule", file_rules_++,
-        {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_, Tag::hidden_, Tag::dry_},
-        error_);
+    RuleReader rule(field, "fileRule", file_rules_++,
+                    {Tag::effect_, Tag::access_, Tag::path_, Tag::pattern_, Tag::label_, Tag::device_, Tag::data_,
+                     Tag::hidden_, Tag::dry_},
+                    error_);
     PathRule read;
     read.number = file_rules_ - 1;
     read.effect = read_effect(rule);
@@ -685,6 +696,24 @@ bool Config::parse(const uint8_t* data, size_t size, std::string& error, const C
     return false;
   }
   return true;
+}
+
+const Lead* Config::lead_of(std::string_view name) const {
+  const auto differs = [](const Match& a, const Match& b) {
+    return a.effect != b.effect || std::string_view(a.label) != b.label;
+  };
+  for (const Lead& lead : leads) {
+    while (name.size() > 1 && name.back() == '/') name.remove_suffix(1);
+    if (name == lead.from) return &lead;
+    if (!lies_below(name, lead.from)) continue;
+    // Rules name it, or something below it, if it is not as any other name there would be.
+    const std::string_view entry = name.substr(0, name.find('/', lead.from.size() + 1));
+    const PathMatch it = rules.look(entry), other = rules.look(lead.from + "/\x01");
+    const bool named = rules.has_rule_below(entry) || differs(it.read, other.read) || differs(it.write, other.write) ||
+                       differs(it.execute, other.execute) || differs(it.metadata, other.metadata);
+    return named ? nullptr : &lead;
+  }
+  return nullptr;
 }
 
 void Config::set_command(const std::string& file) {

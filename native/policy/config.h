@@ -46,6 +46,12 @@ struct Warning {
   std::string reason;
 };
 
+// A folder in place of which the tree finds another: what is asked for below `from`, and no rule names there, is in
+// `to`. Both are canonical.
+struct Lead {
+  std::string from, to;
+};
+
 struct Config {
   static constexpr size_t kMaxBytes = 64u << 20;  // of a configuration
 
@@ -60,9 +66,10 @@ struct Config {
   bool no_writable_code = false;  // memory is not writable and executable
   ExecRules exec;                 // rules on what is executed by arguments and descent, and on files by descent
   bool own_terminals = false;     // the pseudoterminals that the tree makes may be opened by their names
-  int ungranted = EACCES;         // what is answered for what is there but not given
-  std::vector<Warning> warnings;  // about rules that do not mean what they say
-  std::vector<HookFilter> hooks;  // in order of registration
+  std::vector<Lead> leads;
+  int ungranted = EACCES;                                 // what is answered for what is there but not given
+  std::vector<Warning> warnings;                          // about rules that do not mean what they say
+  std::vector<HookFilter> hooks;                          // in order of registration
   std::vector<uint32_t> hooks_of[protocol::kEventCount];  // indices into `hooks`
   std::vector<std::string> proc_mounts{"/proc"};          // mount points of procfs, as Node has found them
 
@@ -127,6 +134,9 @@ struct Config {
   bool stops(const Row& row, const uint64_t (&args)[6]) const {
     return any_says([&](const Config& by) { return by.calls.stops(row, args); });
   }
+
+  // By which that name is another one; null: it is what it says.
+  const Lead* lead_of(std::string_view canonical) const;
 
   bool hooked(protocol::Event event) const {
     return event != protocol::Event::none && !hooks_of[static_cast<unsigned>(event)].empty();

@@ -382,6 +382,8 @@ class Planner {
     if (config_.rules.hides_anything())
       object(out, "policy.files.hide: Landlock answers EACCES, and lists what is hidden",
              "a policy without files.hide");
+    if (!config_.leads.empty())
+      object(out, "policy.tmp: where a name leads, Landlock does not know", "policy.tmp: false");
     if (config_.own_terminals)
       object(out, "policy.scratch: Landlock cannot tell the tree's own terminals from others'",
              "policy.scratch: false");
@@ -426,6 +428,8 @@ class Planner {
       object(plan.obstacles, "without Landlock nothing would keep other processes' links in /proc from the tree",
              "a kernel with Landlock (Linux 5.13)");
     untold(plan.obstacles);
+    if (!config_.leads.empty())
+      object(plan.obstacles, "policy.tmp: where a name leads, the kernel does not know", "policy.tmp: false");
     const auto& all = allows_[kMetadataIndex];
     if (all.empty() || all.front().path != "/")
       object(plan.obstacles, "the policy does not let everything be looked at, and Landlock has no such right",
@@ -643,6 +647,8 @@ class Planner {
 
   bool goes_on(const Place& place, uint8_t access) const {
     if (!place.folder()) return false;
+    // The kernel would go where the name says.
+    if (!config_.leads.empty()) return false;
     if ((access & kWrite) != 0 && config_.unwritten) return false;
     if ((access & kRead) != 0 && (!going_on_[0] || may_be_heard(Event::open, kRead, place.path))) return false;
     return (access & kWrite) == 0 || (going_on_[1] && !may_be_heard(Event::open, kWrite, place.path));

@@ -90,6 +90,10 @@ bool below_proc_mount(const Config& config, std::string_view canonical) {
   return false;
 }
 
+bool needs_own_walk(const Config& config, std::string_view canonical) {
+  return below_proc_mount(config, canonical) || (!config.leads.empty() && config.lead_of(canonical) != nullptr);
+}
+
 pid_t process_of_directory(const Config& config, std::string_view canonical) {
   for (const std::string& mount : whole_mounts(config)) {
     if (!covers(mount, canonical) || canonical.size() == mount.size()) continue;

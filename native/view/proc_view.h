@@ -27,6 +27,9 @@ bool is_procfs(int fd);
 // Whether a canonical name is at or below a mount of procfs that was there at the start.
 bool below_proc_mount(const Config& config, std::string_view canonical);
 
+// Whether that name means to the caller what it does not mean to us: in a procfs, or in a folder that leads elsewhere.
+bool needs_own_walk(const Config& config, std::string_view canonical);
+
 // Judges a name in a procfs. `entry` points into `canonical`.
 ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_view canonical);
 

@@ -133,8 +133,8 @@ int Resolution::descriptor_itself() {
 
 // Our own /proc/self is not the caller's, so anything with such a name in it goes step by step at once.
 bool Resolution::speaks_of_proc() const {
-  if (text_[0] != '/' || text_[1] != 'p') return false;
-  return below_proc_mount(sandbox_.config, {text_, size_});
+  if (text_[0] != '/' || (text_[1] != 'p' && sandbox_.config.leads.empty())) return false;
+  return needs_own_walk(sandbox_.config, {text_, size_});
 }
 
 int Resolution::run(char* text, size_t size) {
@@ -174,7 +174,7 @@ int Resolution::in_folder() {
   if ((flags_ & kFollow) != 0) {
     if (::syscall(SYS_fstat, object.get(), &out_.status) != 0 || S_ISLNK(out_.status.st_mode)) return kLonger;
   }
-  if (canonical_name(object.get(), out_.path) != 0 || below_proc_mount(sandbox_.config, out_.path)) return kLonger;
+  if (canonical_name(object.get(), out_.path) != 0 || needs_own_walk(sandbox_.config, out_.path)) return kLonger;
   out_.has_status = (flags_ & kFollow) != 0;
   out_.object = static_cast<UniqueFd&&>(object);
   return 0;
@@ -182,7 +182,7 @@ int Resolution::in_folder() {
 
 // The canonical name of what is below the folder in which this thread stands.
 bool Resolution::name_below(std::string_view path) {
-  if (!name_of_stand(out_.path) || below_proc_mount(sandbox_.config, out_.path)) return false;
+  if (!name_of_stand(out_.path) || needs_own_walk(sandbox_.config, out_.path)) return false;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += path;
   return true;
@@ -225,7 +225,7 @@ int Resolution::where_it_stands() {
 int Resolution::missing_in_folder() {
   const std::string_view name(text_, size_);
   struct stat st;
-  if (pin_base() != 0 || canonical_name(base_.get(), out_.path) != 0 || below_proc_mount(sandbox_.config, out_.path) ||
+  if (pin_base() != 0 || canonical_name(base_.get(), out_.path) != 0 || needs_own_walk(sandbox_.config, out_.path) ||
       ::fstatat(base_.get(), text_, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
     return kLonger;
   if (out_.path.size() != 1) out_.path += '/';
@@ -299,7 +299,7 @@ int Resolution::existing() {
     if (object || is_our_own_trouble(error)) return fail(error);
     return error == ENOENT ? missing(size_, plain_missing) : step_by_step(error);
   }
-  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
+  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(0);
   out_.must_be_directory = text_[size_ - 1] == '/';
   out_.object = static_cast<UniqueFd&&>(object);
   out_.base = static_cast<UniqueFd&&>(base_);
@@ -340,7 +340,7 @@ int Resolution::parent() {
   if (!call_.was_held()) return fail(ESRCH);
   if (error == kNoName) return step_by_step(0);
   if (error != 0) return out_.parent || is_our_own_trouble(error) ? fail(error) : step_by_step(error);
-  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(0);
+  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(0);
   if (out_.last != Last::name) return 0;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += out_.name;
@@ -382,7 +382,7 @@ int Resolution::missing(size_t size, bool plain) {
   }
   // Whatever else it may be (a dangling link, a name that has just come, something in /proc) needs the longer way.
   if (out_.name == "." || out_.name == "..") return step_by_step(ENOENT);
-  if (below_proc_mount(sandbox_.config, out_.path)) return step_by_step(ENOENT);
+  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(ENOENT);
   struct stat st;
   if (!(plain && last) &&
       (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
@@ -523,7 +523,7 @@ bool is_clean(std::string_view path) {
 
 bool is_plain(const Sandbox& sandbox, std::string_view text) {
   if (!have_openat2 || text.empty() || text[0] != '/') return false;
-  return (text.size() == 1 || is_clean(text.substr(1))) && !below_proc_mount(sandbox.config, text);
+  return (text.size() == 1 || is_clean(text.substr(1))) && !needs_own_walk(sandbox.config, text);
 }
 
 Folder::Folder(const Held& call, int dirfd, For what)
@@ -543,7 +543,7 @@ bool Folder::name(const Sandbox& sandbox, std::string_view path, std::string& ou
     out.assign(buffer, static_cast<size_t>(size));
     if (ends_with_deleted(out)) return false;
   }
-  if (out.empty() || out[0] != '/' || below_proc_mount(sandbox.config, out)) return false;
+  if (out.empty() || out[0] != '/' || needs_own_walk(sandbox.config, out)) return false;
   if (out.size() != 1) out += '/';
   out += path;
   return true;
@@ -569,7 +569,7 @@ int Folder::pin_below(const Sandbox& sandbox, std::string_view path, int flags, 
   if (const int error = canonical_name(object.get(), out); error != 0) return -error;
   const bool without_links =
       out.size() > path.size() && out.ends_with(path) && out[out.size() - path.size() - 1] == '/';
-  return without_links && !below_proc_mount(sandbox.config, out) ? object.release() : -ELOOP;
+  return without_links && !needs_own_walk(sandbox.config, out) ? object.release() : -ELOOP;
 }
 
 int Folder::base() {

@@ -49,6 +49,7 @@ struct Resolved {
   std::string path;  // canonical name (of the object, or parent + name)
   bool missing = false;
   bool must_be_directory = false;  // the caller wrote a trailing slash
+  bool led = false;              // a folder that leads elsewhere was on the way (Config::leads): `path` is where it is
   bool by_descriptor = false;    // reached without a name (AT_EMPTY_PATH, /proc/self/fd/N of a nameless object): `path`
                                  // is what the kernel shows (pipe:[1], /memfd:x (deleted)); no rule on names can apply
   Last last = Last::name;        // kParent: for anything but a name, `name` is ".", ".." or "/" and there is no object

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -142,6 +143,7 @@ int Walk::go_to(UniqueFd next, const Component* by_name) {
     error = 0;
   }
   if (error == ENAMETOOLONG) error = long_name(here_.get(), here_name_);
+  if (error == 0 && !sandbox_.config.leads.empty()) error = be_led();
   if (error != 0) return error;
   in_proc_ = is_procfs(here_.get());
   if (!in_proc_) return 0;
@@ -154,6 +156,23 @@ int Walk::go_to(UniqueFd next, const Component* by_name) {
   if (place_.error == ENOENT && entry != std::string::npos && !is_harmless(std::string_view(rest_).substr(entry)))
     report(sandbox_, call_, ENOENT, "a process outside the sandbox", here_name_ + "/" + rest_.substr(entry));
   return place_.error;
+}
+
+// What rules name there is where it says.
+int Walk::be_led() {
+  const Config& config = sandbox_.config;
+  const Lead* const lead = config.lead_of(here_name_);
+  if (lead == nullptr || here_name_ != lead->from) return 0;
+  const size_t start = rest_.find_first_not_of('/');
+  if (start != rest_.npos) {
+    const std::string next = rest_.substr(start, rest_.find('/', start) - start);
+    if (next != "." && next != ".." && config.lead_of(here_name_ + "/" + next) == nullptr) return 0;
+  }
+  const int to = pin_name(AT_FDCWD, lead->to.c_str(), O_DIRECTORY | O_NOFOLLOW);
+  if (to < 0) return -to;
+  here_.reset(to);
+  met_proc_ = out_.led = true;
+  return canonical_name(to, here_name_);
 }
 
 int Walk::go_to_root() {
@@ -187,7 +206,15 @@ int Walk::step(const Component& component) {
     if ((how_ & RESOLVE_BENEATH) != 0 && component.name == ".." &&
         (::fstat(here_.get(), &st) != 0 || (st.st_dev == base_.st_dev && st.st_ino == base_.st_ino)))
       return EXDEV;
-    const int next = pin_name(here_.get(), component.name.c_str(), O_DIRECTORY);
+    const std::string* above = nullptr;
+    if (component.name == ".." && out_.led)
+      for (const Lead& lead : sandbox_.config.leads)
+        if (lead.to == here_name_) above = &lead.from;
+    // Who came by that name goes back to where that stands.
+    const int next =
+        above == nullptr
+            ? pin_name(here_.get(), component.name.c_str(), O_DIRECTORY)
+            : pin_name(AT_FDCWD, above->substr(0, std::max<size_t>(above->rfind('/'), 1)).c_str(), O_DIRECTORY);
     return next == -ENOTDIR ? not_a_directory() : next < 0 ? -next : go_to(UniqueFd(next));
   }
   int next;

@@ -33,6 +33,7 @@ class Walk {
   bool take(Component& out);
   int go_to(UniqueFd next, const Component* by_name = nullptr);  // `next` becomes `here_`
   int go_to_root();
+  int be_led();  // where `here_` leads elsewhere
   int step(const Component& component);
   int follow(const Component& component, UniqueFd link);
   int follow_text(std::string_view text);
