@@ -160,7 +160,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
     ...(flags.forceKillAfter !== undefined && { forceKillAfter: flags.forceKillAfter }),
     ...(flags.limit !== undefined && { limits: Object.fromEntries(flags.limit) }),
     ...(flags.wait && { descendants: 'wait' }),
-    ...(flags.report !== undefined && { usageByExecutable: true }),
+    ...(flags.report !== undefined && { record: true }),
     hooks: (child) => {
       stop = forwardSignals(child);
       child.on('warning', ({ message }) => notes.push(message));

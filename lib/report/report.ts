@@ -34,13 +34,6 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type OpenProcess = Mutable<ReportProcess> & { execs: ReportExec[] };
 type OpenRefusal = Mutable<ReportRefusal> & { processes: { id: number; first: number }[] };
 
-/** What is there with the record of accesses. */
-interface Recording {
-  accesses?(): Promise<
-    readonly (ReportAccess & { pathBytes?: Buffer; ofFolder?: true })[] & { readonly truncated: number }
-  >;
-}
-
 class Recorder implements ReportRecorder {
   readonly #child: SandboxedProcess;
   readonly #started = Date.now();
@@ -155,7 +148,7 @@ class Recorder implements ReportRecorder {
     const { syscall, path, to, address, port, signal, errno, rule, reason, access, suggestion, hook, probe, pid } =
       violation;
     const program = violation.executable ?? '';
-    const { dry } = violation as { dry?: true };
+    const { dry } = violation;
     const key = JSON.stringify([
       syscall,
       access,
@@ -212,10 +205,8 @@ class Recorder implements ReportRecorder {
 
   /** As the supervisor has counted them, where it was asked to. */
   async #accesses(): Promise<ReportAccess[] | undefined> {
-    const child = this.#child as Recording;
-    if (child.accesses === undefined) return undefined;
     try {
-      const accesses = await child.accesses();
+      const accesses = await this.#child.accesses();
       this.#dropped.accesses = accesses.truncated;
       // Without what JSON does not keep.
       return accesses.map(({ pathBytes, ofFolder, ...access }) => access);

@@ -122,6 +122,35 @@ describe('the data of', () => {
     ]);
   });
 
+  test('what was read, written, executed and reached, where that was recorded', async () => {
+    const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+    writeFileSync(from, 'x');
+    const script = `cp ${from} ${to}; cat ${from} ${from}; cat ${join(folder, 'missing')} /dev/mem`;
+    const data = await reported('sh', ['-c', script], { record: true, policy: { files: { write: [to] } } });
+    const about = (path: string, access: string) =>
+      data.accesses?.filter((one) => one.path === path && one.access === access) ?? [];
+    const programs = about(from, 'read').map(({ program }) => basename(program));
+    expect(programs.sort()).toEqual(['cat', 'cp']);
+    expect(about(from, 'read').find(({ program }) => program.endsWith('cat'))).toMatchObject({
+      outcome: 'allowed',
+      count: 2,
+    });
+    expect(about(to, 'write')).toContainEqual(expect.objectContaining({ outcome: 'allowed' }));
+    expect(data.accesses).toContainEqual(expect.objectContaining({ access: 'exec', outcome: 'allowed' }));
+    expect(data.accesses).toContainEqual(expect.objectContaining({ outcome: 'failed', errno: 'ENOENT' }));
+    expect((await reported('true', [])).accesses).toBeUndefined();
+  });
+
+  test('what would have been refused', async () => {
+    const secret = join(temporaryFolder('elsewhere'), 'file');
+    writeFileSync(secret, 'x');
+    const data = await reported('cat', [secret], { policy: { mode: 'report' } });
+    expect(data.exitCode).toBe(0);
+    expect(data.refusals).toMatchObject([
+      { path: secret, dry: true, suggestion: { field: 'files.read', value: secret } },
+    ]);
+  });
+
   test('a command that cannot be started', async () => {
     const data = await reported('/no/such/program', []);
     expect(data).toMatchObject({ exitCode: null, signal: null, problem: 'ENOENT', processes: [], refusals: [] });
