@@ -146,6 +146,14 @@ function plan(options: LearnOptions): Plan {
 const given = new Set(['defaults', 'command', 'scratch', 'tmp']);
 const isKnown = ({ rule }: Access) => rule !== undefined && (given.has(rule) || rule.startsWith('extends[0].'));
 
+/** Its folder, or what is in it, as lib/process/scratch.ts names it: another lesson has another one. */
+function isScratch(path: string): boolean {
+  const folder = canonical(tmpdir());
+  return (
+    lies(path, folder) && /^\/holdfast-[A-Za-z0-9]{6}(?:\/|$)/.test(path.slice(folder === '/' ? 0 : folder.length))
+  );
+}
+
 const targetOf = ({ path, address, port, syscall, signal }: Access): string =>
   path ??
   (address === undefined ? (syscall ?? signal ?? '') : port === undefined ? address : `${address} port ${port}`);
@@ -178,6 +186,7 @@ function lessonOf(accesses: readonly Access[], { cwd, home, known, programs }: P
     }
     if (rule === 'scratch' && access.access === 'write') scratch = true;
     if (outcome === 'failed' && notWanted.has(errno ?? '')) continue;
+    if (access.access === 'metadata' && path !== undefined && isScratch(path)) continue;
     if (isKnown(access) || access.access === 'signal' || access.access === 'syscall') continue;
     const place = path ?? (address?.startsWith('/') ? address : undefined);
     if (place !== undefined && generaliser.isSecret(place)) omit(access, 'it is a secret');

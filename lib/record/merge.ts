@@ -32,6 +32,9 @@ function withList(text: string, field: string): string {
   return applyEdits(text, modify(text, field.split('.'), [], { formattingOptions }));
 }
 
+/** As a person writes it; texts have no line ends of their own in JSON. */
+const onOneLine = (value: unknown) => JSON.stringify(value, undefined, 1).replace(/\n\s*/g, ' ');
+
 /** Whether a comma stands between two places, outside of comments. */
 function hasComma(between: string): boolean {
   return between.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n\r]*/g, '').includes(',');
@@ -55,7 +58,7 @@ function put(text: string, field: string, lines: readonly Line[], made: boolean)
     const behind = last.offset + last.length;
     if (!hasComma(text.slice(behind, end))) before = `${text.slice(0, behind)},${text.slice(behind, end)}`;
   }
-  const added = lines.map(({ value, reason }) => `${inner}// ${commentOf(reason)}\n${inner}${JSON.stringify(value)}`);
+  const added = lines.map(({ value, reason }) => `${inner}// ${commentOf(reason)}\n${inner}${onOneLine(value)}`);
   return `${made ? before : before.trimEnd()}\n${added.join(',\n')}\n${indent}${text.slice(end)}`;
 }
 

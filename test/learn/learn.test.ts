@@ -117,10 +117,12 @@ test(
     const at = place({
       'pack/__init__.py': '',
       'pack/one.py':
-        'import json, tempfile\nopen("out.json", "w").write(json.dumps([1]))\ntempfile.TemporaryFile().write(b"x")',
+        'import json, tempfile\nopen("out.json", "w").write(json.dumps([1]))\ntempfile.TemporaryFile().write(b"x"); import os; os.stat(tempfile.gettempdir())',
     });
     const policy = await replays(at, 'python3 -c "import pack.one"', 'rm -rf pack/__pycache__ out.json');
     expect(policy.scratch).toBe(true);
+    // The folder of another lesson is another one.
+    expect(policy.files?.metadata?.filter((path) => /\/holdfast-\w{6}$/.test(String(path)))).toEqual([]);
     expect(policy.files?.write).toContain(join(at.cwd, 'out.json'));
   },
   patient(60_000),
