@@ -556,7 +556,10 @@ export class Supervision {
   }
 
   #exit(code: number | null, signal: NodeJS.Signals | null): void {
+    // Killed before its first instruction. Who waits for a start and an end, as each child of Node's has both, is not to wait for ever.
+    const early = this.#state === 'starting';
     this.#state = 'exited';
+    if (early) this.#listener.spawned();
     this.#listener.exited(code, signal);
   }
 

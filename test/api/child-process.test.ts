@@ -223,6 +223,17 @@ describe('as child_process', () => {
     expect(child.connected).toBe(false);
   });
 
+  test('what is killed before its first instruction has a start and an end, too', async () => {
+    const { events } = await both('sleep', ['30'], {}, (child) => {
+      child.kill();
+    });
+    expect(events).toEqual([
+      ['spawn', 'number'],
+      ['exit', null, 'SIGTERM', 'number'],
+      ['close', null, 'SIGTERM'],
+    ]);
+  });
+
   test('timeout and killSignal', async () => {
     const { end } = await both('sleep', ['30'], { timeout: 200, killSignal: 'SIGINT' });
     expect(end.slice(0, 3)).toEqual([null, 'SIGINT', true]);

@@ -128,7 +128,7 @@ describe('holdfast run', () => {
   });
 
   test.each([
-    ['a program that is not there', ['nosuch'], 127],
+    ['a program that is not there', ['/no/such/program'], 127],
     ['a file that cannot be executed', ['/etc/passwd'], 126],
     ['a signal', sh('kill -TERM $$'), 143],
     ['no program', [], 125],

@@ -221,7 +221,7 @@ const told = [];
 told.push((await execa('sh', ['-c', 'cat; echo err >&2'], { input: 'in', all: true, lines: true, preferLocal: true, localDir: '/', extendEnv: true, reject: false,
   cleanup: true, buffer: true, forceKillAfterDelay: 1000, maxBuffer: 1e6, encoding: 'utf8', stripFinalNewline: true, verbose: 'none', timeout: 60000, windowsHide: true })).stdout);
 told.push(await execa('cat', ['/etc/shadow']).catch((error) => [error.exitCode, error.stderr]));
-told.push(await execa('no-such-program').catch((error) => error.code));
+told.push(await execa('/no/such/program').catch((error) => error.code));
 told.push((await execa('sleep', ['300'], { cancelSignal: AbortSignal.timeout(50), reject: false })).isCanceled);
 told.push((await execa('sleep', ['300'], { timeout: 50, reject: false })).timedOut);
 told.push((await execa('yes', { maxBuffer: 10, reject: false })).isMaxBuffer);
