@@ -151,6 +151,8 @@ describe('run', { timeout: patient(60_000) }, () => {
 
   test('python: its library, a virtual environment, subprocesses', async () => {
     const cwd = makeTree(folder('python'), {
+      'p.py':
+        'import multiprocessing as m\ndef f(x): return x * x\nif __name__ == "__main__":\n  with m.Pool(2) as p: print(sum(p.map(f, [1, 2, 3])))\n',
       'm.py':
         'import subprocess, sqlite3, ssl, tempfile\ntempfile.mkdtemp()\nprint(subprocess.run(["echo", "ran"], capture_output=True, text=True).stdout)',
     });
@@ -158,11 +160,12 @@ describe('run', { timeout: patient(60_000) }, () => {
     const venv = '-c "import sys; print(sys.prefix != sys.base_prefix)"';
     const lines = [
       'python3 m.py | head -n 1',
+      'python3 p.py',
       `.venv/bin/python ${venv}`,
       `python3 -m venv --without-pip "$TMPDIR/v" && "$TMPDIR/v/bin/python" ${venv}`,
       'python3 -m venv other',
     ];
-    expect(await runs('python', cwd, lines), told).toEqual(['ran', 'True', 'True', 'refused']);
+    expect(await runs('python', cwd, lines), told).toEqual(['ran', '14', 'True', 'True', 'refused']);
   });
 
   test('git: a day’s work, and a clone', async () => {

@@ -25,6 +25,8 @@ function byCheck(policy: unknown): boolean {
 
 const good: Record<string, unknown> = {
   nothing: {},
+  'a dry run': { mode: 'report' },
+  'what is hidden, and a private folder': { files: { hide: ['~/.ssh', '**/*.key'] }, tmp: true },
   'for an editor': { $schema: './node_modules/holdfast/dist/policy.schema.json' },
   files: {
     files: {
@@ -83,6 +85,8 @@ const good: Record<string, unknown> = {
 /** Each with what of it JSON Schema cannot say, if it cannot. */
 const bad: Record<string, unknown> = {
   'a misspelt field': { fils: {} },
+  'a mode that is none': { mode: 'dry' },
+  'what is hidden as text': { files: { hide: '/x' } },
   'a misspelt list': { files: { raed: [] } },
   'no list': { files: { read: '/x' } },
   'no path': { files: { read: [3] } },

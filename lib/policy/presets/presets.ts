@@ -79,17 +79,17 @@ export const presets: Readonly<Record<PresetName, readonly Preset[]>> = {
           ungranted: 'ENOENT',
         },
         network: ownServers,
-        scratch: true,
+        tmp: true,
       },
     },
   ],
   python: [
     {
       gives: 'reading the working directory and installed Pythons; no network',
-      triedWith: ['python3 with its standard library', 'a virtual environment', 'subprocess'],
+      triedWith: ['python3 with its standard library', 'a virtual environment', 'subprocess', 'multiprocessing'],
       policy: {
         files: { read: ['.', ...pythonInstallations], deny: [...secrets], ungranted: 'ENOENT' },
-        scratch: true,
+        tmp: true,
       },
     },
   ],
