@@ -219,6 +219,16 @@ describe('holdfast run', () => {
     expect([stdout, status]).toEqual(['y\n', 0]);
   });
 
+  test('--tmp gives a folder for temporary files; --dry-run lets by what would be refused, and tells it', () => {
+    expect(run(['--tmp', ...sh('echo x > "$(mktemp)"')])).toMatchObject({ status: 0, stderr: '' });
+    const file = join(temporaryFolder('cli'), 'file');
+    writeFileSync(file, 'content');
+    const dry = run(['--dry-run', 'cat', file]);
+    expect([dry.status, dry.stdout]).toEqual([0, 'content']);
+    expect(dry.stderr).toContain('holdfast: 1 call let by that would be refused\n');
+    expect(dry.stderr).toContain(`--read ${file}`);
+  });
+
   test('--report writes a page of what it did; where that cannot be written, it is told', () => {
     const cwd = temporaryFolder('cli');
     const script = sh('cat /etc/shadow 2>/dev/null; exit 4');
