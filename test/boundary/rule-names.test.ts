@@ -149,7 +149,7 @@ describe('a link that the tree can have planted', () => {
     const planted = await run({ read: [`${folder}/proj`], write: [`${folder}/proj`] }, script, allow);
     expect(planted).toMatchObject({ stdout: '', asked: [`${folder}/outside/key`] });
     expect(planted.violations).toContainEqual(
-      expect.objectContaining({ path: `${folder}/outside/key`, right: 'read' }),
+      expect.objectContaining({ path: `${folder}/outside/key`, access: 'read' }),
     );
     expect(planted.warnings).toMatchObject([{ rule: 'hook 0', path: `${folder}/proj/link`, target: '../outside' }]);
     // It may still refuse; and allow what bears the name itself.
