@@ -102,6 +102,15 @@ export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, Suggestion, Violation, ViolationAccess } from './process/violation.ts';
+export type { LearnedField, Omission, Proposal } from './record/generalise.ts';
+export {
+  type LearnOptions,
+  type LearnProgress,
+  type Lesson,
+  learn,
+  lessonBounds,
+  mergeLesson,
+} from './record/learn.ts';
 export type {
   Report,
   ReportAccess,
@@ -126,15 +135,6 @@ export {
   execSandboxed,
 } from './run/exec.ts';
 export { type ForkSandboxed, type ForkSandboxedOptions, forkSandboxed } from './run/fork.ts';
-export type { LearnedField, Omission, Proposal } from './record/generalise.ts';
-export {
-  type LearnOptions,
-  type LearnProgress,
-  type Lesson,
-  learn,
-  lessonBounds,
-  mergeLesson,
-} from './record/learn.ts';
 export type { RunInput } from './run/input.ts';
 export type { CaptureOptions, RunEncoding, RunSandboxedOptions } from './run/options.ts';
 export { type RunOutput, SandboxedError, type SandboxedResult } from './run/result.ts';
