@@ -38,6 +38,7 @@ const lib = [
   'support',
   'record',
   'run',
+  'explain',
   'spawn',
   'process',
   'limits',

@@ -1,4 +1,5 @@
 export { HoldfastError, type HoldfastErrorCode, type HoldfastErrorDetails, type PolicyProblem } from './errors.ts';
+export { type ConsideredRule, type ExplainQuestion, type Explanation, explain } from './explain/explain.ts';
 export type { Ancestor, Call, Caller, PathCall } from './hooks/families/common.ts';
 export type { ExecCall } from './hooks/families/exec.ts';
 export type {
@@ -99,6 +100,7 @@ export type { ExecEvent, ForkEvent, LifecycleEvent, ProcessExitEvent } from './p
 export type { NamedArguments } from './process/named-arguments.ts';
 export type { ProcessState, ProgramOfProcess, TreeProcess } from './process/processes.ts';
 export type { Arm64Registers, Registers, RegisterValues, X64Registers } from './process/registers.ts';
+export type { UnusedRules } from './process/rule-use.ts';
 export { SandboxedProcess } from './process/sandboxed-process.ts';
 export type { ExecutableUsage, ProcessUsage, TreeUsage } from './process/usage.ts';
 export type { LoggedCall, Suggestion, Violation, ViolationAccess } from './process/violation.ts';

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { doctor } from './doctor.ts';
 import { learnCommand } from './learn.ts';
+import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 
 const { version } = createRequire(import.meta.url)('holdfast/package.json') as { version: string };
@@ -28,5 +29,6 @@ program
 
 program.addCommand(runCommand());
 program.addCommand(learnCommand());
+program.addCommand(explainCommand());
 
 await program.parseAsync();

@@ -20,7 +20,8 @@ export interface NativeRecord {
     | 'logged'
     | 'life'
     | 'needs'
-    | 'accesses';
+    | 'accesses'
+    | 'rules';
   readonly [field: string]: unknown;
 }
 
@@ -134,6 +135,10 @@ export interface Native {
   /** The descriptor of a copy in memory that can be executed; the same one for the whole process. Throws a system error. */
   copySupervisor(path: string): number;
   support(): NativeSupport;
+  /** A policy as for `configure`, with what `holdfast-supervisor --explain` has to be told beside it. Throws a system error. */
+  completePolicy(policy: Uint8Array): Buffer;
+  /** Fields as a record has them; undefined if they are none. */
+  readFields(fields: Uint8Array): NativeRecord | undefined;
   /** Whether systemd has marked a control group's folder as somebody else's to divide (Delegate=). */
   isDelegated(folder: string): boolean;
 }

@@ -22,6 +22,7 @@ import { classesOf, type SandboxPlan } from './layers.ts';
 import type { LifecycleEvent } from './lifecycle.ts';
 import type { Spawn } from './plan.ts';
 import { processesOf, type TreeProcess } from './processes.ts';
+import type { UnusedRules } from './rule-use.ts';
 import { Supervision } from './supervision.ts';
 import { type TreeUsage, treeUsage } from './usage.ts';
 
@@ -213,6 +214,15 @@ export class SandboxedProcess<
    */
   plan(): Promise<SandboxPlan> {
     return this.#supervision.plan();
+  }
+
+  /**
+   * Which rules of the policy matched no call, to tidy it up: resolves when nothing of the tree is left. Rules of what it starts
+   * from (`extends`) and the defaults are not among them, nor is what `restrict()` has put on.
+   * @throws `ERR_HOLDFAST_NOT_RUNNING` (by the promise) if it could not be started, or its supervisor was lost.
+   */
+  unusedRules(): Promise<UnusedRules> {
+    return this.#supervision.unusedRules();
   }
 
   /**

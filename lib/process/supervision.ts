@@ -28,6 +28,7 @@ import { planOf, type SandboxPlan } from './layers.ts';
 import { Lifecycle, type LifecycleEvent, lifecycleEvent } from './lifecycle.ts';
 import type { Spawn } from './plan.ts';
 import { RequestRefused, Requests } from './requests.ts';
+import { RuleUse, type UnusedRules } from './rule-use.ts';
 import { removeScratch, type Scratch } from './scratch.ts';
 import { launchError, lossError, type Need, needsHold } from './stages.ts';
 import { innerError, type StartFailure, start } from './start.ts';
@@ -107,6 +108,7 @@ export class Supervision {
   #hears: Hears = { violations: false, logged: false };
   readonly #plans: { resolve(plan: SandboxPlan): void; reject(error: Error): void }[] = [];
   readonly #requests: Requests;
+  readonly #ruleUse = new RuleUse();
   /** Inspections of which it is not known yet that their threads stop; until then hooks' answers wait. */
   #stopping = 0;
   readonly #answers: (() => void)[] = [];
@@ -285,6 +287,15 @@ export class Supervision {
       if (this.#state !== 'starting' && this.#state !== 'running') return reject(this.#notRunning());
       this.#plans.push({ resolve, reject });
     });
+  }
+
+  /** When nothing of the tree is left. */
+  async unusedRules(): Promise<UnusedRules> {
+    await new Promise<void>((resolve) => this.#waitForEnd?.push(resolve) ?? resolve());
+    const unused = this.#ruleUse.unusedOf(this.#spawn.rules);
+    if (unused !== undefined) return unused;
+    const message = `${this.#spawn.file} was not started, or its supervisor was lost: nobody knows which rules matched`;
+    throw new HoldfastError('ERR_HOLDFAST_NOT_RUNNING', message);
   }
 
   /** Asks the supervisor, once the command runs: {@link Requests.ask}. */
@@ -479,6 +490,8 @@ export class Supervision {
         this.#listener.lifecycle(event);
         return this.lifecycle.told(event);
       }
+      case 'rules':
+        return this.#ruleUse.told(record);
       case 'reply':
         return this.#requests.told(record);
       case 'launched':

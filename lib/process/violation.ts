@@ -123,17 +123,17 @@ function isAddress(rule: string, address: string): boolean {
   }
 }
 
+/** What a record of a refusal is about. */
+type Subject = Pick<Violation, 'path' | 'to' | 'address' | 'port'>;
+
 /** What a policy would say to allow it; undefined where it cannot be written as text. */
-function suggestionOf(record: NativeRecord, violation: Violation, exec: ExecField): Suggestion | undefined {
-  const { syscall, rule, access } = violation;
-  if (rule === undefined && access === undefined && (openedSyscalls as readonly string[]).includes(syscall))
-    return { field: 'syscalls.allow', value: syscall };
+export function suggestionFor(record: NativeRecord, subject: Subject, exec: ExecField): Suggestion | undefined {
   const named = optionalText(record, 'field');
   if (named === undefined) return undefined;
   const field = (named === 'exec' ? exec : named) as Suggestion['field'];
   let value: string | undefined;
   if (field.startsWith('network.')) {
-    const { address, port } = violation;
+    const { address, port } = subject;
     if (address === undefined) return undefined;
     if (port === undefined) value = address === '@' ? 'unix:@*' : `unix:${address}`;
     // Joining a group, or sending to port 0, is about any port: such a rule names none.
@@ -142,12 +142,19 @@ function suggestionOf(record: NativeRecord, violation: Violation, exec: ExecFiel
     if (!isAddress(value, address)) return undefined;
   } else {
     const second = number(record, 'second') === 1;
-    if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? violation.to : violation.path;
+    if (bytes(record, second ? 'to' : 'path') === undefined) value = second ? subject.to : subject.path;
     if (value !== undefined && number(record, 'ofFolder') === 1) value = dirname(value);
     // What a policy would take for a pattern, a variable or a slip can be given as a URL.
     if (value !== undefined && /[*?[\]{}!$\\]|\s$/.test(value)) value = pathToFileURL(value).href;
   }
   return value === undefined ? undefined : { field, value };
+}
+
+function suggestionOf(record: NativeRecord, violation: Violation, exec: ExecField): Suggestion | undefined {
+  const { syscall, rule, access } = violation;
+  if (rule === undefined && access === undefined && (openedSyscalls as readonly string[]).includes(syscall))
+    return { field: 'syscalls.allow', value: syscall };
+  return suggestionFor(record, violation, exec);
 }
 
 function messageOf(violation: Omit<Violation, 'message'>): string {

@@ -5,10 +5,14 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "../paths/known_places.h"
+#include "../paths/mounts.h"
 #include "../protocol/protocol.h"
 #include "../protocol/unique_fd.h"
 #include "channel.h"
@@ -158,6 +162,35 @@ Napi::Object limits(Napi::Env env) {
   return result;
 }
 
+// A policy with what the supervisor has to be told of the file system, for `holdfast-supervisor --explain`; and the
+// fields of an answer as an object.
+Napi::Value complete_policy(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray()) {
+    Napi::TypeError::New(env, "completePolicy() takes a Uint8Array").ThrowAsJavaScriptException();
+    return {};
+  }
+  const auto rules = info[0].As<Napi::Uint8Array>();
+  std::vector<std::string> mounts;
+  if (const int error = proc_mounts(mounts)) {
+    system_error(env, error, "mountinfo").ThrowAsJavaScriptException();
+    return {};
+  }
+  std::vector<uint8_t> policy;
+  const std::atomic<bool> never = false;
+  with_known_places(mounts, rules.Data(), rules.ByteLength(), policy, never);
+  return Napi::Buffer<uint8_t>::Copy(env, policy.data(), policy.size());
+}
+
+Napi::Value read_fields(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsTypedArray()) return env.Undefined();
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const std::vector<uint8_t> fields(bytes.Data(), bytes.Data() + bytes.ByteLength());
+  const napi_value record = record_to_js(env, RecordKind::reply, fields);
+  return record == nullptr ? env.Undefined() : Napi::Value(env, record);
+}
+
 Napi::Value get_support(const Napi::CallbackInfo& info) { return support(info.Env()); }
 
 Napi::Value get_is_delegated(const Napi::CallbackInfo& info) {
@@ -174,6 +207,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("copySupervisor", Napi::Function::New<copy_supervisor>(env, "copySupervisor"));
   exports.Set("openSupervisor", Napi::Function::New<open_supervisor>(env, "openSupervisor"));
   exports.Set("support", Napi::Function::New<get_support>(env, "support"));
+  exports.Set("completePolicy", Napi::Function::New<complete_policy>(env, "completePolicy"));
+  exports.Set("readFields", Napi::Function::New<read_fields>(env, "readFields"));
   exports.Set("isDelegated", Napi::Function::New<get_is_delegated>(env, "isDelegated"));
   exports.Set("version", protocol::kVersion);
   exports.Set("fields", field_tags(env));

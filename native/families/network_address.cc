@@ -17,7 +17,6 @@ namespace holdfast::families {
 
 using protocol::kBind;
 using protocol::kConnect;
-using protocol::kWrite;
 
 Finish failed_read(int error) { return error == -ESRCH ? Finish::gone() : Finish::answer(error); }
 
@@ -53,22 +52,13 @@ Decision decide_address(Sandbox& sandbox, const Held& call, Use use, const Addre
 
 namespace {
 
-// A socket that is a file: a rule on unix sockets decides if there is one and files.deny does not hold there; else the
-// right to write there, which is what the kernel itself asks of who connects (unix(7)).
 Decision decide_path(Sandbox& sandbox, const Held& call, Use use, const Resolved& where,
                      Decision (*by)(Sandbox&, const Held&, const Facts&)) {
   Address address;
-  address.family = AF_UNIX;
-  address.unix_name = where.path;
   Facts facts;
   facts.event = event_of(use == Use::fast_open ? Use::send : use);
   facts.operation = operation_of(use);
-  if (sandbox.config.rules.decides_socket(where.path, facts.operation)) {
-    facts.address = &address;
-  } else {
-    facts.paths[0] = {where.path, kWrite, use != Use::bind && where.missing};
-    facts.path_count = 1;
-  }
+  facts_of_socket(sandbox.config, where.path, use != Use::bind && where.missing, address, facts);
   return by(sandbox, call, facts);
 }
 

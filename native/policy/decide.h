@@ -5,6 +5,7 @@
 
 #include "ask.h"
 #include "facts.h"
+#include "judge.h"
 #include "violation.h"
 
 namespace holdfast {
@@ -14,6 +15,25 @@ namespace holdfast {
 // that nobody wants to write, is ENOENT without a violation: programs look for files that are not there all the time.
 // Rules on /proc/self and /proc/thread-self hold for the caller's own numbers. Without an event no hook is asked.
 Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts);
+
+// What the rules say of a judged call, hooks aside.
+struct Ruling {
+  int error = 0;          // 0: it is allowed
+  bool final = false;     // no hook is asked
+  bool silent = false;    // nothing is there: no violation
+  std::string_view rule;  // that decides; empty: none does
+  std::string_view reason;
+  Missing missing;
+};
+Ruling ruling_of(const Config& config, const Judgement& judgement);
+
+// What they say where the walk of a call ends because nothing is at `place`: who may not look there is not told so.
+Ruling ruling_where_nothing_is(const Config& config, std::string_view place);
+
+// What is judged of the path of a unix socket: a rule on unix sockets decides if there is one and files.deny does not
+// hold there; else the right to write there, which is what the kernel itself asks of who connects (unix(7)). `path` and
+// `address`, which `facts` may point to, live on.
+void facts_of_socket(const Config& config, std::string_view path, bool missing, Address& address, Facts& facts);
 
 // Where a hook has sent the call: it has said yes, and gives no more than a deny rule leaves.
 Decision decide_redirected(Sandbox& sandbox, const Held& call, const Facts& facts);

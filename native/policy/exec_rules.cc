@@ -58,6 +58,7 @@ bool ArgumentPattern::matches(const std::string* arguments, size_t count) const 
 }
 
 void ExecRules::add(Rule rule) {
+  rule.name = std::make_shared<const RuleName>(rule.label);
   const bool on_files = rule.access != protocol::kExecute;
   by_arguments_ = by_arguments_ || rule.by_arguments;
   if (rule.effect == Effect::allow)
@@ -107,10 +108,10 @@ void ExecRules::judge(const Held& call, const Facts& facts, std::string_view pat
       continue;
     }
     if (rule.effect == Effect::deny) {
-      plain = {Effect::deny, rule.label.c_str()};
+      plain = {Effect::deny, rule.name.get()};
       return;
     }
-    allowed = {Effect::allow, rule.label.c_str()};
+    allowed = {Effect::allow, rule.name.get()};
   }
   plain = allowed;
 }
@@ -131,6 +132,21 @@ bool ExecRules::denies_below(const Held& call, std::string_view from, std::strin
                      [&](const Rule& rule) { return loses(rule) && speaks_of(rule, call, nullptr); }) ||
          std::any_of(rules_.begin(), rules_.end(),
                      [&](const Rule& rule) { return rule.effect == Effect::deny && loses(rule); });
+}
+
+void ExecRules::for_names(const std::function<void(const RuleName&)>& act) const {
+  for (const auto* rules : {&rules_, &files_})
+    for (const Rule& rule : *rules) act(*rule.name);
+}
+
+void ExecRules::for_spoken(const Held& call, std::string_view path, uint8_t access, const Rules::Speaks& act) const {
+  if ((access & protocol::kExecute) != 0)
+    for (const Rule& rule : rules_)
+      if (names(rule, path)) act({rule.label, rule.effect});
+  const uint8_t wanted = access == 0 ? protocol::kMetadata : access;
+  for (const Rule& rule : files_)
+    if ((rule.access & wanted) != 0 && names(rule, path) && speaks_of(rule, call, nullptr))
+      act({rule.label, rule.effect});
 }
 
 bool ExecRules::denies_program(std::string_view path) const {

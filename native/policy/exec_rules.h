@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,7 @@ class ExecRules {
   struct Rule {
     Effect effect = Effect::none;
     std::string label;
+    std::shared_ptr<const RuleName> name;  // of `label`; add() makes it
     uint8_t access = protocol::kExecute;
     std::vector<NameFilter> names;     // of the program; one of them is enough
     std::vector<std::string> folders;  // where those lie; an empty one: anywhere
@@ -64,6 +67,9 @@ class ExecRules {
   // Whether something in the folder `from` that one speaks of, on executing or for this caller, would not be spoken of
   // any more if that became `to`.
   bool denies_below(const Held& call, std::string_view from, std::string_view to) const;
+  // As Rules has them.
+  void for_names(const std::function<void(const RuleName&)>& act) const;
+  void for_spoken(const Held& call, std::string_view path, uint8_t access, const Rules::Speaks& act) const;
   // Whether a deny rule on executing names it, whatever else it asks for.
   bool denies_program(std::string_view path) const;
 

@@ -55,7 +55,7 @@ Match denied_by_descent(const Config& config, const Held& call, std::string_view
   const ExecRules::Rule* rule = config.exec.denial(call, name, access);
   const OwnNames own(config, call, name);
   for (int i = 0; rule == nullptr && i < own.count; i++) rule = config.exec.denial(call, own[i], access);
-  return rule == nullptr ? otherwise : Match{Effect::deny, rule->label.c_str()};
+  return rule == nullptr ? otherwise : Match{Effect::deny, rule->name.get()};
 }
 
 // For one path; `out` collects.
@@ -67,13 +67,14 @@ void judge_path(const Config& config, const Held& call, const Facts& facts, cons
     match.read = config.rules.look(std::string(path.name) + "/self").read;
   if (path.own_terminal && config.own_terminals)
     for (Match* right : {&match.read, &match.write, &match.metadata})
-      if (right->effect == Effect::none) *right = {Effect::allow, "scratch"};
+      if (right->effect == Effect::none) *right = Match(Effect::allow, "scratch");
   bool refused = false;
   Given::Rights& given = out.given.paths[&path != facts.paths];
   const auto take = [&](const Match& bit, const char*& by, const char* right, const char* field,
                         bool of_folder = false) {
+    bit.note();
     if (bit.effect == Effect::allow) {
-      by = bit.label;
+      by = out.allowed_by = bit.label;
       return;
     }
     refused = true;
@@ -134,6 +135,8 @@ Judgement judge_by(const Config& config, const Held& call, const Facts& facts, c
     for (int i = 0; i < facts.path_count; i++) judge_path(config, call, facts, facts.paths[i], out);
   if (socket != nullptr) {
     const Match match = config.rules.address(*socket, facts.operation);
+    match.note();
+    if (match.effect == Effect::allow) out.allowed_by = match.label;
     const bool binds = facts.operation == protocol::kBind;
     const Missing missing = {binds ? "bind" : "connect", binds ? "network.bind" : "network.connect", false};
     if (match.effect == Effect::allow) out.given.address = match.label;

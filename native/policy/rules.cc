@@ -55,7 +55,10 @@ class NameTable {
     size_t begin = 0, size = 0;  // of the key, in names_
     uint32_t folder = 0;         // the node of the folder that it is in: index + 1; 0: none
     Effect effect[kBits] = {};
-    const char* label[kBits] = {"", "", "", ""};
+    const RuleName* rule[kBits] = {};
+
+    Match match(int bit) const { return rule[bit] == nullptr ? Match() : Match(effect[bit], rule[bit]); }
+    const char* label(int bit) const { return rule[bit] == nullptr ? "" : rule[bit]->text.c_str(); }
     bool leads_to_allowed = false;
     bool leads_to_rule = false;
     bool visible = false;
@@ -114,6 +117,8 @@ class NameTable {
     for (size_t i = 0; i < nodes_.size(); i++) act(nodes_[i], key(nodes_[i]));
   }
 
+  std::string_view key(const Node& node) const { return {names_.data() + node.begin, node.size}; }
+
   enum class Walk : uint8_t { not_canonical, below, exact };
 
   // Visits what is known of the way from / to the path, in this order. `exact`: the last one visited is the path
@@ -141,8 +146,6 @@ class NameTable {
     uint32_t tag = 0;   // upper half of the hash
     uint32_t node = 0;  // index + 1; 0: empty
   };
-
-  std::string_view key(const Node& node) const { return {names_.data() + node.begin, node.size}; }
 
   const Node* find(uint64_t hash, std::string_view name) const {
     const uint32_t tag = static_cast<uint32_t>(hash >> 32);
@@ -185,11 +188,11 @@ class NameTable {
 };
 
 // At the same place deny wins, and of equal effects the first keeps its label.
-void apply(NameTable::Node& node, uint8_t bits, Effect effect, const char* label) {
+void apply(NameTable::Node& node, uint8_t bits, Effect effect, const RuleName* rule) {
   for (int i = 0; i < kBits; i++) {
     if ((bits >> i & 1) == 0 || node.effect[i] == Effect::deny || node.effect[i] == effect) continue;
     node.effect[i] = effect;
-    node.label[i] = label;
+    node.rule[i] = rule;
   }
 }
 
@@ -235,8 +238,8 @@ struct PrefixHash {
 // Rules of one family, operation and effect.
 class AddressTable {
  public:
-  void add(const Prefix& prefix, uint16_t low, uint16_t high, const char* label) {
-    ports_[prefix].push_back({low, high, label});
+  void add(const Prefix& prefix, uint16_t low, uint16_t high, const RuleName* rule) {
+    ports_[prefix].push_back({low, high, rule});
   }
 
   void finish() {
@@ -248,23 +251,30 @@ class AddressTable {
     lengths_.assign(lengths.begin(), lengths.end());
   }
 
-  const char* find(const Prefix& address, uint16_t port) const {
+  const RuleName* find(const Prefix& address, uint16_t port) const {
+    const RuleName* first = nullptr;
+    for_found(address, port, [&](const RuleName* rule) { return first = rule, false; });
+    return first;
+  }
+
+  // All that speak of it, the most exact first, until `act` says no.
+  template <typename Act>
+  void for_found(const Prefix& address, uint16_t port, Act act) const {
     for (const unsigned length : lengths_) {
       const auto found = ports_.find(address.cut(length));
       if (found == ports_.end()) continue;
       const auto& ports = found->second;
       auto after = std::upper_bound(ports.begin(), ports.end(), port,
                                     [](uint16_t value, const Ports& range) { return value < range.low; });
-      if (after != ports.begin() && port <= (--after)->high) return after->label;
+      if (after != ports.begin() && port <= (--after)->high && !act(after->rule)) return;
     }
-    return nullptr;
   }
 
   // Whatever the port.
-  const char* find(const Prefix& address) const {
+  const RuleName* find(const Prefix& address) const {
     for (const unsigned length : lengths_) {
       const auto found = ports_.find(address.cut(length));
-      if (found != ports_.end()) return found->second.front().label;
+      if (found != ports_.end()) return found->second.front().rule;
     }
     return nullptr;
   }
@@ -286,7 +296,7 @@ class AddressTable {
   template <typename Act>
   void for_labels(Act act) const {
     for (const auto& [prefix, ports] : ports_)
-      for (const Ports& range : ports) act(range.label);
+      for (const Ports& range : ports) act(range.rule->text.c_str());
   }
 
   template <typename Act>
@@ -298,7 +308,7 @@ class AddressTable {
  private:
   struct Ports {
     uint16_t low, high;
-    const char* label;
+    const RuleName* rule;
   };
 
   // Sorted and without overlaps; where ranges overlap the first rule gives the label.
@@ -327,11 +337,11 @@ class AddressTable {
       if (open.empty()) continue;
       // Something is open, so an edge that closes it follows.
       const uint16_t last = static_cast<uint16_t>(edges[i].at - 1);
-      const char* label = ranges[*open.begin()].label;
-      if (!out.empty() && out.back().label == label && uint32_t{out.back().high} + 1 == at)
+      const RuleName* rule = ranges[*open.begin()].rule;
+      if (!out.empty() && out.back().rule == rule && uint32_t{out.back().high} + 1 == at)
         out.back().high = last;
       else
-        out.push_back({static_cast<uint16_t>(at), last, label});
+        out.push_back({static_cast<uint16_t>(at), last, rule});
     }
     return out;
   }
@@ -348,28 +358,28 @@ struct Rules::Impl {
   NameTable abstract_prefixes{4};   // '@' + what such names begin with
   AddressTable addresses[2][2][2];  // [IPv6][bind][deny]
   std::vector<Pattern> patterns;
-  std::deque<std::string> labels;  // never move: matches point at them
+  std::deque<RuleName> labels;  // never move: matches point at them
   bool unix_allowed[2] = {};
   bool abstract_allowed[2] = {};
   bool finished = false;
 
-  const char* keep(std::string_view label) {
-    if (labels.empty() || labels.back() != label) labels.emplace_back(label);
-    return labels.back().c_str();
+  const RuleName* keep(std::string_view label) {
+    if (labels.empty() || labels.back().text != label) labels.emplace_back(label);
+    return &labels.back();
   }
 
   Match inet(const Prefix& address, bool six, uint16_t port, int operation, bool any_port = false) const {
     const auto& tables = addresses[six][operation];
-    if (const char* label = tables[1].find(address, port)) return {Effect::deny, label};
-    const char* label = any_port ? tables[0].find(address) : tables[0].find(address, port);
-    if (label != nullptr) return {Effect::allow, label};
+    if (const RuleName* rule = tables[1].find(address, port)) return {Effect::deny, rule};
+    const RuleName* rule = any_port ? tables[0].find(address) : tables[0].find(address, port);
+    if (rule != nullptr) return {Effect::allow, rule};
     return {};
   }
 
   Match unix_socket(const Address& address, int operation) const {
     Match match;
     const auto take = [&](const NameTable::Node& node) {
-      if (node.effect[operation] != Effect::none) match = {node.effect[operation], node.label[operation]};
+      if (node.effect[operation] != Effect::none) match = node.match(operation);
     };
     if (address.abstract) {
       const bool named = address.unix_name.starts_with('@');
@@ -405,7 +415,8 @@ bool Rules::add_pattern(std::string_view folder, std::string_view pattern, uint8
                         std::string_view label, bool hidden) {
   if (impl_->finished || !is_canonical(folder) || effect == Effect::none) return false;
   if (access == 0 || (access & ~(kRead | kWrite | kExecute | kMetadata)) != 0) return false;
-  Pattern rule{std::string(folder), std::string(pattern), {}, access, effect, impl_->keep(label), hidden};
+  const RuleName* kept = impl_->keep(label);
+  Pattern rule{std::string(folder), std::string(pattern), {}, access, effect, kept->text.c_str(), hidden, kept};
   if (pattern.empty() || !rule.names.set(folder, pattern)) return false;
   impl_->patterns.push_back(std::move(rule));
   if ((access & kExecute) != 0) exec_by_rule = true;
@@ -446,7 +457,7 @@ bool Rules::add_address(uint16_t family, const uint8_t* bytes, unsigned prefix, 
     cut = unmapped(cut);
     six = false;
   }
-  const char* kept = impl_->keep(label);
+  const RuleName* kept = impl_->keep(label);
   for (int operation = 0; operation < 2; operation++)
     if ((operations >> operation & 1) != 0)
       impl_->addresses[six][operation][effect == Effect::deny].add(cut, port_low, port_high, kept);
@@ -458,7 +469,7 @@ bool Rules::add_unix(std::string_view name, uint8_t operations, Effect effect, s
   if (operations == 0 || (operations & ~(kConnect | kBind)) != 0) return false;
   const bool abstract = name[0] == '@';
   if (!abstract && !is_canonical(name)) return false;
-  const char* kept = impl_->keep(label);
+  const RuleName* kept = impl_->keep(label);
   if (abstract && name.ends_with('*'))
     apply(impl_->abstract_prefixes.obtain_whole(name.substr(0, name.size() - 1)), operations, effect, kept);
   else
@@ -510,7 +521,7 @@ PathMatch Rules::look(std::string_view canonical) const {
   int deepest_allow = -1;
   for (int i = 0; i < kMetadataIndex; i++) {
     if (deciding[i] == nullptr) continue;
-    *matches[i] = {deciding[i]->effect[i], deciding[i]->label[i]};
+    *matches[i] = deciding[i]->match(i);
     if (matches[i]->effect == Effect::allow && depth_of[i] > deepest_allow) {
       deepest_allow = depth_of[i];
       out.metadata = *matches[i];
@@ -518,18 +529,17 @@ PathMatch Rules::look(std::string_view canonical) const {
   }
   const bool own_rule = exact != nullptr && deciding[kWriteIndex] == exact;
   out.name = out.write;
-  if (own_rule && out.write.effect != Effect::deny)
-    out.name = above == nullptr ? Match() : Match{above->effect[kWriteIndex], above->label[kWriteIndex]};
+  if (own_rule && out.write.effect != Effect::deny) out.name = above == nullptr ? Match() : above->match(kWriteIndex);
   if (writable_from >= 0) out.movable = std::count(canonical.begin(), canonical.end(), '/') - writable_from >= 2;
   if (exact != nullptr && exact->command)
     for (Match* match : {&out.read, &out.execute})
-      if (match->effect == Effect::none) *match = {Effect::allow, "command"};
+      if (match->effect == Effect::none) *match = Match(Effect::allow, "command");
   const NameTable::Node* own = deciding[kMetadataIndex];
   if (exact != nullptr && (exact->leads_to_allowed || exact->visible))
     out.metadata.effect = Effect::allow;
   else if (own != nullptr &&
            (own->effect[kMetadataIndex] == Effect::allow || depth_of[kMetadataIndex] >= deepest_allow))
-    out.metadata = {own->effect[kMetadataIndex], own->label[kMetadataIndex]};
+    out.metadata = own->match(kMetadataIndex);
   else if (out.read.effect == Effect::deny && depth_of[0] > deepest_allow)
     out.metadata = out.read;
   if (impl_->patterns.empty()) return out;
@@ -542,15 +552,15 @@ PathMatch Rules::look(std::string_view canonical) const {
 // Adds where plain rules say nothing.
 void Rules::allow_by_patterns(std::string_view name, PathMatch& match) const {
   Match* const rights[] = {&match.read, &match.write, &match.execute, &match.metadata};
-  const auto add = [](Match& to, const char* label) {
-    if (to.effect == Effect::none) to = {Effect::allow, label};
+  const auto add = [](Match& to, const RuleName* by) {
+    if (to.effect == Effect::none) to = {Effect::allow, by};
   };
   for (const Pattern& rule : impl_->patterns) {
     if (rule.effect != Effect::allow) continue;
     if (rule.names.matches(name)) {
       for (int i = 0; i < kBits; i++)
-        if ((rule.access >> i & 1) != 0) add(*rights[i], rule.label);
-      add(match.metadata, rule.label);
+        if ((rule.access >> i & 1) != 0) add(*rights[i], rule.rule);
+      add(match.metadata, rule.rule);
       match.shown_by_rule =
           match.shown_by_rule || ((rule.access & kMetadata) != 0 && match.metadata.effect == Effect::allow);
     } else if (match.metadata.effect == Effect::none && rule.names.may_match_within(name)) {
@@ -563,7 +573,7 @@ void Rules::allow_by_patterns(std::string_view name, PathMatch& match) const {
       const std::string_view above = name.substr(0, std::max<size_t>(up, 1));
       if (rule.names.matches(above)) {
         if (parent)
-          add(match.name, rule.label);
+          add(match.name, rule.rule);
         else
           match.movable = true;
       }
@@ -577,7 +587,7 @@ void Rules::deny_by_patterns(std::string_view name, PathMatch& match) const {
   Match* const rights[] = {&match.read, &match.write, &match.execute, &match.metadata};
   for (const Pattern& rule : impl_->patterns) {
     if (rule.effect != Effect::deny || !rule.names.matches(name)) continue;
-    const Match denied = {Effect::deny, rule.label, rule.hidden};
+    const Match denied = Match(Effect::deny, rule.rule, rule.hidden);
     for (int i = 0; i < kBits; i++)
       if ((rule.access >> i & 1) != 0 && (rights[i]->effect != Effect::deny || rule.hidden)) *rights[i] = denied;
     if ((rule.access & kWrite) != 0 && !match.name.hidden) match.name = denied;
@@ -661,7 +671,7 @@ std::vector<Rules::Allowed> Rules::allowed_paths(uint8_t access_bit) const {
   std::vector<Allowed> out;
   impl_->paths.for_all([&](const NameTable::Node& node, std::string_view path) {
     if (node.effect[index] == Effect::allow && node.programs)
-      out.push_back({std::string(path.empty() ? "/" : path), node.label[index]});
+      out.push_back({std::string(path.empty() ? "/" : path), node.label(index)});
   });
   return out;
 }
@@ -675,7 +685,7 @@ void Rules::for_paths(const std::function<void(const Ruled&)>& act) const {
     bool any = node.command;
     for (int i = 0; i < kBits; i++) {
       ruled.effect[i] = node.effect[i];
-      ruled.label[i] = node.label[i];
+      ruled.label[i] = node.label(i);
       any = any || node.effect[i] != Effect::none;
     }
     if (any) act(ruled);
@@ -729,12 +739,65 @@ Rules::Reach Rules::reach(uint8_t operation) const {
   }
   for (const NameTable* table : {&impl_->sockets, &impl_->abstract_prefixes})
     table->for_all([&](const NameTable::Node& node, std::string_view name) {
-      if (node.effect[index] == Effect::deny) deny(node.label[index]);
+      if (node.effect[index] == Effect::deny) deny(node.label(index));
       if (node.effect[index] != Effect::allow) return;
       if (table == &impl_->sockets && name.empty()) out.paths = true;
       if (table == &impl_->abstract_prefixes && name == "@") out.abstract = true;
     });
   return out;
+}
+
+void Rules::for_names(const std::function<void(const RuleName&)>& act) const {
+  for (const RuleName& name : impl_->labels) act(name);
+}
+
+void Rules::for_spoken(std::string_view canonical, uint8_t access, bool any_exec, const Speaks& act) const {
+  // Metadata comes with every right, and is denied with reading.
+  uint8_t bits = access == 0 ? kRead | kWrite | kExecute | kMetadata : access;
+  if ((access & kExecute) != 0 && any_exec) bits |= kRead;
+  impl_->paths.walk(canonical, [&](const NameTable::Node& node) {
+    const std::string_view key = impl_->paths.key(node);
+    const RuleName* last = nullptr;
+    for (int i = 0; i < kBits; i++) {
+      if ((bits >> i & 1) == 0 || node.rule[i] == nullptr || node.rule[i] == last) continue;
+      last = node.rule[i];
+      act({last->text, node.effect[i], key.empty() ? "/" : key});
+    }
+  });
+  // What they allow adds where those say nothing, and what they deny comes last.
+  for (const Effect effect : {Effect::allow, Effect::deny})
+    for (const Pattern& rule : impl_->patterns)
+      if (rule.effect == effect && (rule.access & bits) != 0 && rule.names.matches(canonical))
+        act({rule.label, rule.effect});
+}
+
+void Rules::for_spoken(const Address& address, uint8_t operation, const Speaks& act) const {
+  const int index = bit_index(operation);
+  if (index > 1) return;
+  const auto node = [&](const NameTable& table, const NameTable::Node* at) {
+    if (at == nullptr || at->rule[index] == nullptr) return;
+    const std::string_view key = address.abstract ? std::string_view() : table.key(*at);
+    act({at->rule[index]->text, at->effect[index], address.abstract || !key.empty() ? key : "/"});
+  };
+  if (address.family == AF_UNIX && address.abstract) {
+    for (size_t size = 1; size <= address.unix_name.size(); size++)
+      node(impl_->abstract_prefixes, impl_->abstract_prefixes.find_whole(address.unix_name.substr(0, size)));
+    node(impl_->sockets, impl_->sockets.find_whole(address.unix_name));
+  } else if (address.family == AF_UNIX) {
+    impl_->sockets.walk(address.unix_name, [&](const NameTable::Node& at) { node(impl_->sockets, &at); });
+  } else {
+    bool six = address.family == AF_INET6;
+    Prefix prefix = from_bytes(address.bytes, six);
+    if (six && is_mapped(prefix)) {
+      prefix = unmapped(prefix);
+      six = false;
+    }
+    for (const Effect effect : {Effect::deny, Effect::allow})
+      impl_->addresses[six][index][effect == Effect::deny].for_found(prefix, address.port, [&](const RuleName* rule) {
+        act({rule->text, effect});
+        return true;
+      });
+  }
 }
 
 }  // namespace holdfast

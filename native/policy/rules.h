@@ -1,6 +1,7 @@
 // Policy matching on canonical names and addresses, in time that does not grow with the number of rules.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -42,10 +43,29 @@ struct Address {
 
 enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
 
+// A rule by the policy's field, files.deny[2], and whether it has matched a call so far.
+struct RuleName {
+  explicit RuleName(std::string_view label) : text(label) {}
+  const std::string text;
+  mutable std::atomic<bool> matched{false};
+};
+
 struct Match {
   Effect effect = Effect::none;
-  const char* label = "";  // the policy field: files.deny[2]
-  bool hidden = false;     // what is denied is as if it were not there
+  const char* label = "";          // the policy field
+  const RuleName* rule = nullptr;  // null: none of the policy's own
+  bool hidden = false;             // what is denied is as if it were not there
+
+  Match() = default;
+  Match(Effect effect, const char* label) : effect(effect), label(label) {}
+  Match(Effect effect, const RuleName* rule, bool hidden = false)
+      : effect(effect), label(rule->text.c_str()), rule(rule), hidden(hidden) {}
+
+  // A write only the first time: many threads ask at once.
+  void note() const {
+    if (rule != nullptr && !rule->matched.load(std::memory_order_relaxed))
+      rule->matched.store(true, std::memory_order_relaxed);
+  }
 };
 
 // What a change is made to. A rule on P is about what is at P and below it, and about making P where it is missing; the
@@ -168,12 +188,25 @@ class Rules {
     Effect effect;
     const char* label;
     bool hidden;
+    const RuleName* rule;  // of that label
   };
   const std::vector<Pattern>& patterns() const;
   bool hides_anything() const;
   bool hides(std::string_view name) const;
   // The ports that rules allow for one operation bit, whatever they deny: sorted, without overlaps.
   std::vector<std::pair<uint16_t, uint16_t>> allowed_ports(uint8_t operation) const;
+  // Every rule, with its name; one field of a policy may have several.
+  void for_names(const std::function<void(const RuleName&)>& act) const;
+  // The rules that speak of a path for these access bits (0: its metadata), the deepest last; or of an address, those
+  // that are asked first first.
+  struct Spoken {
+    std::string_view label;
+    Effect effect = Effect::none;
+    std::string_view path = {};  // the rule's own
+  };
+  using Speaks = std::function<void(const Spoken&)>;
+  void for_spoken(std::string_view canonical, uint8_t access, bool any_exec, const Speaks& act) const;
+  void for_spoken(const Address& address, uint8_t operation, const Speaks& act) const;
   // Whether any rule speaks of exec.
   bool exec_by_rule = false;
 

@@ -134,4 +134,8 @@ void report(Sandbox& sandbox, const Held& call, int error, std::string_view reas
   send_record(sandbox, call, {.syscall = call.row->name, .path = path, .reason = reason, .error = error});
 }
 
+void report_denied_name(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view path) {
+  send_record(sandbox, call, {.syscall = call.row->name, .path = path, .rule = rule, .error = error});
+}
+
 }  // namespace holdfast

@@ -17,6 +17,8 @@ void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int e
 
 // A refusal that no rule made: what is never allowed, an object that is not there for the tree, a read that failed.
 void report(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path = {});
+// A refusal to say whether anything is there, by a rule.
+void report_denied_name(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view path);
 
 // A refusal by another rule than one about names, or by a hook on the call itself. `error` 0: nobody sees an errno.
 void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason);

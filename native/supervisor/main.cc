@@ -40,12 +40,14 @@
 #include "../policy/fork_hooks.h"
 #include "../policy/layers.h"
 #include "../policy/needs_hold.h"
+#include "../policy/rule_use.h"
 #include "../policy/second_wall.h"
 #include "../policy/written.h"
 #include "../syscalls/classes.h"
 #include "../syscalls/guards.h"
 #include "../view/resolve.h"
 #include "control.h"
+#include "explain.h"
 #include "ready.h"
 
 namespace holdfast {
@@ -385,6 +387,7 @@ int run(int argc, char** argv) {
     if (!control.serve(sandbox, nullptr, launch.child)) fatal("the control thread cannot be started", Stage::threads);
     if (reaper.see_begin()) reaper.run();
     end_watchdog();
+    report_rule_use(sandbox);
     report_end(sandbox);
     _exit(0);
   }
@@ -409,6 +412,7 @@ int run(int argc, char** argv) {
   tracer.meter.end();
   remove_ipc_objects();
   if (config.records) report_accesses(sandbox);
+  report_rule_use(sandbox);
   report_end(sandbox);
   // Other threads may still be at work: no destructors behind their backs.
   _exit(0);
@@ -446,6 +450,7 @@ int main(int argc, char** argv) {
     holdfast::print_table(STDOUT_FILENO);
     return 0;
   }
+  if (argc == 2 && strcmp(argv[1], "--explain") == 0) return holdfast::explain();
   rlimit stack;
   const bool small = getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < holdfast::kLeastStack;
   _exit(small ? holdfast::run_on_own_stack(argc, argv) : holdfast::run(argc, argv));

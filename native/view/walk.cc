@@ -61,15 +61,9 @@ int name_in(int directory, const struct stat& child, std::string& out) {
 
 int error_at(Sandbox& sandbox, const Held& call, const std::string& place, int error) {
   if (error == ENOENT) {
-    Match match;
-    const auto is_not_denied = [&](const Rules& rules) {
-      match = rules.metadata(place);
-      return match.effect != Effect::deny;
-    };
-    if (sandbox.config.all_say(is_not_denied)) return error;
-    const int answer = match.hidden ? ENOENT : sandbox.config.ungranted;
-    report(sandbox, call, answer, match.label, place);
-    return answer;
+    const Ruling ruling = ruling_where_nothing_is(sandbox.config, place);
+    if (!ruling.silent) report_denied_name(sandbox, call, ruling.error, ruling.rule, place);
+    return ruling.error;
   }
   Facts facts;
   facts.paths[0] = {place, 0, false};

@@ -13,8 +13,10 @@ import {
   definePolicy,
   deny,
   type ExitCall,
+  type Explanation,
   execFileSandboxed,
   execSandboxed,
+  explain,
   type ForkCall,
   type ForkKind,
   fake,
@@ -51,10 +53,12 @@ import {
   type SandboxPlan,
   type SandboxPool,
   type SpawnSandboxedOptions,
+  type Suggestion,
   sandboxedChildProcess,
   spawnSandboxed,
   type TreeProcess,
   type TreeUsage,
+  type UnusedRules,
   type Violation,
 } from 'holdfast';
 import { expectAssignable, expectError, expectNotAssignable, expectType } from 'tsd';
@@ -456,3 +460,14 @@ expectError(runSandboxedSync('ls', { signal: AbortSignal.abort() }));
 expectAssignable<SpawnSandboxedOptions>({ policy: 'build' });
 expectAssignable<Policy>({ extends: ['build@1', 'npm-install-script', 'compute@1'] });
 expectError(spawnSandboxed('ls', [], { policy: 'build@2' }));
+// What a refusal says, and what would be refused.
+declare const refusal: Violation;
+expectType<Suggestion | undefined>(refusal.suggestion);
+expectType<readonly string[] | undefined>(refusal.argv);
+expectType<boolean>(refusal.probe);
+expectType<Explanation>(explain({ files: { read: ['.'] } }, { path: 'file', access: 'write', cwd: '/srv' }));
+expectType<Explanation>(explain(undefined, { exec: '/usr/bin/true', argv: ['true'], under: ['/bin/sh'] }));
+expectType<Explanation>(explain('compute', { address: '127.0.0.1:80', access: 'bind' }));
+expectError(explain({}, { address: '127.0.0.1:80', access: 'read' }));
+expectError(explain({}, {}));
+expectType<Promise<UnusedRules>>(piped.unusedRules());
