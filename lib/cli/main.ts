@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { doctor } from './doctor.ts';
-import { learnCommand } from './learn.ts';
 import { explainCommand } from './explain.ts';
+import { learnCommand } from './learn.ts';
 import { runCommand } from './run.ts';
 
 const { version } = createRequire(import.meta.url)('holdfast/package.json') as { version: string };

@@ -228,7 +228,7 @@ describe('filters are evaluated before JavaScript hears of a call', () => {
     ['onOpen', { path: '/a\ud800' }, /cannot be written as UTF-8/],
     ['onOpen', { path: '/a\0' }, /NUL/],
     ['onOpen', { path: '/a\\' }, /quotes nothing/],
-    ['onOpen', { path: '~/x' }, /starts with ~/],
+    ['onOpen', { path: '~somebody/x' }, /only shells expand/],
     ['onOpen', { access: 'exec' }, /filter of onOpen\.access: 'exec' is refused/],
     ['onConnect', { port: 70000 }, /must be a port/],
     ['onConnect', { port: [9, 8] }, /lowest port comes first/],

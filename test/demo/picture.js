@@ -62,7 +62,7 @@ export const essence = (lines) =>
     .map((line) =>
       line
         .replace(/[a-z0-9_]+-linux-gnu/g, '')
-        .replace(/\d+/g, '')
+        .replace(/\d+m?s\b|\d+/g, '')
         .replace(/\s+/g, ' ')
         .trim(),
     )

@@ -35,7 +35,7 @@ export const vitestBlocks = all.filter(forVitest);
 
 /** Files of the project that blocks are about. */
 export const projectFiles: Readonly<Record<string, string>> = {
-  Makefile: 'all:\n\tmkdir -p build dist out\n\techo made > build/made\n',
+  Makefile: 'all:\n\techo made > dist/made || echo made > build/made\n',
   'package.json': '{ "name": "project", "version": "1.0.0" }\n',
   'src/main.c': 'int main(void) { return 0; }\n',
   'src/.env': 'SECRET=1\n',

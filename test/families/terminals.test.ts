@@ -36,7 +36,7 @@ describe('/dev/tty', () => {
     const terminals = policy(['/dev/ptmx', '/dev/pts']);
     const one = await runSandboxed(python, ['-c', withTerminal], { detached: true, policy: terminals });
     expect(one).toMatchObject({ stdout: 'ENXIO ENXIO opened\nEACCES\n', stderr: '' });
-    expect(one.violations).toMatchObject([{ path: '/dev/tty', right: 'write', errno: 'EACCES' }]);
+    expect(one.violations).toMatchObject([{ path: '/dev/tty', access: 'write', errno: 'EACCES' }]);
     const denied = await runSandboxed(python, ['-c', look], {
       detached: true,
       policy: { files: { ...policy(['/dev/tty']).files, deny: ['/dev/tty'] } },

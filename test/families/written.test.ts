@@ -52,7 +52,7 @@ describe('exec: { written: false }', () => {
     expect(codes).toEqual([33, 126, 126, 126, 126, 126, 1, 1, 126, 126, 33, 33]);
     const written = violations.filter(({ rule }) => rule === 'exec.written');
     expect(written).toHaveLength(9);
-    expect(written[0]).toMatchObject({ path: join(folder, 'copy'), right: 'exec', errno: 'EACCES' });
+    expect(written[0]).toMatchObject({ path: join(folder, 'copy'), access: 'exec', errno: 'EACCES' });
   });
 
   test('nor a program in memory, nor what the command was given to write to', async () => {

@@ -179,7 +179,7 @@ describe('installed from the tarball', () => {
     expect(existsSync(join(project, 'node_modules/holdfast/build'))).toBe(false);
   });
 
-  test('an install takes less than 6 MB, with the binaries of one architecture', () => {
+  test('an install takes less than 7 MB, with the binaries of one architecture', () => {
     const sizes = execFileSync('find', [join(project, 'node_modules'), '-type', 'f', '-printf', '%s %p\n'], {
       encoding: 'utf8',
     });
@@ -189,7 +189,7 @@ describe('installed from the tarball', () => {
       .map((line) => line.split(' ') as [string, string]);
     const others = counted.filter(([, path]) => path.includes('/prebuilds/') && !path.includes(`/${platform}/`));
     const total = [counted, others].map((list) => list.reduce((sum, [size]) => sum + Number(size), 0));
-    expect(total[0]! - total[1]!).toBeLessThan(6_000_000);
+    expect(total[0]! - total[1]!).toBeLessThan(7_000_000);
   });
 
   test('an import opens a handful of files', () => {

@@ -13,7 +13,9 @@ import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const [readme, started] = ['README.md', 'docs/getting-started.md'].map((name) =>
+  readFileSync(join(root, name), 'utf8'),
+) as [string, string];
 const beside = temporaryFolder('beside');
 
 beforeAll(() => {
@@ -40,11 +42,11 @@ async function registry(tarball: Buffer) {
   return server;
 }
 
-test('README says how to install it, and its first example works when pasted', {
+test('README says how to install it, and the example of an npm install works when pasted', {
   timeout: patient(120_000),
 }, async () => {
   expect(readme).toMatch(/^npm install holdfast$/m);
-  const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+  const example = /## Install packages[\s\S]*?```js\n([\s\S]*?)```/.exec(started)?.[1] ?? '';
   expect(example).toContain("'127.0.0.1:4873'");
 
   const source = temporaryFolder('leaf');
