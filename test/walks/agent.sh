@@ -11,7 +11,7 @@ test "$(cat dist/main.txt)" = source
 rm -r dist && mkdir dist
 if npx holdfast run --read . -- make 2> refused; then exit 1; fi
 cat refused
-grep -q 'files.write' refused
+grep -q -- '--write .*dist/main.txt' refused
 
 rm -r dist
 npx holdfast learn -o policy.json -- make
