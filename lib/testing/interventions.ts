@@ -1,7 +1,6 @@
 // What a test changes about the calls of a tree: faults, delays, answers, and listening.
 import { readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import picomatch from 'picomatch';
 import {
   deny,
   type HookEvent,
@@ -12,6 +11,7 @@ import {
   type Violation,
 } from '../index.ts';
 import { didYouMean } from '../policy/nearest.ts';
+import { isPattern, matcherOf } from './pattern.ts';
 import { fieldsOf, wrong } from './problems.ts';
 
 /** Calls that hooks know by an event of their own: with all their relatives, and with the paths and addresses that they are about. */
@@ -166,8 +166,8 @@ function pattern(value: unknown, field: string, folder: string): (path: string) 
   const last = !value.includes('/');
   const start = folder.replace(/[\\*?[\]{}()!+@|]/g, '\\$&');
   const absolute = value.startsWith('/') || floats || last ? value : `${start}/${value.replace(/^\.\//, '')}`;
-  const plain = !picomatch.scan(absolute).isGlob;
-  const matches = picomatch(plain && !last ? [absolute, `${absolute}/**`] : absolute, { dot: true });
+  const plain = !isPattern(absolute);
+  const matches = matcherOf(plain && !last ? [absolute, `${absolute}/**`] : absolute);
   return (path) => matches(last ? basename(path) : path);
 }
 

@@ -3,9 +3,9 @@
 import { AssertionError } from 'node:assert';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import picomatch from 'picomatch';
 import { HoldfastError, type SandboxedResult, type Violation } from '../index.ts';
 import { visible } from '../process/visible.ts';
+import { matcherOf } from './pattern.ts';
 import { shown, wrong } from './problems.ts';
 import type { SandboxRun } from './sandbox.ts';
 
@@ -85,7 +85,7 @@ const near = (path: string, folder: string): string => {
 const pathMatches = (pattern: string, path: string, folder: string): boolean => {
   const plain = pattern.replace(/^\.\//, '').replace(/(?<=.)\/$/, '/**');
   if (plain === path || plain === near(path, folder)) return true;
-  return picomatch(plain, { dot: true })(plain.startsWith('/') || plain.startsWith('**') ? path : near(path, folder));
+  return matcherOf(plain)(plain.startsWith('/') || plain.startsWith('**') ? path : near(path, folder));
 };
 
 const addressOf = ({ address, port }: Violation): string | undefined =>
