@@ -44,7 +44,17 @@ function boundsOf(flags: Flags): Policy {
   const { read, write, deny, connect, bind } = flags;
   const base = flags.within === undefined ? lessonBounds() : loadPolicy(flags.within);
   const files = { ...base.files, ...(read && { read }), ...(write && { write }), ...(deny && { deny }) };
-  const network = { ...base.network, ...(connect && { connect }), ...(bind && { bind }) };
+  // Of what the default refuses, the very same is given; what is narrower is given beside it, as the longer prefix.
+  const asked = [...(connect ?? []), ...(bind ?? [])];
+  const refused = base.network?.deny?.filter(
+    (address) => flags.within !== undefined || !asked.includes(address as string),
+  );
+  const network = {
+    ...base.network,
+    ...(connect && { connect }),
+    ...(bind && { bind }),
+    ...(refused && { deny: refused }),
+  };
   return { ...base, files, ...(Object.keys(network).length > 0 && { network }) };
 }
 

@@ -279,10 +279,28 @@ export class Generaliser {
     return [places, this.#proposals('exec', places)];
   }
 
-  network(field: 'network.connect' | 'network.bind', accesses: readonly Access[]): Proposal[] {
+  /** What keeps a unix socket from being a line: a folder would give every socket in it. */
+  #problemOf(address: string): string | undefined {
+    if (/[*\uFFFD]/.test(address) || unexpandable(address)) return 'its name cannot be written in a policy';
+    const folder = dirname(address);
+    return isMadeUp(basename(address)) && address.startsWith('/') && (this.#isWide(folder) || isShared(folder))
+      ? `another run has another name for it, and the right to that is the right to all sockets in ${folder}`
+      : undefined;
+  }
+
+  network(
+    field: 'network.connect' | 'network.bind',
+    accesses: readonly Access[],
+    omit: (access: Access, reason: string) => void,
+  ): Proposal[] {
     const places = new Map<string, Gathered>();
     for (const access of accesses) {
       const address = access.address as string;
+      const problem = access.port === undefined ? this.#problemOf(address) : undefined;
+      if (problem !== undefined) {
+        omit(access, problem);
+        continue;
+      }
       this.#gather(
         places,
         addressText(access),
@@ -293,6 +311,15 @@ export class Generaliser {
     return this.#proposals(field, places, (place) => place);
   }
 }
+
+/** A folder in which others have things, too. */
+function isShared(folder: string): boolean {
+  if (/^(?:\/tmp|\/var\/tmp|\/dev\/shm|\/run\/user\/\d+)$/.test(folder)) return true;
+  return ((statSync(folder, { throwIfNoEntry: false })?.mode ?? 0) & 0o002) !== 0;
+}
+
+/** What a policy that is kept as data would take for a variable. */
+const unexpandable = (path: string) => path.startsWith('/') && /\$\{?(?:CWD|HOME|TMP|PACKAGE)(?!\w)/.test(path);
 
 const MOST_NAMES = 4;
 
@@ -308,10 +335,7 @@ function reasonOf(programs: readonly (readonly [string, number])[], covers: numb
 const EPHEMERAL = [32768, 60999] as const;
 
 function addressText({ access, address = '', port }: Access): string {
-  if (port === undefined) {
-    if (address.startsWith('@')) return `unix:${address}`;
-    return `unix:${isMadeUp(basename(address)) ? dirname(address) : address}`;
-  }
+  if (port === undefined) return address === '@' ? 'unix:@*' : `unix:${address}`;
   const host = address.includes(':') ? `[${address}]` : address;
   const loopback = address === '::1' || address.startsWith('127.');
   const chosen = port >= EPHEMERAL[0] && port <= EPHEMERAL[1];

@@ -36,7 +36,7 @@ export interface LearnOptions extends Omit<SpawnSandboxedOptions, 'policy' | 're
   policy?: Policy;
   /**
    * The bounds of the lesson: what the command may do while it is watched, beside what `policy` gives. Secrets are never in
-   * it. Default: {@link lessonBounds}: everything may be read, the working directory and the temporary folders written, and there is no network.
+   * it. Default: {@link lessonBounds}: everything may be read, the working directory and the temporary folders written, and there is no network, nor a unix socket.
    */
   within?: Policy;
   /** Whether the programs are learned, too, as `exec`; else whatever may be read may be executed. Default: false. */
@@ -74,6 +74,8 @@ export function lessonBounds(cwd: string = process.cwd()): Policy {
   return {
     scratch: true,
     files: { read: ['/'], metadata: ['/'], write: [asPath(resolve(cwd)), ...folders] },
+    // Writing a unix socket is connecting to it, and who listens in a temporary folder would act outside of the lesson.
+    network: { deny: ['unix:/', 'unix:@*'] },
   };
 }
 
@@ -207,8 +209,8 @@ function lessonOf(accesses: readonly Access[], { cwd, home, known, programs }: P
     cwd,
   ];
   const metadata = generaliser.metadata(of('metadata'), given);
-  const connect = generaliser.network('network.connect', of('connect'));
-  const bind = generaliser.network('network.bind', of('bind'));
+  const connect = generaliser.network('network.connect', of('connect'), omit);
+  const bind = generaliser.network('network.bind', of('bind'), omit);
   const proposals = [read, write, metadata, exec, connect, bind].flatMap((list) =>
     [...list].sort((a, b) => (a.value < b.value ? -1 : 1)),
   );

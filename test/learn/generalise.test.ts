@@ -106,20 +106,31 @@ test('what is only looked at is proposed where nothing shows it', () => {
 
 test('addresses are told one by one; what a tree serves itself has another port each time', () => {
   const generaliser = new Generaliser({ cwd, home });
+  const omitted: string[] = [];
   const to = (address: string, port?: number, kind: Access['access'] = 'connect') =>
     ({ ...access(kind, ''), path: undefined, address, port }) as unknown as Access;
   expect(
     values(
-      generaliser.network('network.connect', [
-        to('93.184.216.34', 443),
-        to('::1', 80),
-        to('127.0.0.1', 41234),
-        to('127.0.0.1', 41235),
-        to('127.0.0.1', 8080),
-        to('/run/x/s'),
-        to('/var/lib/tool/1234567/s'),
-        to('@name'),
-      ]),
+      generaliser.network(
+        'network.connect',
+        [
+          to('93.184.216.34', 443),
+          to('::1', 80),
+          to('127.0.0.1', 41234),
+          to('127.0.0.1', 41235),
+          to('127.0.0.1', 8080),
+          to('/run/x/s'),
+          to('/var/lib/tool/1234567/s'),
+          to('@name'),
+          to('/opt/tool/tmpAbC123'),
+          to('/tmp/tmpAbC123'),
+          to('/run/user/1000/build-123456'),
+          to('/opt/a*b'),
+          to('@pre*'),
+          to('/opt/$HOME/s'),
+        ],
+        ({ address }) => omitted.push(address as string),
+      ),
     ),
   ).toEqual(
     [
@@ -127,11 +138,13 @@ test('addresses are told one by one; what a tree serves itself has another port 
       '127.0.0.1:8080',
       '93.184.216.34:443',
       '[::1]:80',
+      'unix:/opt/tool/tmpAbC123',
       'unix:/run/x/s',
       'unix:/var/lib/tool/1234567/s',
       'unix:@name',
     ].sort(),
   );
+  expect(omitted).toEqual(['/tmp/tmpAbC123', '/run/user/1000/build-123456', '/opt/a*b', '@pre*', '/opt/$HOME/s']);
 });
 
 test('names that a machine has made up are told from those that people give', () => {

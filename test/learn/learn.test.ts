@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type LearnOptions, type Lesson, learn, loadPolicy, mergeLesson, type Policy } from 'holdfast';
+import { type LearnOptions, type Lesson, learn, lessonBounds, loadPolicy, mergeLesson, type Policy } from 'holdfast';
 import { expect, test } from 'vitest';
 import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
@@ -280,3 +280,45 @@ test('what is no option of a lesson is refused by name', async () => {
   await expect(learn('no-such-program-at-all', [], { stdio: 'ignore' })).rejects.toMatchObject({ code: 'ENOENT' });
   expect(readFileSync(join(root, 'docs/learning.md'), 'utf8')).toContain('omissions');
 });
+
+test(
+  'no unix socket is reached in a lesson unless the bounds name it, and none is proposed by its folder',
+  async () => {
+    const at = place();
+    const server = createServer((socket) => socket.end());
+    const path = join(at.cwd, 'tmpAbC123');
+    const abstract = `\0holdfast-lesson-${process.pid}`;
+    const other = createServer((socket) => socket.end());
+    await Promise.all([
+      new Promise<void>((done) => server.listen(path, done)),
+      new Promise<void>((done) => other.listen(abstract, done)),
+    ]);
+    let reached = 0;
+    for (const one of [server, other]) one.on('connection', () => reached++);
+    const script = `for (const path of [${JSON.stringify(path)}, ${JSON.stringify(abstract)}])
+  require('node:net').connect(path).on('error', ({ code }) => console.log(code));`;
+    const teach = (options: LearnOptions = {}) =>
+      learn(process.execPath, ['-e', script], { cwd: at.cwd, env: at.env, stdio: 'ignore', ...options });
+    try {
+      const lesson = await teach();
+      expect(reached).toBe(0);
+      expect(lesson.policy.network).toBeUndefined();
+      expect(lesson.omissions.filter(({ access }) => access === 'connect').map(({ refused }) => refused)).toEqual([
+        true,
+        true,
+      ]);
+      // A name hidden behind another one, in a folder that may be written, is refused as well.
+      const moved = `require('node:fs').linkSync(${JSON.stringify(path)}, 'x'); require('node:net').connect(process.cwd() + '/x').on('error', () => {});`;
+      await learn(process.execPath, ['-e', moved], { cwd: at.cwd, env: at.env, stdio: 'ignore' });
+      expect(reached).toBe(0);
+      const bounds = lessonBounds(at.cwd);
+      const told = await teach({ within: { ...bounds, network: { ...bounds.network, connect: [`unix:${path}`] } } });
+      expect(reached).toBe(1);
+      expect(told.policy.network).toEqual({ connect: [`unix:${path}`] });
+    } finally {
+      server.close();
+      other.close();
+    }
+  },
+  patient(30_000),
+);
