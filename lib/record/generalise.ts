@@ -114,6 +114,13 @@ export class Generaliser {
     );
   }
 
+  /** Those of the places that are folders: now, or were when something lay in them. */
+  foldersOf(places: Map<string, Gathered>): string[] {
+    return [...places]
+      .filter(([place, { targets }]) => this.#isFolder(place) || [...targets].some((target) => target !== place))
+      .map(([place]) => place);
+  }
+
   isSecret(path: string): boolean {
     return isSecret(path, this.#secrets);
   }
@@ -178,7 +185,7 @@ export class Generaliser {
   }
 
   /** A path as it stands in a policy: by its variable where it has one. */
-  #written(path: string): string {
+  written(path: string): string {
     const { cwd, home } = this.#places;
     // What a policy would take for a pattern or a variable can be given as a URL.
     if (/[*?[\]{}\\$%]|^\s|\s$/.test(path)) return pathToFileURL(path).href;
@@ -187,7 +194,7 @@ export class Generaliser {
     return path;
   }
 
-  #proposals(field: LearnedField, places: Map<string, Gathered>, write = (place: string) => this.#written(place)) {
+  #proposals(field: LearnedField, places: Map<string, Gathered>, write = (place: string) => this.written(place)) {
     return [...places].map(([place, { programs, targets }]): Proposal => {
       const sorted = [...programs].sort((a, b) => b[1] - a[1]);
       const examples = [...targets].slice(0, MOST_EXAMPLES);

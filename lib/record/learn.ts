@@ -1,6 +1,8 @@
 // Runs a command, confined by bounds, and says which lines a policy needs for it.
+
+import { existsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { getNodeValue, parseTree } from 'jsonc-parser';
 import { HoldfastError } from '../errors.ts';
@@ -8,6 +10,7 @@ import { defaultRules } from '../policy/baseline.ts';
 import { shown } from '../policy/check.ts';
 import { definePolicy } from '../policy/define.ts';
 import { CompiledPolicy, type Policy } from '../policy/policy.ts';
+import { inFolder } from '../policy/variables.ts';
 import type { Access } from '../process/accesses.ts';
 import type { SandboxedProcess } from '../process/sandboxed-process.ts';
 import type { SpawnSandboxedOptions } from '../spawn/options.ts';
@@ -15,7 +18,7 @@ import { compilePolicy } from '../spawn/options.ts';
 import { spawnSandboxed } from '../spawn/spawn.ts';
 import { Generaliser, type Omission, type Proposal } from './generalise.ts';
 import { addLines, commentOf, type Line, setValue } from './merge.ts';
-import { canonical, isSecret, lies, secretNames, secretPlaces, secretsOfProject } from './secrets.ts';
+import { canonical, lies, secretNames, secretPlaces, secretsBelow } from './secrets.ts';
 
 /** How far a lesson is. */
 export interface LearnProgress {
@@ -174,7 +177,8 @@ function reasonOfRefusal({ access, rule, syscall }: Access): string {
     : `${rule.replace('extends[1]', 'within')} denies it`;
 }
 
-function lessonOf(accesses: readonly Access[], { cwd, home, known, programs }: Plan) {
+function lessonOf(accesses: readonly Access[], plan: Plan) {
+  const { cwd, home, known, programs } = plan;
   const omissions: Omission[] = [];
   const omit = (access: Access, reason: string) => omissions.push(omissionOf(access, reason));
   const generaliser = new Generaliser({ cwd, home });
@@ -214,29 +218,39 @@ function lessonOf(accesses: readonly Access[], { cwd, home, known, programs }: P
   const proposals = [read, write, metadata, exec, connect, bind].flatMap((list) =>
     [...list].sort((a, b) => (a.value < b.value ? -1 : 1)),
   );
-  return { proposals, omissions, scratch, readable: [...readPlaces.keys(), cwd] };
+  const folders = [cwd, ...generaliser.foldersOf(readPlaces), ...generaliser.foldersOf(writePlaces)];
+  const denied = secretsIn(folders, accesses, plan, (path) => generaliser.written(path));
+  return { proposals, omissions, scratch, denied };
 }
 
-/** Those that lie in what may be read: a rule on each, since a folder's rule gives them. */
-function secretsIn(readable: readonly string[], accesses: readonly Access[], { cwd, home, known }: Plan): string[] {
+/**
+ * Those that lie in folders that are given: by their names, in whatever of their folders and whenever they come there; and of
+ * those that have a place, what is there or was asked for.
+ */
+function secretsIn(
+  folders: readonly string[],
+  accesses: readonly Access[],
+  { cwd, home, known }: Plan,
+  written: (path: string) => string,
+): string[] {
   if (cwd === '/') return [];
+  const tops = [...new Set(folders)].filter((one, _, all) => !all.some((other) => other !== one && lies(one, other)));
+  const below = tops.map((folder) => {
+    const text = written(folder);
+    return text.startsWith('file:') ? inFolder(folder, secretsBelow) : text + secretsBelow;
+  });
   const places = secretPlaces(home);
-  const ofProject = /^\.env(?:\.|$)/;
-  const seen = new Set<string>();
-  for (const { path } of accesses) {
-    if (path === undefined || !isSecret(path, places) || !readable.some((place) => lies(path, place))) continue;
-    if (!lies(path, cwd) || !ofProject.test(basename(path))) seen.add(path);
-  }
-  const all = [...secretsOfProject.map((pattern) => `$CWD/${pattern}`), ...[...seen].map((path) => written(path, cwd))];
+  const isAskedFor = (place: string) => accesses.some(({ path }) => path !== undefined && lies(path, place));
+  const placed = places.filter(
+    (place) => tops.some((folder) => lies(place, folder)) && (existsSync(place) || isAskedFor(place)),
+  );
+  const all = [...below, ...placed.map(written)];
   const denied = new Set((known.files?.deny ?? []).map((rule) => JSON.stringify(rule)));
   return all.filter((path) => {
     const [rule] = definePolicy({ files: { deny: [secretRule(path)] } }, { cwd }).files?.deny ?? [];
     return !denied.has(JSON.stringify(rule));
   });
 }
-
-const written = (path: string, cwd: string) =>
-  lies(path, cwd) && asPath(path) === path ? `$CWD${path.slice(cwd.length)}` : asPath(path);
 
 /** That it is there may be seen: who looks for it and finds nothing does without. */
 const secretRule = (path: string) => ({ path, access: ['read', 'write', 'exec'] as const });
@@ -286,10 +300,10 @@ export async function learn(
     clearInterval(watch);
   }
   const accesses = await child.accesses();
-  const { proposals, omissions, scratch, readable } = lessonOf(accesses, planned);
+  const { proposals, omissions, scratch, denied } = lessonOf(accesses, planned);
   const found = {
     proposals,
-    denied: secretsIn(readable, accesses, planned),
+    denied,
     omissions,
     accesses,
     truncated: accesses.truncated,

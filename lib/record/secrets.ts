@@ -1,5 +1,5 @@
 // What no lesson may propose, whoever reads it: keys, tokens, passwords, histories.
-import { realpathSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -85,12 +85,6 @@ export const secretsOfMachine: readonly string[] = [
   '/run/systemd/private',
 ];
 
-/** Of projects, in any folder of theirs: as a pattern. */
-export const secretsOfProject: readonly string[] = [
-  '**/.env',
-  '**/.env.{local,development,production,staging,test,*.local}',
-];
-
 /** Wherever they lie. */
 export const secretNames: readonly string[] = [
   '.env',
@@ -116,6 +110,9 @@ export const secretNames: readonly string[] = [
   '*.kdbx',
 ];
 
+/** Those in a folder that is given, as a pattern for what stands behind its path. */
+export const secretsBelow = `/**/{${secretNames.join(',')}}`;
+
 const named = new RegExp(
   `^(?:${secretNames.map((name) => name.replaceAll('.', '\\.').replaceAll('*', '[^/]*')).join('|')})$`,
 );
@@ -128,10 +125,27 @@ export function canonical(path: string): string {
   }
 }
 
-/** All of those that have one place. */
-export function secretPlaces(home = homedir()): string[] {
-  return [...secretsOfHome.map((path) => join(canonical(home), path)), ...secretsOfMachine];
+/** Those of one folder that are links to elsewhere, as keepers of dotfiles make them. */
+function linkedIn(folder: string): string[] {
+  try {
+    const links = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
+    return links.map(({ name }) => canonical(join(folder, name)));
+  } catch {
+    return []; // No folder, or nothing that a tree of this user's could read.
+  }
 }
+
+/** All of those that have one place, and where their links lead. */
+export function secretPlaces(home = homedir()): string[] {
+  const ofHome = secretsOfHome.map((path) => join(canonical(home), path));
+  const linked = ofHome.flatMap((path) => [canonical(path), ...linkedIn(path)]);
+  // A link to all of a folder that is no secret (the home directory, /etc) would make a secret of everything.
+  const kept = linked.filter((path) => !lies(canonical(home), path) && !wholes.test(path));
+  return [...new Set([...ofHome, ...kept, ...secretsOfMachine])];
+}
+
+/** What a link in a secret place may lead to without that being a secret. */
+const wholes = /^\/(?:[^/]*|dev\/.*|proc\/.*|usr\/.*|etc\/(?:ssl|pki|ca-certificates)\/.*)$/;
 
 /** At or below it. */
 export const lies = (path: string, folder: string): boolean =>

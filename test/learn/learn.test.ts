@@ -1,5 +1,5 @@
 // A lesson gives a policy by which the same runs again without a violation, and what was not done in it is refused.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -318,6 +318,53 @@ test(
     } finally {
       server.close();
       other.close();
+    }
+  },
+  patient(30_000),
+);
+
+test(
+  'a folder that is given does not give the secrets in it: those of now, those that come later, those that links lead to',
+  async () => {
+    const at = place();
+    const home = join(at.folder, 'home');
+    const names = ['a', 'b', 'c', 'id_rsa', 'id_ed25519', 'store.p12', '.env'];
+    const conf = join(at.folder, 'srv [1]/conf');
+    const dotfiles = join(home, 'dotfiles');
+    for (const folder of [conf, dotfiles]) {
+      mkdirSync(folder, { recursive: true });
+      for (const name of names) writeFileSync(join(folder, name), name);
+    }
+    mkdirSync(join(home, '.aws'));
+    writeFileSync(join(dotfiles, 'npmrc'), 'token');
+    writeFileSync(join(dotfiles, 'cloud'), 'token');
+    symlinkSync('dotfiles/npmrc', join(home, '.npmrc'));
+    symlinkSync('../dotfiles/cloud', join(home, '.aws/credentials'));
+    const own = process.env.HOME;
+    process.env.HOME = home;
+    try {
+      const of = (folder: string, list: string[]) => list.map((name) => `'${join(folder, name)}'`).join(' ');
+      const script = `cat ${of(conf, ['a', 'b', 'c'])} ${of(dotfiles, ['a', 'b', 'c'])}; cat ${of(dotfiles, ['npmrc'])} || true`;
+      const lesson = await taught(at, script);
+      expect(lesson.exitCode).toBe(0);
+      expect(lesson.omissions.map(({ target }) => target)).toContain(join(dotfiles, 'npmrc'));
+      const { policy } = written(at, lesson);
+      expect(policy.files?.read).not.toContain(dotfiles);
+      mkdirSync(join(conf, 'later'));
+      writeFileSync(join(conf, 'later/id_rsa'), 'key');
+      writeFileSync(join(at.cwd, 'later.p12'), 'key');
+      const secrets = [
+        ...[...names.slice(3), 'later/id_rsa'].map((name) => join(conf, name)),
+        ...[...names.slice(3), 'npmrc', 'cloud'].map((name) => join(dotfiles, name)),
+        join(at.cwd, 'later.p12'),
+      ];
+      const { stdout, violations } = await again(at, `cat ${of('', secrets)} || true`, policy);
+      expect([stdout, violations.map(({ path }) => path)]).toEqual(['', secrets]);
+      expect((await again(at, `cat ${of(conf, ['a', 'b', 'c'])}`, policy)).stdout).toBe('abc');
+      const next = await taught(at, script, { policy: lesson.policy });
+      expect([next.proposals, next.denied]).toEqual([[], []]);
+    } finally {
+      process.env.HOME = own;
     }
   },
   patient(30_000),
