@@ -1,7 +1,7 @@
 // The private folder: made from data, looked at before and after a run, removed.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
   constants,
   cpSync,
@@ -212,18 +212,14 @@ export function changes(folder: string, before: Snapshot): { written: string[]; 
   return { written: written.map(([name]) => name).sort(), removed: removed.sort() };
 }
 
-/** Removes a folder, whatever modes a program has given to what lies in it. */
+/** Removes a folder, whatever modes a program has given to what lies in it, and however deep that is. */
 export function remove(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
     return;
   } catch {}
-  const open = (path: string) => {
-    chmodSync(path, 0o700);
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      if (entry.isDirectory()) open(join(path, entry.name));
-    }
-  };
-  open(folder);
+  // Node goes by paths, which may not be longer than PATH_MAX; these go from folder to folder, and through no link.
+  spawnSync('chmod', ['-R', 'u+rwx', '--', folder], { stdio: 'ignore' });
+  spawnSync('rm', ['-rf', '--', folder], { stdio: 'ignore' });
   rmSync(folder, { recursive: true, force: true });
 }

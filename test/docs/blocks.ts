@@ -47,8 +47,10 @@ export const projectFiles: Readonly<Record<string, string>> = {
 const given: Readonly<Record<string, string>> = {
   project: 'process.cwd()',
   policy: "{ files: { read: ['.'], write: ['out', 'dist'] } }",
-  child:
-    "spawnSandboxed('sleep', ['0.3'], { policy: { files: { read: ['.'], write: ['out', 'src'], metadata: ['/'] } } })",
+  child: `spawnSandboxed('sh', ['-c', 'echo ready; read line'], {
+  policy: { files: { read: ['.'], write: ['out', 'src'], metadata: ['/'] } },
+});
+setTimeout(() => child.stdin.end(), 300)`,
   ask: 'async (...call) => call.length > 0',
   command: "'true'",
   args: '[]',
@@ -106,7 +108,10 @@ export function asModule({ text }: Block): string {
   const all = `${prelude.join('\n')}\n${code}`;
   const imported = Object.keys(holdfast).filter((name) => isUsed(name, all) && !isDeclared(name, all));
   if (imported.length > 0) prelude.unshift(`import { ${imported.join(', ')} } from 'holdfast';`);
-  if (isUsed('once', all) && !isDeclared('once', all)) prelude.unshift("import { once } from 'node:events';");
+  // A call that is decided just then is not looked into.
+  if (missing.includes('child') && code.includes('child.inspect(')) prelude.push("await once(child.stdout, 'data');");
+  if (isUsed('once', `${all}${prelude.join()}`) && !isDeclared('once', all))
+    prelude.unshift("import { once } from 'node:events';");
   return `${prelude.join('\n')}\n${text}`;
 }
 

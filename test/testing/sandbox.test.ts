@@ -70,6 +70,18 @@ describe('the private folder', () => {
     expect(existsSync(join(sandbox.folder, '..'))).toBe(false);
   });
 
+  test('goes however deep a program makes folders in it', async () => {
+    const sandbox = sandboxOf();
+    // 300 folders of fifteen characters: a longer path than PATH_MAX.
+    const script =
+      'i=0; while [ $i -lt 300 ]; do mkdir fifteen-letters && cd -P fifteen-letters || exit 1; i=$((i+1)); done';
+    expect(await sandbox.run('/bin/sh', sh(script), { policy: { files: { write: ['.'] } } })).toMatchObject({
+      exitCode: 0,
+    });
+    await sandbox.close();
+    expect(existsSync(join(sandbox.folder, '..'))).toBe(false);
+  });
+
   test('leads nowhere else by links that a program has planted, and nobody waits for its FIFOs', async () => {
     const outside = temporaryFolder('outside');
     writeFileSync(join(outside, 'secret'), 'secret');
