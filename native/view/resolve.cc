@@ -199,7 +199,8 @@ int Resolution::where_it_stands() {
     object.reset(::openat(AT_FDCWD, text_, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!object || (follows && ::syscall(SYS_fstat, object.get(), &out_.status) != 0)) error = errno;
   }
-  if ((error != 0 && error != ENOENT) || !name_below({text_, size_})) return kLonger;
+  if ((error != 0 && error != ENOENT) || !name_below({text_, size_}) || needs_own_walk(sandbox_.config, out_.path))
+    return kLonger;
   if (error == ENOENT) {
     out_.missing = true;
     if (needs_no_folder()) return 0;
@@ -230,6 +231,7 @@ int Resolution::missing_in_folder() {
     return kLonger;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += name;
+  if (needs_own_walk(sandbox_.config, out_.path)) return kLonger;
   if (needs_no_folder()) {
     out_.missing = true;
     return 0;

@@ -7,6 +7,7 @@ import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { python } from '../lifecycle/tree.ts';
 
 const timeout = patient(60_000);
 const before = process.env.TMPDIR;
@@ -29,6 +30,33 @@ async function shell(script: string, policy: Policy = {}, more: object = {}) {
 }
 
 describe.each(['notify', 'ptrace'] as const)('a private temporary folder by the engine %s', (engine) => {
+  test('is what they are called in the folder that they stand in, too', async () => {
+    const outside = name();
+    for (const folder of ['/tmp', '/dev/shm']) writeFileSync(join(folder, outside), '');
+    try {
+      const script = `
+import os
+print(sorted(os.listdir('tmp')), os.stat('tmp').st_ino == os.stat('/tmp').st_ino == os.stat('usr/../tmp').st_ino)
+for folder, last in ('/', 'tmp'), ('/dev', 'shm'):
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    here = os.open(last, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+    print(os.listdir(here), os.stat(last, dir_fd=fd, follow_symlinks=False).st_ino == os.stat(folder + '/' + last).st_ino)
+    os.chdir(folder)
+    print(os.listdir(last), os.access(last + '/${outside}', os.F_OK))
+    os.close(os.open(last, os.O_TMPFILE | os.O_RDWR))
+`;
+      const { stdout, stderr } = await runSandboxed(python, ['-c', script], {
+        cwd: '/',
+        engine,
+        policy: { tmp: true, files: { read: ['/'] } },
+      });
+      const led = '[] True\n[] False\n';
+      expect({ stdout, stderr }).toEqual({ stdout: `[] True\n${led}${led}`, stderr: '' });
+    } finally {
+      for (const folder of ['/tmp', '/dev/shm']) rmSync(join(folder, outside));
+    }
+  });
+
   test('is what TMPDIR, /tmp and /dev/shm name, and gone at the end', async () => {
     process.env.TMPDIR = temporaryFolder('tmp');
     const [one, other] = [name(), name()];
