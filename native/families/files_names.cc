@@ -13,6 +13,7 @@
 #include "../policy/config.h"
 #include "../policy/layers.h"
 #include "../policy/record.h"
+#include "../policy/rule_use.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/walk.h"
@@ -101,6 +102,12 @@ bool is_directory(const Resolved& at) { return type_of(at) == S_IFDIR; }
 
 constexpr std::string_view kRuledBelow = "a rule speaks of something below this directory";
 
+// By what the rules say of other names: which of them it was is not asked, so that none is told as unused.
+Finish forbidden_by_rules(Sandbox& sandbox, const Held& call, std::string_view reason, std::string_view path) {
+  note_every_rule(sandbox.config);
+  return forbidden(sandbox, call, EACCES, reason, path);
+}
+
 // A directory takes what lies in it along: not where a rule speaks of something below its old or its new name.
 bool would_carry_ruled_names(const Sandbox& sandbox, const Held& call, const Resolved& moved, const Resolved& other) {
   const Config& config = sandbox.config;
@@ -163,12 +170,12 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
                    (exchange && escapes_hooks(sandbox, to, from, is_directory(to)))))
     return ends(refuse_escape(sandbox, call, facts));
   if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
-    return ends(forbidden(sandbox, call, EACCES, "it could be read at its new place, but not where it is", from.path));
+    return ends(forbidden_by_rules(sandbox, call, "it could be read at its new place, but not where it is", from.path));
   if (would_execute_more(sandbox, from, to) || (exchange && would_execute_more(sandbox, to, from)))
-    return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
+    return ends(forbidden_by_rules(sandbox, call, kExecutesMore, from.path));
   if (would_carry_ruled_names(sandbox, call, from, to) ||
       (exchange && would_carry_ruled_names(sandbox, call, to, from)))
-    return ends(forbidden(sandbox, call, EACCES, kRuledBelow, from.path));
+    return ends(forbidden_by_rules(sandbox, call, kRuledBelow, from.path));
 
   if (by_hook) stop_going_on();
   // What is not there may be made by who may not replace it.
@@ -215,7 +222,7 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
     if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
       return ends(refuse_escape(sandbox, call, facts));
     if (!from.missing && would_execute_more(sandbox, from, to))
-      return ends(forbidden(sandbox, call, EACCES, kExecutesMore, from.path));
+      return ends(forbidden_by_rules(sandbox, call, kExecutesMore, from.path));
     if (by_hook) stop_going_on();
   }
   if (from.missing) return ends(Finish::error(ENOENT));

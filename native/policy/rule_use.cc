@@ -31,6 +31,12 @@ int64_t decided_by_kernel(const Config& config) {
 
 }  // namespace
 
+void note_every_rule(const Config& config) {
+  const auto note = [](const RuleName& name) { name.note(); };
+  config.rules.for_names(note);
+  config.exec.for_names(note);
+}
+
 void report_rule_use(Sandbox& sandbox) {
   using protocol::Tag;
   constexpr size_t kMostLabel = 4096;

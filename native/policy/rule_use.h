@@ -5,6 +5,8 @@
 
 namespace holdfast {
 
+// For a refusal that several may have led to.
+void note_every_rule(const Config& config);
 // May have to wait for room.
 void report_rule_use(Sandbox& sandbox);
 

@@ -609,8 +609,12 @@ bool Rules::hides_anything() const {
 }
 
 bool Rules::hides(std::string_view name) const {
-  return std::any_of(impl_->patterns.begin(), impl_->patterns.end(),
-                     [&](const Pattern& rule) { return rule.hidden && rule.names.matches(name); });
+  for (const Pattern& rule : impl_->patterns) {
+    if (!rule.hidden || !rule.names.matches(name)) continue;
+    rule.rule->note();
+    return true;
+  }
+  return false;
 }
 
 bool Rules::has_rule_below(std::string_view canonical) const {

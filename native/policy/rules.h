@@ -46,6 +46,10 @@ enum class Effect : uint8_t { none = 0, allow = 1, deny = 2 };
 // A rule by the policy's field, files.deny[2], and whether it has matched a call so far.
 struct RuleName {
   explicit RuleName(std::string_view label) : text(label) {}
+  // A write only the first time: many threads ask at once.
+  void note() const {
+    if (!matched.load(std::memory_order_relaxed)) matched.store(true, std::memory_order_relaxed);
+  }
   const std::string text;
   mutable std::atomic<bool> matched{false};
 };
@@ -61,10 +65,8 @@ struct Match {
   Match(Effect effect, const RuleName* rule, bool hidden = false)
       : effect(effect), label(rule->text.c_str()), rule(rule), hidden(hidden) {}
 
-  // A write only the first time: many threads ask at once.
   void note() const {
-    if (rule != nullptr && !rule->matched.load(std::memory_order_relaxed))
-      rule->matched.store(true, std::memory_order_relaxed);
+    if (rule != nullptr) rule->note();
   }
 };
 

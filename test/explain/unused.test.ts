@@ -107,6 +107,22 @@ test('what it starts from is not told; and who was not started has no answer', a
   await expect(child.unusedRules()).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NOT_RUNNING' });
 });
 
+test('what refused by another name, or left something out of a listing, is not called unused', async () => {
+  const folder = world();
+  const write = { read: [folder], write: [folder] };
+  const kept = { files: { ...write, deny: [join(folder, 'made/below')] } };
+  expect((await unused(kept, 'mv', [join(folder, 'made'), join(folder, 'moved')])).unused).not.toContain(
+    'files.deny[0]',
+  );
+  const pattern = { files: { ...write, deny: ['**/moved/**'] } };
+  expect((await unused(pattern, 'mv', [join(folder, 'made'), join(folder, 'moved')])).unused).not.toContain(
+    'files.deny[0]',
+  );
+  const hidden = { files: { ...write, hide: ['**/file'] } };
+  expect((await unused(hidden, 'ls', [join(folder, 'read')])).unused).not.toContain('files.hide[0]');
+  expect((await unused(hidden, 'true', [])).unused).toContain('files.hide[0]');
+});
+
 test('of very many rules, those that matched', async () => {
   const folder = temporaryFolder('many');
   const read = Array.from({ length: 6000 }, (_, i) => join(folder, `a-folder-with-a-name-of-some-length-${i}`));
