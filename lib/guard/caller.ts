@@ -1,9 +1,10 @@
 // Whose script it is. Only what the package manager says counts (its working directory, the project's lock file, the place that
 // it has given a package), never what a package says of itself: name and version in its package.json are its own choice.
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isWithin } from './places.ts';
+import { regularText } from './files.ts';
+import { canonical, isWithin } from './places.ts';
 import type { Exception } from './settings.ts';
 
 export interface Caller {
@@ -18,13 +19,15 @@ export interface Caller {
   /** What the package calls itself: for people to read, nothing to decide by. */
   claimed: { name?: string; version?: string };
   event: string;
+  /** Why it is not run: where it would be started is not the folder that the package manager means. */
+  misplaced?: string;
 }
 
 type Json = Record<string, unknown> | undefined;
 
 function jsonOf(path: string): Json {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const value: unknown = JSON.parse(regularText(path));
     return typeof value === 'object' && value !== null ? (value as Json) : undefined;
   } catch {
     return undefined;
@@ -54,7 +57,8 @@ function projectOf(env: NodeJS.ProcessEnv): string | undefined {
   // npm that prepares a git dependency says the folder of the clone, and has not been started there by a person.
   if (prefix === undefined || started === undefined || !isProject(prefix) || started.includes('/_cacache/'))
     return undefined;
-  return isWithin(started, prefix) ? realpathSync(prefix) : undefined;
+  const project = realpathSync(prefix);
+  return isWithin(canonical(started), project) ? project : undefined;
 }
 
 /** Below the project, and neither what was installed nor what a package manager keeps (clones of git dependencies, stores). */
@@ -71,11 +75,38 @@ function nameOf(folder: string): string | undefined {
   return /^(?:@[^/]+\/)?[^/@.][^/]*$/.test(name) ? name : undefined;
 }
 
+/**
+ * The folder that the package manager means. A package can have put a link at its place (to the project, to another package), and
+ * then the real working directory is not what was named. Only above the project itself may links be: people put those.
+ */
+function namedFolder(env: NodeJS.ProcessEnv, project: string | undefined): string | undefined {
+  const manifest = text(env.npm_package_json);
+  if (manifest === undefined || !isAbsolute(manifest) || basename(manifest) !== 'package.json') return undefined;
+  const folder = dirname(manifest);
+  const prefix = text(env.npm_config_local_prefix);
+  if (project === undefined || prefix === undefined || !existsSync(prefix) || realpathSync(prefix) !== project)
+    return folder;
+  return isWithin(folder, prefix) ? join(project, relative(prefix, folder)) : folder;
+}
+
+function misplacedAt(cwd: string, named: string | undefined): string | undefined {
+  if (named === cwd) return undefined;
+  return named === undefined
+    ? 'not run: the package manager does not name its folder (npm_package_json)'
+    : `not run: the package manager names ${named}, and a link leads from there to ${cwd}`;
+}
+
+/** @param cwd The real working directory, as the kernel has it. */
 export function callerOf(env: NodeJS.ProcessEnv, cwd: string): Caller {
   const project = projectOf(env);
+  const event = text(env.npm_lifecycle_event) ?? 'script';
+  const named = namedFolder(env, project);
+  const misplaced = misplacedAt(cwd, named);
+  if (misplaced !== undefined) {
+    return { folder: cwd, project, own: false, name: nameOf(named ?? cwd), claimed: {}, event, misplaced };
+  }
   const manifest = jsonOf(join(cwd, 'package.json'));
   const claimed = { name: text(manifest?.name), version: text(manifest?.version) };
-  const event = text(env.npm_lifecycle_event) ?? 'script';
   return { folder: cwd, project, own: isOwn(cwd, project), name: nameOf(cwd), claimed, event };
 }
 
@@ -107,6 +138,21 @@ function byPnpm(folder: string, project: string): Proof | undefined {
   return version === undefined ? undefined : { name, version };
 }
 
+/** `/npm-proxy/@scope/name/-/name-1.0.0.tgz`: anybody may have a scope, `@evil/electron` is not `electron`. */
+function isTarballOf(name: string, pathname: string): boolean {
+  const [before = '', file, ...more] = pathname.split('/-/');
+  if (file === undefined || more.length > 0) return false;
+  const parts = before.split('/').map((part) => part.replaceAll(/%40/gi, '@').replaceAll(/%2f/gi, '/'));
+  const way = parts.join('/');
+  if (way.includes('%') || !way.endsWith(`/${name}`)) return false;
+  const scope =
+    way
+      .slice(0, -name.length - 1)
+      .split('/')
+      .at(-1) ?? '';
+  return !scope.startsWith('@');
+}
+
 /** npm's lock file says where a folder's contents come from. A folder that an alias has put there has a `name` of its own. */
 function byLock({ folder, claimed, name }: Caller, project: string, env: NodeJS.ProcessEnv): Proof | undefined {
   if (name === undefined) return undefined;
@@ -121,8 +167,7 @@ function byLock({ folder, claimed, name }: Caller, project: string, env: NodeJS.
   if (resolved === undefined) return { name, version }; // omit-lockfile-registry-resolved: what a registry has is left out
   if (!URL.canParse(resolved)) return undefined;
   const { origin, pathname } = new URL(resolved);
-  const fits = registries(env).includes(origin) && decodeURIComponent(pathname).includes(`/${name}/-/`);
-  return fits ? { name, version } : undefined;
+  return registries(env).includes(origin) && isTarballOf(name, pathname) ? { name, version } : undefined;
 }
 
 /** The project's own manifest names it, so the package manager has put at that place what the project has asked for. */

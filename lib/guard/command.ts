@@ -8,7 +8,7 @@ import { HoldfastError } from '../index.ts';
 import { runInstallScripts } from './install-scripts.ts';
 import { entriesOf, folderOf, refusedIn, runsIn } from './journal.ts';
 import { readSettings } from './settings.ts';
-import { summaryText } from './summary.ts';
+import { escaped, summaryText } from './summary.ts';
 
 const guard = fileURLToPath(import.meta.url);
 
@@ -81,6 +81,9 @@ async function runYarn(
   return code === 0 ? scriptsOf(project, [], env) : code;
 }
 
+/** As npm reads its environment: letters of either kind. */
+const namesGit = (env: NodeJS.ProcessEnv) => Object.keys(env).some((name) => /^npm_config_git$/i.test(name));
+
 /** They run what they like without a shell that could be said. */
 const unguarded: ReadonlySet<string> = new Set(['bun', 'bunx', 'deno', 'cnpm', 'tnpm']);
 
@@ -98,6 +101,8 @@ export function runManager([command = '', ...args]: readonly string[], strict: b
           ...process.env,
           ...env,
           npm_config_script_shell: guard,
+          // A git dependency's own .npmrc can name another program; the environment is before that.
+          ...(namesGit(process.env) ? {} : { npm_config_git: 'git' }),
           pnpm_config_script_shell: guard, // from pnpm 11 on
         }),
   );
@@ -113,7 +118,7 @@ export function showSummary({ json = false, looks = false }: { json?: boolean; l
   const entries = newest === undefined ? [] : entriesOf(newest);
   process.stdout.write(
     json
-      ? `${JSON.stringify(entries, undefined, 2)}\n`
+      ? `${escaped(JSON.stringify(entries, undefined, 2))}\n`
       : summaryText(entries, { project, coloured: coloured(process.stdout), looks }),
   );
 }

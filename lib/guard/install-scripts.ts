@@ -1,9 +1,10 @@
 // `holdfast-guard run-scripts`: the install scripts of what is installed, where the package manager was told to run none: for
 // yarn, which takes no shell for them. Each is run by the guard, with the environment that npm would give it.
 import { spawn } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { HoldfastError } from '../index.ts';
+import { regularText } from './files.ts';
 
 interface Manifest {
   name?: string;
@@ -21,7 +22,7 @@ interface Installed {
 
 function manifestOf(folder: string): Manifest | undefined {
   try {
-    const manifest: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const manifest: unknown = JSON.parse(regularText(join(folder, 'package.json')));
     return typeof manifest === 'object' && manifest !== null ? manifest : undefined;
   } catch {
     return undefined;

@@ -4,6 +4,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync 
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Violation } from '../index.ts';
+import { regularText } from './files.ts';
 
 /** One thing that a script tried and was refused. */
 export interface Try {
@@ -34,8 +35,10 @@ export interface Entry {
   /** What the reader should know besides. */
   notes: string[];
   tries: Try[];
-  /** Distinct tries that are not listed. */
+  /** Tries that are not listed. */
   more: number;
+  /** Looks that are not listed. */
+  moreLooks?: number;
   skipped?: true;
 }
 
@@ -62,31 +65,36 @@ function subjectOf({ path, to, address, port, signal, targetPid, arguments: args
 
 /** Counts what is refused, by what was tried. */
 export class Tries {
-  readonly #found = new Map<string, Try>();
+  // Apart: looks, of which there can be any number, must not push out what was tried.
+  readonly #tries = new Map<string, Try>();
+  readonly #looks = new Map<string, Try>();
   #more = 0;
+  #moreLooks = 0;
 
   add(violation: Violation): void {
     const what = violation.access ?? violation.syscall;
     // Who looks for other processes looks at all of them.
     const on = subjectOf(violation).replace(/^\/proc\/\d+(?=\/|$)/, '/proc/PID');
     const key = `${what}\0${on}`;
-    const found = this.#found.get(key);
-    if (found !== undefined) {
-      found.count += 1;
-      found.look &&= isLook(violation);
-    } else if (this.#found.size < MOST_TRIES) {
-      this.#found.set(key, { what, on, program: violation.executable, count: 1, look: isLook(violation) });
-    } else {
-      this.#more += 1;
-    }
+    const look = isLook(violation);
+    const list = look ? this.#looks : this.#tries;
+    const found = list.get(key);
+    if (found !== undefined) found.count += 1;
+    else if (list.size < MOST_TRIES) list.set(key, { what, on, program: violation.executable, count: 1, look });
+    else if (look) this.#moreLooks += 1;
+    else this.#more += 1;
   }
 
   get list(): Try[] {
-    return [...this.#found.values()];
+    return [...this.#tries.values(), ...this.#looks.values()];
   }
 
   get more(): number {
     return this.#more;
+  }
+
+  get moreLooks(): number {
+    return this.#moreLooks;
   }
 }
 
@@ -153,7 +161,7 @@ function entryOf(line: string): Entry[] {
 export function entriesOf(file: string): Entry[] {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = regularText(file);
   } catch {
     return [];
   }

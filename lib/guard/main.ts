@@ -43,6 +43,14 @@ function command(): Command {
   return program;
 }
 
+// Node was started without these (lib/guard/start.sh); a package manager and the project's own scripts have them.
+const given = 'HOLDFAST_GUARD_GIVEN_';
+for (const [name, value] of Object.entries(process.env)) {
+  if (!name.startsWith(given)) continue;
+  process.env[name.slice(given.length)] = value;
+  delete process.env[name];
+}
+
 const args = process.argv.slice(2);
 try {
   if (args[0] === '-c') {

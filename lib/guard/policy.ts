@@ -1,10 +1,11 @@
 // What a package's install script may do, as a policy.
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { HoldfastError, type Policy } from '../index.ts';
 import type { Caller } from './caller.ts';
 import type { Reach } from './downloads.ts';
+import { regularText } from './files.ts';
 import { canonical, isWithin } from './places.ts';
 import type { Exception } from './settings.ts';
 
@@ -19,7 +20,7 @@ function packageAround(file: string | undefined): string | undefined {
     const manifest = join(folder, 'package.json');
     if (!existsSync(manifest)) continue;
     try {
-      const { name } = JSON.parse(readFileSync(manifest, 'utf8')) as { name?: unknown };
+      const { name } = JSON.parse(regularText(manifest)) as { name?: unknown };
       if (managers.has(name)) return folder;
     } catch {
       return undefined;
@@ -82,6 +83,13 @@ function settingsOfMachine(env: NodeJS.ProcessEnv): string[] {
 
 const there = (paths: readonly string[]) => [...new Set(paths)].filter((path) => existsSync(path));
 
+/** What Git and package managers would execute or obey, whether it is there or to be made. In a work tree `.git` is a file. */
+function keptOf(project: string): string[] {
+  const git = lstatSync(join(project, '.git'), { throwIfNoEntry: false });
+  const ofGit = git === undefined || git.isDirectory() ? ['.git/hooks', '.git/config'] : ['.git'];
+  return [...ofGit, '.npmrc', '.yarnrc.yml', '.env'].map((name) => join(project, name));
+}
+
 /** Of a dependency; or of the project's own script, which may write the project but not what Git and npm would execute or obey. */
 export function scriptPolicy(
   caller: Caller,
@@ -101,8 +109,7 @@ export function scriptPolicy(
     ...(exception?.exec ?? []),
   ]);
   const write = [own, ...(exception?.write ?? [])];
-  const kept = ['.git/hooks', '.git/config', '.npmrc', '.yarnrc.yml', '.env'].map((name) => join(own, name));
-  const deny = there([...settingsOfMachine(env), ...(caller.own ? kept : [])]);
+  const deny = [...there(settingsOfMachine(env)), ...(caller.own ? keptOf(own) : [])];
   return {
     files: {
       // What a program may not see is not there, so that it goes on without its configuration.

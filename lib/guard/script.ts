@@ -130,16 +130,27 @@ function strictBy(settings: Settings): boolean {
   return settings.strict || said === 'strict';
 }
 
+/** Not run at all, and that is a failure: nobody means well who has put a link there. */
+function refuse(caller: Caller, why: string, script: string): void {
+  const tries = [{ what: 'cwd', on: caller.folder, count: 1, look: false }];
+  const { folder, event } = caller;
+  const ended = { code: 1, signal: null, durationMs: 0, tries, more: 0 };
+  record(caller, { time: Date.now(), package: titleOf(caller), folder, event, script, notes: [why], ...ended }, false);
+  process.stderr.write(`holdfast-guard: ${titleOf(caller)} ${event}: ${why}\n`);
+  process.exitCode = 1;
+}
+
 export async function runScript(script: string): Promise<void> {
   const caller = callerOf(process.env, process.cwd());
   const settings = readSettings(caller.project);
   const strict = strictBy(settings);
+  if (caller.misplaced !== undefined) return refuse(caller, caller.misplaced, script);
   if (caller.own && settings.own === 'run') return endAs(await runPlain(script));
 
   const time = Date.now();
   const { exception, note } = exceptionFor(caller, settings.exceptions, process.env);
   const notes = note === undefined ? [] : [note];
-  const entry = (rest: Pick<Entry, 'code' | 'signal' | 'tries' | 'more'>): Entry => ({
+  const entry = (rest: Pick<Entry, 'code' | 'signal' | 'tries' | 'more' | 'moreLooks'>): Entry => ({
     time,
     package: titleOf(caller),
     folder: caller.folder,
@@ -170,7 +181,7 @@ export async function runScript(script: string): Promise<void> {
   });
   const tries = new Tries();
   const ended = await runGuarded(script, caller, policy, env, reach, tries);
-  const done = entry({ ...ended, tries: tries.list, more: tries.more });
+  const done = entry({ ...ended, tries: tries.list, more: tries.more, moreLooks: tries.moreLooks });
   record(caller, done, strict);
   endAs(strict && ended.code === 0 && refusedIn(done) > 0 ? { code: 1, signal: null } : ended);
 }

@@ -1,11 +1,11 @@
 // What the project's own package.json says of the guard: `"holdfast": { "guard": { … } }`.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { HoldfastError } from '../index.ts';
 import { fieldName, ownFields, problemOf, record, shown } from '../policy/check.ts';
 import { didYouMean } from '../policy/nearest.ts';
 import { type Download, downloadOf } from './downloads.ts';
+import { regularText } from './files.ts';
 import { canonical, exceptionPath, secretBelow } from './places.ts';
 
 /** What one package's scripts may do besides. */
@@ -166,7 +166,7 @@ export function readSettings(project: string | undefined): Settings {
   const file = join(project, 'package.json');
   let manifest: unknown;
   try {
-    manifest = JSON.parse(readFileSync(file, 'utf8'));
+    manifest = JSON.parse(regularText(file, 'follow'));
   } catch (cause) {
     throw new HoldfastError('ERR_HOLDFAST_INVALID_GUARD', `${file}: ${(cause as Error).message}`, { cause });
   }

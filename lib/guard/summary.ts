@@ -10,6 +10,9 @@ const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 export const visible = (text: string) =>
   text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+/** JSON, of which terminals print nothing that they would obey. Line breaks stand only between its tokens. */
+export const escaped = (json: string) => json.split('\n').map(visible).join('\n');
+
 function shortened(text: string, project: string | undefined): string {
   const from = project === undefined ? text : text.replaceAll(`${project}/`, '');
   return visible(from.replaceAll(`${homedir()}/`, '~/'));
@@ -29,6 +32,7 @@ const words: Readonly<Record<string, string>> = {
   connect: 'connect to',
   bind: 'listen on',
   openat: 'open',
+  cwd: 'start in',
 };
 
 /** A line for each script, and below it what it tried in vain. `looks`: what it only looked for, too. */
@@ -54,6 +58,7 @@ export function summaryText(
       lines.push(`    ${look ? 'looked' : 'refused'}: ${words[what] ?? what} ${shortened(on, project)}${times}${who}`);
     }
     if (entry.more > 0) lines.push(`    refused: ${entry.more} more`);
+    if (looks && entry.moreLooks) lines.push(`    looked: ${entry.moreLooks} more`);
   }
   const bad = entries.filter((entry) => refusedIn(entry) > 0).length;
   const scripts = `${entries.length} ${entries.length === 1 ? 'script' : 'scripts'}`;

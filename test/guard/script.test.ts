@@ -287,6 +287,36 @@ describe('an exception', () => {
       lock({ [nested]: { ...from('esbuild'), resolved: 'https://evil.example/esbuild/-/esbuild-1.0.0.tgz' } }),
       false,
     ],
+    [
+      "not of somebody's scope",
+      nested,
+      'esbuild',
+      esbuild,
+      lock({
+        [nested]: { ...from('esbuild'), resolved: 'https://registry.npmjs.org/@evil/esbuild/-/esbuild-1.0.0.tgz' },
+      }),
+      false,
+    ],
+    [
+      "not of somebody's scope in other letters",
+      nested,
+      'esbuild',
+      esbuild,
+      lock({
+        [nested]: { ...from('x'), resolved: 'https://registry.npmjs.org/%40evil%2fesbuild/-/esbuild-1.0.0.tgz' },
+      }),
+      false,
+    ],
+    [
+      'not of a name that is only on the way',
+      nested,
+      'esbuild',
+      esbuild,
+      lock({
+        [nested]: { ...from('x'), resolved: 'https://registry.npmjs.org/esbuild/-/../../evil/-/evil-1.0.0.tgz' },
+      }),
+      false,
+    ],
     ['of what the lock file proves', nested, 'esbuild', esbuild, lock({ [nested]: from('esbuild') }), true],
     [
       'of a version that the lock file proves',
