@@ -1,6 +1,5 @@
 // `holdfast learn`: runs a command within bounds and writes the policy that it needs.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import {
   HoldfastError,
@@ -14,6 +13,7 @@ import {
 } from '../index.ts';
 import { visible } from '../process/violation.ts';
 import { exitCodeOfSignal } from '../run/result.ts';
+import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
 import { forwardSignals } from './run.ts';
 
@@ -125,14 +125,6 @@ function table(lesson: Lesson, file: string, written: boolean): string {
   return lines.join('\n');
 }
 
-/** In one step: who reads it meanwhile finds the old one or the new one. */
-function replace(file: string, text: string): void {
-  const folder = dirname(resolve(file));
-  const next = join(folder, `.${process.pid}.holdfast-policy`);
-  writeFileSync(next, text, { flag: 'wx' });
-  renameSync(next, resolve(file));
-}
-
 const codeOf = ({ exitCode, signal }: Lesson): number =>
   signal !== null ? exitCodeOfSignal(signal) : (exitCode ?? OWN_FAILURE);
 
@@ -142,6 +134,8 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   const text = existsSync(output) ? readFileSync(output, 'utf8') : undefined;
   const policy = text === undefined ? {} : loadPolicy(output);
   let stopForwarding: (() => void) | undefined;
+  // The command may write around it.
+  const to = flags.dryRun ? undefined : Output.open(output, false);
   const lesson = await learn(command, args, {
     policy,
     within: boundsOf(flags),
@@ -158,7 +152,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   });
   const merged = mergeLesson(text, lesson);
   if (!flags.dryRun && merged !== text) {
-    replace(output, merged);
+    to?.write(merged);
     // What was written is what a later run reads: it is to be found out now if it cannot be.
     loadPolicy(output);
   }

@@ -1,10 +1,11 @@
 // `holdfast run`: a program under a policy, from a shell.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import * as holdfast from '../index.ts';
 import { parseDuration } from '../limits/units.ts';
 import { exitCodeOfSignal } from '../run/result.ts';
+import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
 import { summaryOf } from './summary.ts';
 
@@ -135,14 +136,35 @@ function dataOf(result: Result, code: number) {
 }
 
 /** To standard error, or where `--summary` says; a file that cannot be written is told. */
-const write = (text: string, file: string | undefined) => {
+const write = (text: string, output: Output | undefined) => {
   if (text === '') return;
-  if (file === undefined) process.stderr.write(text);
-  else writeFileSync(file, text);
+  if (output === undefined) process.stderr.write(text);
+  else output.write(text);
 };
 
+/** Before the program can have put anything in their place. */
 async function run(command: string, args: string[], flags: Flags): Promise<number> {
-  const { json, quiet, verbose, summary } = flags;
+  const opened: Output[] = [];
+  const open = (file: string | undefined) => {
+    if (file === undefined) return undefined;
+    const output = Output.open(file, true);
+    opened.push(output);
+    return output;
+  };
+  try {
+    return await runWith(command, args, flags, { summary: open(flags.summary), page: open(flags.report) });
+  } finally {
+    for (const output of opened) output.close();
+  }
+}
+
+interface Outputs {
+  readonly summary: Output | undefined;
+  readonly page: Output | undefined;
+}
+
+async function runWith(command: string, args: string[], flags: Flags, { summary, page }: Outputs): Promise<number> {
+  const { json, quiet, verbose } = flags;
   const colours = coloursFor(summary === undefined ? process.stderr : {});
   const notes: string[] = [];
   let recorder: holdfast.ReportRecorder | undefined;
@@ -183,7 +205,7 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
     }
     write(lines.map((line) => `${line}\n`).join(''), summary);
   }
-  if (flags.report !== undefined) await recorder?.write(flags.report);
+  if (page !== undefined && recorder !== undefined) page.write(await recorder.html());
   return code;
 }
 

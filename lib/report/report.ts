@@ -1,11 +1,12 @@
 // Listens to a tree, and says afterwards what it did.
-import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { errnoName, HoldfastError } from '../errors.ts';
 import type { LimitReached } from '../limits/reached.ts';
 import { packageVersion } from '../native/native.ts';
 import type { ExecEvent, ForkEvent, ProcessExitEvent } from '../process/lifecycle.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import type { Violation } from '../process/violation.ts';
+import { Output } from '../support/output.ts';
 import type { Report, ReportAccess, ReportExec, ReportProcess, ReportRefusal } from './data.ts';
 import { reportPage } from './page.ts';
 
@@ -24,8 +25,9 @@ export interface ReportRecorder {
   /** The same as a page: one HTML document that needs nothing else. */
   html(): Promise<string>;
   /**
-   * Writes the page to a file.
-   * @throws (by the promise) What `fs.writeFile` says.
+   * Writes the page to a new file that takes this name: no link in its place is followed, and no pipe waited for. The folder is
+   * opened at once, so that what the tree puts in its place meanwhile does not count if this is called before the end.
+   * @throws (by the promise) What the calls on files say.
    */
   write(file: string | URL): Promise<void>;
 }
@@ -76,7 +78,12 @@ class Recorder implements ReportRecorder {
   }
 
   async write(file: string | URL): Promise<void> {
-    await writeFile(file, await this.html());
+    const output = Output.open(file instanceof URL ? fileURLToPath(file) : file, false);
+    try {
+      output.write(await this.html());
+    } finally {
+      output.close();
+    }
   }
 
   /** Milliseconds since the start, in thousandths: no more is known. */

@@ -1,7 +1,7 @@
 // `holdfast run`, as it is installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -244,5 +244,42 @@ describe('holdfast run', () => {
     const { status, stdout } = run(['--help']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/Exit code: .*128\+n.*126.*127 .*\n125/);
+  });
+});
+
+describe('what is written at the end', () => {
+  const planted = (plant: string, at: string) => `rm -rf w/out; ${plant}; ls ${at} 2>/dev/null`;
+  test.each([
+    ['--summary', 'ln -s ../precious w/out'],
+    ['--summary', 'mkfifo w/out'],
+    ['--report', 'ln -s ../precious w/out'],
+    ['--report', 'mkfifo w/out'],
+    ['--report', 'mv w/f w/g; ln -s ../other w/f'],
+  ])('%s goes where it was to go, whatever the program does there: %s', (flag, plant) => {
+    const cwd = temporaryFolder('cli');
+    for (const folder of ['w', 'w/f', 'other']) mkdirSync(join(cwd, folder));
+    writeFileSync(join(cwd, 'precious'), 'precious');
+    const out = plant.startsWith('mv') ? 'w/f/out' : 'w/out';
+    const { status, stderr } = run(
+      [flag, out, '--write', 'w', ...sh(planted(plant, '/root/x /etc/shadow; cat precious /etc/shadow'))],
+      { cwd },
+    );
+    expect([status, stderr.includes('holdfast: ENOENT')]).toEqual([1, false]);
+    expect(readFileSync(join(cwd, 'precious'), 'utf8')).toBe('precious');
+    expect(readdirSync(join(cwd, 'other'))).toEqual([]);
+    const written = join(cwd, out.replace('w/f', 'w/g'));
+    expect(lstatSync(written).isFile()).toBe(true);
+    expect(readFileSync(written, 'utf8')).toContain('/etc/shadow');
+    expect(readdirSync(join(cwd, 'w')).filter((name) => name.startsWith('.holdfast'))).toEqual([]);
+  });
+
+  test('a descriptor that is named is written to; a folder that is not there is told before the start', () => {
+    const cwd = temporaryFolder('cli');
+    const line = `"$NODE" "$CLI" run --summary /dev/fd/3 -- cat /etc/shadow 3> log 2> err; echo more >> log`;
+    spawnSync('sh', ['-c', `echo before > log; ${line}`], { cwd, env: { ...plain, NODE: process.execPath, CLI: cli } });
+    expect(readFileSync(join(cwd, 'log'), 'utf8')).toMatch(/^holdfast: 1 call refused\n.*\/etc\/shadow.*\nmore\n$/s);
+    const { status, stdout, stderr } = run(['--report', 'no/such/page.html', ...sh('echo started')], { cwd });
+    expect([status, stdout]).toEqual([125, '']);
+    expect(stderr).toContain('ENOENT');
   });
 });

@@ -1,8 +1,8 @@
 // What a report knows of real trees.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { HoldfastError, type Report, report, reportPage, type SpawnSandboxedOptions, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -191,6 +191,26 @@ describe('the page', () => {
     const [, json] = /<script type="application\/json" id="report">(.*)<\/script>/.exec(html) ?? [];
     expect(JSON.parse(json as string)).toEqual(await recorder.data());
     await expect(recorder.write(join(folder, 'no/such/folder.html'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('is written beside what the tree has planted: through no link, and waiting for no pipe', async () => {
+    const at = temporaryFolder('report');
+    for (const name of ['w', 'w/f', 'other']) mkdirSync(join(at, name));
+    writeFileSync(join(at, 'precious'), 'precious');
+    const plant = 'ln -s ../precious w/a; mkfifo w/b; mv w/f w/g; ln -s ../other w/f';
+    const child = spawnSandboxed('sh', ['-c', plant], {
+      cwd: at,
+      policy: { files: { write: ['w'] } },
+      stdio: 'ignore',
+    });
+    const recorder = report(child);
+    await Promise.all(['w/a', 'w/b', 'w/f/page'].map((name) => recorder.write(join(at, name))));
+    await recorder.write(pathToFileURL(join(at, 'w/b')));
+    expect(readFileSync(join(at, 'precious'), 'utf8')).toBe('precious');
+    expect(readdirSync(join(at, 'other'))).toEqual([]);
+    for (const name of ['w/a', 'w/b', 'w/g/page'])
+      expect(readFileSync(join(at, name), 'utf8')).toBe(await recorder.html());
+    expect(readdirSync(join(at, 'w')).sort()).toEqual(['a', 'b', 'f', 'g']);
   });
 
   test('is made of reports only, and of trees only', () => {
