@@ -110,6 +110,15 @@ export function callerOf(env: NodeJS.ProcessEnv, cwd: string): Caller {
   return { folder: cwd, project, own: isOwn(cwd, project), name: nameOf(cwd), claimed, event };
 }
 
+/** The folder that the scripts of a package within it could change: that of the outermost package which is not the project's own. */
+export function outermostOf({ folder, project }: Caller): string {
+  const above = aboveModules(folder);
+  if (above === undefined) return folder;
+  if (!isOwn(above, project)) return above;
+  const [first = '', second = ''] = relative(join(above, 'node_modules'), folder).split(sep);
+  return join(above, 'node_modules', first, first === '.pnpm' || first.startsWith('@') ? second : '');
+}
+
 /** `esbuild@0.28.2`, for people. */
 export function titleOf({ folder, project, name, claimed, own }: Caller): string {
   const said = name ?? claimed.name ?? (project === undefined ? folder : relative(project, folder) || '.');

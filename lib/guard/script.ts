@@ -1,16 +1,17 @@
 // `holdfast-guard -c SCRIPT`: how a package manager calls its script-shell.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readlinkSync, statSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { HoldfastError, type Policy, respond, spawnSandboxed } from '../index.ts';
-import { type Caller, callerOf, exceptionFor, titleOf } from './caller.ts';
+import { type Caller, callerOf, exceptionFor, outermostOf, titleOf } from './caller.ts';
 import { type Reach, reachOf } from './downloads.ts';
 import { scriptEnvironment } from './environment.ts';
 import { append, type Entry, fileOf, folderOf, refusedIn, Tries } from './journal.ts';
 import { scriptPolicy } from './policy.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { summaryText } from './summary.ts';
+import { turnIn } from './turn.ts';
 
 const SHELL = '/bin/sh';
 
@@ -130,6 +131,14 @@ function strictBy(settings: Settings): boolean {
   return settings.strict || said === 'strict';
 }
 
+/** The name leads elsewhere now than to the working directory: that was moved, or replaced. */
+function elsewhere(folder: string): string | undefined {
+  const [here, there] = [statSync('.'), lstatSync(folder, { throwIfNoEntry: false })];
+  return there !== undefined && here.dev === there.dev && here.ino === there.ino
+    ? undefined
+    : `not run: ${folder} is another folder than the one in which it was started`;
+}
+
 /** Not run at all, and that is a failure: nobody means well who has put a link there. */
 function refuse(caller: Caller, why: string, script: string): void {
   const tries = [{ what: 'cwd', on: caller.folder, count: 1, look: false }];
@@ -141,11 +150,20 @@ function refuse(caller: Caller, why: string, script: string): void {
 }
 
 export async function runScript(script: string): Promise<void> {
-  const caller = callerOf(process.env, process.cwd());
+  let caller = callerOf(process.env, process.cwd());
   const settings = readSettings(caller.project);
   const strict = strictBy(settings);
   if (caller.misplaced !== undefined) return refuse(caller, caller.misplaced, script);
   if (caller.own && settings.own === 'run') return endAs(await runPlain(script));
+  if (!caller.own) {
+    await turnIn(outermostOf(caller));
+    // Who had the turn before may have moved it, or put something else in its place. Node would say what it has said before.
+    const { own, project } = caller;
+    caller = callerOf(process.env, readlinkSync('/proc/self/cwd'));
+    const moved = caller.own !== own || caller.project !== project ? 'not run: its folder was moved' : undefined;
+    const why = caller.misplaced ?? moved ?? elsewhere(caller.folder);
+    if (why !== undefined) return refuse(caller, why, script);
+  }
 
   const time = Date.now();
   const { exception, note } = exceptionFor(caller, settings.exceptions, process.env);

@@ -2,8 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Tries } from '../../lib/guard/journal.ts';
+import { turnIn } from '../../lib/guard/turn.ts';
 import type { Violation } from '../../lib/index.ts';
 import { guard, makeScene, type Scene, write } from './scene.ts';
 
@@ -61,6 +63,28 @@ describe('a link where the package manager starts a script', () => {
     const { code, stderr } = await scene.run(guard, ['run-scripts']);
     expect([code, existsSync(join(scene.project, 'escaped'))]).toEqual([1, false]);
     expect(stderr).toContain('and a link leads from there to');
+  });
+
+  test('not where it was put while another script ran: those within each other take turns', async () => {
+    const scene = makeScene();
+    scene.manifest({});
+    const inner = 'node_modules/evil/node_modules/inner';
+    write(join(scene.project, inner, 'package.json'), '{}');
+    const outer = call(
+      scene,
+      'node_modules/evil',
+      ': > began; while [ ! -e go ]; do sleep 0.05; done; mv node_modules/inner node_modules/.was; ln -s ../../.. node_modules/inner',
+    );
+    const evil = join(scene.project, 'node_modules/evil');
+    while (!existsSync(join(evil, 'began'))) await sleep(20);
+    const within = call(scene, inner, 'echo out > escaped; cat ../../../../package.json');
+    const beside = await call(scene, 'node_modules/@s/other', 'echo beside'); // and nobody else
+    write(join(evil, 'go'), '');
+    expect([beside.stdout, (await outer).code]).toEqual(['beside\n', 0]);
+    expect(await within).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('not run: ') });
+    expect(existsSync(join(scene.project, 'escaped'))).toBe(false);
+    await turnIn(evil);
+    await expect(turnIn(evil, 0)).rejects.toThrow('does not come to its end');
   });
 
   test('not where nothing says the folder', async () => {
