@@ -281,7 +281,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** For a message; the value itself may do anything when it is looked at. */
-function brief(value: unknown): string {
+export function brief(value: unknown): string {
   try {
     if (value instanceof Error) return `${value.name}: ${value.message}`;
     const text = inspect(value, { depth: 0, customInspect: false });

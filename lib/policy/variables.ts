@@ -73,6 +73,8 @@ export class Variables {
 
   /** @throws {VariableProblem} */
   path(text: string): string {
+    // A URL means what it says.
+    if (/^file:/i.test(text)) return text;
     if (text === '~' || text.startsWith('~/')) return this.#joined('HOME', text.slice(1));
     const [, braced, word = '', rest = ''] = /^\$(\{?)([A-Za-z_]\w*)\}?(.*)$/s.exec(text) ?? [];
     if (word === '') {

@@ -183,6 +183,7 @@ function lessonOf(accesses: readonly Access[], plan: Plan) {
   const omit = (access: Access, reason: string) => omissions.push(omissionOf(access, reason));
   const generaliser = new Generaliser({ cwd, home });
   const wanted: Access[] = [];
+  const unwritable: Access[] = [];
   let scratch = false;
   for (const access of accesses) {
     const { path, address, outcome, errno, rule, probe } = access;
@@ -196,6 +197,8 @@ function lessonOf(accesses: readonly Access[], plan: Plan) {
     if (isKnown(access) || access.access === 'signal' || access.access === 'syscall') continue;
     const place = path ?? (address?.startsWith('/') ? address : undefined);
     if (place !== undefined && generaliser.isSecret(place)) omit(access, 'it is a secret');
+    else if (access.pathBytes !== undefined && !(access.access !== 'write' && lies(place ?? '', cwd)))
+      unwritable.push(access);
     else wanted.push(access);
   }
   const of = (kind: Access['access']) => wanted.filter(({ access }) => access === kind);
@@ -203,6 +206,11 @@ function lessonOf(accesses: readonly Access[], plan: Plan) {
   const reads = learnsPrograms ? of('read') : [...of('read'), ...of('exec')];
   const [readPlaces, read] = generaliser.read(reads, omit);
   const [writePlaces, write] = generaliser.write(of('write'), omit);
+  for (const access of unwritable) {
+    const places = access.access === 'write' ? writePlaces : readPlaces;
+    if (![...places.keys()].some((place) => lies(access.path as string, place)))
+      omit(access, 'its name is no UTF-8, which a policy as text cannot say');
+  }
   const [, exec] = learnsPrograms ? generaliser.exec(of('exec')) : [undefined, []];
   const rules = CompiledPolicy.rules(compilePolicy(known, { cwd })).files;
   const given = [

@@ -76,7 +76,8 @@ type Spawn = (file: string, args: readonly string[], options: Record<string, unk
  * for libraries that take such a function, or in place of node:child_process itself.
  *
  * Options that are the library's own (execa's, cross-spawn's, those of Node's fork and cluster) are dropped by name; others that do not exist
- * are refused, as by {@link spawnSandboxed}. What is given here counts, whatever the library gives.
+ * are refused, as by {@link spawnSandboxed}. What is given here counts, whatever the library gives: holdfast's own options that it gives are
+ * dropped, also those that are not given here.
  * @throws {HoldfastError} `ERR_HOLDFAST_INVALID_OPTION`.
  */
 export function sandboxedChildProcess(options?: SandboxedChildProcessOptions): SandboxedChildProcess;
@@ -100,7 +101,7 @@ export function sandboxedChildProcess(options: unknown = {}): SandboxedChildProc
   const start = (pool?.spawn ?? spawnSandboxed) as unknown as Spawn;
   const spawn = (file: string, argsOrOptions?: unknown, last?: unknown): SandboxedProcess => {
     const [args, all] = given(argsOrOptions, last);
-    const kept = Object.fromEntries(Object.entries(all).filter(([name]) => !theirs.has(name)));
+    const kept = Object.fromEntries(Object.entries(all).filter(([name]) => !theirs.has(name) && !ownNames.has(name)));
     const child = start(file, args as string[], { ...kept, ...own });
     try {
       hooks?.(child);

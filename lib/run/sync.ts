@@ -4,6 +4,7 @@ import { existsSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { HoldfastError } from '../errors.ts';
+import { brief } from '../hooks/dispatch.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
 import { type KeptVerdict, keepVerdict, Verdict } from '../hooks/verdict.ts';
@@ -148,8 +149,8 @@ const idle: Thread[] = [];
 
 type Ask = (hook: number, event: HookEvent, call: object) => KeptVerdict | undefined;
 
-/** @throws What a hook has thrown, or was refused for; the tree has ended by then. */
-function wait(thread: Thread, ask: Ask): Ended<RunOutput, RunOutput, RunOutput> {
+/** @throws What a hook or the function of `verbose` has thrown, or was refused for; the tree has ended by then. */
+function wait(thread: Thread, ask: Ask, tell: (line: string) => void): Ended<RunOutput, RunOutput, RunOutput> {
   let supervisor: number | undefined;
   let thrown: { readonly error: unknown } | undefined;
   for (;;) {
@@ -159,7 +160,11 @@ function wait(thread: Thread, ask: Ask): Ended<RunOutput, RunOutput, RunOutput> 
         supervisor = told.supervisor;
         break;
       case 'line':
-        writeSync(2, `${told.line}\n`);
+        try {
+          tell(told.line);
+        } catch (error) {
+          thrown ??= { error };
+        }
         break;
       case 'asked': {
         let verdict: KeptVerdict | undefined;
@@ -221,14 +226,16 @@ const asker =
   (number, event, call) => {
     buffers(call);
     let answer: unknown;
+    let isPromise: boolean;
     try {
       answer = registry.hook(number)?.(call as never);
+      isPromise = !Verdict.is(answer) && typeof (answer as { then?: unknown } | null | undefined)?.then === 'function';
     } catch (error) {
-      throw hookFailed(event, call, `threw ${error}`, error);
+      throw hookFailed(event, call, `threw ${brief(error)}`, error);
     }
     if (answer === undefined) return undefined;
     if (Verdict.is(answer)) return keepVerdict(answer);
-    if (typeof (answer as { then?: unknown } | null)?.then === 'function') {
+    if (isPromise) {
       Promise.resolve(answer).catch(() => {});
       throw hookFailed(
         event,
@@ -296,9 +303,11 @@ export function runSandboxedSync(command: string, argsOrOptions?: unknown, lastO
     tells: verbose !== undefined,
     hooks: registry.kept,
   };
+  // At once: process.stderr may wait for a loop that does not turn.
+  const tell = options.verbose === true ? (line: string) => void writeSync(2, `${line}\n`) : (verbose ?? (() => {}));
   const thread = idle.pop() ?? new Thread();
   thread.say(job);
-  const result = resultOf(wait(thread, asker(registry)));
+  const result = resultOf(wait(thread, asker(registry), tell));
   if (result.error === undefined) return result;
   Error.captureStackTrace(result.error, runSandboxedSync);
   result.error.stack = [String(result.error), ...framesOf(result.error)].join('\n');

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type LearnOptions, type Lesson, learn, lessonBounds, loadPolicy, mergeLesson, type Policy } from 'holdfast';
 import { expect, test } from 'vitest';
 import { patient } from '../helpers/patience.ts';
@@ -366,6 +367,29 @@ test(
     } finally {
       process.env.HOME = own;
     }
+  },
+  patient(30_000),
+);
+
+test(
+  'a name with a variable in it is written as what it is, and one that no text can say is said and not proposed',
+  async () => {
+    const at = place();
+    const other = join(at.folder, 'other [1]/$HOME');
+    mkdirSync(other, { recursive: true });
+    writeFileSync(join(other, 'f'), 'content');
+    const bytes = `"$(printf '../b\\377d')"`;
+    const script = `cat '${join(other, 'f')}'; cat ${bytes}; mkdir out; echo x > out/"$(printf 'b\\377d')"`;
+    writeFileSync(Buffer.concat([Buffer.from(`${at.folder}/b`), Buffer.from([0xff]), Buffer.from('d')]), 'raw');
+    const lesson = await taught(at, script);
+    expect([lesson.exitCode, JSON.stringify(lesson.policy).includes('\uFFFD')]).toEqual([0, false]);
+    expect(lesson.omissions.map(({ access, target, reason }) => [access, target, reason])).toEqual([
+      ['read', join(at.folder, 'b\uFFFDd'), expect.stringContaining('no UTF-8')],
+    ]);
+    const { policy } = written(at, lesson);
+    expect(policy.files?.read).toEqual([pathToFileURL(join(other, 'f')).href]);
+    const { stdout } = await again(at, `cat '${join(other, 'f')}'; rm -r out; mkdir out; echo x > out/y`, policy);
+    expect(stdout).toBe('content');
   },
   patient(30_000),
 );

@@ -2,8 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { compilePolicy, definePolicy, HoldfastError, type Policy, type PolicyProblem } from 'holdfast';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { compilePolicy, definePolicy, HoldfastError, loadPolicy, type Policy, type PolicyProblem } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -78,6 +78,18 @@ describe('variables', () => {
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ field: 'files.read[0]', message: expect.stringContaining(words) });
     expect(problem?.suggestion).toBe(suggestion);
+  });
+
+  test('a file: URL means what it says, as at a spawn', async () => {
+    const folder = makeTree('url', { '$HOME/$CWD/f': 'content' });
+    const url = pathToFileURL(join(folder, '$HOME/$CWD/f')).href;
+    expect(url).toContain('/$HOME/$CWD/f');
+    expect(reading(url)).toBe(url);
+    const file = join(folder, 'policy.json');
+    writeFileSync(file, JSON.stringify({ files: { read: [url] } }));
+    const run = (policy: Policy) => runSandboxed('cat', [fileURLToPath(url)], { policy, cwd: '/' });
+    for (const policy of [loadPolicy(file), definePolicy({ files: { read: [url] } })])
+      expect((await run(policy)).stdout).toBe('content');
   });
 
   test('that stand for the whole machine are refused', () => {

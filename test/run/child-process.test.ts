@@ -303,6 +303,16 @@ worker.on('listening', ({ port }) => {
     expect(heard).toHaveLength(2);
   });
 
+  test('a policy that the library gives does not count where none is given either', async () => {
+    const policy = { files: { read: ['/etc/shadow'] } };
+    for (const options of [{}, { limits: { processes: 50 } }, undefined]) {
+      const { spawn, execFile } = sandboxedChildProcess(options);
+      const [code] = await once(spawn('cat', ['/etc/shadow'], { policy, stdio: 'ignore' } as never), 'close');
+      expect(code).toBe(1);
+      await expect(promisify(execFile)('cat', ['/etc/shadow'], { policy } as never)).rejects.toMatchObject({ code: 1 });
+    }
+  });
+
   test('what is nobody’s is refused, for one and for all', () => {
     const refused = expect.objectContaining({ code: 'ERR_HOLDFAST_INVALID_OPTION' });
     const { spawn } = sandboxedChildProcess();

@@ -209,3 +209,37 @@ runSandboxedSync('sh', ['-c', 'echo $$; cat /etc/passwd; sleep 300'], { stdio: '
     expect(() => runSandboxedSync('true', { policy: { fiels: {} } } as never)).toThrow('policy.fiels');
   });
 });
+
+test('verbose lines come to the function that is given; what it throws is thrown when the tree has ended', () => {
+  const lines: string[] = [];
+  runSandboxedSync('cat', ['/etc/shadow'], { reject: false, verbose: (line) => lines.push(line) });
+  expect(lines).toEqual([
+    '$ cat /etc/shadow',
+    expect.stringContaining('/etc/shadow'),
+    expect.stringContaining('exit code 1'),
+  ]);
+  const error = new Error('of the function');
+  const verbose = () => {
+    throw error;
+  };
+  expect(thrown(() => runSandboxedSync('true', { verbose }))).toBe(error);
+});
+
+test.each([
+  ['answers', (value: object) => value],
+  [
+    'throws',
+    (value: object) => {
+      throw value;
+    },
+  ],
+])('a hook that %s what throws at each look has failed as others do', (_, hook) => {
+  const trap = () => {
+    throw new Error('looked at');
+  };
+  const value = new Proxy({}, { get: trap, getPrototypeOf: trap, has: trap });
+  const error = thrown(() =>
+    runSandboxedSync('cat', ['/etc/shadow'], { hooks: (sandbox) => sandbox.onOpen(() => hook(value) as never) }),
+  );
+  expect([error.name, error.code]).toEqual(['HoldfastError', 'ERR_HOLDFAST_HOOK_FAILED']);
+});
