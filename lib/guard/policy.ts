@@ -6,7 +6,7 @@ import { HoldfastError, type Policy } from '../index.ts';
 import type { Caller } from './caller.ts';
 import type { Reach } from './downloads.ts';
 import { regularText } from './files.ts';
-import { canonical, isWithin } from './places.ts';
+import { canonical, isWithin, secretBelow } from './places.ts';
 import type { Exception } from './settings.ts';
 
 const managers: ReadonlySet<unknown> = new Set([
@@ -47,12 +47,17 @@ function modulesAbove({ folder, project }: Caller): string[] {
   return found;
 }
 
-/** What node-gyp has been given to compile against, by the user's settings or its own habit. */
-function headersOf(env: NodeJS.ProcessEnv): string[] {
+/**
+ * What node-gyp has been given to compile against, by the user's settings or its own habit. In a git dependency that npm prepares,
+ * they may be that one's own settings (its .npmrc), and do not count; nor do those that would open keys and tokens.
+ */
+function headersOf({ project }: Caller, env: NodeJS.ProcessEnv): string[] {
   const cache = join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'node-gyp');
-  return [cache, env.npm_config_devdir, env.npm_config_nodedir && join(env.npm_config_nodedir, 'include/node')].filter(
-    (path): path is string => path !== undefined && path !== '' && path.startsWith('/'),
-  );
+  const prefix = env.npm_config_local_prefix;
+  if (project === undefined || (prefix && canonical(prefix) !== project)) return [cache];
+  const said = [env.npm_config_devdir, env.npm_config_nodedir && join(env.npm_config_nodedir, 'include/node')];
+  const safe = said.filter((path) => path?.startsWith('/') && secretBelow(canonical(path), project) === undefined);
+  return [cache, ...(safe as string[])];
 }
 
 /** The folder may be written whole, so it must be a package's and nobody's home, project or root. */
@@ -103,7 +108,7 @@ export function scriptPolicy(
     own,
     ...ofNode(),
     ...modulesAbove(caller),
-    ...headersOf(env),
+    ...headersOf(caller, env),
     ...tools.filter((path) => path !== undefined),
     ...(exception?.read ?? []),
     ...(exception?.exec ?? []),

@@ -131,6 +131,21 @@ test('the guard loads nothing that NODE_OPTIONS names; the own script has it', a
   expect(existsSync(join(scene.folder, 'loaded'))).toBe(false);
 });
 
+test('a git dependency says nothing of where headers are, and nobody says that they are where keys are', async () => {
+  const scene = makeScene();
+  scene.manifest({});
+  const header = write(join(scene.folder, 'headers/node_api.h'), 'HEADER');
+  const key = write(join(scene.home, '.ssh/key'), 'KEY');
+  const script = `cat ${header} ${key}; true`;
+  const headers = { npm_config_devdir: join(scene.folder, 'headers') };
+  expect((await call(scene, 'node_modules/a', script, headers)).stdout).toBe('HEADER');
+  const clone = join(scene.cache, '_cacache/tmp/git-cloneX');
+  const prepared = { npm_config_local_prefix: clone, INIT_CWD: clone, HOLDFAST_GUARD_PROJECT: scene.project };
+  expect((await call(scene, `../cache/_cacache/tmp/git-cloneX`, script, { ...headers, ...prepared })).stdout).toBe('');
+  const home = await call(scene, 'node_modules/a', script, { npm_config_devdir: scene.home });
+  expect(home.stdout).toBe('');
+});
+
 test('npm is told which Git it is to start, where nobody has said', async () => {
   const scene = makeScene();
   scene.manifest({});
