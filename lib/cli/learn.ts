@@ -152,9 +152,8 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   });
   const merged = mergeLesson(text, lesson);
   if (!flags.dryRun && merged !== text) {
-    to?.write(merged);
     // What was written is what a later run reads: it is to be found out now if it cannot be.
-    loadPolicy(output);
+    loadPolicy(to?.write(merged) ?? output);
   }
   const code = codeOf(lesson);
   if (json) {

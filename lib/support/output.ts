@@ -8,12 +8,13 @@ import {
   fstatSync,
   lstatSync,
   openSync,
+  readlinkSync,
   renameSync,
   type Stats,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** fcntl.h, the same on both architectures; Node does not name it. It needs no right to list the folder. */
 const O_PATH = 0o10000000;
@@ -22,11 +23,11 @@ const O_PATH = 0o10000000;
 const descriptor = /^(?:\/dev\/fd|\/proc\/self\/fd)\/(\d+)$|^\/dev\/(stdout|stderr)$/;
 
 export class Output {
-  readonly #write: (text: string) => void;
+  readonly #write: (text: string) => string | undefined;
   readonly #fd: number;
   #open = true;
 
-  private constructor(fd: number, write: (text: string) => void) {
+  private constructor(fd: number, write: (text: string) => string | undefined) {
     this.#fd = fd;
     this.#write = write;
   }
@@ -46,7 +47,7 @@ export class Output {
     if (there?.isDirectory() || there?.isCharacterDevice() || there?.isBlockDevice() || (pipes && there?.isFIFO())) {
       const flags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NOCTTY;
       const fd = openSync(path, flags | (pipes ? 0 : constants.O_NONBLOCK));
-      return new Output(fd, (text) => writeFileSync(fd, text));
+      return new Output(fd, (text) => writeTo(fd, text));
     }
     const folder = told(file, () => openSync(dirname(path), O_PATH | constants.O_DIRECTORY));
     const before = there?.isFile() ? there : undefined;
@@ -55,16 +56,19 @@ export class Output {
 
   static #ofDescriptor(number: number): Output {
     const kind = fstatSync(number);
-    // A socket cannot be opened again; it is not closed either.
-    if (kind.isSocket()) return new Output(-1, (text) => writeFileSync(number, text));
-    const fd = openSync(`/proc/self/fd/${number}`, constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY);
-    return new Output(fd, (text) => writeFileSync(fd, text));
+    // A socket cannot be opened again, and of a file the place where others write next is to move on. It is not closed either.
+    if (kind.isSocket() || kind.isFile()) return new Output(-1, (text) => writeTo(number, text));
+    const fd = openSync(`/proc/self/fd/${number}`, constants.O_WRONLY | constants.O_NOCTTY);
+    return new Output(fd, (text) => writeTo(fd, text));
   }
 
-  /** Once. @throws What the calls answer, as Node's errors. */
-  write(text: string): void {
+  /**
+   * Once.
+   * @returns The new file where there is one: its folder may have been moved. @throws What the calls answer, as Node's errors.
+   */
+  write(text: string): string | undefined {
     try {
-      this.#write(text);
+      return this.#write(text);
     } finally {
       this.close();
     }
@@ -88,8 +92,12 @@ function told<T>(file: string, act: () => T): T {
   }
 }
 
+function writeTo(fd: number, text: string): undefined {
+  writeFileSync(fd, text);
+}
+
 /** In one step: who reads it meanwhile finds the old one or the new one. */
-function replaceIn(folder: number, name: string, text: string, before: Stats | undefined): void {
+function replaceIn(folder: number, name: string, text: string, before: Stats | undefined): string {
   const at = `/proc/self/fd/${folder}`;
   const next = `${at}/.holdfast-${randomBytes(9).toString('hex')}`;
   const fd = openSync(next, 'wx');
@@ -101,6 +109,7 @@ function replaceIn(folder: number, name: string, text: string, before: Stats | u
       closeSync(fd);
     }
     renameSync(next, `${at}/${name}`);
+    return join(readlinkSync(at), name);
   } catch (error) {
     try {
       unlinkSync(next);

@@ -1,7 +1,7 @@
 // `holdfast learn`, as it is installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadPolicy } from 'holdfast';
@@ -129,4 +129,15 @@ test('exit codes are those of shells, and of holdfast', () => {
   expect(code('--', 'true').status).toBe(125);
   expect(code('-o', 'no/where.json', '--', 'true').status).toBe(125);
   expect(existsSync(join(cwd, 'q.json'))).toBe(false);
+});
+
+test('what is learned is written where it was to go, whatever the command puts in the place of that folder', () => {
+  const cwd = place();
+  for (const folder of ['out', 'other']) mkdirSync(join(cwd, folder));
+  const script = 'mkfifo other/p.jsonc; mv out moved; ln -s other out; mkfifo moved/p.jsonc';
+  const { status, stderr } = holdfast(cwd, 'learn', '-o', 'out/p.jsonc', ...sh(script));
+  expect([status, stderr.includes('holdfast:')]).toEqual([0, false]);
+  expect(lstatSync(join(cwd, 'other/p.jsonc')).isFIFO()).toBe(true);
+  expect(loadPolicy(join(cwd, 'moved/p.jsonc'), { cwd }).files?.write?.length).toBeGreaterThan(0);
+  expect(readdirSync(join(cwd, 'moved'))).toEqual(['p.jsonc']);
 });

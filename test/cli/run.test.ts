@@ -278,6 +278,12 @@ describe('what is written at the end', () => {
     const line = `"$NODE" "$CLI" run --summary /dev/fd/3 -- cat /etc/shadow 3> log 2> err; echo more >> log`;
     spawnSync('sh', ['-c', `echo before > log; ${line}`], { cwd, env: { ...plain, NODE: process.execPath, CLI: cli } });
     expect(readFileSync(join(cwd, 'log'), 'utf8')).toMatch(/^holdfast: 1 call refused\n.*\/etc\/shadow.*\nmore\n$/s);
+    // Whoever else writes there goes on behind it.
+    const shared = `exec 2> both; "$NODE" "$CLI" run --summary /dev/stderr -- cat /etc/shadow; echo more >&2`;
+    spawnSync('sh', ['-c', shared], { cwd, env: { ...plain, NODE: process.execPath, CLI: cli } });
+    expect(readFileSync(join(cwd, 'both'), 'utf8')).toMatch(
+      /^cat: .*\nholdfast: 1 call refused\n.*\/etc\/shadow.*\nmore\n$/s,
+    );
     const { status, stdout, stderr } = run(['--report', 'no/such/page.html', ...sh('echo started')], { cwd });
     expect([status, stdout]).toEqual([125, '']);
     expect(stderr).toContain('ENOENT');
