@@ -25,9 +25,10 @@ export interface Caller {
 
 type Json = Record<string, unknown> | undefined;
 
-function jsonOf(path: string): Json {
+/** @param links People may have put one in place of their project's files. */
+function jsonOf(path: string, links: 'follow' | 'refuse' = 'refuse'): Json {
   try {
-    const value: unknown = JSON.parse(regularText(path));
+    const value: unknown = JSON.parse(regularText(path, links));
     return typeof value === 'object' && value !== null ? (value as Json) : undefined;
   } catch {
     return undefined;
@@ -165,7 +166,9 @@ function isTarballOf(name: string, pathname: string): boolean {
 /** npm's lock file says where a folder's contents come from. A folder that an alias has put there has a `name` of its own. */
 function byLock({ folder, claimed, name }: Caller, project: string, env: NodeJS.ProcessEnv): Proof | undefined {
   if (name === undefined) return undefined;
-  const lock = jsonOf(join(project, 'npm-shrinkwrap.json')) ?? jsonOf(join(project, 'package-lock.json'));
+  const lock = ['npm-shrinkwrap.json', 'package-lock.json']
+    .map((file) => jsonOf(join(project, file), 'follow'))
+    .find((found) => found !== undefined);
   const packages = lock?.packages as Json;
   const place = relative(project, folder);
   const entry = (packages !== undefined && Object.hasOwn(packages, place) ? packages[place] : undefined) as Json;
@@ -182,7 +185,7 @@ function byLock({ folder, claimed, name }: Caller, project: string, env: NodeJS.
 /** The project's own manifest names it, so the package manager has put at that place what the project has asked for. */
 function byManifest({ folder, name }: Caller, project: string): Proof | undefined {
   if (name === undefined || folder !== join(project, 'node_modules', name)) return undefined;
-  const manifest = jsonOf(join(project, 'package.json'));
+  const manifest = jsonOf(join(project, 'package.json'), 'follow');
   const named = ['dependencies', 'devDependencies', 'optionalDependencies'].some((field) => {
     const list = manifest?.[field];
     return typeof list === 'object' && list !== null && Object.hasOwn(list, name);

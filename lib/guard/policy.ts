@@ -20,7 +20,7 @@ function packageAround(file: string | undefined): string | undefined {
     const manifest = join(folder, 'package.json');
     if (!existsSync(manifest)) continue;
     try {
-      const { name } = JSON.parse(regularText(manifest)) as { name?: unknown };
+      const { name } = JSON.parse(regularText(manifest, 'follow')) as { name?: unknown };
       if (managers.has(name)) return folder;
     } catch {
       return undefined;

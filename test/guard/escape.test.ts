@@ -183,6 +183,17 @@ test('a FIFO in place of package.json holds nobody up', async () => {
   expect(await scene.run(guard, ['run-scripts'])).toMatchObject({ code: 0 });
 });
 
+test("a project's own files may be links", async () => {
+  const scene = makeScene();
+  const guarded = { holdfast: { guard: { packages: { a: { env: ['X_KEY'] } } } }, dependencies: { a: '1' } };
+  symlinkSync(
+    write(join(scene.folder, 'elsewhere.json'), JSON.stringify(guarded)),
+    join(scene.project, 'package.json'),
+  );
+  const { stdout } = await call(scene, 'node_modules/a', 'echo "$X_KEY"', { X_KEY: 'x' });
+  expect(stdout).toBe('x\n');
+});
+
 test('looks do not push out what was tried', () => {
   const tries = new Tries();
   const tried = (access: Violation['access'], path: string) =>
