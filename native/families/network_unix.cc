@@ -110,7 +110,8 @@ namespace {
 // Whether nobody in the tree can make this name mean something else. To replace an existing file or directory on the
 // way one has to rename or remove something, which takes the right to write there, or a hook that allows it.
 bool name_is_fixed(const Sandbox& sandbox, std::string_view canonical) {
-  if (sandbox.config.lets_by || sandbox.config.hooked(Event::rename) || sandbox.config.hooked(Event::unlink)) return false;
+  if (sandbox.config.lets_by || sandbox.config.hooked(Event::rename) || sandbox.config.hooked(Event::unlink))
+    return false;
   for (size_t end = 1; end <= canonical.size(); end++) {
     if (end != canonical.size() && canonical[end] != '/') continue;
     if (sandbox.config.rules.path(canonical.substr(0, end), kWrite).effect == Effect::allow) return false;

@@ -114,7 +114,8 @@ const commands: [string, ...unknown[]][] = [
   ['exit 3', undefined],
   ['exit 3', {}],
   ['echo $A', { env: { A: 'b', PATH: process.env.PATH }, encoding: 'buffer' }],
-  ['echo "$0"', { shell: '/bin/bash' }],
+  // Where SHLVL is below 2, bash takes a socket at its stdin for rshd's, and reads ~/.bashrc (bash(1), INVOCATION).
+  ['echo "$0"', { shell: '/bin/bash', env: { PATH: process.env.PATH, SHLVL: '2' } }],
   ['no-such-program'],
 ];
 
