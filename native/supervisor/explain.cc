@@ -125,7 +125,7 @@ const char* effect_name(Effect effect) { return effect == Effect::deny ? "deny" 
 void write_considered(FieldWriter& writer, const Config& config, const Held& call, const Facts& facts) {
   const auto write = [&](const Rules::Spoken& spoken) {
     // There can be as many as a path has parts, each as long as a path: the first that have room.
-    if (writer.room() < 2 * PATH_MAX) return;
+    if (writer.room() < size_t{2} * PATH_MAX) return;
     const size_t one = writer.begin(Tag::considered_);
     writer.text(Tag::rule_, spoken.label);
     writer.text(Tag::name_, effect_name(spoken.effect));
