@@ -5,7 +5,7 @@ import { shown } from '../policy/check.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { wrongType } from '../spawn/arguments.ts';
-import { compilePolicy, normalizeSpawn, type SandboxOptions } from '../spawn/options.ts';
+import { compilePolicy, normalizeSpawn, type SandboxOptions, sandboxOptionNames } from '../spawn/options.ts';
 import { SandboxPool } from '../spawn/pool.ts';
 import { spawnSandboxed } from '../spawn/spawn.ts';
 import { execFileWith, execWith } from './exec.ts';
@@ -117,13 +117,4 @@ export function sandboxedChildProcess(options: unknown = {}): SandboxedChildProc
 }
 
 /** What of a spawn's options can be the same for all of them; `SandboxOptions`. */
-const ownNames: ReadonlySet<string> = new Set([
-  'policy',
-  'hookTimeout',
-  'descendants',
-  'forceKillAfter',
-  'killGrace',
-  'limits',
-  'usageByExecutable',
-  'engine',
-] satisfies (keyof SandboxOptions)[]);
+const ownNames: ReadonlySet<string> = new Set(sandboxOptionNames);

@@ -71,13 +71,8 @@ export interface SpawnSandboxedOptions<S extends StdioOptions | undefined = Stdi
   stdio?: S;
 }
 
-const ownOptions = [
-  'argv0',
-  'stdio',
-  'shell',
-  'signal',
-  'timeout',
-  'killSignal',
+/** Of {@link SandboxOptions}: what holdfast has beside Node's. */
+export const sandboxOptionNames = [
   'policy',
   'hookTimeout',
   'descendants',
@@ -87,7 +82,8 @@ const ownOptions = [
   'usageByExecutable',
   'record',
   'engine',
-];
+] as const satisfies readonly (keyof SandboxOptions)[];
+const ownOptions = ['argv0', 'stdio', 'shell', 'signal', 'timeout', 'killSignal', ...sandboxOptionNames];
 /** What Node's fork() and execFile() have for themselves and hand on to a spawn: without meaning there, as in Node. */
 const foreignOptions = ['execPath', 'execArgv', 'silent', 'encoding', 'maxBuffer'];
 const known = new Set<string>([...passedOptions, ...ownOptions]);

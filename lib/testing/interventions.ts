@@ -183,6 +183,16 @@ function counting(fields: Record<string, unknown>, field: string): { first: numb
   return { first: nth ?? 1, times: times ?? (nth === undefined ? Number.POSITIVE_INFINITY : 1) };
 }
 
+/** Whether a call is one of those that are meant, counted within one run. */
+function countedFrom(matches: (heard: Heard) => boolean, first: number, times: number): (heard: Heard) => boolean {
+  let seen = 0;
+  return (heard) => {
+    if (!matches(heard)) return false;
+    seen++;
+    return seen >= first && seen < first + times;
+  };
+}
+
 interface Target {
   events: readonly InterveningEvent[];
   syscalls: readonly SyscallName[];
@@ -274,11 +284,9 @@ export function fault(call: unknown, given: unknown, { folder, isSyscall }: Plac
   return {
     ...target,
     begin(run) {
-      let seen = 0;
+      const isMeant = countedFrom(matches, first, times);
       return (heard) => {
-        if (!matches(heard)) return undefined;
-        seen++;
-        if (seen < first || seen >= first + times) return undefined;
+        if (!isMeant(heard)) return undefined;
         const { syscall, pid, tid, address, port } = heard.call;
         run.faults.push({ syscall, errno, pid, ...known({ path: heard.paths[0], address, port }) });
         run.expected.push({ syscall, tid });
@@ -305,11 +313,9 @@ export function delay(
     ...target,
     waits: milliseconds,
     begin(run) {
-      let seen = 0;
+      const isMeant = countedFrom(matches, first, times);
       return (heard) => {
-        if (!matches(heard)) return undefined;
-        seen++;
-        if (seen < first || seen >= first + times) return undefined;
+        if (!isMeant(heard)) return undefined;
         return run.wait(milliseconds).then(() => undefined);
       };
     },

@@ -97,21 +97,8 @@ void send_record(Sandbox& sandbox, const Held& call, const Refusal& refusal, Rec
   }
 }
 
-}  // namespace
-
-void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
-                    std::string_view reason, const Missing& missing) {
-  send_record(sandbox, call,
-              {.facts = &facts,
-               .syscall = syscall_of(call, facts),
-               .rule = rule,
-               .reason = reason,
-               .missing = missing,
-               .error = error});
-}
-
-void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
-                   std::string_view reason, const Missing& missing) {
+void report_ruling(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                   std::string_view reason, const Missing& missing, bool dry) {
   send_record(sandbox, call,
               {.facts = &facts,
                .syscall = syscall_of(call, facts),
@@ -119,7 +106,19 @@ void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int e
                .reason = reason,
                .missing = missing,
                .error = error,
-               .dry = true});
+               .dry = dry});
+}
+
+}  // namespace
+
+void report_refused(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                    std::string_view reason, const Missing& missing) {
+  report_ruling(sandbox, call, facts, error, rule, reason, missing, false);
+}
+
+void report_let_by(Sandbox& sandbox, const Held& call, const Facts& facts, int error, std::string_view rule,
+                   std::string_view reason, const Missing& missing) {
+  report_ruling(sandbox, call, facts, error, rule, reason, missing, true);
 }
 
 void report_by_rule(Sandbox& sandbox, const Held& call, int error, std::string_view rule, std::string_view reason) {

@@ -25,17 +25,12 @@ export type Counts = Record<Kind, number>;
 export const none = (): Counts => ({ read: 0, write: 0, exec: 0, other: 0, refused: 0 });
 
 /** One row of what happened to a path or an address. */
-export interface Deed {
+export interface Deed
+  extends Pick<
+    ReportAccess,
+    'access' | 'program' | 'count' | 'first' | 'last' | 'outcome' | 'errno' | 'rule' | 'probe'
+  > {
   readonly kind: Kind;
-  readonly access: string;
-  readonly program: string;
-  readonly count: number;
-  readonly first: number;
-  readonly last: number;
-  readonly outcome: 'allowed' | 'refused' | 'failed';
-  readonly errno?: string;
-  readonly rule?: string;
-  readonly probe: boolean;
   readonly refusal?: ReportRefusal;
 }
 
