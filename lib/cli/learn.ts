@@ -13,14 +13,10 @@ import {
 } from '../index.ts';
 import { visible } from '../process/violation.ts';
 import { exitCodeOfSignal } from '../run/result.ts';
+import { exitCodeOfStart, OWN_FAILURE } from '../support/exit-codes.ts';
 import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
 import { forwardSignals } from './run.ts';
-
-/** Holdfast's own failures, as env(1), nice(1) and timeout(1) count theirs. */
-const OWN_FAILURE = 125;
-const NOT_EXECUTABLE = 126;
-const NOT_FOUND = 127;
 
 interface Flags {
   output: string;
@@ -171,7 +167,7 @@ function failure(error: unknown, json: boolean | undefined): number {
     const { syscall = '' } = error as NodeJS.ErrnoException;
     if (syscall.startsWith('spawn')) {
       process.stderr.write(`holdfast: ${message}\n`);
-      return code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE;
+      return exitCodeOfStart(error as NodeJS.ErrnoException);
     }
   }
   if (

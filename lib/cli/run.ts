@@ -5,17 +5,13 @@ import { Command, InvalidArgumentError } from 'commander';
 import * as holdfast from '../index.ts';
 import { parseDuration } from '../limits/units.ts';
 import { exitCodeOfSignal } from '../run/result.ts';
+import { exitCodeOfStart, OWN_FAILURE } from '../support/exit-codes.ts';
 import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
 import { summaryOf } from './summary.ts';
 
 type Policy = holdfast.Policy;
 type Result = holdfast.SandboxedResult<undefined, undefined>;
-
-/** Holdfast's own failures, as env(1), nice(1) and timeout(1) count theirs. */
-const OWN_FAILURE = 125;
-const NOT_EXECUTABLE = 126;
-const NOT_FOUND = 127;
 
 interface Flags {
   policy?: string[];
@@ -120,12 +116,12 @@ export function forwardSignals(child: holdfast.SandboxedProcess): () => void {
   };
 }
 
-function exitCodeOf({ exitCode, signal, error }: Result): number {
+function exitCodeOf({ exitCode, signal, error }: Result, env: NodeJS.ProcessEnv): number {
   const cause = error?.cause;
   if (signal !== null) return exitCodeOfSignal(signal);
   if (exitCode !== null) return exitCode;
   if (cause instanceof holdfast.HoldfastError) return OWN_FAILURE;
-  return (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE;
+  return exitCodeOfStart((cause ?? {}) as NodeJS.ErrnoException, env.PATH);
 }
 
 /** What `--json` prints. */
@@ -172,11 +168,12 @@ async function runWith(command: string, args: string[], flags: Flags, { summary,
   // Paths on the command line are those of the shell that it was typed in, whatever --cwd says.
   const named = policyOf(flags);
   const policy = typeof named === 'string' ? named : holdfast.compilePolicy(named);
+  const env = environment(flags);
   const result: Result = await holdfast.runSandboxed(command, args, {
     stdio: 'inherit',
     reject: false,
     policy,
-    env: environment(flags),
+    env,
     ...(flags.cwd !== undefined && { cwd: resolve(flags.cwd) }),
     ...(flags.timeout !== undefined && { timeout: flags.timeout }),
     ...(flags.forceKillAfter !== undefined && { forceKillAfter: flags.forceKillAfter }),
@@ -192,7 +189,7 @@ async function runWith(command: string, args: string[], flags: Flags, { summary,
     },
   });
   stop();
-  const code = exitCodeOf(result);
+  const code = exitCodeOf(result, env);
   if (json) write(`${JSON.stringify(dataOf(result, code))}\n`, summary);
   else {
     const lines: string[] = [];

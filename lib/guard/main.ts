@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { HoldfastError } from '../index.ts';
+import { exitCodeOfStart } from '../support/exit-codes.ts';
 import { runManager, runScripts, showSummary } from './command.ts';
 import { runScript, TROUBLE } from './script.ts';
 
@@ -62,9 +63,9 @@ try {
     await command().parseAsync();
   }
 } catch (error) {
-  const { code, syscall, message, stack } = error as NodeJS.ErrnoException;
+  const { syscall, message, stack } = error as NodeJS.ErrnoException;
   const start = syscall?.startsWith('spawn') === true; // of the package manager: as a shell says it
   const text = error instanceof HoldfastError ? String(error) : start ? message : stack;
   process.stderr.write(`holdfast-guard: ${text}\n`);
-  process.exitCode = !start ? TROUBLE : code === 'ENOENT' ? 127 : 126;
+  process.exitCode = start ? exitCodeOfStart(error as NodeJS.ErrnoException) : TROUBLE;
 }

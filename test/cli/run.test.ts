@@ -1,7 +1,7 @@
 // `holdfast run`, as it is installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -143,6 +143,22 @@ describe('holdfast run', () => {
     expect(outcome).toMatchObject({ status, stdout: '' });
     if (status < 128) expect(outcome.stderr).not.toBe('');
     expect(outcome.stderr).not.toContain('    at ');
+  });
+
+  test('a folder of PATH that may not be looked into has no say in that', () => {
+    const closed = temporaryFolder('closed');
+    writeFileSync(join(closed, 'is-there'), '#!/bin/sh\n', { mode: 0o755 });
+    const env = { PATH: `${closed}:/usr/bin:/bin` };
+    chmodSync(closed, 0);
+    try {
+      expect(run(['no-such-program'], { env }).status).toBe(127);
+    } finally {
+      chmodSync(closed, 0o755);
+    }
+    const options = ['--read', '/', '--deny', closed];
+    expect(run([...options, 'no-such-program'], { env }).status).toBe(127);
+    expect(run([...options, 'is-there'], { env }).status).toBe(126);
+    expect(run([...options, 'true'], { env }).status).toBe(0);
   });
 
   test('--json tells what came of it as one line', () => {

@@ -78,7 +78,8 @@ test(
   async () => {
     const { child, closed, next } = started(program('waits_and_stops'), [], { files: { read: ['/'] } });
     expect(await next()).toBe('ready');
-    for (let i = 0; i < 40; i++) {
+    const rounds = 40;
+    for (let i = 0; i < rounds; i++) {
       await child.freeze();
       await child.thaw();
       await sleep(3);
@@ -87,7 +88,11 @@ test(
     child.stdin.end();
     const seen = JSON.parse(await next());
     expect(await closed).toEqual([0, null]);
-    expect(seen).toMatchObject({ lost: 0, strange: 0, cut: 0, wrong: 0, ended: seen.handled });
+    expect(seen).toMatchObject({ lost: 0, strange: 0, cut: 0, wrong: 0 });
+    // On aarch64 a thread that has handled a signal is woken by each stop (docs/security.md).
+    const stops = process.arch === 'arm64' ? 2 * rounds : 0;
+    expect(seen.ended).toBeGreaterThanOrEqual(seen.handled);
+    expect(seen.ended).toBeLessThanOrEqual(seen.handled + stops);
     expect(seen.handled).toBeGreaterThan(0);
     expect(seen.waits).toBeGreaterThan(0);
   },
