@@ -278,7 +278,7 @@ test('what is no option of a lesson is refused by name', async () => {
   await expect(wrong({ record: true })).rejects.toThrow(/options\.record/);
   await expect(wrong({ engine: 'kernel' })).rejects.toThrow(/options\.engine/);
   await expect(wrong({ onProgress: 1 })).rejects.toThrow(/options\.onProgress/);
-  await expect(learn('no-such-program-at-all', [], { stdio: 'ignore' })).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(learn('/no/such/program', [], { stdio: 'ignore' })).rejects.toMatchObject({ code: 'ENOENT' });
   expect(readFileSync(join(root, 'docs/learning.md'), 'utf8')).toContain('omissions');
 });
 

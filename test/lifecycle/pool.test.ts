@@ -330,8 +330,11 @@ describe('the pool itself', () => {
     'what waits has no right that its command would not have',
     async () => {
       await full();
-      const waiting = waitingOf(process.pid);
-      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      let waiting: number[] = []; // with the supervisor of the last command, which ends
+      await until(() => {
+        waiting = waitingOf(process.pid);
+        return waiting.length === pool.size && childrenOf(waiting).length === waiting.length;
+      }, 'each has its child');
       const own = (pid: number) => /^CapEff:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       const child = spawnSandboxed('grep', ['^CapEff', '/proc/self/status'], { policy });
       const command = (await outcome(child as never)).out.split(/\s+/)[1];
