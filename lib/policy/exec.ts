@@ -47,6 +47,7 @@ export interface ExecRule {
   names: readonly Names[];
   argv: readonly string[] | undefined;
   under: number | undefined;
+  named?: true;
 }
 
 export interface UnderRule {

@@ -30,9 +30,9 @@ function isThere(path: string): boolean {
 const socketRules = (rules: readonly NetworkRule[]): FileRule[] =>
   rules.flatMap((rule) => {
     if (rule.kind !== 'unix' || !rule.name.startsWith('/')) return [];
-    const { effect, label, operations } = rule;
+    const { effect, label, operations, named } = rule;
     const access = (operations & operationBits.bind) !== 0 ? accessBits.write : accessBits.read;
-    return [{ effect, label, access, path: rule.name.replace(/(?<=.)\/+$/, '') }];
+    return [{ effect, label, access, path: rule.name.replace(/(?<=.)\/+$/, ''), ...(named && { named }) }];
   });
 
 /** Rules on paths that are not there and that nothing in the sandbox may make; undefined for each other one. */

@@ -172,14 +172,21 @@ export interface FileRule {
   device?: number;
   /** Nothing in it is executed, so the second wall need not know of it. */
   data?: true;
-  /** Of a policy with a name, which is for many machines: that it can do nothing on this one is no mistake. */
   named?: true;
   /** It is only tried. */
   dry?: true;
 }
-export type NetworkRule = AddressRule & { effect: 'allow' | 'deny'; operations: number; label: string };
+export type NetworkRule = AddressRule & {
+  effect: 'allow' | 'deny';
+  operations: number;
+  label: string;
+  named?: true;
+};
 
-/** What a policy says by itself, wherever it is used. */
+/**
+ * What a policy says by itself, wherever it is used. `named` rules are of a policy with a name, which is for many machines and programs: that
+ * one can do nothing, or did nothing, is nobody's mistake.
+ */
 export interface PolicyRules {
   files: FileRule[];
   network: NetworkRule[];
@@ -616,7 +623,7 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
   const isNamed = typeof given === 'string';
   const own: OwnRules = {
     ...paths,
-    files: isNamed ? files.map((rule) => ({ ...rule, named: true })) : files,
+    files,
     ofFolder: isNamed && checked.files?.read !== undefined ? given : undefined,
     network: networkRules(checked, prefix),
     anyExec: exec.allow === undefined,
@@ -632,7 +639,8 @@ function policyRules(given: unknown, cwd: string, prefix = '', depth = 0): OwnRu
     strict: given === 'strict',
   };
   if (own.letsBy && prefix !== '') throw invalid(`policy.${prefix}mode`, 'report', reportsNothing);
-  const rules = checked.extends === undefined ? own : merged(extended(checked, cwd, prefix, depth), own, checked);
+  const all = checked.extends === undefined ? own : merged(extended(checked, cwd, prefix, depth), own, checked);
+  const rules = isNamed ? { ...all, ...eachRule(all, (rule) => ({ ...rule, named: true })) } : all;
   if (rules.files.length + rules.network.length + rules.exec.length > FEW && mostBytes(rules) > MAX_BYTES) {
     throw invalid('policy', policy, `is too large: its rules take more than ${MAX_BYTES >> 20} MiB`);
   }
@@ -674,12 +682,17 @@ function extended(policy: Policy, cwd: string, prefix: string, depth: number): O
   });
 }
 
-function relabelled(rules: OwnRules, prefix: string): OwnRules {
-  const again = <R extends { label: string }>(list: readonly R[]): R[] =>
-    list.map((rule) => ({ ...rule, label: `${prefix}${rule.label}` }));
-  const { files, network, exec, calls } = rules;
-  return { ...rules, files: again(files), network: again(network), exec: again(exec), calls: again(calls) };
+function eachRule(
+  { files, network, exec, calls }: OwnRules,
+  change: <R extends { label: string; named?: true }>(rule: R) => R,
+): Pick<OwnRules, 'files' | 'network' | 'exec' | 'calls'> {
+  return { files: files.map(change), network: network.map(change), exec: exec.map(change), calls: calls.map(change) };
 }
+
+const relabelled = (rules: OwnRules, prefix: string): OwnRules => ({
+  ...rules,
+  ...eachRule(rules, (rule) => ({ ...rule, label: `${prefix}${rule.label}` })),
+});
 
 /** All of them as one. */
 function merged(parts: readonly OwnRules[], own: OwnRules, policy: Policy): OwnRules {

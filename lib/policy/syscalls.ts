@@ -93,6 +93,7 @@ export interface CallRule {
   errno: number;
   label: string;
   tests: Uint8Array;
+  named?: true;
 }
 
 export interface SyscallRow {

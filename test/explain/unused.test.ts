@@ -4,7 +4,9 @@ import {
   type CompiledPolicy,
   checkSupport,
   compilePolicy,
+  loadPolicy,
   type Policy,
+  type PolicyName,
   spawnSandboxed,
   type UnusedRules,
 } from 'holdfast';
@@ -12,7 +14,7 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 async function unused(
-  policy: Policy | CompiledPolicy,
+  policy: Policy | PolicyName | CompiledPolicy,
   command: string,
   args: string[],
   { heard = true, cwd = '/usr' } = {},
@@ -96,12 +98,42 @@ test.runIf((checkSupport().landlockAbi ?? 0) > 0)(
   },
 );
 
-test('what it starts from is not told; and who was not started has no answer', async () => {
-  const base: Policy = { files: { read: ['/srv'] } };
-  expect(await unused({ extends: [base], files: { read: ['/opt'] } }, '/bin/true', [])).toEqual({
-    unused: ['files.read[0]'],
-    unknown: [],
-  });
+test('what it starts from is told by where it stands there, but for policies with a name', async () => {
+  const folder = world();
+  const read = { files: { read: [join(folder, 'read'), '/srv'] } } satisfies Policy;
+  const network = {
+    network: { connect: ['127.0.0.1:9'] },
+    exec: ['/usr', '/opt'],
+    syscalls: { deny: ['acct'] },
+  } satisfies Policy;
+  const compiled = compilePolicy({ extends: ['test'], files: { deny: ['/srv/denied'] } }, { cwd: '/usr' });
+  writeFileSync(join(folder, 'base.json'), '{ "extends": "node", "files": { "read": ["/mnt"] } }');
+  writeFileSync(join(folder, 'top.json'), '{ "extends": ["build", "./base.json"], "files": { "read": ["/opt"] } }');
+  for (const [policy, told, left] of [
+    [{ extends: read }, ['extends.files.read[1]'], []],
+    [
+      { extends: ['build', read, { extends: [network, 'git'] }, compiled], files: { read: ['/opt'] } },
+      [
+        'extends[1].files.read[1]',
+        'extends[2].extends[0].exec[1]',
+        'extends[2].extends[0].network.connect[0]',
+        'extends[3].files.deny[0]',
+        'files.read[0]',
+      ],
+      ['extends[2].extends[0].syscalls.deny[0]'],
+    ],
+    [loadPolicy(join(folder, 'top.json')), ['extends[1].files.read[0]', 'files.read[0]'], []],
+    ['agent', [], []],
+    ['compute', [], []],
+    [compilePolicy('python', { cwd: '/usr' }), [], []],
+  ] satisfies [Policy | PolicyName | CompiledPolicy, string[], string[]][]) {
+    const { unused: none, unknown } = await unused(policy, '/bin/cat', [join(folder, 'read/file')]);
+    expect([...none].sort()).toEqual(told);
+    expect(unknown.map(({ rule }) => rule)).toEqual(left);
+  }
+});
+
+test('who was not started has no answer', async () => {
   const child = spawnSandboxed('/nowhere/program', [], { cwd: '/usr' });
   child.on('error', () => {});
   await expect(child.unusedRules()).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NOT_RUNNING' });
