@@ -132,5 +132,10 @@ export const elsewhere: Readonly<Record<string, string>> = {
     'test/lifecycle/control-group, in the guest',
   'sudo apt-get install libseccomp-dev': 'a package of the system',
 };
-/** Lines that begin so: long commands of the project itself. */
-export const elsewhereBeginning = ['g++ -std=c++20 -O2', 'native/launch/filter.cc', '/tmp/filter_choice'];
+/** Lines that begin so: long commands of the project itself, and Chromium's (test/transparency/tmp-programs). */
+export const elsewhereBeginning = [
+  'HOME=/tmp npx holdfast run --tmp',
+  'g++ -std=c++20 -O2',
+  'native/launch/filter.cc',
+  '/tmp/filter_choice',
+];
