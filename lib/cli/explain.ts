@@ -40,7 +40,9 @@ function policyOf(given: readonly string[] = []): Policy | PolicyName | undefine
 }
 
 function text({ message, considered }: Explanation): string {
-  const rules = considered.map(({ rule, effect, path }) => [' ', effect, rule, path ?? ''].join(' ').trimEnd());
+  const rules = considered.map(({ rule, effect, path, dry }) =>
+    ['  ', effect, dry ? ' (dry)' : '', ' ', rule, ' ', path ?? ''].join('').trimEnd(),
+  );
   return `${[message, ...rules].join('\n')}\n`;
 }
 
@@ -68,7 +70,7 @@ export function explainCommand(): Command {
       'after',
       `
 The first line says what decides; below it, each rule that speaks of it, the deepest last.
-Exit code: 0 if it is allowed, 1 if it is refused, 125 if that cannot be said: a policy or a question that is not valid.`,
+Exit code: 0 if it is allowed (or let by: mode 'report', a dry rule), 1 if it is refused, 125 if that cannot be said: a policy or a question that is not valid.`,
     )
     .action((args: string[], flags: Flags) => {
       try {

@@ -1,6 +1,8 @@
 // What a policy says of a call that nobody makes: asked of the supervisor's own decision, in a process of its own.
 import { spawnSync } from 'node:child_process';
-import { isAbsolute, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errnoName, HoldfastError } from '../errors.ts';
 import { FieldWriter } from '../native/fields.ts';
@@ -19,7 +21,9 @@ import {
   type NetworkOperation,
   operationBits,
   type Policy,
+  type Rules,
 } from '../policy/policy.ts';
+import { giveScratch } from '../process/scratch.ts';
 import { type ExecField, type Suggestion, suggestionFor, visible } from '../process/violation.ts';
 
 /** What is asked about: one thing, and what is wanted of it. */
@@ -56,6 +60,8 @@ export interface ConsideredRule {
   readonly effect: 'allow' | 'deny';
   /** Where its path leads; missing for rules on addresses, and patterns. */
   readonly path?: string;
+  /** It is only tried. */
+  readonly dry?: true;
 }
 
 /** What a policy says of a call, hooks aside. */
@@ -63,17 +69,25 @@ export interface Explanation {
   readonly allowed: boolean;
   /** The right that was asked for; where it is refused, the one that is missing. */
   readonly access: FileAccess | NetworkOperation;
-  /** The canonical path: what rules are asked about. */
+  /**
+   * The canonical path: what rules are asked about. What leads into the private folder of `tmp: true` is named as it is there, in a
+   * `holdfast-XXXXXX` that each start makes anew.
+   */
   readonly path?: string;
   /** The address, and its port. */
   readonly address?: string;
   readonly port?: number;
-  /** Whether something is there now, at the path. */
+  /** Whether something is there now, at the path. Missing in the private folder of `tmp: true`: the program has made it, or it has not. */
   readonly exists?: boolean;
   /** The policy's field that decides. Missing where nothing allows it. */
   readonly rule?: string;
-  /** What the program would see, by name. */
+  /** What the program would see, by name; with `dry` what it would see else. */
   readonly errno?: string;
+  /**
+   * It is allowed because nothing is enforced here: the policy's `mode` is `'report'`, or the `rule` is dry. `errno`, `access`, `reason` and
+   * `suggestion` say what would be refused else, as of a {@link Violation} with `dry`.
+   */
+  readonly dry?: true;
   /** Whether it would be told as a violation: not where nothing is there that a program could have found. */
   readonly reported?: boolean;
   readonly reason?: string;
@@ -243,29 +257,32 @@ function ask(addon: Native, policy: Uint8Array, questions: readonly Uint8Array[]
   return records;
 }
 
-function consideredOf(record: NativeRecord): ConsideredRule[] {
+function consideredOf(record: NativeRecord, dry: ReadonlySet<string>): ConsideredRule[] {
   return nested(record, 'considered').map((one) => {
     const path = optionalText(one, 'path');
     const effect = text(one, 'name') === 'deny' ? 'deny' : 'allow';
-    return { rule: text(one, 'rule'), effect, ...(path !== undefined && { path }) };
+    const rule = text(one, 'rule');
+    return { rule, effect, ...(path !== undefined && { path }), ...(dry.has(rule) && { dry: true as const }) };
   });
 }
 
-function messageOf(of: Omit<Explanation, 'message'>): string {
-  const { allowed, access, path, address, port, rule, errno, reason, suggestion, considered } = of;
-  const what = `${access} ${path ?? (port === undefined ? address : `${address} port ${port}`)}`;
+function messageOf(of: Omit<Explanation, 'message'>, asked: string | undefined): string {
+  const { allowed, dry, access, path, address, port, rule, errno, reason, suggestion, considered } = of;
+  const name = asked === undefined ? path : `${asked} (in the private folder of tmp)`;
+  const what = `${access} ${name ?? (port === undefined ? address : `${address} port ${port}`)}`;
   const by = considered.find((one) => one.rule === rule && one.path !== undefined && one.path !== path)?.path;
-  const where = by === undefined ? '' : ` (${by})`;
-  if (allowed) return visible(`${what}: allowed by ${rule ?? 'what lies below it'}${where}`);
+  const where = by === undefined || asked !== undefined ? '' : ` (${by})`;
+  if (allowed && !dry) return visible(`${what}: allowed by ${rule ?? 'what lies below it'}${where}`);
   const why = [
-    rule === undefined ? undefined : `denied by ${rule}${where}`,
+    rule === undefined ? undefined : `denied by ${rule}${where}${dry ? ', which is dry' : ''}`,
     reason,
     suggestion && `${suggestion.field}: ${JSON.stringify(suggestion.value)} would allow it`,
   ].filter((part) => part !== undefined);
-  return visible(`${what}: refused with ${errno}: ${why.join(', ')}`);
+  const end = dry ? `let by and reported (${errno} if it were enforced)` : `refused with ${errno}`;
+  return visible(`${what}: ${end}: ${why.join(', ')}`);
 }
 
-function explanationOf(record: NativeRecord, asked: Checked, exec: ExecField): Explanation {
+function explanationOf(record: NativeRecord, asked: Checked, rules: Rules): Explanation {
   const errno = number(record, 'errno');
   const path = optionalText(record, 'path');
   const rule = optionalText(record, 'rule');
@@ -273,24 +290,43 @@ function explanationOf(record: NativeRecord, asked: Checked, exec: ExecField): E
   const access = (optionalText(record, 'right') ?? asked.access) as Explanation['access'];
   const address = optionalText(record, 'address');
   const port = optionalNumber(record, 'port');
+  // By this name it leads into the private folder.
+  const led = optionalText(record, 'target');
+  const dry = number(record, 'dry') === 1;
   const subject = {
     ...(path !== undefined && { path }),
     ...(address !== undefined && { address }),
     ...(port !== undefined && { port }),
   };
+  const exec: ExecField = rules.execAtLength ? 'exec.allow' : 'exec';
   const suggestion = suggestionFor(record, subject, exec);
+  const tried = new Set(rules.files.filter((one) => one.dry).map(({ label }) => label));
   const of: Omit<Explanation, 'message'> = {
-    allowed: errno === 0,
+    allowed: errno === 0 || dry,
     access: errno === 0 ? asked.access : access,
     ...subject,
-    ...(path !== undefined && { exists: number(record, 'present') === 1 }),
+    ...(path !== undefined && led === undefined && { exists: number(record, 'present') === 1 }),
     ...(rule !== undefined && { rule }),
     ...(errno !== 0 && { errno: errnoName(errno), reported: number(record, 'more') === 0 }),
+    ...(dry && { dry }),
     ...(reason !== undefined && { reason }),
     ...(suggestion !== undefined && { suggestion }),
-    considered: consideredOf(record),
+    considered: consideredOf(record, tried),
   };
-  return { ...of, message: messageOf(of) };
+  return { ...of, message: messageOf(of, led) };
+}
+
+/** The private folder of `tmp: true`, which is made when a command starts, and where names lead to it. */
+function withScratch(rules: Rules): Rules {
+  if (!rules.tmp) return rules;
+  let folder = resolve(tmpdir());
+  try {
+    folder = realpathSync(folder);
+  } catch {
+    // Nothing starts then; what it would say of names does not depend on it.
+  }
+  giveScratch(rules, join(folder, 'holdfast-XXXXXX'));
+  return rules;
 }
 
 /** Most questions about one policy have one working directory, and are asked at once. */
@@ -299,13 +335,12 @@ function explainAll(policy: unknown, questions: readonly unknown[]): Explanation
   const answers: Explanation[] = [];
   const addon = native();
   for (const cwd of new Set(asked.map((one) => one.cwd))) {
-    const rules = makeRules(policy, cwd);
+    const rules = withScratch(makeRules(policy, cwd));
     const here = [...asked.entries()].filter(([, one]) => one.cwd === cwd);
     const encoded = here.map(([, one]) => encodeQuestion(addon, one));
     const configuration = encodeConfiguration(addon, { waitForTree: false, rules, limits: [] });
     const records = ask(addon, configuration, encoded);
-    for (const [j, [i, one]] of here.entries())
-      answers[i] = explanationOf(records[j] as NativeRecord, one, rules.execAtLength ? 'exec.allow' : 'exec');
+    for (const [j, [i, one]] of here.entries()) answers[i] = explanationOf(records[j] as NativeRecord, one, rules);
   }
   return answers;
 }

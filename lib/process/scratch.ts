@@ -3,7 +3,7 @@ import { chmodSync, chownSync, constants, lstatSync, mkdirSync, mkdtempSync, rea
 import { chmod, type FileHandle, lstat, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accessBits } from '../policy/policy.ts';
+import { accessBits, type Rules } from '../policy/policy.ts';
 import type { Spawn } from './plan.ts';
 
 /** Its canonical path, and what is there. */
@@ -12,6 +12,9 @@ export interface Scratch {
   dev: bigint;
   ino: bigint;
 }
+
+/** What is in it with policy.tmp. */
+const rooms = ['tmp', 'shm'];
 
 /** For chown(2). What is no id Node's own spawn refuses, in its own words. */
 const id = (given: unknown) => (Number.isInteger(given) ? (given as number) : -1);
@@ -25,7 +28,7 @@ export function makeScratch({ passed, rules }: Spawn): Scratch {
   const made = [path];
   try {
     if (rules.tmp) {
-      for (const name of ['tmp', 'shm']) {
+      for (const name of rooms) {
         const folder = join(path, name);
         mkdirSync(folder, 0o700);
         made.unshift(folder);
@@ -39,14 +42,18 @@ export function makeScratch({ passed, rules }: Spawn): Scratch {
     for (const folder of made) rmdirSync(folder);
     throw error;
   }
-  const label = rules.tmp ? 'tmp' : 'scratch';
-  const given = rules.tmp ? made.slice(0, -1) : made;
-  for (const folder of given)
-    rules.files.push({ effect: 'allow', access: accessBits.read | accessBits.write, path: folder, label });
-  if (rules.tmp) rules.leads = leadsTo(path);
+  giveScratch(rules, path);
   passed.env = { ...(passed.env ?? process.env), TMPDIR: rules.tmp ? join(path, 'tmp') : path };
   const { dev, ino } = lstatSync(path, { bigint: true });
   return { path, dev, ino };
+}
+
+/** By rules, and by the names that lead there. */
+export function giveScratch(rules: Rules, path: string): void {
+  const label = rules.tmp ? 'tmp' : 'scratch';
+  for (const folder of rules.tmp ? rooms.map((name) => join(path, name)) : [path])
+    rules.files.push({ effect: 'allow', access: accessBits.read | accessBits.write, path: folder, label });
+  if (rules.tmp) rules.leads = leadsTo(path);
 }
 
 /** Where programs look without asking. What is not there leads nowhere. */

@@ -69,6 +69,10 @@ Ruling ruling_of(const Config& config, const Judgement& judgement) {
   return out;
 }
 
+bool lets_by(const Config& config, const Judgement& judgement, const Ruling& ruling) {
+  return ruling.error != 0 && !ruling.final && !ruling.silent && config.lets_by && !judgement.never;
+}
+
 Ruling ruling_where_nothing_is(const Config& config, std::string_view place) {
   Ruling out;
   out.final = out.silent = true;
@@ -106,7 +110,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
     return decision;
   }
   if (ruling.error == 0) return decide_allowed(sandbox, call, facts, judgement);
-  if (!ruling.final && !ruling.silent && sandbox.config.lets_by && !judgement.never) {
+  if (lets_by(sandbox.config, judgement, ruling)) {
     report_let_by(sandbox, call, facts, ruling.error, "", ruling.reason, ruling.missing);
     return decide_allowed(sandbox, call, facts, judgement);
   }

@@ -26,6 +26,8 @@ struct Ruling {
   Missing missing;
 };
 Ruling ruling_of(const Config& config, const Judgement& judgement);
+// Whether it is a refusal that the policy only wants to be told of.
+bool lets_by(const Config& config, const Judgement& judgement, const Ruling& ruling);
 
 // What they say where the walk of a call ends because nothing is at `place`: who may not look there is not told so.
 Ruling ruling_where_nothing_is(const Config& config, std::string_view place);

@@ -89,13 +89,24 @@ struct Found {
   std::string path;
   bool missing = false;
   std::string nothing_at;  // the first folder on its way that is not there
+  std::string led_from;    // it is in a folder that leads elsewhere (Config::leads): the name that it was asked by
 };
 
-Found find(const std::string& path) {
+// Of what is in a folder that leads elsewhere nobody knows yet: the tree may have made it.
+Found find_led(const Lead& lead, const std::string& path) {
+  Found out;
+  out.led_from = path;
+  out.path = lead.to + path.substr(lead.from.size());
+  return out;
+}
+
+Found find(const Config& config, const std::string& path) {
   Found out;
   CanonicalPath where;
   Canonicaliser paths(Canonicaliser::Links::in_file_system);
-  if (!paths.follow(path, where)) return out;
+  const auto is_there = [&](const std::string& place) { return config.lead_of(place) == nullptr; };
+  if (!paths.follow(path, where, is_there)) return out;
+  if (const Lead* const lead = config.lead_of(where.path); lead != nullptr) return find_led(*lead, where.path);
   out.path = where.path;
   struct stat status;
   out.missing = lstat(out.path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
@@ -174,7 +185,8 @@ void answer(const Config& config, const Question& asked, FieldWriter& writer) {
   Tree tree;
   const pid_t self = getpid();
   tree.add(self, self);
-  for (const std::string& program : asked.executed) tree.executed(self, config.exec.given_by(find(program).path, true));
+  for (const std::string& program : asked.executed)
+    tree.executed(self, config.exec.given_by(find(config, program).path, true));
   Held call;
   call.row = find_row(call_of(asked));
   call.tid = self;
@@ -187,7 +199,8 @@ void answer(const Config& config, const Question& asked, FieldWriter& writer) {
   Found found;
   const char* never = nullptr;
   if (!asked.path.empty()) {
-    found = find(asked.path);
+    found = find(config, asked.path);
+    if (!found.led_from.empty()) writer.text(Tag::target_, found.led_from);
     writer.number(Tag::present_, found.missing ? 0 : 1);
     if (is_of_other_process(config, found.path)) never = "a process outside the sandbox";
     if (asked.operations != 0) {
@@ -221,8 +234,18 @@ void answer(const Config& config, const Question& asked, FieldWriter& writer) {
   const bool must_exist = asked.operations == protocol::kConnect || (asked.access & protocol::kExecute) != 0;
   if (found.missing && (must_exist || !found.nothing_at.empty()))
     ruling = ruling_where_nothing_is(config, found.nothing_at.empty() ? found.path : found.nothing_at);
+  const bool let_by = lets_by(config, judgement, ruling);
+  bool dry = let_by;
+  if (config.dry != nullptr && (ruling.error == 0 || let_by)) {
+    const Judgement tried = judge(*config.dry, call, facts);
+    if (tried.denied) {
+      ruling = ruling_of(config, tried);
+      dry = true;
+    }
+  }
   if (never != nullptr) ruling = {.error = ENOENT, .final = true, .rule = {}, .reason = never, .missing = {}};
   writer.number(Tag::errno_, ruling.error);
+  if (dry && never == nullptr) writer.number(Tag::dry_, 1);
   writer.number(Tag::more_, ruling.silent ? 1 : 0);
   if (!ruling.rule.empty()) writer.text(Tag::rule_, ruling.rule);
   if (ruling.error != 0 && !ruling.reason.empty()) writer.text(Tag::reason_, ruling.reason);
@@ -230,7 +253,8 @@ void answer(const Config& config, const Question& asked, FieldWriter& writer) {
   if (ruling.rule.empty() && ruling.missing.field != nullptr) writer.text(Tag::field_, ruling.missing.field);
   if (ruling.missing.of_folder) writer.number(Tag::ofFolder_, 1);
   write_names(writer, facts);
-  write_considered(writer, config, call, facts);
+  // Those that are only tried speak of it, too.
+  write_considered(writer, config.dry != nullptr ? *config.dry : config, call, facts);
 }
 
 // What stands next, by the size in front of it.

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compilePolicy, type ExplainQuestion, explain, type FileAccess, type Policy, type Violation } from 'holdfast';
 import { describe, expect, test } from 'vitest';
@@ -234,6 +234,181 @@ describe('what explain() says is what happens', () => {
   });
 });
 
+describe('of names that lead into the private folder of `tmp: true`', () => {
+  test('what explain() says is what happens', async () => {
+    const { root } = world();
+    const [one, other] = ['one', 'other'].map((name) => `holdfast-explain-${process.pid}-${name}`);
+    for (const folder of ['/tmp', '/dev/shm']) writeFileSync(join(folder, one as string), 'the machine’s own');
+    symlinkSync(root, `/tmp/${one}-link`);
+    symlinkSync(`/tmp/${other}`, join(root, 'into'));
+    symlinkSync('/tmp', join(root, 'tmp'));
+    try {
+      const acts: Act[] = [
+        ['metadata', '/tmp'],
+        ['read', '/tmp'],
+        ['write', `/tmp/${other}`],
+        ['read', `/tmp/${other}`],
+        ['metadata', `/tmp/./${other}`],
+        ['read', join(root, 'into')],
+        ['write', join(root, `tmp/${other}-2`)],
+        ['read', `/tmp/${one}`],
+        ['metadata', `/tmp/${one}-link/a/x`],
+        ['write', `/dev/shm/${other}`],
+        ['read', `/dev/shm/${one}`],
+        ['write', '/tmp/.env'],
+        ['metadata', '/tmp/.env'],
+        ['read', '/tmp/../etc/hostname'],
+        ['read', join(root, 'a/x')],
+        ['read', join(root, 'b/x')],
+        ['unix-bind', '/tmp/socket'],
+        ['unix-connect', '/tmp/socket'],
+        ['exec', `/tmp/${other}`],
+        ['write', '/var/tmp/file'],
+      ];
+      const base: Policy = { tmp: true, files: { deny: ['**/.env'] } };
+      // What a rule names stays what it is.
+      const named: Policy = { ...base, files: { deny: ['**/.env'], read: [join(root, 'a')] } };
+      for (const policy of [base, named, { ...named, exec: ['/usr'] }, { extends: compilePolicy(named) }]) {
+        const told = explain(
+          policy,
+          acts.map((act) => ({ ...questionOf(act), cwd: '/usr' })),
+        );
+        const { stdout, stderr } = await runSandboxed('/usr/bin/python3', ['-c', script], {
+          cwd: '/usr',
+          policy,
+          input: JSON.stringify(acts),
+        });
+        expect(stderr).toBe('');
+        const refused = (JSON.parse(stdout) as string[]).map((errno, i) =>
+          // A program that is none, and no right to execute, look alike.
+          acts[i]?.[0] === 'exec' ? told[i]?.allowed === false : errno === 'EACCES',
+        );
+        expect(refused.map((is, i) => [acts[i], is])).toEqual(acts.map((act, i) => [act, told[i]?.allowed === false]));
+        expect(told.filter(({ rule }) => rule === 'tmp').length).toBeGreaterThanOrEqual(10);
+      }
+    } finally {
+      for (const name of [`/tmp/${one}`, `/tmp/${one}-link`, `/dev/shm/${one}`]) rmSync(name);
+    }
+  });
+
+  test('it says so', () => {
+    const ask = (path: string, policy: Policy = { tmp: true }) => explain(policy, { path, cwd: '/usr' });
+    const told = ask('/tmp/in/file');
+    expect(told).toMatchObject({ allowed: true, rule: 'tmp' });
+    expect(told).not.toHaveProperty('exists');
+    expect(told.path).toMatch(/\/holdfast-XXXXXX\/tmp\/in\/file$/);
+    expect(told.message).toBe('read /tmp/in/file (in the private folder of tmp): allowed by tmp');
+    expect(ask('/dev/shm/x').path).toMatch(/\/holdfast-XXXXXX\/shm\/x$/);
+    expect(ask('/tmp/x', { extends: 'test' }).rule).toBe('tmp');
+    expect(ask('/tmp/x', {}).allowed).toBe(false);
+    expect(explain({ tmp: true, exec: ['/usr'] }, { exec: '/tmp/run', cwd: '/usr' })).toMatchObject({
+      allowed: false,
+      errno: 'EACCES',
+      access: 'exec',
+    });
+  });
+});
+
+describe('of what is let by', () => {
+  test('explain() says what the violation says, and that it is let by', async () => {
+    const { root } = world();
+    const policies: Policy[] = [
+      { mode: 'report', files: { deny: [join(root, 'b')] } },
+      { mode: 'report', exec: ['/usr'], files: { read: [root], deny: [{ path: join(root, 'a/x'), dry: true }] } },
+      {
+        files: {
+          read: [root],
+          write: [join(root, 'c')],
+          deny: [{ path: join(root, 'c'), access: ['write'], dry: true }],
+        },
+      },
+      { mode: 'report', files: { ungranted: 'ENOENT' } },
+    ];
+    const acts: Act[] = [
+      ['read', join(root, 'a/x')],
+      ['metadata', join(root, 'a/y')],
+      ['read', join(root, 'b/x')],
+      ['read', join(root, 'a/none')],
+      ['exec', join(root, 'a/run')],
+      ['write', join(root, 'c/x')],
+      ['connect', '127.0.0.1', 9],
+      ['bind', '127.0.0.1', 0],
+      ['unix-connect', '@holdfast-explain-nobody'],
+      ['unix-bind', join(root, 'a/socket')],
+      ['read', '/proc/1/environ'],
+    ];
+    let letBy = 0;
+    for (const policy of policies) {
+      const told = explain(
+        policy,
+        acts.map((act) => ({ ...questionOf(act), cwd: '/usr' })),
+      );
+      const { stdout, violations } = await runSandboxed('/usr/bin/python3', ['-c', script], {
+        cwd: '/usr',
+        policy,
+        input: JSON.stringify(acts),
+      });
+      const seen = JSON.parse(stdout) as string[];
+      for (const [i, act] of acts.entries()) {
+        const { allowed, dry, errno, rule, access, reported, suggestion, message } = told[i] as (typeof told)[number];
+        const where = `${JSON.stringify(act)} under ${JSON.stringify(policy)}: ${message}`;
+        const mine = violations.filter(
+          (one) =>
+            (isAt(one, act[1]) || (one.address === act[1] && one.port === act[2])) &&
+            one.syscall.includes(callOf(act[0])),
+        );
+        expect(
+          mine.map((one) => [one.dry, one.errno, one.rule, one.access, one.suggestion]),
+          where,
+        ).toEqual(
+          // Where a walk ends before anything is judged, no right is missing.
+          reported ? [[dry, errno, rule, mine[0]?.access && access, suggestion]] : [],
+        );
+        if (allowed) expect(['EACCES', 'EPERM'], where).not.toContain(seen[i]);
+        else expect(seen[i], where).toBe(errno);
+        if (dry) letBy++;
+        expect(message.includes('let by and reported'), where).toBe(dry === true);
+      }
+      rmSync(join(root, 'a/socket'), { force: true });
+    }
+    expect(letBy).toBeGreaterThan(12);
+  });
+
+  test('a dry rule is named, and told among those that speak of it', () => {
+    const folder = temporaryFolder('dry');
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const deny = [{ path: file, dry: true }];
+    expect(explain({ files: { read: [folder], deny } }, { path: file, cwd: '/usr' })).toEqual({
+      allowed: true,
+      dry: true,
+      access: 'read',
+      path: file,
+      exists: true,
+      rule: 'files.deny[0]',
+      errno: 'EACCES',
+      reported: true,
+      considered: [
+        { rule: 'files.read[0]', effect: 'allow', path: folder },
+        { rule: 'files.deny[0]', effect: 'deny', path: file, dry: true },
+      ],
+      message: `read ${file}: let by and reported (EACCES if it were enforced): denied by files.deny[0], which is dry`,
+    });
+    // What is not allowed anyway is refused.
+    expect(explain({ files: { deny } }, { path: file, cwd: '/usr' })).toMatchObject({
+      allowed: false,
+      errno: 'EACCES',
+    });
+    expect(explain({ mode: 'report' }, { path: file, cwd: '/usr' })).toMatchObject({
+      allowed: true,
+      dry: true,
+      errno: 'EACCES',
+      suggestion: { field: 'files.read', value: file },
+      message: `read ${file}: let by and reported (EACCES if it were enforced): nothing allows it, files.read: "${file}" would allow it`,
+    });
+  });
+});
+
 describe('explain()', () => {
   test('names the rule, what else speaks of it, and what would help', () => {
     const folder = temporaryFolder('told');
@@ -317,6 +492,17 @@ describe('holdfast explain', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'explain', ...args], { encoding: 'utf8' });
     return { status, stdout, stderr };
   };
+
+  test('what is let by is allowed, and said to be', () => {
+    const folder = temporaryFolder('let-by');
+    const policy = join(folder, 'policy.json');
+    writeFileSync(policy, JSON.stringify({ mode: 'report', files: { deny: [{ path: '/srv', dry: true }] } }));
+    const asked = holdfast('--policy', policy, '--read', '/srv');
+    expect(asked.status).toBe(0);
+    expect(asked.stdout).toBe(
+      'read /srv: let by and reported (EACCES if it were enforced): denied by files.deny[0], which is dry\n  deny (dry) files.deny[0] /srv\n',
+    );
+  });
 
   test('says it in a line, or as data, and by its exit code', () => {
     const folder = temporaryFolder('command');
