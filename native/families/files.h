@@ -11,6 +11,7 @@
 #include "../call/held.h"
 #include "../call/sandbox.h"
 #include "../policy/decide.h"
+#include "../policy/record.h"
 #include "../view/creds.h"
 #include "../view/resolve.h"
 #include "../view/terminals.h"
@@ -93,6 +94,7 @@ inline constexpr int kMostTurns = 40;
 // Never allowed, whatever the rules say.
 inline Finish forbidden(Sandbox& sandbox, const Held& call, int error, std::string_view reason, std::string_view path) {
   AsSupervisor own(call);
+  note_refused_anyway(sandbox, error);
   report(sandbox, call, error, reason, path);
   return Finish::error(error);
 }

@@ -185,6 +185,8 @@ Finish change_mode(Sandbox& sandbox, const Held& call, const Resolved& at) {
 Facts facts_of_mode(const Held& call, const Resolved& at) {
   Facts facts = facts_of_part(call, at, Part::attributes);
   facts.mode = static_cast<int64_t>(call.arg(Arg::mode) & 07777);
+  const struct stat* const st = (facts.mode & kSetIds) != 0 ? at.look() : nullptr;
+  facts.refused_anyway = st != nullptr && !S_ISDIR(st->st_mode);
   return facts;
 }
 
@@ -365,9 +367,10 @@ Finish set_attribute(Sandbox& sandbox, const Held& call, OnPath& on, const char*
   Facts facts = facts_of_part(call, on.at, Part::attributes);
   facts.name = name;
   facts.size = static_cast<int64_t>(value.size);
-  if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
   // Capabilities of a file are set-user-ID by another name (capabilities(7)).
-  if (std::strcmp(name, "security.capability") == 0)
+  facts.refused_anyway = std::strcmp(name, "security.capability") == 0;
+  if (!on.permitted(sandbox, call, facts)) return static_cast<Finish&&>(on.end);
+  if (facts.refused_anyway)
     return forbidden(sandbox, call, EPERM, "files with capabilities cannot be made by the tree", on.at.path);
   return result_of(call, ::setxattr(FdPath(on.at.object.get()).text, name, value.bytes.get(), value.size,
                                     static_cast<int>(call.arg(Arg::flags))));

@@ -124,6 +124,7 @@ bool escapes_hooks(const Sandbox& sandbox, const Resolved& from, const Resolved&
 
 Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
   AsSupervisor own(call);
+  note_refused_anyway(sandbox, EACCES, "hook");
   report_refused(sandbox, call, facts, EACCES, "hook", "a hook's filter covers it here, and not by its new name");
   return Finish::error(EACCES);
 }
@@ -132,6 +133,24 @@ Finish refuse_escape(Sandbox& sandbox, const Held& call, const Facts& facts) {
 // rights along, but not what a hook has said of it.
 bool is_as_heard(const Sandbox& sandbox, const Held& call, const Resolved& at) {
   return !sandbox.config.hooked(call.row->event) || is_as_judged(at);
+}
+
+// Why rules on other names refuse a move that has been allowed; empty: they do not.
+std::string_view forbids_move(const Sandbox& sandbox, const Held& call, const Resolved& from, const Resolved& to,
+                              bool exchange) {
+  if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
+    return "it could be read at its new place, but not where it is";
+  if (would_execute_more(sandbox, from, to) || (exchange && would_execute_more(sandbox, to, from)))
+    return kExecutesMore;
+  if (would_carry_ruled_names(sandbox, call, from, to) ||
+      (exchange && would_carry_ruled_names(sandbox, call, to, from)))
+    return kRuledBelow;
+  return {};
+}
+
+bool moves_past_hooks(const Sandbox& sandbox, const Resolved& from, const Resolved& to, bool exchange) {
+  return escapes_hooks(sandbox, from, to, is_directory(from)) ||
+         (exchange && escapes_hooks(sandbox, to, from, is_directory(to)));
 }
 
 // The kernel asks this first, so that what is to be moved need not be there (fs/namei.c, do_renameat2).
@@ -163,19 +182,16 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
   }
   facts.flags = flags;
   facts.directory = is_directory(from) ? 1 : 0;
+  facts.refused_anyway =
+      !from.missing && sandbox.config.tells_let_by() &&
+      (moves_past_hooks(sandbox, from, to, exchange) || !forbids_move(sandbox, call, from, to, exchange).empty());
   bool by_hook = false;
   if (!allowed(sandbox, call, facts, end, &by_hook)) return true;
   if (from.missing) return ends(Finish::error(ENOENT));
-  if (!by_hook && (escapes_hooks(sandbox, from, to, is_directory(from)) ||
-                   (exchange && escapes_hooks(sandbox, to, from, is_directory(to)))))
-    return ends(refuse_escape(sandbox, call, facts));
-  if (would_show_more(sandbox, from, to) || (exchange && would_show_more(sandbox, to, from)))
-    return ends(forbidden_by_rules(sandbox, call, "it could be read at its new place, but not where it is", from.path));
-  if (would_execute_more(sandbox, from, to) || (exchange && would_execute_more(sandbox, to, from)))
-    return ends(forbidden_by_rules(sandbox, call, kExecutesMore, from.path));
-  if (would_carry_ruled_names(sandbox, call, from, to) ||
-      (exchange && would_carry_ruled_names(sandbox, call, to, from)))
-    return ends(forbidden_by_rules(sandbox, call, kRuledBelow, from.path));
+  if (!by_hook && moves_past_hooks(sandbox, from, to, exchange)) return ends(refuse_escape(sandbox, call, facts));
+  // Again: a hook may have taken its time.
+  if (const std::string_view reason = forbids_move(sandbox, call, from, to, exchange); !reason.empty())
+    return ends(forbidden_by_rules(sandbox, call, reason, from.path));
 
   if (by_hook) stop_going_on();
   // What is not there may be made by who may not replace it.
@@ -217,10 +233,14 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
       facts.paths[0] = facts.paths[1];
       facts.path_count = 1;
     }
+    const auto escapes = [&] {
+      return !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false);
+    };
+    facts.refused_anyway =
+        sandbox.config.tells_let_by() && (escapes() || (!from.missing && would_execute_more(sandbox, from, to)));
     bool by_hook = false;
     if (!allowed(sandbox, call, facts, end, &by_hook)) return true;
-    if (!by_hook && !from.missing && !from.by_descriptor && escapes_hooks(sandbox, from, to, false))
-      return ends(refuse_escape(sandbox, call, facts));
+    if (!by_hook && escapes()) return ends(refuse_escape(sandbox, call, facts));
     if (!from.missing && would_execute_more(sandbox, from, to))
       return ends(forbidden_by_rules(sandbox, call, kExecutesMore, from.path));
     if (by_hook) stop_going_on();

@@ -82,6 +82,7 @@ struct Config {
   bool lets_by = false;
   // All of it with the rules that are only tried: what these deny beyond the others is told, and let by. Or null.
   std::unique_ptr<Config> dry;
+  bool tells_let_by() const { return lets_by || dry != nullptr; }
   bool records = false;      // what is asked for is counted (policy/record.h), so all of it is held
   bool plan_wanted = false;  // somebody wants to be told of the layers before the command runs
 

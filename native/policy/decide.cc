@@ -31,7 +31,7 @@ Decision follow(Sandbox& sandbox, const Held& call, const Facts& facts, const Ju
 
 // What rules that are only tried would have refused.
 void try_rules(Sandbox& sandbox, const Held& call, const Facts& facts) {
-  if (sandbox.config.dry == nullptr) return;
+  if (sandbox.config.dry == nullptr || facts.refused_anyway) return;
   const Judgement tried = judge(*sandbox.config.dry, call, facts);
   if (tried.denied)
     report_let_by(sandbox, call, facts, ruling_of(sandbox.config, tried).error, tried.rule, "the rule is dry",
@@ -111,7 +111,7 @@ Decision decide(Sandbox& sandbox, const Held& call, const Facts& facts) {
   }
   if (ruling.error == 0) return decide_allowed(sandbox, call, facts, judgement);
   if (lets_by(sandbox.config, judgement, ruling)) {
-    report_let_by(sandbox, call, facts, ruling.error, "", ruling.reason, ruling.missing);
+    if (!facts.refused_anyway) report_let_by(sandbox, call, facts, ruling.error, "", ruling.reason, ruling.missing);
     return decide_allowed(sandbox, call, facts, judgement);
   }
   return follow(sandbox, call, facts, judgement, ruling);

@@ -33,6 +33,7 @@ struct Facts {
   const Address* address = nullptr;  // connect, bind, send
   uint8_t operation = 0;             // protocol::kConnect or kBind
   bool granted = false;              // needs no allow rule: only deny rules and hooks are asked
+  bool refused_anyway = false;       // for another reason, if nobody allows it: that rules let it by is not told
 
   // Fields for the hook and the event; each is sent only if set (`has` bits by Tag would be dearer than these).
   int64_t flags = -1, mode = -1, size = -1, uid = -2, gid = -2, signal = -1, target_pid = -1, directory = -1,

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <string>
@@ -173,6 +174,18 @@ void note_look(const Sandbox& sandbox, const Held&, std::string_view path) {
   add(std::move(one));
 }
 
+void note_refused_anyway(const Sandbox& sandbox, int error, std::string_view rule) {
+  if (!sandbox.config.records) return;
+  for (Noted one : std::exchange(noted, {})) {
+    if (!one.outcome) {
+      one.outcome = Outcome::refused;
+      one.error = error;
+      one.rule = rule;
+    }
+    add(std::move(one));
+  }
+}
+
 void note_refused(const Sandbox& sandbox, const Held& call, const Facts* facts, std::string_view rule, int error,
                   const Missing& missing) {
   if (!sandbox.config.records) return;
@@ -183,6 +196,9 @@ void note_refused(const Sandbox& sandbox, const Held& call, const Facts* facts, 
     add(std::move(one));
   };
   if (facts == nullptr || (facts->path_count == 0 && facts->address == nullptr && facts->signal < 0)) {
+    // What it was about is told already.
+    if (std::any_of(noted.begin(), noted.end(), [&](const Noted& one) { return one.outcome == Outcome::refused; }))
+      return;
     Noted one("syscall");
     one.target = call.row->name;
     return refused(std::move(one));

@@ -13,6 +13,8 @@ namespace holdfast {
 void note(const Sandbox& sandbox, const Held& call, const Facts& facts, const Given& given);
 // A look at a name that nobody needed to be asked about.
 void note_look(const Sandbox& sandbox, const Held& call, std::string_view path);
+// What was judged and allowed is refused all the same: because of a hook, or as never allowed.
+void note_refused_anyway(const Sandbox& sandbox, int error, std::string_view rule = {});
 // What was missing of it; nothing: all of it was refused. Without facts: the call itself.
 void note_refused(const Sandbox& sandbox, const Held& call, const Facts* facts, std::string_view rule, int error,
                   const Missing& missing);

@@ -1,6 +1,7 @@
 // `mode: 'report'` lets by what rules would refuse and tells of it; what is denied, and what is never allowed, stays refused.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compilePolicy, type Policy, spawnSandboxed, type Violation } from 'holdfast';
 import { expect, test } from 'vitest';
@@ -76,6 +77,92 @@ test('what deny says is refused, by whatever way', async () => {
   expect(readFileSync(join(secret, 'key'), 'utf8')).toBe('secret');
   expect(wet(violations).length).toBeGreaterThanOrEqual(6);
 });
+
+test.each(['notify', 'ptrace'] as const)(
+  'what is refused all the same is told once, as refused, by the engine %s',
+  async (engine) => {
+    for (const policy of [
+      { mode: 'report' as const },
+      // Moves of what may be moved are refused for the same reasons.
+      { files: { read: ['/'], write: [tmpdir()] } },
+    ]) {
+      const { folder, cwd, secret, outside } = place();
+      for (const name of ['other', 'tool']) writeFileSync(join(outside, name), '');
+      const script = `
+import os, sys
+def act(f, *arguments):
+    try: f(*arguments)
+    except OSError as e: return e.errno
+    return 0
+print([
+    act(os.rename, '${folder}/secret', '${folder}/moved'), act(os.rename, '${folder}', '${folder}-moved'),
+    act(os.rename, '${secret}/key', '${outside}/key'), act(os.link, '${outside}/tool', '${outside}/linked'),
+    act(os.chmod, '${outside}/other', 0o4755), act(os.setxattr, '${outside}/other', 'security.capability', b'x'),
+    act(os.rename, '${outside}/heard', '${outside}/unheard'),
+    act(os.rename, '${outside}/other', '${outside}/renamed')])`;
+      writeFileSync(join(outside, 'heard'), '');
+      const deny = [
+        { path: secret, access: ['read' as const] },
+        { path: join(outside, 'tool'), access: ['exec' as const] },
+      ];
+      const child = spawnSandboxed('/usr/bin/python3', ['-c', script], {
+        cwd,
+        engine,
+        record: true,
+        policy: {
+          ...policy,
+          files: { ...policy.files, deny: [...deny, { path: outside, access: ['read'], dry: true }] },
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      child.onOpen({ path: join(outside, 'heard') }, () => {});
+      const violations: Violation[] = [];
+      child.on('violation', (violation) => violations.push(violation));
+      let stdout = '';
+      child.stdout.on('data', (data) => {
+        stdout += data;
+      });
+      await new Promise((resolve) => child.once('close', resolve));
+      expect(stdout).toBe('[13, 13, 13, 13, 1, 1, 13, 0]\n');
+      const changes = violations.filter(
+        ({ syscall, path }) => path?.startsWith(folder) && /rename|link|chmod|xattr/.test(syscall),
+      );
+      const told = changes.map(({ path, dry, errno }) => [path?.slice(folder.length), dry === true, errno]);
+      expect(told).toEqual([
+        ['/secret', false, 'EACCES'],
+        ['', false, 'EACCES'],
+        ['/secret/key', false, 'EACCES'],
+        ['/outside/tool', false, 'EACCES'],
+        ['/outside/other', false, 'EPERM'],
+        ['/outside/other', false, 'EPERM'],
+        ['/outside/heard', false, 'EACCES'],
+        ...(policy.mode === 'report' ? [['/outside/other', true, 'EACCES']] : []),
+      ]);
+      const written = (await child.accesses()).filter(
+        ({ access, path }) => ['write', 'syscall'].includes(access) && (path === undefined || path.startsWith(folder)),
+      );
+      const outcomes = (name: string) =>
+        written.filter(({ path }) => path === join(folder, name)).map(({ outcome, errno }) => [outcome, errno]);
+      for (const name of [
+        'secret',
+        'moved',
+        'secret/key',
+        'outside/key',
+        'outside/tool',
+        'outside/linked',
+        'outside/heard',
+        'outside/unheard',
+      ])
+        expect([name, outcomes(name)]).toEqual([name, [['refused', 'EACCES']]]);
+      expect(outcomes('outside/other').sort()).toEqual([
+        ['allowed', undefined],
+        ['refused', 'EPERM'],
+      ]);
+      expect(outcomes('outside/renamed')).toEqual([['allowed', undefined]]);
+      expect(written.filter(({ access, outcome }) => access === 'syscall' || outcome === 'failed')).toEqual([]);
+    }
+  },
+);
 
 test('what is never allowed stays refused', async () => {
   const { cwd } = place();
