@@ -20,12 +20,32 @@ import { Variables } from './variables.ts';
 /** What a policy may take is less. */
 const MAX_BYTES = 64 << 20;
 
-/** A file, its text, and what stands in it. */
+/** Where the lines of a text begin: it is asked for each problem, of which there can be as many as lines. */
+class Lines {
+  readonly #starts = [0];
+
+  constructor(text: string) {
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#starts.push(at + 1);
+  }
+
+  /** Both from 1 on. */
+  place(offset: number): { line: number; column: number } {
+    let [line, behind] = [0, this.#starts.length];
+    while (behind - line > 1) {
+      const middle = (line + behind) >> 1;
+      if ((this.#starts[middle] as number) <= offset) line = middle;
+      else behind = middle;
+    }
+    return { line: line + 1, column: offset - (this.#starts[line] as number) + 1 };
+  }
+}
+
+/** A file, and what stands in it. */
 interface Source {
   /** As it was named. */
   readonly file: string;
   readonly path: string;
-  readonly text: string;
+  readonly lines: Lines;
   readonly root: Node;
   /** Those that it starts from, by where they stand in it: `extends`, `extends[0]`. */
   readonly parts: Map<string, Source>;
@@ -40,18 +60,13 @@ class FileProblem extends Error {
   }
 }
 
-function place(text: string, offset: number): { line: number; column: number } {
-  const before = text.slice(0, offset);
-  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
-}
-
 function problemAt(
-  { file, text }: { file: string; text: string },
+  { file, lines }: Pick<Source, 'file' | 'lines'>,
   offset: number,
   field: string,
   words: string,
 ): PolicyProblem {
-  const { line, column } = place(text, offset);
+  const { line, column } = lines.place(offset);
   return { ...problem(field, `${file}:${line}:${column}: ${field}${words}`), file, line, column };
 }
 
@@ -107,17 +122,18 @@ function* repeated(
 
 function parsed(path: string, file: string): Source {
   const text = readText(path, file);
+  const lines = new Lines(text);
   const errors: ParseError[] = [];
   let root: Node | undefined;
   try {
     root = parseTree(text, errors, { allowTrailingComma: true });
     const [again] = root === undefined ? [] : [[...repeated(root)]];
-    const at = { file, text };
+    const at = { file, lines };
     const problems = errors.map(({ error, offset }) => problemAt(at, offset, '', `is no JSON: ${syntaxWords(error)}`));
     if (errors.length === 0 && root === undefined)
       problems.push(problemAt(at, 0, '', 'is empty: an empty policy is {}'));
     for (const { keys, node, first } of again ?? []) {
-      const where = place(text, first.offset).line;
+      const where = lines.place(first.offset).line;
       problems.push(problemAt(at, node.offset, fieldOf(keys), `: stands here again: it is on line ${where} already`));
     }
     if (problems.length > 0) throw new FileProblem(problems);
@@ -125,7 +141,7 @@ function parsed(path: string, file: string): Source {
     if (!(error instanceof RangeError)) throw error;
     throw new FileProblem([{ ...problem('', `${file}: is nested too deep for a policy`), file }], error);
   }
-  return { file, path, text, root: root as Node, parts: new Map() };
+  return { file, path, lines, root: root as Node, parts: new Map() };
 }
 
 /** Starts from another file, rather than from a policy's name. */

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { HoldfastError, loadPolicy, type PolicyProblem } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -203,4 +204,26 @@ describe('what is no file', () => {
       expect(() => loadPolicy(name as never)).toThrow(expect.objectContaining({ code: 'ERR_HOLDFAST_INVALID_OPTION' }));
     }
   });
+});
+
+test('very many mistakes take no longer than as many lines', () => {
+  const many = 40_000;
+  const path = file('many.json', `{\n  "files": {},\n${'  "files": {},\n'.repeat(many)}  "exec": []\n}`);
+  const start = performance.now();
+  const problems = problemsOf(path);
+  // Once a line was looked for from the beginning of the file, which took half a minute here.
+  expect(performance.now() - start).toBeLessThan(patient(15_000));
+  expect(problems).toHaveLength(many);
+  for (const i of [0, 1, 777, many - 1])
+    expect(problems[i]).toMatchObject({
+      field: 'files',
+      line: i + 3,
+      column: 3,
+      message: `${path}:${i + 3}:3: files: stands here again: it is on line 2 already`,
+    });
+  const bad = file('bad.json', `{ "files": { "read": [\n${'"$A",\n'.repeat(many)}] } }`);
+  expect(problemsOf(bad).at(-1)).toMatchObject({ line: many + 1, column: 1 });
+  expect(performance.now() - start).toBeLessThan(patient(30_000));
+  expect(problemsOf(file('syntax.json', '{ "files":\n\n  {"read": [1 2]}}'))).toMatchObject([{ line: 3, column: 15 }]);
+  expect(problemsOf(file('first.json', ']'))[0]).toMatchObject({ line: 1, column: 1 });
 });
