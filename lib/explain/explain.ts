@@ -1,5 +1,5 @@
 // What a policy says of a call that nobody makes: asked of the supervisor's own decision, in a process of its own.
-import { spawnSync } from 'node:child_process';
+import * as childProcess from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -25,6 +25,9 @@ import {
 } from '../policy/policy.ts';
 import { giveScratch } from '../process/scratch.ts';
 import { type ExecField, type Suggestion, suggestionFor, visible } from '../process/violation.ts';
+
+/** As it was: not one that a sandbox was put in place of (sandboxedChildProcess). */
+const { spawnSync } = childProcess;
 
 /** What is asked about: one thing, and what is wanted of it. */
 export type ExplainQuestion = (

@@ -10,6 +10,7 @@ export class Capture {
   readonly #sizes = { stdout: 0, stderr: 0 };
   readonly #most: number;
   readonly #overflowed: (stream: Overflow) => void;
+  readonly #whole: boolean;
   /** The first that has printed too much. */
   overflow: Overflow | undefined;
   /** What kept a stream from being read to its end. */
@@ -19,15 +20,18 @@ export class Capture {
    * @param streams Those that there are.
    * @param most Bytes of each.
    * @param overflowed Called once, when the first byte too many has come.
+   * @param whole Whether what came with it is kept.
    */
   constructor(
     streams: Readonly<Record<Overflow, Readable | null>>,
     most: number,
     all: boolean,
     overflowed: (stream: Overflow) => void,
+    whole = false,
   ) {
     this.#most = most;
     this.#overflowed = overflowed;
+    this.#whole = whole;
     const { stdout, stderr } = streams;
     this.#parts = {
       ...(stdout !== null && { stdout: [] }),
@@ -50,7 +54,8 @@ export class Capture {
   // What comes after the limit is read all the same, so that the streams come to their end.
   #take(name: Overflow, chunk: Buffer): void {
     const left = this.#most - this.#sizes[name];
-    const kept = chunk.length > left ? chunk.subarray(0, left) : chunk;
+    const isWhole = chunk.length <= left || (this.#whole && this.overflow === undefined);
+    const kept = isWhole ? chunk : chunk.subarray(0, Math.max(0, left));
     this.#sizes[name] += kept.length;
     if (kept.length > 0) {
       this.#parts[name]?.push(kept);

@@ -8,6 +8,7 @@ import { wrongType } from '../spawn/arguments.ts';
 import { compilePolicy, normalizeSpawn, type SandboxOptions, sandboxOptionNames } from '../spawn/options.ts';
 import { SandboxPool } from '../spawn/pool.ts';
 import { spawnSandboxed } from '../spawn/spawn.ts';
+import { execFileSyncWith, execSyncWith, spawnSyncWith } from './child-process-sync.ts';
 import { execFileWith, execWith } from './exec.ts';
 import { forkWith } from './fork.ts';
 import { given } from './run.ts';
@@ -16,14 +17,21 @@ import { given } from './run.ts';
 export interface SandboxedChildProcessOptions extends SandboxOptions {
   /** As always; relative paths in it are those of the working directory of this process, now. */
   policy?: SandboxOptions['policy'];
-  /** Called with each process in the tick of its spawn: the place for hooks and listeners. */
+  /**
+   * Called with each process in the tick of its spawn: the place for hooks and listeners. For a program that the thread waits for (`spawnSync`,
+   * `execFileSync`, `execSync`) it can register hooks that answer at once, as those of `runSandboxedSync`, and nothing else: it is refused for
+   * whatever else it uses of the process.
+   */
   hooks?: (child: SandboxedProcess) => void;
-  /** Whose supervisors are used. */
+  /** Whose supervisors are used, but for programs that the thread waits for. */
   pool?: SandboxPool;
 }
 
-/** The functions of node:child_process that start something and do not wait for it. */
-export type SandboxedChildProcess = Pick<typeof childProcess, 'spawn' | 'fork' | 'exec' | 'execFile'>;
+/** The functions of node:child_process that start something. */
+export type SandboxedChildProcess = Pick<
+  typeof childProcess,
+  'spawn' | 'fork' | 'exec' | 'execFile' | 'spawnSync' | 'execFileSync' | 'execSync'
+>;
 
 /**
  * What libraries hand on to `spawn` of options that are theirs, and that Node does not heed. By name, so that what is nobody's
@@ -72,8 +80,8 @@ const theirs: ReadonlySet<string> = new Set([
 type Spawn = (file: string, args: readonly string[], options: Record<string, unknown>) => SandboxedProcess;
 
 /**
- * `spawn`, `fork`, `exec` and `execFile` with the signatures of node:child_process, whose programs all run under these options:
- * for libraries that take such a function, or in place of node:child_process itself.
+ * The functions of node:child_process that start programs (`spawn`, `fork`, `exec`, `execFile`, `spawnSync`, `execSync`, `execFileSync`), with the same
+ * signatures, results and errors. All programs run under these options: for libraries that take such functions, or in place of node:child_process itself.
  *
  * Options that are the library's own (execa's, cross-spawn's, those of Node's fork and cluster) are dropped by name; others that do not exist
  * are refused, as by {@link spawnSandboxed}. What is given here counts, whatever the library gives: holdfast's own options that it gives are
@@ -99,10 +107,13 @@ export function sandboxedChildProcess(options: unknown = {}): SandboxedChildProc
   if (own.policy !== undefined) own.policy = compilePolicy(own.policy as Policy);
   normalizeSpawn('true', [], own);
   const start = (pool?.spawn ?? spawnSandboxed) as unknown as Spawn;
+  const sandboxed = (all: Record<string, unknown>): Record<string, unknown> => {
+    const kept = Object.entries(all).filter(([name]) => !theirs.has(name) && !ownNames.has(name));
+    return { ...Object.fromEntries(kept), ...own };
+  };
   const spawn = (file: string, argsOrOptions?: unknown, last?: unknown): SandboxedProcess => {
     const [args, all] = given(argsOrOptions, last);
-    const kept = Object.fromEntries(Object.entries(all).filter(([name]) => !theirs.has(name) && !ownNames.has(name)));
-    const child = start(file, args as string[], { ...kept, ...own });
+    const child = start(file, args as string[], sandboxed(all));
     try {
       hooks?.(child);
     } catch (error) {
@@ -112,7 +123,16 @@ export function sandboxedChildProcess(options: unknown = {}): SandboxedChildProc
     }
     return child;
   };
-  const functions = { spawn, fork: forkWith(spawn), exec: execWith(spawn), execFile: execFileWith(spawn) };
+  const spawnSync = spawnSyncWith(sandboxed, hooks as never);
+  const functions = {
+    spawn,
+    fork: forkWith(spawn),
+    exec: execWith(spawn),
+    execFile: execFileWith(spawn),
+    spawnSync,
+    execFileSync: execFileSyncWith(spawnSync),
+    execSync: execSyncWith(spawnSync),
+  };
   return functions as unknown as SandboxedChildProcess;
 }
 

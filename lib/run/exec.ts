@@ -104,7 +104,8 @@ function givenTo(rest: readonly unknown[]): Given {
   };
 }
 
-function maxBufferOf({ maxBuffer = MAX_BUFFER }: Record<string, unknown>): number {
+/** Of execFile, and of the functions that wait. */
+export function maxBufferOf({ maxBuffer = MAX_BUFFER }: Record<string, unknown>): number {
   const most = maxBuffer ?? MAX_BUFFER;
   if (typeof most === 'number' && most >= 0) return most;
   throw coded(

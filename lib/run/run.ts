@@ -54,6 +54,8 @@ export type Followed = Pick<
   readonly timeout: number | undefined;
   /** By performance.now(). */
   readonly begun: number;
+  /** If it prints too much it is ended by this, as by Node's spawnSync, which gives what came with the first byte too many, too. */
+  readonly overflowSignal?: NodeJS.Signals | number | undefined;
 };
 
 /** One command, from its start to its end. */
@@ -81,7 +83,9 @@ export class Run {
     child.on('error', (error) => this.#failed(error));
     if (plan.violations) child.on('violation', (violation) => this.#refusals.add(violation));
     const { stdout, stderr } = child as { stdout: Readable | null; stderr: Readable | null };
-    this.#capture = new Capture({ stdout, stderr }, plan.maxBuffer, plan.all, () => this.#end());
+    const { maxBuffer, all, overflowSignal: signal } = plan;
+    const overflowed = () => (signal === undefined ? this.#end() : void child.killTree(signal));
+    this.#capture = new Capture({ stdout, stderr }, maxBuffer, all, overflowed, signal !== undefined);
     if (plan.input !== undefined && child.stdin !== null) give(child.stdin, plan.input, (error) => this.#fail(error));
     if (plan.verbose !== undefined) this.#tell(plan.verbose);
     this.#callHooks();

@@ -58,7 +58,7 @@ export interface RunSandboxedSyncOptions<
 const refuse = (name: string, value: unknown, problem: string) =>
   new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `options.${name}: ${shown(value)} ${problem}`);
 
-const waits = 'means nothing while this thread waits: use runSandboxed()';
+const waits = 'means nothing while this thread waits: use runSandboxed(), or spawn';
 
 /** Places of `stdio` that another thread can be given: descriptors are the whole process's. */
 function placesOf(stdio: readonly unknown[]): unknown[] {
@@ -147,17 +147,24 @@ const lost = (how: string) =>
 /** Threads that have nothing to do. A hook may run a command itself, so there may be more than one. */
 const idle: Thread[] = [];
 
+/** How it ended, and the number that the command had. */
+export interface Waited {
+  readonly ended: Ended<RunOutput, RunOutput, RunOutput>;
+  readonly pid: number | undefined;
+}
+
 type Ask = (hook: number, event: HookEvent, call: object) => KeptVerdict | undefined;
 
 /** @throws What a hook or the function of `verbose` has thrown, or was refused for; the tree has ended by then. */
-function wait(thread: Thread, ask: Ask, tell: (line: string) => void): Ended<RunOutput, RunOutput, RunOutput> {
+function wait(thread: Thread, ask: Ask, tell: (line: string) => void): Waited {
+  let pid: number | undefined;
   let supervisor: number | undefined;
   let thrown: { readonly error: unknown } | undefined;
   for (;;) {
     const told = thread.next();
     switch (told?.kind) {
       case 'started':
-        supervisor = told.supervisor;
+        ({ pid, supervisor } = told);
         break;
       case 'line':
         try {
@@ -182,7 +189,7 @@ function wait(thread: Thread, ask: Ask, tell: (line: string) => void): Ended<Run
         if (told.hookError !== undefined) throw keptError(told.hookError);
         const { cause, ...ended } = told.ended;
         for (const each of [ended, ...ended.violations]) buffers(each);
-        return { ...ended, cause: cause === undefined ? undefined : keptError(cause as never) };
+        return { pid, ended: { ...ended, cause: cause === undefined ? undefined : keptError(cause as never) } };
       }
       case 'broken':
         endTree(supervisor);
@@ -246,6 +253,66 @@ const asker =
     throw hookFailed(event, call, `answered ${shown(answer)}, which is no verdict`);
   };
 
+/** A command, what is asked of it, and its hooks. */
+export interface Waits {
+  readonly command: string;
+  readonly args: unknown;
+  /** For the spawn. */
+  readonly options: Record<string, unknown>;
+  readonly plan: Omit<Job['plan'], 'timeout'>;
+  readonly hooks: ((sandbox: SandboxHooks) => unknown) | undefined;
+  /** Gets each line of what `verbose` tells. */
+  readonly tell: ((line: string) => void) | undefined;
+}
+
+/**
+ * Runs it to its end.
+ * @returns With what was executed: `command`, or its shell.
+ * @throws What wrong arguments and options, and hooks, are refused for; not for how it ends.
+ */
+export function waitFor({
+  command,
+  args,
+  options,
+  plan,
+  hooks,
+  tell,
+}: Waits): Waited & { file: string; args: string[] } {
+  for (const name of ['signal', 'serialization'] as const) {
+    if (options[name] !== undefined) throw refuse(name, options[name], waits);
+  }
+  const { signal, ready, group, hooks: _, ...spawn } = normalizeSpawn(command, args, options);
+  const problem = platformProblem();
+  if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
+  const registry = new HookRegistry(spawn.cwd);
+  hooks?.(new SandboxHooks(registry));
+  registry.sent = true;
+  const { cwd, env, ...passed } = spawn.passed;
+  const { compiled, ...rules } = spawn.rules;
+  const job: Job = {
+    spawn: {
+      ...spawn,
+      rules,
+      stdio: placesOf(spawn.stdio),
+      passed: {
+        ...passed,
+        env: environmentOf(env),
+        ...(cwd !== undefined && { cwd: cwd instanceof URL ? fileURLToPath(cwd) : cwd }),
+      },
+    },
+    command,
+    args: [...((args ?? []) as string[])],
+    // Nobody writes to a pipe meanwhile.
+    plan: { ...plan, input: plan.input ?? '', timeout: options.timeout as number | undefined },
+    tells: tell !== undefined,
+    hooks: registry.kept,
+  };
+  const thread = idle.pop() ?? new Thread();
+  thread.say(job);
+  const waited = wait(thread, asker(registry), tell ?? (() => {}));
+  return { ...waited, file: spawn.file, args: spawn.args.slice(1) };
+}
+
 /**
  * As {@link runSandboxed}, while this thread waits. Hooks are asked on this thread and have to answer at once; of a call they see
  * what it is about, without its methods. A hook that throws, or answers by a promise, ends the tree, and is thrown.
@@ -271,43 +338,15 @@ export function runSandboxedSync<
 ): ResultFor<S, E, L, A>;
 export function runSandboxedSync(command: string, argsOrOptions?: unknown, lastOptions?: unknown): unknown {
   const [args, options] = given(argsOrOptions, lastOptions);
-  for (const name of ['signal', 'pool', 'serialization'] as const) {
-    if (options[name] !== undefined) throw refuse(name, options[name], waits);
-  }
+  if (options.pool !== undefined) throw refuse('pool', options.pool, waits);
   const { rest, reject, hooks, verbose, pool, input, ...plan } = runPlan(options);
   if (input !== undefined && typeof input !== 'string' && !(input instanceof Uint8Array)) {
     throw refuse('input', input, 'must be text or bytes: nothing else can be read while this thread waits');
   }
-  const { signal, ready, group, hooks: _, ...spawn } = normalizeSpawn(command, args, rest);
-  const problem = platformProblem();
-  if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
-  const registry = new HookRegistry(spawn.cwd);
-  hooks?.(new SandboxHooks(registry) as never);
-  registry.sent = true;
-  const { cwd, env, ...passed } = spawn.passed;
-  const { compiled, ...rules } = spawn.rules;
-  const job: Job = {
-    spawn: {
-      ...spawn,
-      rules,
-      stdio: placesOf(spawn.stdio),
-      passed: {
-        ...passed,
-        env: environmentOf(env),
-        ...(cwd !== undefined && { cwd: cwd instanceof URL ? fileURLToPath(cwd) : cwd }),
-      },
-    },
-    command,
-    args: [...((args ?? []) as string[])],
-    plan: { ...plan, input, timeout: rest.timeout as number | undefined },
-    tells: verbose !== undefined,
-    hooks: registry.kept,
-  };
   // At once: process.stderr may wait for a loop that does not turn.
-  const tell = options.verbose === true ? (line: string) => void writeSync(2, `${line}\n`) : (verbose ?? (() => {}));
-  const thread = idle.pop() ?? new Thread();
-  thread.say(job);
-  const result = resultOf(wait(thread, asker(registry), tell));
+  const tell = options.verbose === true ? (line: string) => void writeSync(2, `${line}\n`) : verbose;
+  const asked = { command, args, options: rest, plan: { ...plan, input }, hooks: hooks as never, tell };
+  const result = resultOf(waitFor(asked).ended);
   if (result.error === undefined) return result;
   Error.captureStackTrace(result.error, runSandboxedSync);
   result.error.stack = [String(result.error), ...framesOf(result.error)].join('\n');

@@ -29,7 +29,7 @@ export interface Answer {
 export type Told =
   /** It is there: its number in the kernel. */
   | { readonly kind: 'ready'; readonly thread: string }
-  | { readonly kind: 'started'; readonly supervisor: number | undefined }
+  | { readonly kind: 'started'; readonly pid: number | undefined; readonly supervisor: number | undefined }
   | {
       readonly kind: 'asked';
       readonly asked: number;

@@ -53,7 +53,7 @@ async function run(
     hookError ??= keepError(error);
     void child?.killTree();
   });
-  tell({ kind: 'started', supervisor: supervisorOf(child.pid) });
+  tell({ kind: 'started', pid: child.pid, supervisor: supervisorOf(child.pid) });
   const run = new Run(child, job.command, job.args, {
     ...job.plan,
     verbose: job.tells ? (line) => tell({ kind: 'line', line }) : undefined,

@@ -1,5 +1,5 @@
 // The private folder: made from data, looked at before and after a run, removed.
-import { spawnSync } from 'node:child_process';
+import * as childProcess from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -20,6 +20,9 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { wrong } from './problems.ts';
+
+/** As it was: not one that a sandbox was put in place of (sandboxedChildProcess). */
+const { spawnSync } = childProcess;
 
 /**
  * Files as data: contents by name. A name may have slashes; an object is a folder, `{}` an empty one. Contents that begin with

@@ -17,6 +17,7 @@ import {
   SandboxedError,
 } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const dist = new URL('../../dist/index.js', import.meta.url);
@@ -187,6 +188,11 @@ runSandboxedSync('sh', ['-c', 'echo $$; cat /etc/passwd; sleep 300'], { stdio: '
     const script = `import { runSandboxedSync } from '${dist}'; runSandboxedSync('true', { verbose: true });`;
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, expect.stringMatching(/^\$ true\n {2}exit code 0 after \d+ ms\n$/)]);
+  });
+
+  test('a pipe that nobody could write to is at its end', () => {
+    for (const stdio of ['pipe', ['pipe', 'pipe', 'ignore']] as const)
+      expect(runSandboxedSync('cat', { stdio, timeout: patient(20_000) }).stdout).toBe('');
   });
 
   test('what means nothing while this thread waits is refused', async () => {

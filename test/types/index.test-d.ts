@@ -1,4 +1,4 @@
-import type { spawn as nodeSpawn } from 'node:child_process';
+import type { execFileSync as nodeExecFileSync, spawn as nodeSpawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -441,6 +441,9 @@ expectError(runSandboxedSync('ls', { signal: AbortSignal.abort() }));
   forkSandboxed('x.js', ['a'], { silent: true }).send?.({ a: 1 });
   expectAssignable<typeof nodeSpawn>(sandboxedChildProcess({ policy: 'compute' }).spawn);
   expectError(sandboxedChildProcess({ cwd: '/' }));
+  expectType<string>(sandboxedChildProcess().execSync('ls', { encoding: 'utf8' }));
+  expectType<number | null>(sandboxedChildProcess().spawnSync('ls').status);
+  expectAssignable<typeof nodeExecFileSync>(sandboxedChildProcess().execFileSync);
 }
 
 // Reports.
