@@ -5,7 +5,6 @@ import {
   closeSync,
   constants,
   cpSync,
-  type Dirent,
   fchmodSync,
   fstatSync,
   lstatSync,
@@ -18,7 +17,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { wrong } from './problems.ts';
 
 /** As it was: not one that a sandbox was put in place of (sandboxedChildProcess). */
@@ -73,7 +72,7 @@ function at<T>(folder: string, below: string, make: boolean, use: (folder: strin
 }
 
 /** The contents of a file, and never of what somebody has put there in its place: a link, or a FIFO that nobody writes to. */
-function contentsOf(path: string): Buffer {
+function contentsOf(path: string | Buffer): Buffer {
   const descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     if (!fstatSync(descriptor).isFile()) throw new Error('is no file');
@@ -151,6 +150,7 @@ interface Mark {
   readonly hash?: string;
 }
 
+/** By names of which each character is a byte: programs may give any to a file. */
 export type Snapshot = ReadonlyMap<string, Mark>;
 
 /** As it is when this is loaded: tests put another in its place. */
@@ -159,7 +159,10 @@ const RealDate = Date;
 /** The kernel's clock for files goes in steps of at most 10 ms (HZ of 100). */
 const COARSE_CLOCK_MS = 100;
 
-function hashOf(path: string): string | undefined {
+const bytesOf = (name: string): Buffer => Buffer.from(name, 'latin1');
+const placeOf = (folder: string, name: string): Buffer => Buffer.concat([Buffer.from(`${folder}/`), bytesOf(name)]);
+
+function hashOf(path: Buffer): string | undefined {
   try {
     return createHash('sha1').update(contentsOf(path)).digest('hex');
   } catch {
@@ -167,13 +170,14 @@ function hashOf(path: string): string | undefined {
   }
 }
 
-function markOf(path: string, entry: Dirent, now: number): Mark {
-  const { ino, size, mode, ctimeNs, ctimeMs } = lstatSync(path, { bigint: true });
+function markOf(path: Buffer, now: number): Mark {
+  const status = lstatSync(path, { bigint: true });
+  const { ino, size, mode, ctimeNs, ctimeMs } = status;
   const place = `${ino} ${mode}`;
-  if (entry.isDirectory()) return { state: place, folder: true };
-  if (entry.isSymbolicLink()) return { state: `${place} ${readlinkSync(path)}`, folder: false };
+  if (status.isDirectory()) return { state: place, folder: true };
+  if (status.isSymbolicLink()) return { state: `${place} ${readlinkSync(path, 'latin1')}`, folder: false };
   const state = `${place} ${size} ${ctimeNs}`;
-  const young = entry.isFile() && now - Number(ctimeMs) < COARSE_CLOCK_MS;
+  const young = status.isFile() && now - Number(ctimeMs) < COARSE_CLOCK_MS;
   return { state, folder: false, ...(young && { hash: hashOf(path) }) };
 }
 
@@ -181,38 +185,61 @@ function markOf(path: string, entry: Dirent, now: number): Mark {
 export function snapshot(folder: string, now = RealDate.now()): Snapshot {
   const found = new Map<string, Mark>();
   const look = (below: string) => {
-    let entries: Dirent[];
+    let entries: string[];
     try {
-      entries = readdirSync(join(folder, below), { withFileTypes: true });
+      entries = readdirSync(placeOf(folder, below), 'latin1');
     } catch {
       return; // closed to us, or gone meanwhile
     }
     for (const entry of entries) {
-      const name = below === '' ? entry.name : `${below}/${entry.name}`;
+      const name = `${below}${entry}`;
+      let mark: Mark;
       try {
-        found.set(name, markOf(join(folder, name), entry, now));
+        mark = markOf(placeOf(folder, name), now);
       } catch {
         continue; // gone meanwhile
       }
-      if (entry.isDirectory()) look(name);
+      found.set(name, mark);
+      if (mark.folder) look(`${name}/`);
     }
   };
   look('');
   return found;
 }
 
+/** What has changed below a folder: names as text, and the exact ones of those that are no UTF-8, if there are any. */
+export interface Changes {
+  written: string[];
+  writtenBytes?: Buffer[];
+  removed: string[];
+  removedBytes?: Buffer[];
+}
+
+function told(names: readonly string[]): { text: string[]; exact: Buffer[] | undefined } {
+  const all = names.map((name) => ({ bytes: bytesOf(name), text: bytesOf(name).toString() }));
+  all.sort((one, other) => (one.text === other.text ? one.bytes.compare(other.bytes) : one.text < other.text ? -1 : 1));
+  const exact = all.filter(({ bytes, text }) => !Buffer.from(text).equals(bytes)).map(({ bytes }) => bytes);
+  return { text: all.map(({ text }) => text), exact: exact.length > 0 ? exact : undefined };
+}
+
 /** What was made or changed, and what is not there any more. A folder that was made counts where nothing lies in it. */
-export function changes(folder: string, before: Snapshot): { written: string[]; removed: string[] } {
+export function changes(folder: string, before: Snapshot): Changes {
   const after = snapshot(folder, Number.POSITIVE_INFINITY);
   const parents = new Set([...after.keys()].map((name) => dirname(name)));
   const written = [...after].filter(([name, mark]) => {
     const old = before.get(name);
     if (old === undefined) return !parents.has(name);
     if (old.state !== mark.state) return true;
-    return old.hash !== undefined && old.hash !== hashOf(join(folder, name));
+    return old.hash !== undefined && old.hash !== hashOf(placeOf(folder, name));
   });
-  const removed = [...before.keys()].filter((name) => !after.has(name));
-  return { written: written.map(([name]) => name).sort(), removed: removed.sort() };
+  const made = told(written.map(([name]) => name));
+  const gone = told([...before.keys()].filter((name) => !after.has(name)));
+  return {
+    written: made.text,
+    ...(made.exact && { writtenBytes: made.exact }),
+    removed: gone.text,
+    ...(gone.exact && { removedBytes: gone.exact }),
+  };
 }
 
 /** Removes a folder, whatever modes a program has given to what lies in it, and however deep that is. */

@@ -75,8 +75,12 @@ export interface SandboxRunOptions
 export interface SandboxRun extends SandboxedResult<string, string, string> {
   /** What was made or changed in the private folder by the end of the run: paths below it, sorted. */
   readonly written: readonly string[];
+  /** The exact names of those that are no UTF-8 (as text they have U+FFFD), in the same order. Missing where there are none. */
+  readonly writtenBytes?: readonly Buffer[];
   /** What is not there any more. */
   readonly removed: readonly string[];
+  /** As `writtenBytes`. */
+  readonly removedBytes?: readonly Buffer[];
   /** Where it has connected or sent to, each once: `'127.0.0.1:80'`, `'[::1]:80'`, `'unix:/run/x.sock'`. */
   readonly connections: readonly string[];
   /** The calls that `fail()` has made fail, in order. They are no violations. */

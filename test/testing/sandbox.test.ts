@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createSandbox, type Sandbox, type SandboxOptions } from 'holdfast/testing';
+import { createSandbox, expectRun, type Sandbox, type SandboxOptions } from 'holdfast/testing';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { listen } from '../helpers/ports.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -51,6 +51,30 @@ describe('the private folder', () => {
       policy: { files: { write: ['.'] } },
     });
     expect(all).toMatchObject({ written: ['empty/er'], removed: ['gone.txt'] });
+  });
+
+  test('shows names that are no UTF-8, as text and exactly', async () => {
+    const sandbox = sandboxOf({ files: { 'a.txt': 'a', 'é\uFFFD': '' }, policy: { files: { write: ['.'] } } });
+    const python = (script: string) => sandbox.run('/usr/bin/python3', ['-c', `import os\n${script}`]);
+    const first = await python(`
+os.makedirs(b'd\\xff/e')
+for name in b'b\\xff', b'b\\xfe', b'd\\xff/e/f\\xc3', 'ü'.encode(), b'g\\n': open(name, 'w').close()
+os.symlink(b'to\\xff', b'link')`);
+    expect(first.stderr).toBe('');
+    expect(first.written).toEqual(['b\uFFFD', 'b\uFFFD', 'd\uFFFD/e/f\uFFFD', 'g\n', 'link', 'ü']);
+    expect(first.writtenBytes).toEqual(['b\xfe', 'b\xff', 'd\xff/e/f\xc3'].map((name) => Buffer.from(name, 'latin1')));
+    expect(first).not.toHaveProperty('removedBytes');
+    expectRun(first).toHaveWritten([/^b\uFFFD$/, 'd*/e/*', 'g*', 'link', 'ü']);
+    const second = await python(`
+open(b'b\\xff', 'w').write('changed'); os.remove(b'b\\xfe'); os.remove('é\uFFFD'); open('ü', 'w').write('changed')
+os.remove(b'link'); os.symlink(b'to\\xfe', b'link')`);
+    expect(second).toMatchObject({ stderr: '', written: ['b\uFFFD', 'link', 'ü'], removed: ['b\uFFFD', 'é\uFFFD'] });
+    expect([second.writtenBytes, second.removedBytes]).toEqual([
+      [Buffer.from([0x62, 0xff])],
+      [Buffer.from([0x62, 0xfe])],
+    ]);
+    const third = await python('pass');
+    expect([third.written, third.removed, third.writtenBytes]).toEqual([[], [], undefined]);
   });
 
   test('shows what was written again with as many bytes, however soon', async () => {
