@@ -2,69 +2,7 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-
-/** Below the home directory; of a folder all that lies in it. */
-export const secretsOfHome: readonly string[] = [
-  '.ssh',
-  '.gnupg',
-  '.pki',
-  '.password-store',
-  '.local/share/keyrings',
-  '.config/op',
-  '.vault-token',
-  // of clouds, registries and services
-  '.aws',
-  '.azure',
-  '.config/gcloud',
-  '.kube',
-  '.docker',
-  '.config/gh',
-  '.config/glab-cli',
-  '.config/hub',
-  '.config/rclone',
-  '.config/configstore',
-  '.config/sops',
-  '.terraform.d',
-  '.terraformrc',
-  '.npmrc',
-  '.yarnrc.yml',
-  '.pypirc',
-  '.config/pip',
-  '.cargo/credentials',
-  '.cargo/credentials.toml',
-  '.gem/credentials',
-  '.composer/auth.json',
-  '.m2/settings.xml',
-  '.m2/settings-security.xml',
-  '.gradle/gradle.properties',
-  '.nuget/NuGet/NuGet.Config',
-  '.netrc',
-  '.git-credentials',
-  '.config/git/credentials',
-  '.pgpass',
-  '.my.cnf',
-  '.s3cfg',
-  '.boto',
-  // of browsers, mail and wallets
-  '.mozilla',
-  '.thunderbird',
-  '.config/google-chrome',
-  '.config/chromium',
-  '.config/BraveSoftware',
-  '.config/microsoft-edge',
-  '.bitcoin',
-  '.ethereum',
-  '.electrum',
-  // what was typed
-  '.bash_history',
-  '.zsh_history',
-  '.python_history',
-  '.node_repl_history',
-  '.psql_history',
-  '.mysql_history',
-  '.lesshst',
-  '.local/share/fish/fish_history',
-];
+import { secretsOfHome } from '../policy/secrets.ts';
 
 /** Of the machine; of a folder all that lies in it. */
 export const secretsOfMachine: readonly string[] = [

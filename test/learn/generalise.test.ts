@@ -1,10 +1,13 @@
 // What a person would write for what was asked for: folders in place of files, and nothing that is wider than that.
 
-import type { Access } from 'holdfast';
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import { type Access, explain } from 'holdfast';
+import { expect, test, vi } from 'vitest';
+import { secretsOfHome } from '../../lib/policy/secrets.ts';
 import { Generaliser, isMadeUp, type Proposal } from '../../lib/record/generalise.ts';
 import { addLines, commentOf } from '../../lib/record/merge.ts';
 import { isSecret, secretPlaces } from '../../lib/record/secrets.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
 
 const home = '/home/ann';
 const cwd = '/home/ann/project';
@@ -252,4 +255,20 @@ test('a list that is none is not written over', () => {
   expect(() => addLines('{"files": {"read": "x"}}', [{ field: 'files.read', value: '/a', reason: '' }])).toThrow(
     /files\.read/,
   );
+});
+
+test('what presets deny of a home directory is a secret to lessons, and the other way round', () => {
+  const own = temporaryFolder('home');
+  vi.stubEnv('HOME', own);
+  const places = secretPlaces(own);
+  expect(secretsOfHome.filter((name) => !isSecret(join(own, name, 'in'), places))).toEqual([]);
+  // What somebody gives with the whole home directory.
+  const policy = { extends: 'node', files: { read: [own], write: [own] } } as const;
+  const questions = secretsOfHome.flatMap((name) => [
+    { path: join(own, name), cwd: '/usr' },
+    { path: join(own, name), access: 'write' as const, cwd: '/usr' },
+  ]);
+  expect(explain(policy, questions).filter(({ allowed }) => allowed)).toEqual([]);
+  expect(explain(policy, { path: join(own, '.holdfast-no-secret'), access: 'write', cwd: '/usr' }).allowed).toBe(true);
+  vi.unstubAllEnvs();
 });

@@ -1,50 +1,13 @@
 // What presets are put together from. A path is of the command's working directory, `~/` of its user's home, and `$NODE_MODULES`
 // stands for each folder that Node looks for packages in, from the working directory up to the home.
 import type { FileDenial } from '../policy.ts';
+import { secretsOfHome } from '../secrets.ts';
 
 /** Keys, tokens, passwords and histories: refused wherever a policy that starts from a preset gives what lies around them. */
 export const secrets: readonly string[] = [
-  ...['.ssh', '.gnupg', '.pki', '.password-store', '.local/share/keyrings', '.local/share/kwalletd', '.vault-token'],
-  ...['.netrc', '.git-credentials', '.config/git/credentials', '.config/gh', '.config/hub', '.config/glab-cli'],
-  ...['.npmrc', '.yarnrc', '.yarnrc.yml', '.config/pnpm', '.bunfig.toml', '.pypirc', '.config/pip', '.pip'],
-  ...['.cargo/credentials', '.cargo/credentials.toml', '.gem/credentials', '.bundle/config', '.composer/auth.json'],
-  ...['.config/composer/auth.json', '.m2/settings.xml', '.m2/settings-security.xml', '.gradle/gradle.properties'],
-  ...[
-    '.aws',
-    '.azure',
-    '.config/gcloud',
-    '.config/doctl',
-    '.oci',
-    '.kube',
-    '.docker',
-    '.config/containers',
-    '.terraform.d',
-  ],
-  ...['.terraformrc', '.databrickscfg', '.snowflake', '.config/op', '.config/sops', '.config/rclone', '.config/heroku'],
-  ...[
-    '.pgpass',
-    '.my.cnf',
-    '.mylogin.cnf',
-    '.config/fly',
-    '.fly',
-    '.vercel',
-    '.config/netlify',
-    '.wrangler',
-    '.huggingface',
-  ],
-  ...[
-    '.cache/huggingface/token',
-    '.config/github-copilot',
-    '.codex',
-    '.claude',
-    '.claude.json',
-    '.gemini',
-    '.config/Claude',
-  ],
-  ...['.mozilla', '.thunderbird', '.config/google-chrome', '.config/chromium', '.config/BraveSoftware', '.config/Code'],
-  ...['.config/Slack', '.config/discord', '.config/Signal', '.electrum', '.bitcoin', '.ethereum', '.config/solana'],
-  ...['.bash_history', '.zsh_history', '.local/share/fish', '.python_history', '.node_repl_history', '.psql_history'],
-  ...['.mysql_history', '.sqlite_history', '.viminfo', '.Xauthority', '.ICEauthority', '.config/systemd'],
+  ...secretsOfHome,
+  // Services of the user's that start by themselves.
+  '.config/systemd',
 ].map((name) => `~/${name}`);
 
 /** Of the project itself, wherever in it they lie. */
