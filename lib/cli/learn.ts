@@ -16,7 +16,7 @@ import { exitCodeOfSignal } from '../run/result.ts';
 import { exitCodeOfStart, OWN_FAILURE } from '../support/exit-codes.ts';
 import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
-import { forwardSignals } from './run.ts';
+import { Job } from './job.ts';
 
 interface Flags {
   output: string;
@@ -70,7 +70,7 @@ class Progress {
   tell = ({ milliseconds, processes, calls }: LearnProgress): void => {
     if (!this.#shown) return;
     const text = `learning: ${Math.round(milliseconds / 1000)} s, ${processes} processes, ${calls} calls looked at`;
-    process.stderr.write(`\r\u001b[2K${line(text, process.stderr.columns ?? 80)}`);
+    process.stderr.write(`\r\u001b[2K${line(text, process.stderr.columns || 80)}`);
     this.#written = true;
   };
 
@@ -124,12 +124,12 @@ function table(lesson: Lesson, file: string, written: boolean): string {
 const codeOf = ({ exitCode, signal }: Lesson): number =>
   signal !== null ? exitCodeOfSignal(signal) : (exitCode ?? OWN_FAILURE);
 
-async function run(command: string, args: string[], flags: Flags): Promise<number> {
+async function run(command: string, args: string[], flags: Flags): Promise<() => void> {
   const { output, json, quiet } = flags;
   const progress = new Progress(json === true || quiet === true);
   const text = existsSync(output) ? readFileSync(output, 'utf8') : undefined;
   const policy = text === undefined ? {} : loadPolicy(output);
-  let stopForwarding: (() => void) | undefined;
+  let job: Job | undefined;
   // The command may write around it.
   const to = flags.dryRun ? undefined : Output.open(output, false);
   const lesson = await learn(command, args, {
@@ -139,11 +139,11 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
     // What it prints must not stand among the data.
     stdio: json ? ['inherit', 2, 'inherit'] : 'inherit',
     hooks: (child) => {
-      stopForwarding = forwardSignals(child);
+      job = new Job(child);
     },
     onProgress: progress.tell,
-  }).finally(() => {
-    stopForwarding?.();
+  }).finally(async () => {
+    await job?.end();
     progress.end();
   });
   const merged = mergeLesson(text, lesson);
@@ -158,7 +158,8 @@ async function run(command: string, args: string[], flags: Flags): Promise<numbe
   } else if (!quiet || lesson.truncated > 0) {
     process.stderr.write(table(lesson, output, !flags.dryRun));
   }
-  return code;
+  process.exitCode = code;
+  return () => job?.endAs(lesson.signal);
 }
 
 function failure(error: unknown, json: boolean | undefined): number {
@@ -214,7 +215,8 @@ export function learnCommand(): Command {
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : OWN_FAILURE))
     .action(async (command: string, args: string[], flags: Flags) => {
       try {
-        process.exitCode = await run(command, args, flags);
+        const end = await run(command, args, flags);
+        end();
       } catch (error) {
         process.exitCode = failure(error, flags.json);
       }

@@ -1,5 +1,4 @@
 // `holdfast run`: a program under a policy, from a shell.
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import * as holdfast from '../index.ts';
@@ -8,6 +7,7 @@ import { exitCodeOfSignal } from '../run/result.ts';
 import { exitCodeOfStart, OWN_FAILURE } from '../support/exit-codes.ts';
 import { Output } from '../support/output.ts';
 import { coloursFor } from './colours.ts';
+import { Job } from './job.ts';
 import { summaryOf } from './summary.ts';
 
 type Policy = holdfast.Policy;
@@ -94,28 +94,6 @@ function policyOf(flags: Flags): Policy | holdfast.PolicyName | holdfast.StrictN
   return { ...(bases.length > 0 && { extends: bases }), ...own };
 }
 
-/** Ctrl-C and Ctrl-\ of a terminal go to all of its foreground processes, so that the program has had them already. */
-function isForeground(): boolean {
-  const stat = readFileSync('/proc/self/stat', 'latin1');
-  // proc_pid_stat(5): behind the name come state, ppid, pgrp, session, tty_nr, tpgid.
-  const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return group === foreground;
-}
-
-export function forwardSignals(child: holdfast.SandboxedProcess): () => void {
-  const forwards = (['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const).map((signal) => {
-    const listener = () => {
-      if ((signal === 'SIGINT' || signal === 'SIGQUIT') && isForeground()) return;
-      child.kill(signal);
-    };
-    process.on(signal, listener);
-    return () => process.off(signal, listener);
-  });
-  return () => {
-    for (const stop of forwards) stop();
-  };
-}
-
 function exitCodeOf({ exitCode, signal, error }: Result, env: NodeJS.ProcessEnv): number {
   const cause = error?.cause;
   if (signal !== null) return exitCodeOfSignal(signal);
@@ -138,8 +116,14 @@ const write = (text: string, output: Output | undefined) => {
   else output.write(text);
 };
 
-/** Before the program can have put anything in their place. */
-async function run(command: string, args: string[], flags: Flags): Promise<number> {
+interface Ended {
+  readonly code: number;
+  readonly signal: NodeJS.Signals | null;
+  readonly job: Job | undefined;
+}
+
+/** Opens the files before the program can have put anything in their place. */
+async function run(command: string, args: string[], flags: Flags): Promise<Ended> {
   const opened: Output[] = [];
   const open = (file: string | undefined) => {
     if (file === undefined) return undefined;
@@ -159,12 +143,12 @@ interface Outputs {
   readonly page: Output | undefined;
 }
 
-async function runWith(command: string, args: string[], flags: Flags, { summary, page }: Outputs): Promise<number> {
+async function runWith(command: string, args: string[], flags: Flags, { summary, page }: Outputs): Promise<Ended> {
   const { json, quiet, verbose } = flags;
   const colours = coloursFor(summary === undefined ? process.stderr : {});
   const notes: string[] = [];
   let recorder: holdfast.ReportRecorder | undefined;
-  let stop = () => {};
+  let job: Job | undefined;
   // Paths on the command line are those of the shell that it was typed in, whatever --cwd says.
   const named = policyOf(flags);
   const policy = typeof named === 'string' ? named : holdfast.compilePolicy(named);
@@ -181,14 +165,14 @@ async function runWith(command: string, args: string[], flags: Flags, { summary,
     ...(flags.wait && { descendants: 'wait' }),
     ...(flags.report !== undefined && { record: true }),
     hooks: (child) => {
-      stop = forwardSignals(child);
+      job = new Job(child);
       child.on('warning', ({ message }) => notes.push(message));
       if (verbose)
         child.on('violation', ({ message }) => process.stderr.write(`${colours.red('refused')} ${message}\n`));
       if (flags.report !== undefined) recorder = holdfast.report(child);
     },
   });
-  stop();
+  await job?.end();
   const code = exitCodeOf(result, env);
   if (json) write(`${JSON.stringify(dataOf(result, code))}\n`, summary);
   else {
@@ -203,7 +187,7 @@ async function runWith(command: string, args: string[], flags: Flags, { summary,
     write(lines.map((line) => `${line}\n`).join(''), summary);
   }
   if (page !== undefined && recorder !== undefined) page.write(await recorder.html());
-  return code;
+  return { code, signal: result.signal, job };
 }
 
 function ownFailure(error: unknown, json: boolean | undefined): void {
@@ -258,7 +242,9 @@ Exit code: the program's own; 128+n if signal n ended it; 126 if it cannot be ex
     )
     .action(async (command: string, args: string[], flags: Flags) => {
       try {
-        process.exitCode = await run(command, args, flags);
+        const { code, signal, job } = await run(command, args, flags);
+        process.exitCode = code;
+        job?.endAs(signal);
       } catch (error) {
         ownFailure(error, flags.json);
         process.exitCode = OWN_FAILURE;

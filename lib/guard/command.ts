@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { HoldfastError } from '../index.ts';
+import { isOfTerminal } from '../support/terminal.ts';
 import { runInstallScripts } from './install-scripts.ts';
 import { entriesOf, folderOf, refusedIn, runsIn } from './journal.ts';
 import { readSettings } from './settings.ts';
@@ -27,7 +28,10 @@ function projectAround(cwd: string): string {
 function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, stdio: 'inherit' });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        if (!isOfTerminal(signal)) child.kill(signal);
+      });
     child.on('error', reject);
     child.on('close', (code, signal) => resolve(code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0)));
   });

@@ -4,6 +4,7 @@ import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readlinkSync, st
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { HoldfastError, type Policy, respond, spawnSandboxed } from '../index.ts';
+import { isOfTerminal } from '../support/terminal.ts';
 import { type Caller, callerOf, exceptionFor, outermostOf, titleOf } from './caller.ts';
 import { type Reach, reachOf } from './downloads.ts';
 import { scriptEnvironment } from './environment.ts';
@@ -43,11 +44,18 @@ function endAs({ code, signal }: Ended): void {
 
 const polite = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
+function passOn(child: { kill(signal: NodeJS.Signals): unknown }): void {
+  for (const signal of polite)
+    process.on(signal, () => {
+      if (!isOfTerminal(signal)) child.kill(signal);
+    });
+}
+
 /** The project's own, as the package manager's own shell would run it. */
 function runPlain(script: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(SHELL, ['-c', script], { stdio: 'inherit' });
-    for (const signal of polite) process.on(signal, () => child.kill(signal));
+    passOn(child);
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal }));
   });
@@ -84,7 +92,7 @@ function runGuarded(
       policy,
       forceKillAfter: 5000,
     });
-    for (const signal of polite) process.on(signal, () => child.kill(signal));
+    passOn(child);
     if (reach.hosts !== '') {
       const hosts = `127.0.0.1 localhost\n::1 localhost\n${reach.hosts}`;
       child.onOpen({ path: '/etc/hosts', access: 'read' }, () => respond(hosts.slice(0, MOST_HOSTS)));

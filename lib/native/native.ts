@@ -21,7 +21,8 @@ export interface NativeRecord {
     | 'life'
     | 'needs'
     | 'accesses'
-    | 'rules';
+    | 'rules'
+    | 'stopped';
   readonly [field: string]: unknown;
 }
 
@@ -135,6 +136,8 @@ export interface Native {
   /** The descriptor of a copy in memory that can be executed; the same one for the whole process. Throws a system error. */
   copySupervisor(path: string): number;
   support(): NativeSupport;
+  /** Makes a process group that of the terminal's foreground. 0, or a positive errno. */
+  setForeground(group: number): number;
   /** A policy as for `configure`, with what `holdfast-supervisor --explain` has to be told beside it. Throws a system error. */
   completePolicy(policy: Uint8Array): Buffer;
   /** Fields as a record has them; undefined if they are none. */

@@ -37,6 +37,13 @@ export interface SandboxedProcessEvents {
    * once for each. Before `exit` and `close` of what it has ended; of `output` before `close`.
    */
   limit: (reached: LimitReached) => void;
+  /**
+   * The command was stopped: SIGSTOP, or by job control SIGTSTP, SIGTTIN or SIGTTOU. Who runs it for somebody at a terminal has to stop as
+   * well, so that the shell hears of it. Of several in quick succession one may be all that is told.
+   */
+  stop: (signal: NodeJS.Signals) => void;
+  /** What was stopped goes on. */
+  continue: () => void;
   /** A process of the tree was made, runs another program, or has ended; told if anybody listens (docs/api.md). */
   fork: (event: ForkEvent) => void;
   exec: (event: ExecEvent) => void;

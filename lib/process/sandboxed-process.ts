@@ -129,6 +129,7 @@ export class SandboxedProcess<
         this.emit('hookError', error);
       },
       limit: (reached) => this.#limitReached(reached),
+      stopped: (signal) => (signal === undefined ? this.emit('continue') : this.emit('stop', signal)),
       treeEmpty: () => this.emit('treeEmpty'),
     });
     const inner = this.#supervision.inner;

@@ -57,6 +57,8 @@ export interface SupervisionListener {
   warning(warning: PolicyWarning): void;
   hookError(error: HoldfastError): void;
   limit(reached: LimitReached): void;
+  /** The command was stopped; without a signal, it goes on. */
+  stopped(signal: NodeJS.Signals | undefined): void;
   treeEmpty(): void;
 }
 
@@ -489,6 +491,10 @@ export class Supervision {
         const event = lifecycleEvent(record);
         this.#listener.lifecycle(event);
         return this.lifecycle.told(event);
+      }
+      case 'stopped': {
+        const signal = optionalNumber(record, 'signal');
+        return this.#listener.stopped(signal === undefined ? undefined : signalName(signal));
       }
       case 'rules':
         return this.#ruleUse.told(record);

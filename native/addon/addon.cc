@@ -1,9 +1,11 @@
 // The addon: Node's end of the channel, and the names and numbers of the protocol. It decides nothing.
 #include <fcntl.h>
 #include <napi.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -197,6 +199,19 @@ Napi::Value get_is_delegated(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), is_delegated(info[0].ToString().Utf8Value()));
 }
 
+// Who is not in the foreground is stopped for that (SIGTTOU), unless the signal is blocked (tcsetpgrp(3)).
+Napi::Value set_foreground(const Napi::CallbackInfo& info) {
+  const UniqueFd terminal(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  sigset_t stop, before;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTTOU);
+  pthread_sigmask(SIG_BLOCK, &stop, &before);
+  const bool done = terminal && tcsetpgrp(terminal.get(), info[0].ToNumber().Int32Value()) == 0;
+  const int error = done ? 0 : errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return Napi::Number::New(info.Env(), error);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* state = new State;
   env.SetInstanceData(state);
@@ -209,6 +224,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("support", Napi::Function::New<get_support>(env, "support"));
   exports.Set("completePolicy", Napi::Function::New<complete_policy>(env, "completePolicy"));
   exports.Set("readFields", Napi::Function::New<read_fields>(env, "readFields"));
+  exports.Set("setForeground", Napi::Function::New<set_foreground>(env, "setForeground"));
   exports.Set("isDelegated", Napi::Function::New<get_is_delegated>(env, "isDelegated"));
   exports.Set("version", protocol::kVersion);
   exports.Set("fields", field_tags(env));

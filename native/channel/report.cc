@@ -110,6 +110,21 @@ void report_failed_launch(Sandbox& sandbox, const Launch& launch) {
   queue(sandbox, RecordKind::failed, {{Tag::errno_, error}, {Tag::stage_, stage}, {Tag::pid_, launch.child}});
 }
 
+void report_stopped(Sandbox& sandbox, int signal) {
+  {
+    // A tree can do this without end, faster than Node takes it: of those that wait, the last one counts.
+    const std::lock_guard<std::mutex> lock(reporter.guard);
+    if (!reporter.queue.empty() && reporter.queue.back().kind == RecordKind::stopped) {
+      reporter.bytes -= reporter.queue.back().fields.size();
+      reporter.queue.pop_back();
+    }
+  }
+  if (signal == 0)
+    queue(sandbox, RecordKind::stopped, {});
+  else
+    queue(sandbox, RecordKind::stopped, {{Tag::signal_, signal}});
+}
+
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status) {
   if (WIFSIGNALED(wait_status))
     queue(sandbox, RecordKind::exit, {{Tag::pid_, command}, {Tag::signal_, WTERMSIG(wait_status)}});

@@ -24,6 +24,8 @@ void report_reply(Sandbox& sandbox, const uint8_t* fields, size_t size);
 // A limit at which the tree is killed, or at which `pid` was refused with an errno (positive).
 void report_limit(Sandbox& sandbox, std::string_view name, int64_t limit, int64_t reached, pid_t pid = 0,
                   int error = 0);
+// By job control: a stop signal; 0 where it goes on.
+void report_stopped(Sandbox& sandbox, int signal);
 void report_exit(Sandbox& sandbox, pid_t command, int wait_status);
 // What a process lives through. Records that wait are kept, however many they are.
 void report_life(Sandbox& sandbox, const uint8_t* fields, size_t size);

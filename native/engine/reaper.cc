@@ -47,11 +47,21 @@ bool Reaper::see_begin() {
 }
 
 void Reaper::command_ended(int status) {
+  command_has_ended_ = true;
   report_exit(sandbox_, launch_.child, status);
   if (sandbox_.config.wait_for_tree) return;
   const int signal = sandbox_.tree.spared_by();
   kills_ = signal == 0;
   if (signal > 0) signal_descendants(signal);
+}
+
+// Of nobody else: what the others of the tree do to each other is not to keep us from seeing ends.
+void Reaper::look_at_command() {
+  siginfo_t now = {};
+  if (command_has_ended_ ||
+      waitid(P_PID, static_cast<id_t>(launch_.child), &now, WSTOPPED | WCONTINUED | WNOHANG) != 0 || now.si_pid == 0)
+    return;
+  report_stopped(sandbox_, now.si_code == CLD_CONTINUED ? 0 : now.si_status);
 }
 
 void Reaper::run() {
@@ -82,6 +92,7 @@ void Reaper::run() {
       if (ended == launch_.child) command_ended(status);
       continue;
     }
+    look_at_command();
     if (kills_) signal_descendants(SIGKILL);
     sigtimedwait(&wanted, nullptr, &kSoon);
   }

@@ -18,9 +18,11 @@ class Reaper {
 
  private:
   void command_ended(int status);
+  void look_at_command();
 
   Sandbox& sandbox_;
   Launch& launch_;
+  bool command_has_ended_ = false;
   bool kills_ = false;
 };
 

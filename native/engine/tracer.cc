@@ -230,6 +230,7 @@ void Tracer::on_stop(pid_t tid, int status) {
       if (waits_for_maker(*tracee)) return;
       // ptrace(2), "Group-stop": with PTRACE_SEIZE a group-stop has a stopping signal, every other such stop SIGTRAP.
       if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        tell_stopped(tid, signal);
         // Nobody waits for who is stopped: first comes the end of what others may want to do, too.
         if (tracee->fetch.is_under_way) {
           tracee->fetch.was_stopped = true;
@@ -240,12 +241,21 @@ void Tracer::on_stop(pid_t tid, int status) {
         cut_short(*tracee);
         tracee->was_stopped = true;
         listen(*tracee);
-      } else if (!wait_on_after_interrupt(*tracee))
-        resume(*tracee);
+      } else {
+        tell_stopped(tid, 0);
+        if (!wait_on_after_interrupt(*tracee)) resume(*tracee);
+      }
       return;
     default:
       resume(*tracee);
   }
+}
+
+// While it is stopped each of its stops says so anew.
+void Tracer::tell_stopped(pid_t tid, int signal) {
+  if (tid != launch_.child || (signal != 0) == command_is_stopped_) return;
+  command_is_stopped_ = signal != 0;
+  report_stopped(sandbox_, signal);
 }
 
 // Somebody who was killed while a worker thought about its call is at its last stop by now, which is still to be seen:

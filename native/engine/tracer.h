@@ -272,6 +272,7 @@ class Tracer {
   void on_forked(Tracee&);
   void leave_fork(Tracee&);
   bool is_at_unseen_stop(pid_t tid) const;
+  void tell_stopped(pid_t tid, int signal);
   void hear_of_ends();
   void on_end(Tracee&);
   bool ends_process(const Tracee&, unsigned long status);
@@ -379,7 +380,8 @@ class Tracer {
   StrictStart strict_;
   uint64_t tasks_ = 0;
   bool others_started_ = false;
-  bool held_back_ = false;        // somebody has ended whom a worker still works for
+  bool held_back_ = false;  // somebody has ended whom a worker still works for
+  bool command_is_stopped_ = false;
   bool perhaps_unknown_ = false;  // there may be a tracee that nobody has told of: its maker was killed
   std::atomic<protocol::LifeMode> life_{protocol::LifeMode::quiet};
   bool backed_up_ = false;

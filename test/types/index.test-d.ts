@@ -328,6 +328,8 @@ expectError(spawnSandboxed('ls', [], { limits: { cpuTime: '2MiB' } }));
 expectError(spawnSandboxed('ls', [], { limits: { processes: '4' } }));
 expectError(spawnSandboxed('ls', [], { limits: { exact: 'yes' } }));
 expectError(spawnSandboxed('ls', [], { limits: { memroy: 1 } }));
+piped.on('stop', (signal) => expectType<NodeJS.Signals>(signal));
+piped.on('continue', () => {});
 piped.on('limit', (reached) => {
   expectType<LimitReached>(reached);
   expectType<LimitName>(reached.name);
