@@ -231,7 +231,7 @@ told.push(execaSync('cat', { input: 'in', preferLocal: true, localDir: '/', line
 told.push(execaSync('cat', ['${folder}/secret'], { reject: false, encoding: 'utf8' }).stderr);
 told.push(execaSync('sleep', ['300'], { timeout: 100, reject: false }).timedOut);
 told.push(execaSync('yes', { maxBuffer: 10, reject: false }).isMaxBuffer);
-told.push(execaSync('no-such-program', { reject: false }).code);
+told.push(execaSync('/no/such/program', { reject: false }).code);
 try { execSync('cat ${folder}/secret', { stdio: 'pipe' }); told.push('read'); } catch (error) { told.push(error.status); }
 told.push(runSandboxedSync('echo', ['own']).stdout);
 told.push(explain({}, { path: '/etc/shadow', cwd: '/usr' }).allowed);

@@ -32,6 +32,7 @@ const run = await running;
 expectType<string>(run.stdout);
 expectType<string>(run.all);
 expectType<readonly string[]>(run.written);
+expectType<readonly Buffer[] | undefined>(run.writtenBytes);
 
 expectType<Sandbox>(sandbox.fail('write', { nth: 3, errno: 'ENOSPC' }));
 sandbox.fail('getrandom', { errno: 5 }).delay('connect', 500, { port: 80 });
