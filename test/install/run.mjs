@@ -2,7 +2,7 @@
 // loads it on the Nodes that `engines` names, in workers and in bundles.
 //   npm run test:install [-- --write]
 // --write: the table into docs/platforms.md, and as test/install/table.json. Managers and Nodes come from npm into .cache/.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fetch, nodePath } from './fetch.mjs';
 import { bundlers, compilers, linter, managers, nodes, runtimes } from './matrix.mjs';
 import { pack } from './pack.mjs';
 import { startRegistry } from './registry.mjs';
@@ -24,38 +25,12 @@ import { spawnText } from './spawn-text.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const write = process.argv.includes('--write');
-const cache = join(root, '.cache/install');
 const scratch = mkdtempSync(join(tmpdir(), 'holdfast-install-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
 const fail = (message) => {
   throw new Error(message);
 };
-
-/** From npm, once: each in a folder of its own, with nothing run. */
-function fetch(specifier) {
-  const folder = join(cache, specifier.replaceAll('/', '+'));
-  if (existsSync(join(folder, '.done'))) return folder;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }');
-  const line = [
-    'install',
-    '--no-save',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--loglevel=error',
-    ...specifier.split(' '),
-  ];
-  const { status } = spawnSync('npm', line, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) fail(`npm install ${specifier} failed`);
-  writeFileSync(join(folder, '.done'), '');
-  return folder;
-}
-
-const nodePath = (version) =>
-  join(fetch(`node-linux-${process.arch}@${version}`), `node_modules/node-linux-${process.arch}/bin/node`);
 
 /** What an install that compiles would call. */
 const tools = ['gcc', 'g++', 'cc', 'c++', 'clang', 'make', 'cmake', 'python', 'python3', 'node-gyp', 'node-gyp-build'];
