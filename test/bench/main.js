@@ -12,6 +12,7 @@ import { growth } from './growth.js';
 import { imports } from './import.js';
 import { others } from './peers.js';
 import { realPrograms } from './programs.js';
+import { recording } from './recording.js';
 import { addPinned, evaluate, hasGoal, jsonPath, load, machine, print, summaries, writeJson } from './report.js';
 import { work } from './run.js';
 import { starts } from './start.js';
@@ -56,6 +57,7 @@ async function measured() {
   const wanted = values.only?.flatMap((names) => names.split(','));
   const all = [
     ...calls(few),
+    ...recording(few),
     ...starts(few, leave),
     ...imports(few),
     ...growth(few),

@@ -68,8 +68,8 @@ export const layers = {
 };
 
 /** `spawnSandboxed` as one of `layers` asks for it. */
-export function spawnOn({ policy, listens, engine }, command, args, options) {
-  const asked = engine === undefined ? {} : { engine };
+export function spawnOn({ policy, listens, engine, record }, command, args, options) {
+  const asked = { ...(engine !== undefined && { engine }), ...(record && { record }) };
   const child = spawnSandboxed(command, args, { ...options, policy, ...asked });
   if (listens) child.on('violation', () => {});
   return child;
