@@ -113,20 +113,21 @@ export function spawnSyncWith(
 }
 
 /** What stands in for the error of a result, as Node's checkExecSyncError(). */
-function checked(result: Result, command: string, inherits: boolean): string | Buffer {
+function checked(result: Result, command: () => string, inherits: boolean): string | Buffer {
   if (inherits && result.stderr) process.stderr.write(result.stderr);
   if (result.error !== undefined) throw Object.assign(result.error, result);
   if (result.status === 0) return result.stdout;
   const words = result.stderr !== null && result.stderr.length > 0 ? `\n${result.stderr.toString()}` : '';
-  throw Object.assign(new Error(`Command failed: ${command}${words}`), result);
+  throw Object.assign(new Error(`Command failed: ${command()}${words}`), result);
 }
 
 /** @internal */
 export function execFileSyncWith(spawnSync: SpawnSync): (...given: unknown[]) => string | Buffer {
   return (file, argsOrOptions, last) => {
     const [args, options] = given(argsOrOptions, last);
-    const words = [options.argv0 || file, ...((args ?? []) as string[])].join(' ');
-    return checked(spawnSync(file as string, args, options), words, !options.stdio);
+    const result = spawnSync(file as string, args, options);
+    const words = () => [options.argv0 || file, ...((args ?? []) as string[])].join(' ');
+    return checked(result, words, !options.stdio);
   };
 }
 
@@ -135,6 +136,7 @@ export function execSyncWith(spawnSync: SpawnSync): (...given: unknown[]) => str
   return (command, last) => {
     const [, options] = given(undefined, last);
     const shell = typeof options.shell === 'string' ? options.shell : true;
-    return checked(spawnSync(command as string, [], { ...options, shell }), command as string, !options.stdio);
+    const result = spawnSync(command as string, [], { ...options, shell });
+    return checked(result, () => command as string, !options.stdio);
   };
 }

@@ -268,20 +268,29 @@ describe('of names that lead into the private folder of `tmp: true`', () => {
       const base: Policy = { tmp: true, files: { deny: ['**/.env'] } };
       // What a rule names stays what it is.
       const named: Policy = { ...base, files: { deny: ['**/.env'], read: [join(root, 'a')] } };
-      for (const policy of [base, named, { ...named, exec: ['/usr'] }, { extends: compilePolicy(named) }]) {
+      for (const [policy, cwd] of [
+        [base, '/usr'],
+        [named, '/usr'],
+        [{ ...named, exec: ['/usr'] }, '/usr'],
+        [{ extends: compilePolicy(named) }, '/usr'],
+        // A folder in it that is the working directory is named by that.
+        [base, join(root, 'b')],
+        [{ ...base, files: { ...base.files, hide: ['/tmp/**/x'], read: ['/tmp', '/dev'] } }, join(root, 'b')],
+        [{ ...base, files: { read: ['/'], deny: ['/tmp', `/dev/shm/${one}`] } }, '/usr'],
+      ] satisfies [Policy, string][]) {
         const told = explain(
           policy,
-          acts.map((act) => ({ ...questionOf(act), cwd: '/usr' })),
+          acts.map((act) => ({ ...questionOf(act), cwd })),
         );
         const { stdout, stderr } = await runSandboxed('/usr/bin/python3', ['-c', script], {
-          cwd: '/usr',
+          cwd,
           policy,
           input: JSON.stringify(acts),
         });
         expect(stderr).toBe('');
         const refused = (JSON.parse(stdout) as string[]).map((errno, i) =>
           // A program that is none, and no right to execute, look alike.
-          acts[i]?.[0] === 'exec' ? told[i]?.allowed === false : errno === 'EACCES',
+          acts[i]?.[0] === 'exec' ? told[i]?.allowed === false : errno === told[i]?.errno || errno === 'EACCES',
         );
         expect(refused.map((is, i) => [acts[i], is])).toEqual(acts.map((act, i) => [act, told[i]?.allowed === false]));
         expect(told.filter(({ rule }) => rule === 'tmp').length).toBeGreaterThanOrEqual(10);

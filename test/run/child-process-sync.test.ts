@@ -102,6 +102,7 @@ describe('as Node has them', () => {
     ['a command that is none', (of) => of.spawnSync(5 as never)],
     ['an empty command', (of) => of.execSync('')],
     ['arguments that are none', (of) => of.spawnSync('true', 'x' as never)],
+    ['execFileSync: arguments that are none', (of) => of.execFileSync('true', 'x' as never)],
     ['a time limit that is none', (of) => of.spawnSync('true', { timeout: -1 })],
     ['a signal that is none', (of) => of.spawnSync('true', { killSignal: 'nope' as never })],
     ['a bound that is none', (of) => of.spawnSync('true', { maxBuffer: -1 })],
