@@ -15,6 +15,7 @@
 #include "../launch/program_file.h"
 #include "../policy/config.h"
 #include "../policy/decide.h"
+#include "../policy/record.h"
 #include "../policy/redirected_program.h"
 #include "../policy/written.h"
 #include "../syscalls/guards.h"
@@ -144,13 +145,18 @@ bool beyond_second_wall(Sandbox& sandbox, const Held& call, const std::string& p
   return true;
 }
 
-// What the tree has written is not executed, if the policy says so; a program in memory is always of its own making.
-// Whether that is still so is asked again at the exec stop.
+// A program in memory is always of the tree's own making.
+bool is_own_work(const std::string& path, const struct stat& status) {
+  return writes_followed() && (is_written({status.st_dev, status.st_ino}) || is_nameless(path));
+}
+
+// What the tree has written is not executed, if the policy says so. Whether that is still so is asked again at the exec
+// stop.
 bool is_unwritten(Sandbox& sandbox, const Held& call, ExecApproval& approved, const std::string& path,
                   const struct stat& status) {
   if (!writes_followed()) return true;
   approved.unwritten.push_back({status.st_dev, status.st_ino});
-  if (!is_written(approved.unwritten.back()) && !is_nameless(path)) return true;
+  if (!is_own_work(path, status)) return true;
   Facts facts;
   facts.event = Event::exec;
   facts.paths[0] = {path, protocol::kExecute, false};
@@ -196,7 +202,8 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
   Resolved& file = chain.file;
   ExecApproval& approved = *chain.approved;
   struct stat status;
-  if (fstat(file.object.get(), &status) == 0 && S_ISLNK(status.st_mode)) return over(ELOOP);
+  const bool is_known = fstat(file.object.get(), &status) == 0;
+  if (is_known && S_ISLNK(status.st_mode)) return over(ELOOP);
 
   // Nothing of a file is told to who may not have it: rules come before its contents, but for what only hooks can say.
   chain.first_path = file.path;
@@ -205,6 +212,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
   wanted.paths[0] = {chain.first_path, protocol::kExecute, false};
   wanted.path_count = 1;
   wanted.environment = call.arg(Arg::envp);
+  wanted.refused_anyway = is_known && is_own_work(chain.first_path, status);
   if (chain.by_arguments) {
     wanted.argv = chain.arguments.data();
     wanted.argv_count = chain.arguments.size();
@@ -229,6 +237,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
       facts.event = Event::exec;
       facts.paths[0] = {file.path, protocol::kExecute, false};
       facts.path_count = 1;
+      facts.refused_anyway = fstat(file.object.get(), &status) == 0 && is_own_work(file.path, status);
       if (chain.by_arguments) {
         shown = chain.prefix;
         for (size_t i = 1; i < chain.arguments.size(); i++) shown.push_back(chain.arguments[i]);
@@ -239,6 +248,7 @@ bool follow(Sandbox& sandbox, const Held& call, Chain& chain, Finish& end) {
       if (!decided(sandbox, call, chain, facts, shown, end)) return false;
     }
     if ((error = may_execute(file, status)) != 0) return over(error);
+    if (depth == 0 && is_own_work(file.path, status)) note_refused_anyway(sandbox, EACCES, "exec.written");
     if (!is_unwritten(sandbox, call, approved, file.path, status)) return over(EACCES);
     if (depth == 0)
       first_status = status;

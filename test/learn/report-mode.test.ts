@@ -164,6 +164,31 @@ print([
   },
 );
 
+test('what the tree has written is refused once, where it is not to be executed', async () => {
+  const { cwd, outside } = place();
+  const script = `
+import os
+def run(name):
+    try: os.posix_spawn('${outside}/' + name, [name], {})
+    except OSError as e: return e.errno
+    return 0
+for name in 'tool', 'interpreter', 'script':
+    with open('${outside}/' + name, 'w') as f: f.write('#!/bin/sh\\n' if name != 'script' else '#!${outside}/interpreter\\n')
+    os.chmod('${outside}/' + name, 0o755)
+print(run('tool'), run('script'))`;
+  const { stdout, violations } = await runSandboxed('/usr/bin/python3', ['-c', script], {
+    cwd,
+    policy: { mode: 'report', exec: { written: false } },
+  });
+  expect(stdout).toBe('13 13\n');
+  expect(
+    violations.filter(({ syscall }) => syscall.startsWith('exec')).map(({ path, rule, dry }) => [path, rule, dry]),
+  ).toEqual([
+    [join(outside, 'tool'), 'exec.written', undefined],
+    [join(outside, 'script'), 'exec.written', undefined],
+  ]);
+});
+
 test('what is never allowed stays refused', async () => {
   const { cwd } = place();
   const script = `
