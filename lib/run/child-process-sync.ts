@@ -40,26 +40,6 @@ function failure(code: string, errno: number, { file, args }: { file: string; ar
   return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall, path: file, spawnargs: args });
 }
 
-/** As they are while nothing else of this thread is done. */
-function registering(hooks: Hooks): Hooks {
-  const refuse = (problem: string) => new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `options.hooks: ${problem}`);
-  return (sandbox) => {
-    const only = new Proxy(sandbox, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (typeof name === 'symbol') return value;
-        if (typeof value === 'function' && /^on[A-Z]/.test(name)) return value.bind(target);
-        const problem = `uses ${name} of the process, which is not there for a program that this thread waits for`;
-        throw refuse(`${problem} (spawnSync, execFileSync, execSync): it may register hooks`);
-      },
-    });
-    const answer = hooks(only);
-    if (typeof (answer as { then?: unknown } | null | undefined)?.then !== 'function') return;
-    Promise.resolve(answer).catch(() => {});
-    throw refuse('answers by a promise, which cannot be waited for by who waits for a program (spawnSync, …)');
-  };
-}
-
 /**
  * @param sandboxed What becomes of a library's options, apart from the output's.
  * @param hooks Called for each program.
@@ -92,7 +72,7 @@ export function spawnSyncWith(
         violations: false,
         overflowSignal: (options.killSignal ?? 'SIGTERM') as NodeJS.Signals,
       },
-      hooks: hooks && registering(hooks),
+      hooks,
       tell: undefined,
     });
     const cause = ended.cause as NodeJS.ErrnoException | undefined;

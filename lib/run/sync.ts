@@ -265,6 +265,23 @@ export interface Waits {
   readonly tell: ((line: string) => void) | undefined;
 }
 
+/** Calls who registers hooks, and tells him if he counts on more than that: nothing else of the process is there while this thread waits. */
+function register(hooks: (sandbox: SandboxHooks) => unknown, registry: HookRegistry): void {
+  const problem = (text: string) => new HoldfastError('ERR_HOLDFAST_INVALID_OPTION', `options.hooks: ${text}`);
+  const only = new Proxy(new SandboxHooks(registry), {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof name === 'symbol') return value;
+      if (typeof value === 'function' && /^on[A-Z]/.test(name)) return value.bind(target);
+      throw problem(`uses ${name}, which is not there while this thread waits for the program: it may register hooks`);
+    },
+  });
+  const answer = hooks(only);
+  if (typeof (answer as { then?: unknown } | null | undefined)?.then !== 'function') return;
+  Promise.resolve(answer).catch(() => {});
+  throw problem('answers by a promise, which cannot be waited for here: register the hooks at once');
+}
+
 /**
  * Runs it to its end.
  * @returns With what was executed: `command`, or its shell.
@@ -285,7 +302,7 @@ export function waitFor({
   const problem = platformProblem();
   if (problem !== undefined) throw new HoldfastError('ERR_HOLDFAST_UNSUPPORTED_PLATFORM', problem);
   const registry = new HookRegistry(spawn.cwd);
-  hooks?.(new SandboxHooks(registry));
+  if (hooks !== undefined) register(hooks, registry);
   registry.sent = true;
   const { cwd, env, ...passed } = spawn.passed;
   const { compiled, ...rules } = spawn.rules;

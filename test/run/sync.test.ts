@@ -190,6 +190,17 @@ runSandboxedSync('sh', ['-c', 'echo $$; cat /etc/passwd; sleep 300'], { stdio: '
     expect([status, stderr]).toEqual([0, expect.stringMatching(/^\$ true\n {2}exit code 0 after \d+ ms\n$/)]);
   });
 
+  test('hooks are registered at once, and nothing else is', () => {
+    for (const hooks of [
+      (sandbox: { on(event: string, listener: () => void): void }) => sandbox.on('violation', () => {}),
+      (sandbox: { pid: number }) => sandbox.pid,
+      async () => {},
+    ]) {
+      const refused = { code: 'ERR_HOLDFAST_INVALID_OPTION', message: expect.stringMatching(/^options\.hooks: /) };
+      expect(() => runSandboxedSync('true', { hooks: hooks as never })).toThrow(expect.objectContaining(refused));
+    }
+  });
+
   test('a pipe that nobody could write to is at its end', () => {
     for (const stdio of ['pipe', ['pipe', 'pipe', 'ignore']] as const)
       expect(runSandboxedSync('cat', { stdio, timeout: patient(20_000) }).stdout).toBe('');
