@@ -49,7 +49,7 @@ describe('as Node has them', () => {
   const written = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
   afterAll(() => written.mockRestore());
   const dataView = new DataView(Uint8Array.from([97, 98, 99]).buffer, 1, 1);
-  const timeout = 300;
+  const timeout = patient(300);
 
   test.each<[string, (of: Functions) => unknown]>([
     ['no options', (of) => of.spawnSync('true')],
@@ -203,7 +203,7 @@ describe('what they start is in the sandbox', () => {
   });
 
   test('a limit that ends it is told', () => {
-    const { spawnSync, execFileSync } = sandboxedChildProcess({ limits: { wallTime: 300 } });
+    const { spawnSync, execFileSync } = sandboxedChildProcess({ limits: { wallTime: patient(1000) } });
     const { error, signal, status, stdout } = spawnSync('sh', ['-c', 'echo a; exec sleep 300'], { encoding: 'utf8' });
     expect([signal, status, stdout]).toEqual(['SIGKILL', null, 'a\n']);
     expect(error).toBeInstanceOf(HoldfastError);
@@ -230,7 +230,7 @@ const { execSync } = await import('node:child_process');
 const told = [];
 told.push(execaSync('cat', { input: 'in', preferLocal: true, localDir: '/', lines: true, all: true, verbose: 'none', cleanup: true }).stdout);
 told.push(execaSync('cat', ['${folder}/secret'], { reject: false, encoding: 'utf8' }).stderr);
-told.push(execaSync('sleep', ['300'], { timeout: 100, reject: false }).timedOut);
+told.push(execaSync('sleep', ['300'], { timeout: ${patient(300)}, reject: false }).timedOut);
 told.push(execaSync('yes', { maxBuffer: 10, reject: false }).isMaxBuffer);
 told.push(execaSync('/no/such/program', { reject: false }).code);
 try { execSync('cat ${folder}/secret', { stdio: 'pipe' }); told.push('read'); } catch (error) { told.push(error.status); }
