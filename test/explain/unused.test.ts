@@ -111,6 +111,8 @@ test('what it starts from is told by where it stands there, but for policies wit
   writeFileSync(join(folder, 'top.json'), '{ "extends": ["build", "./base.json"], "files": { "read": ["/opt"] } }');
   for (const [policy, told, left] of [
     [{ extends: read }, ['extends.files.read[1]'], []],
+    // Repeated, it gives nothing more.
+    [{ extends: read, files: read.files }, ['extends.files.read[1]', 'files.read[0]', 'files.read[1]'], []],
     [
       { extends: ['build', read, { extends: [network, 'git'] }, compiled], files: { read: ['/opt'] } },
       [
