@@ -75,6 +75,8 @@ class Resolution {
   int base() const { return stands_ ? AT_FDCWD : base_.get(); }
   bool name_below(std::string_view path);
   bool needs_no_folder() const;
+  bool hides_anything() const;
+  bool needs_steps() const { return may_show_ || needs_own_walk(sandbox_.config, out_.path); }
 
   Sandbox& sandbox_;
   const Held& call_;
@@ -87,6 +89,7 @@ class Resolution {
   UniqueFd base_;
   bool stands_ = false;       // in the caller's folder: there is no `base_`
   bool met_no_link_ = false;  // up to what is not there
+  bool may_show_ = false;     // the kernel may have gone through what is hidden
 };
 
 int Resolution::fail(int error) {
@@ -244,6 +247,10 @@ int Resolution::missing_in_folder() {
   return 0;
 }
 
+bool Resolution::hides_anything() const {
+  return sandbox_.config.any_says([](const Config& by) { return by.rules.hides_anything(); });
+}
+
 // Pins `text` and fills in its canonical name; `name` is the text without slashes at its end. 0 or a positive errno:
 // the kernel's, or kNoName with a pinned object.
 constexpr int kNoName = 0x10000;
@@ -277,6 +284,8 @@ int Resolution::pin_and_name(const char* text, std::string_view name, uint64_t f
   const int fd = pin(base(), text, flags, kernel_how());
   if (fd < 0) return -fd;
   out.reset(fd);
+  // By a link or `..`, which leave nothing of it in the name. (Of a root of the caller's own no walk of ours is one.)
+  if (name != "." && name != "/" && (how_ & RESOLVE_IN_ROOT) == 0) may_show_ = may_show_ || hides_anything();
   const int error = canonical_name(fd, out_.path);
   return error == 0 ? 0 : error == ENAMETOOLONG ? kNoName : error;
 }
@@ -301,7 +310,7 @@ int Resolution::existing() {
     if (object || is_our_own_trouble(error)) return fail(error);
     return error == ENOENT ? missing(size_, plain_missing) : step_by_step(error);
   }
-  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(0);
+  if (needs_steps()) return step_by_step(0);
   out_.must_be_directory = text_[size_ - 1] == '/';
   out_.object = static_cast<UniqueFd&&>(object);
   out_.base = static_cast<UniqueFd&&>(base_);
@@ -342,7 +351,8 @@ int Resolution::parent() {
   if (!call_.was_held()) return fail(ESRCH);
   if (error == kNoName) return step_by_step(0);
   if (error != 0) return out_.parent || is_our_own_trouble(error) ? fail(error) : step_by_step(error);
-  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(0);
+  if (needs_steps()) return step_by_step(0);
+  if (out_.last == Last::dots && hides_anything()) return step_by_step(0);
   if (out_.last != Last::name) return 0;
   if (out_.path.size() != 1) out_.path += '/';
   out_.path += out_.name;
@@ -353,6 +363,7 @@ int Resolution::parent() {
     return 0;
   }
   if (error == ENOTDIR && start == 0) return step_by_step(error);
+  if (error == ENAMETOOLONG && hides_anything()) return step_by_step(error);
   return error == 0 ? 0 : fail(error);
 }
 
@@ -384,7 +395,7 @@ int Resolution::missing(size_t size, bool plain) {
   }
   // Whatever else it may be (a dangling link, a name that has just come, something in /proc) needs the longer way.
   if (out_.name == "." || out_.name == "..") return step_by_step(ENOENT);
-  if (needs_own_walk(sandbox_.config, out_.path)) return step_by_step(ENOENT);
+  if (needs_steps()) return step_by_step(ENOENT);
   struct stat st;
   if (!(plain && last) &&
       (::fstatat(out_.parent.get(), out_.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
@@ -408,10 +419,13 @@ int Resolution::step_by_step(int kernel_error) {
   if (!call_.was_held()) return fail(ESRCH);
   if (how_ != 0 && kernel_error != 0) {
     // Of a walk with conditions the kernel's answer counts, but not that it tells what may not be looked at.
-    if (kernel_error != ENOTDIR && kernel_error != ELOOP) return fail(kernel_error);
+    const bool hides = kernel_error != ELOOP && hides_anything();
+    if (kernel_error != ENOTDIR && kernel_error != ELOOP && !(kernel_error == ENAMETOOLONG && hides))
+      return fail(kernel_error);
     Resolved found;
     const int error = Walk(sandbox_, call_, flags_, 0, found).run(static_cast<UniqueFd&&>(base_), {text_, size_});
-    return fail(error == EACCES || error == sandbox_.config.ungranted ? error : kernel_error);
+    const bool counts = error == EACCES || error == sandbox_.config.ungranted || (error == ENOENT && hides);
+    return fail(counts ? error : kernel_error);
   }
   if ((how_ & RESOLVE_IN_ROOT) != 0) return fail(EXDEV);                    // a root of its own with a procfs in it
   if (!base_ && !absolute()) base_ = static_cast<UniqueFd&&>(out_.parent);  // where parent() found nothing nearer

@@ -233,7 +233,14 @@ int Walk::step(const Component& component) {
     if (component.name == "thread-self")
       out_.link_text = std::to_string(call_.tgid()) + "/task/" + std::to_string(call_.tid);
   }
-  return go_to(static_cast<UniqueFd&&>(object), &component);
+  const int error = go_to(static_cast<UniqueFd&&>(object), &component);
+  return error == 0 && !component.last ? go_through() : error;
+}
+
+// What is not there leads nowhere.
+int Walk::go_through() {
+  const auto hides = [&](const Config& by) { return by.rules.hides(here_name_); };
+  return sandbox_.config.any_says(hides) ? error_at(sandbox_, call_, here_name_, ENOENT) : 0;
 }
 
 int Walk::follow(const Component& component, UniqueFd link) {

@@ -35,6 +35,7 @@ class Walk {
   int go_to_root();
   int be_led();  // where `here_` leads elsewhere
   int step(const Component& component);
+  int go_through();
   int follow(const Component& component, UniqueFd link);
   int follow_text(std::string_view text);
   int jump(const Component& component, const ProcPlace& link);

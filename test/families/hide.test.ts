@@ -103,6 +103,60 @@ ${calls.map((call) => `    tell(${JSON.stringify(call)} + name, lambda: ${call.r
     );
   });
 
+  test.each(['notify', 'ptrace'] as const)('leads nowhere, neither by `..` nor by links (%s)', async (engine) => {
+    const folder = scene();
+    symlinkSync('secrets/..', join(folder, 'link'));
+    symlinkSync('secrets/in/../../a', join(folder, 'to-a'));
+    const script = `${tell}
+import ctypes
+base = os.open('.', os.O_RDONLY)
+calls = dict(
+    stat=os.stat, lstat=os.lstat, open=lambda n: os.close(os.open(n, os.O_RDONLY)), make=lambda n: os.close(os.open(n, os.O_RDWR | os.O_CREAT)),
+    list=os.listdir, chdir=os.chdir, mkdir=os.mkdir, unlink=os.unlink, rmdir=os.rmdir, statfs=os.statvfs, chmod=lambda n: os.chmod(n, 0o700),
+    move=lambda n: os.rename('b', n), away=lambda n: os.rename(n, 'x'), link=lambda n: os.link('b', n), execute=lambda n: os.execv(n, [n]),
+    below=lambda n: os.stat(n, dir_fd=base), opened=lambda n: os.close(os.open(n, os.O_PATH, dir_fd=base)), truncate=lambda n: os.truncate(n, 0),
+    connect=lambda n: socket.socket(socket.AF_UNIX).connect(n), bind=lambda n: socket.socket(socket.AF_UNIX).bind(n))
+libc = ctypes.CDLL(None, use_errno=True)
+def under(resolve):
+    def act(name):
+        how = (ctypes.c_uint64 * 3)(os.O_PATH, 0, resolve)
+        fd = libc.syscall(437, base, name.encode(), how, 24) # openat2(2), RESOLVE_NO_XDEV, NO_SYMLINKS, BENEATH
+        if fd < 0: raise OSError(ctypes.get_errno(), '')
+        os.close(fd)
+    return act
+names = ['secrets/..', 'secrets/.', 'secrets/./', 'secrets/../a', 'secrets/../new', 'secrets/in/..', 'secrets/in/../../a', 'link/a', 'link/new', 'link/sub/..', 'none/../a',
+         'sub/../secrets/../a', os.getcwd() + '/secrets/../a', '/proc/self/cwd/secrets/../a', 'secrets/' + 'x' * 300, 'sub/.env/' + 'x' * 300, 'sub/.env/..']
+short = [n for n in names if n[0] != '/' and 'link' not in n]
+for name, what, act in [(n, w, a) for n in names for w, a in calls.items()] + [(n, r, under(r)) for n in short for r in (1, 4, 8)]:
+    if what in ('connect', 'bind') and len(name) > 100: continue
+    try: act(name); error = 'nothing'
+    except OSError as e: error = os.strerror(e.errno)
+    if error != 'No such file or directory': print(what, name.replace(os.getcwd(), ''), error)
+for name in ['link', 'to-a']:
+    tell('stat ' + name, lambda: os.stat(name) and None)
+    tell('lstat ' + name, lambda: os.lstat(name) and None)
+for name in ['a', './a', 'sub/../a', 'sub/./c', '/proc/self/cwd/sub/../a', 'sub//../sub/c', os.getcwd() + '/sub/../a']: os.stat(name)
+os.mkdir('sub/../made'); os.rmdir('./made'); open('sub/../made', 'w').close(); os.rename('sub/../made', 'sub/./made'); os.unlink('sub/../sub/made')
+`;
+    const { stdout, stderr, violations } = await runSandboxed('/usr/bin/python3', ['-S', '-c', script], {
+      cwd: folder,
+      engine,
+      policy: { files: files(['./secrets', '**/.env']) },
+    });
+    expect(stderr).toBe('');
+    expect(stdout.split('\n')).toEqual([
+      'stat link No such file or directory',
+      'lstat link ok',
+      'stat to-a No such file or directory',
+      'lstat to-a ok',
+      '',
+    ]);
+    expect(violations).toContainEqual(
+      expect.objectContaining({ path: join(folder, 'secrets'), rule: 'files.hide[0]', errno: 'ENOENT' }),
+    );
+    expect(readdirSync(folder).sort()).toEqual(['.env', 'a', 'b', 'link', 'secrets', 'sub', 'to-a']);
+  });
+
   test('is not listed, wherever its folder is, and everything else is, by every way to go on', async () => {
     const folder = scene();
     mkdirSync(join(folder, 'many'));
