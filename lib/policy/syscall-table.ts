@@ -538,9 +538,9 @@ kexec_file_load 320 294 refuse fd fd size* text* flags
 kexec_load 246 104 refuse pointer* count pointer* flags
 keyctl 250 219 refuse command value* value* value* value*
 kill 62 129 perform pid signal
-landlock_add_rule 445 445 absent fd value pointer* flags
-landlock_create_ruleset 444 444 absent pointer* size* flags
-landlock_restrict_self 446 446 absent fd flags
+landlock_add_rule 445 445 let_by fd value pointer* flags
+landlock_create_ruleset 444 444 observe pointer* size* flags
+landlock_restrict_self 446 446 bounce fd flags
 lchown 94 - perform path* uid gid
 lgetxattr 192 9 perform path* text* buffer* size*
 link 86 - perform path* path2*

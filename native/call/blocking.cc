@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "signal_sets.h"
@@ -15,9 +16,8 @@
 #include "workers.h"
 
 namespace holdfast {
-namespace {
 
-struct Slot {
+struct Wait {
   std::mutex guard;
   bool active = false;
   uint64_t turn = 0;  // counts activations, so that the watcher knows an old one
@@ -28,9 +28,11 @@ struct Slot {
   std::atomic<int> error{0};
 };
 
+namespace {
+
 std::mutex registry_guard;
-std::vector<Slot*>& registry() {
-  static std::vector<Slot*> slots;
+std::vector<Wait*>& registry() {
+  static std::vector<Wait*> slots;
   return slots;
 }
 std::once_flag watched;
@@ -51,7 +53,7 @@ int signal_waits(pid_t tid) {
 
 // True if the slot is in use. `ask`: whether the call is still held, too; that takes the kernel a walk along all calls
 // that are, in which nobody else's is received or answered (kernel/seccomp.c, find_notification).
-bool look_at(Slot& slot, bool ask) {
+bool look_at(Wait& slot, bool ask) {
   std::lock_guard<std::mutex> hold(slot.guard);
   if (!slot.active) return false;
   if (slot.turn != slot.seen) {
@@ -76,7 +78,7 @@ constexpr size_t kLooks = 128, kAsked = 16;
 bool look_at_all() {
   static size_t next = 0;
   std::lock_guard<std::mutex> hold(registry_guard);
-  const std::vector<Slot*>& slots = registry();
+  const std::vector<Wait*>& slots = registry();
   bool any = false;
   for (size_t i = 0, looks = 0; i < slots.size() && looks < kLooks; i++) {
     next = (next + 1) % slots.size();
@@ -111,18 +113,30 @@ class ThreadSlot {
     auto& slots = registry();
     slots.erase(std::find(slots.begin(), slots.end(), &slot));
   }
-  Slot slot;
+  Wait slot;
 };
 
-Slot& mine() {
+Wait& mine() {
   thread_local ThreadSlot it;
   return it.slot;
 }
 
 }  // namespace
 
+Wait& this_wait() { return mine(); }
+
+WaitBy::WaitBy(Wait& wait, pid_t thread) : wait_(wait) {
+  const std::lock_guard<std::mutex> hold(wait.guard);
+  before_ = std::exchange(wait.thread, thread);
+}
+
+WaitBy::~WaitBy() {
+  const std::lock_guard<std::mutex> hold(wait_.guard);
+  wait_.thread = before_;
+}
+
 MayBlock::MayBlock(const Held& call) {
-  Slot& slot = mine();
+  Wait& slot = mine();
   {
     std::lock_guard<std::mutex> hold(slot.guard);
     slot.call = call;
@@ -135,14 +149,14 @@ MayBlock::MayBlock(const Held& call) {
 }
 
 MayBlock::~MayBlock() {
-  Slot& slot = mine();
+  Wait& slot = mine();
   std::lock_guard<std::mutex> hold(slot.guard);
   slot.active = false;
   slot.call = Held();  // and what it holds of the caller's, before the caller goes on
 }
 
 bool MayBlock::interrupted() const {
-  Slot& slot = mine();
+  Wait& slot = mine();
   if (slot.error.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard<std::mutex> hold(slot.guard);
   slot.call.still_held();  // and if it is not, then this worker gives up

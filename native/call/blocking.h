@@ -25,6 +25,22 @@ class MayBlock {
   WaitInCrew crew_;
 };
 
+// What a MayBlock of this thread has said; it lives as long as the thread.
+struct Wait;
+Wait& this_wait();
+// While it lives, the system call that may block is another thread's, which is interrupted in its place.
+class WaitBy {
+ public:
+  WaitBy(Wait& wait, pid_t thread);
+  ~WaitBy();
+  WaitBy(const WaitBy&) = delete;
+  WaitBy& operator=(const WaitBy&) = delete;
+
+ private:
+  Wait& wait_;
+  pid_t before_;
+};
+
 // What a performed call answers when it was interrupted for the caller's sake: the kernel restarts it or gives EINTR,
 // as the caller's own handler asks (SA_RESTART).
 inline constexpr int kRestart = 512;  // ERESTARTSYS, linux/errno.h; never seen by the caller as a result

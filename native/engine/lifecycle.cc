@@ -17,6 +17,7 @@
 #include "../channel/report.h"
 #include "../policy/config.h"
 #include "../syscalls/guards.h"
+#include "../view/domains.h"
 #include "../view/rights.h"
 #include "descendants.h"
 #include "exec_check.h"
@@ -39,6 +40,7 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   sandbox_.tree.add(tid, tracee->group, parent == 0 ? 0 : parent_group);
   sandbox_.tree.usage().follow(tid);
   inherit_rights(tid, parent);
+  inherit_domain(tid, parent);
   meter.add(tracee->group, tid);
   if (const Tracee* const maker = find(parent)) {
     tracee->further = maker->further;
@@ -48,11 +50,11 @@ void Tracer::adopt(pid_t tid, pid_t parent_group, pid_t parent) {
   if (sandbox_.tree.doomed()) kill(tid, SIGKILL);  // it is a tracee, so its number is its own until it is reaped here
 }
 
-// Rules may depend on whom a process descends from, so nothing of a new one runs before that is known.
+// Rules may depend on whom a process descends from, and what it may do on Landlock rules of its maker's, so nothing of
+// a new one runs before that is known.
 bool Tracer::waits_for_maker(Tracee& newborn) {
-  if (!sandbox_.config.exec.by_descent() || newborn.tid != newborn.group || newborn.was_unclaimed ||
-      early_.count(newborn.tid) == 0)
-    return false;
+  const bool matters = domains_are_put_on() || (sandbox_.config.exec.by_descent() && newborn.tid == newborn.group);
+  if (!matters || newborn.was_unclaimed || early_.count(newborn.tid) == 0) return false;
   newborn.unclaimed = newborn.was_unclaimed = true;
   return true;
 }
@@ -60,6 +62,7 @@ bool Tracer::waits_for_maker(Tracee& newborn) {
 // The maker of a newborn that was seen first has told of it.
 void Tracer::claim(pid_t newborn, const Tracee& maker) {
   sandbox_.tree.inherit(newborn, maker.group);
+  inherit_domain(newborn, maker.tid);
   Tracee* const tracee = find(newborn);
   if (tracee == nullptr) return;
   tracee->has_handled |= maker.has_handled;
@@ -76,6 +79,7 @@ void Tracer::release_unclaimed() {
     Tracee* const tracee = find(tid);
     if (tracee == nullptr || !tracee->unclaimed) continue;
     tracee->unclaimed = false;
+    lose_domain(tid);
     resume(*tracee);
   }
 }
@@ -109,6 +113,7 @@ void Tracer::on_death(pid_t tid, int status) {
   expect_nothing(tid);
   forget_interrupted(tid);
   forget_rights(tid);
+  forget_domain(tid);
   take_exec_approval(tid);
   free_slot(*at->second);
   end_fetch(*at->second);
@@ -239,6 +244,7 @@ void Tracer::on_exec(pid_t tid) {
   leave_fence(*tracee);
   meter.share_no_more(tid);
   note_exec(tid, former != 0 ? former : tid);
+  move_domain(tid, former != 0 ? former : tid);
   sandbox_.tree.hide(tid, false);
   expect_nothing(tid);
   stop_lending(*tracee);

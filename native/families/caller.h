@@ -24,6 +24,9 @@ Finish borrow(int fd);
 // A copy, or the end of the call: asked of the caller itself, or refused; EPERM with an event that says `refused`.
 bool take_copy(Sandbox& sandbox, const Held& call, int fd, const char* refused, UniqueFd& out, Finish& finish);
 
+// Whether anybody in the tree has put on a seccomp filter of its own, which calls made in its name meet, too.
+bool processes_have_filters();
+
 // The end of a call whose memory could not be read or written; `error` is Held::read's.
 inline Finish memory_failed(int error) { return error == -ESRCH ? Finish::gone() : Finish::answer(error); }
 

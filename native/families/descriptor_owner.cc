@@ -13,6 +13,7 @@
 #include "../call/proc_stat.h"
 #include "../call/tree.h"
 #include "../view/creds.h"
+#include "../view/domains.h"
 #include "caller.h"
 #include "handlers.h"
 
@@ -75,6 +76,11 @@ Finish set_owner_to(Sandbox& sandbox, const Held& call, int fd, f_owner_ex owner
   if (owner.pid > 0 && !sandbox.tree.contains(owner.pid) && waits_for_its_parent(sandbox.tree, owner.pid))
     owner.pid = 0;
   if (!call.still_held()) return Finish::gone();
+  // The kernel would ask for the domain of who has set it, which is nobody's here.
+  const bool is_own = owner.type != F_OWNER_PGRP && sandbox.tree.group_of(owner.pid) == call.tgid();
+  if (owner.pid > 0 && !is_own && has_domain(call.tid) &&
+      (owner.type == F_OWNER_PGRP || !domain_lets_signal(call.tid, sandbox.tree.group_of(owner.pid))))
+    return Finish::error(EPERM);
   int error;
   {
     const AsPeer caller(call);  // the kernel sends with the rights of who has set it (fcntl(2))

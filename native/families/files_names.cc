@@ -14,6 +14,7 @@
 #include "../policy/layers.h"
 #include "../policy/record.h"
 #include "../policy/rule_use.h"
+#include "../view/domains.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/walk.h"
@@ -200,8 +201,10 @@ bool rename_once(Sandbox& sandbox, const Held& call, unsigned flags, Finish& end
   const ChangesNames changes(call, device_of(from), is_directory(from) || (exchange && is_directory(to)));
   if (!changes.held()) return ends(Finish::gone());
   if (!is_as_judged(from) || !is_as_judged(to)) return false;
-  const long result = ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
-                                last_component(to).c_str(), must_make ? flags | RENAME_NOREPLACE : flags);
+  const long result = within_domain(call, [&] {
+    return ::syscall(SYS_renameat2, from.parent.get(), last_component(from).c_str(), to.parent.get(),
+                     last_component(to).c_str(), must_make ? flags | RENAME_NOREPLACE : flags);
+  });
   if (result < 0 && must_make && errno == EEXIST && (flags & RENAME_NOREPLACE) == 0) return false;
   if (result < 0 && must_make && errno == EINVAL && (flags & RENAME_NOREPLACE) == 0)
     return ends(forbidden(sandbox, call, EACCES,
@@ -254,8 +257,10 @@ bool link_once(Sandbox& sandbox, const Held& call, int flags, Finish& end, std::
     if (!is_as_judged(to)) return false;
     if (!from.by_descriptor && shown_name(from.object.get(), name) == 0 && name != from.path) return false;
   }
-  return ends(result_of(call, ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),
-                                       last_component(to).c_str(), AT_SYMLINK_FOLLOW)));
+  return ends(result_of(call, within_domain(call, [&] {
+                          return ::linkat(self_fd_directory(), FdName(from.object.get()).text, to.parent.get(),
+                                          last_component(to).c_str(), AT_SYMLINK_FOLLOW);
+                        })));
 }
 
 template <typename Once>
@@ -322,9 +327,9 @@ Finish on_name(Sandbox& sandbox, const Held& call, Judge judge, Act act, bool by
 
 // Makes something with the caller's umask. What `act` gives, or -1 with errno.
 template <typename Act>
-int make(const Held& call, Act act) {
+long make(const Held& call, Act act) {
   const WithUmask with_umask(call);
-  if (with_umask.error == 0) return act();
+  if (with_umask.error == 0) return within_domain(call, act);
   errno = with_umask.error;
   return -1;
 }
@@ -383,7 +388,10 @@ Finish symlink_path(Sandbox& sandbox, Held& call) {
   };
   return on_name(
       sandbox, call, judge,
-      [&](const Resolved& at) { return ::symlinkat(text, at.parent.get(), last_component(at).c_str()); }, true);
+      [&](const Resolved& at) {
+        return within_domain(call, [&] { return ::symlinkat(text, at.parent.get(), last_component(at).c_str()); });
+      },
+      true);
 }
 
 Finish unlink_path(Sandbox& sandbox, Held& call) {
@@ -396,8 +404,9 @@ Finish unlink_path(Sandbox& sandbox, Held& call) {
     facts.directory = flags != 0 ? 1 : 0;
     return true;
   };
-  return on_name(sandbox, call, judge,
-                 [&](const Resolved& at) { return ::unlinkat(at.parent.get(), last_component(at).c_str(), flags); });
+  return on_name(sandbox, call, judge, [&](const Resolved& at) {
+    return within_domain(call, [&] { return ::unlinkat(at.parent.get(), last_component(at).c_str(), flags); });
+  });
 }
 
 Finish mkdir_path(Sandbox& sandbox, Held& call) {

@@ -21,9 +21,11 @@
 #include "../policy/layers.h"
 #include "../policy/written.h"
 #include "../syscalls/guards.h"
+#include "../view/domains.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "../view/proc_view.h"
+#include "caller.h"
 #include "files.h"
 #include "files_held.h"
 
@@ -82,7 +84,7 @@ int open_terminal_of(const Held& call, int flags) {
   struct stat st;
   if (!found || ::fstat(found.get(), &st) != 0) return -errno;
   if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(number_of_kind, number)) return -ENXIO;
-  return reopen(found.get(), flags);
+  return open_within_domain(call, [&] { return reopen(found.get(), flags); });
 }
 
 // ---- Opening -----------------------------------------------------------------------------------------------------
@@ -142,7 +144,23 @@ int reopen_at_once(int object, int flags) {
   return now < 0 || ::fcntl(fd.get(), F_SETFL, now & ~O_NONBLOCK) != 0 ? -errno : fd.release();
 }
 
-Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
+// Part of what the caller's own entry in /proc says is for who may look into the process (ptrace(2)), as the caller
+// may; a thread of ours within a copy of its domain may not. Then it is asked whether the domain lets read what lies
+// beside it, and that is for everybody.
+bool domain_lets_read_own_entry(const Sandbox& sandbox, const Held& call, const Resolved& at, int flags) {
+  if (!has_domain(call.tid) || access_of(flags) != kRead || !below_proc_mount(sandbox.config, at.path)) return false;
+  const ProcPlace place = look_at_proc(sandbox, call, at.path);
+  if (!place.own || place.entry.empty() || place.entry == "mem") return false;
+  struct stat status;
+  if (::fstat(at.object.get(), &status) != 0) return false;
+  std::string beside = at.path.substr(0, at.path.size() - place.entry.size());
+  if (!S_ISDIR(status.st_mode)) beside += "stat";
+  const UniqueFd asked(
+      open_within_domain(call, [&] { return open_plain(beside.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
+  return static_cast<bool>(asked);
+}
+
+Finish open_existing(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted) {
   if (wanted.is(O_CREAT)) {
     if (wanted.is(O_EXCL)) return Finish::error(EEXIST);
     if (const int error = error_of_creating(at); error != 0) return Finish::error(error);
@@ -152,7 +170,11 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
   if ((access_of(flags) & kWrite) != 0) note_written(at.object.get());
   MayBlock wait(call);
   const auto open = [&] {
-    return wait.refused() ? reopen_at_once(at.object.get(), flags) : reopen(at.object.get(), flags);
+    const auto once = [&] {
+      return wait.refused() ? reopen_at_once(at.object.get(), flags) : reopen(at.object.get(), flags);
+    };
+    const int fd = open_within_domain(call, once);
+    return fd == -EACCES && domain_lets_read_own_entry(sandbox, call, at, flags) ? once() : fd;
   };
   if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
     return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
@@ -170,18 +192,21 @@ Finish open_existing(const Held& call, Resolved& at, const Wanted& wanted) {
 int create(const Held& call, const Resolved& at, const Wanted& wanted) {
   const WithUmask with_umask(call);
   if (with_umask.error != 0) return -with_umask.error;
-  const int fd = ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOCTTY, wanted.mode);
-  return fd < 0 ? -errno : fd;
+  const long fd = within_domain(call, [&] {
+    return ::openat(at.parent.get(), at.name.c_str(), wanted.flags | O_CREAT | O_EXCL | O_NOCTTY, wanted.mode);
+  });
+  return fd < 0 ? -errno : static_cast<int>(fd);
 }
 
 Finish open_unnamed(const Held& call, const Resolved& at, const Wanted& wanted) {
   const WithUmask with_umask(call);
   if (with_umask.error != 0) return failed(call, with_umask.error);
   MayBlock wait(call);
-  int fd =
-      ::openat(self_fd_directory(), FdName(at.object.get()).text, (wanted.flags & ~O_NOFOLLOW) | O_NOCTTY, wanted.mode);
-  if (fd < 0) fd = -errno;
-  return handed(call, fd, wanted.flags, wait);
+  const long fd = within_domain(call, [&] {
+    return ::openat(self_fd_directory(), FdName(at.object.get()).text, (wanted.flags & ~O_NOFOLLOW) | O_NOCTTY,
+                    wanted.mode);
+  });
+  return handed(call, fd < 0 ? -errno : static_cast<int>(fd), wanted.flags, wait);
 }
 
 // A hook's own contents: a file without a name that nobody can write.
@@ -230,13 +255,39 @@ std::unique_ptr<Bounce> openat2_by_caller(std::string_view path, int flags, uint
 // Such a descriptor cannot be handed over, so the caller opens the approved name itself: from the sealed page, as
 // openat2 without any link on the way. Its own descriptors it may have again in any case, whatever stands there by
 // then.
-Finish open_by_caller(const Held& call, const Resolved& at, const Wanted& wanted) {
+//
+// A filter of its own may know no openat2 (`call.tried`). Where nobody in the tree can make that name lead elsewhere it
+// is opened by openat then; else what may be read is handed over for reading, which does for what such descriptors are
+// for.
+Finish open_by_caller(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted) {
   if (call.engine != Held::Engine::trace) return Finish::error(ENOSYS);  // openat2; its users fall back to openat
+  if (call.tried) {
+    if (!at.by_descriptor && !sandbox.config.is_movable(at.path)) {
+      auto bounce = std::make_unique<Bounce>();
+      const int64_t name = bounce->append(at.path.c_str(), at.path.size() + 1);
+      if (name < 0) return Finish::error(ENAMETOOLONG);
+      bounce->number = SYS_openat;
+      bounce->value(0, static_cast<uint64_t>(AT_FDCWD));
+      bounce->pointer(1, name);
+      bounce->value(2, static_cast<uint64_t>(wanted.flags | O_NOFOLLOW));
+      return Finish::bounce(std::move(bounce));
+    }
+    struct stat status;
+    const bool is_plain =
+        ::fstat(at.object.get(), &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+    if (!is_plain || (!at.by_descriptor && !allowed_unheard(sandbox, call, Facts::Path{at.path, kRead})))
+      return Finish::error(EACCES);
+    Wanted readable = wanted;
+    readable.flags = (wanted.flags & (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) | O_RDONLY | O_NONBLOCK;
+    return open_existing(sandbox, call, at, readable);
+  }
   const bool anew = at.reached_by >= 0 || (at.by_descriptor && !at.magic_link.empty());
   if (at.by_descriptor && !anew) return Finish::error(EACCES);  // another process's, which has no name to open it by
   auto bounce = anew ? openat2_by_caller(at.magic_link, wanted.flags, 0)
                      : openat2_by_caller(at.path, wanted.flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-  return bounce ? Finish::bounce(std::move(bounce)) : Finish::error(ENAMETOOLONG);
+  if (!bounce) return Finish::error(ENAMETOOLONG);
+  bounce->tries = processes_have_filters();
+  return Finish::bounce(std::move(bounce));
 }
 
 // Opens what a walk found, without asking again. False: the walk is to be done again, the name has come or gone.
@@ -248,7 +299,7 @@ bool open_found(const Sandbox& sandbox, const Held& call, Resolved& at, const Wa
     return true;
   }
   if (!at.missing) {
-    end = wanted.is(O_PATH) ? open_by_caller(call, at, wanted) : open_existing(call, at, wanted);
+    end = wanted.is(O_PATH) ? open_by_caller(sandbox, call, at, wanted) : open_existing(sandbox, call, at, wanted);
     return true;
   }
   if (!wanted.is(O_CREAT) || wanted.is(O_PATH)) {
@@ -477,7 +528,7 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   }
   MayBlock wait(call);
   if (wait.refused()) return false;
-  const int fd = open_plain_below(base, path.data(), wanted.flags | O_NOCTTY);
+  const int fd = open_within_domain(call, [&] { return open_plain_below(base, path.data(), wanted.flags | O_NOCTTY); });
   if (fd >= 0 && sandbox.config.is_movable(whole)) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;
@@ -602,7 +653,7 @@ Finish truncate_path(Sandbox& sandbox, Held& call) {
   }
   note_written(at.object.get());
   MayBlock wait(call);
-  return result_of(call, ::truncate(FdPath(at.object.get()).text, length), wait);
+  return result_of(call, within_domain(call, [&] { return ::truncate(FdPath(at.object.get()).text, length); }), wait);
 }
 
 }  // namespace holdfast::families

@@ -17,6 +17,7 @@
 
 #include "../policy/config.h"
 #include "../view/creds.h"
+#include "../view/domains.h"
 #include "handlers.h"
 
 namespace holdfast::families {
@@ -95,6 +96,8 @@ Finish connect_socket(Sandbox& sandbox, Held& call) {
     Finish finish = bounce_canonical(sandbox, call, judged.where, judged.where.path, name);
     if (finish.kind != Finish::Kind::proceed) return finish;
   }
+  // What its own Landlock rules say of ports and of abstract names the kernel asks of who calls.
+  if (call.engine == Held::Engine::notify && has_domain(call.tid)) return Finish::by_stop();
   if (call.engine == Held::Engine::notify) return connect_copy(call, static_cast<UniqueFd&&>(own.copy), name);
   return bounce_name(call, name);
 }
@@ -153,7 +156,7 @@ Finish bind_socket(Sandbox& sandbox, Held& call) {
   if (judged.kind == Judged::Kind::bounce && own.copy) {
     const AsPeer peer(call);
     if (peer.error != 0) return Finish::error(peer.error);
-    if (bind(own.copy.get(), &name.any, static_cast<socklen_t>(name.size)) != 0) return Finish::error(errno);
+    if (const int error = bind_as(call, own.copy.get(), name); error != 0) return Finish::answer(error);
     remember_bound(own.copy.get());
     return Finish::answer(0);
   }

@@ -95,6 +95,8 @@ Finish bounce_canonical(Sandbox& sandbox, const Held& call, const Resolved& wher
 Finish connect_path(const Held& call, int socket, const Resolved& where);
 // Makes the socket's file. By the caller's own text if that can be walked safely: the socket keeps it, and
 // getsockname() and its peers show it. Else by its plain name in the pinned directory.
+// On a copy of the caller's socket, as far as its own Landlock rules let it. 0 or a negative errno.
+int bind_as(const Held& call, int socket, const Name& name);
 Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved& where, const Name& name);
 // Reads the datagram and sends it. The result as the kernel's: bytes sent, or a negative errno.
 int64_t send_to_path(const Held& call, int socket, const Resolved& where, const std::vector<iovec>& segments,

@@ -19,6 +19,7 @@
 #include "../call/blocking.h"
 #include "../policy/config.h"
 #include "../view/creds.h"
+#include "../view/domains.h"
 #include "../view/fs_context.h"
 #include "../view/names.h"
 #include "files.h"
@@ -155,7 +156,8 @@ Finish connect_path(const Held& call, int socket, const Resolved& where) {
     if (peer.error != 0) return Finish::error(peer.error == ESRCH ? ESRCH : EPERM);
     const MayBlock may_block(call);
     if (may_block.refused() && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0) return Finish::error(EAGAIN);
-    result = connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)) == 0 ? 0 : -errno;
+    const auto act = [&] { return connect(socket, &pinned.any, static_cast<socklen_t>(pinned.size)); };
+    result = within_domain(call, act) == 0 ? 0 : -errno;
     if (result == -EINTR) result = -interruption(may_block, socket);
   }
   return result == 0 || call.still_held() ? Finish::answer(result) : Finish::gone();
@@ -180,6 +182,11 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 
 }  // namespace
 
+int bind_as(const Held& call, int socket, const Name& name) {
+  const auto act = [&] { return bind(socket, &name.any, static_cast<socklen_t>(name.size)); };
+  return within_domain(call, act) == 0 ? 0 : -errno;
+}
+
 Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved& where, const Name& name) {
   if (where.must_be_directory || where.name.empty()) return Finish::error(where.missing ? ENOENT : EADDRINUSE);
   const size_t length = strnlen(name.un.sun_path, name.size - offsetof(sockaddr_un, sun_path));
@@ -199,7 +206,7 @@ Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved&
     if (with_umask.error != 0) return Finish::error(with_umask.error);
     if (const NamesStandStill still;
         still.held() && in_place && leads_to(name, length, where) && (!heard || is_as_judged(where)))
-      result = bind(socket, &name.any, static_cast<socklen_t>(name.size)) == 0 ? 0 : -errno;
+      result = bind_as(call, socket, name);
   }
   if (result == -EAGAIN) {
     Name plain;
@@ -217,7 +224,7 @@ Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved&
     if (heard && !is_as_judged(where))
       return forbidden(sandbox, call, EACCES, "its folder was moved while a hook thought about it", where.path);
     result = fchdir(where.parent.get()) == 0 ? 0 : -errno;
-    if (result == 0) result = bind(socket, &plain.any, static_cast<socklen_t>(plain.size)) == 0 ? 0 : -errno;
+    if (result == 0) result = bind_as(call, socket, plain);
   }
   return Finish::answer(result);
 }
@@ -244,9 +251,10 @@ int64_t send_to_path(const Held& call, int socket, const Resolved& where, const 
   const AsPeer peer(call);
   if (peer.error != 0) return peer.error == ESRCH ? -ESRCH : -EPERM;
   const MayBlock may_block(call);
-  const ssize_t sent =
-      sendto(socket, data.data(), total, flags | MSG_NOSIGNAL | (may_block.refused() ? MSG_DONTWAIT : 0), &pinned.any,
-             static_cast<socklen_t>(pinned.size));
+  const ssize_t sent = within_domain(call, [&] {
+    return sendto(socket, data.data(), total, flags | MSG_NOSIGNAL | (may_block.refused() ? MSG_DONTWAIT : 0),
+                  &pinned.any, static_cast<socklen_t>(pinned.size));
+  });
   if (sent >= 0) return sent;
   return errno == EINTR ? -interruption(may_block, socket) : -errno;
 }

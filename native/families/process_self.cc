@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -13,7 +15,9 @@
 #include "../call/memory.h"
 #include "../call/tree.h"
 #include "../policy/decide.h"
+#include "../view/domains.h"
 #include "../view/rights.h"
+#include "caller.h"
 #include "handlers.h"
 
 namespace holdfast::families {
@@ -81,9 +85,12 @@ Finish change_credentials(Sandbox&, Held& call) {
 
 namespace {
 
+std::atomic<bool> any_filter{false};
+
 // The call goes on as it is, once the sealed page is mapped: mapping it takes calls of ours in the caller's name, which
 // its new filter may refuse, or kill it for.
 Finish go_on_with_page() {
+  any_filter.store(true, std::memory_order_relaxed);
   auto unchanged = std::make_unique<Bounce>();
   const uint64_t nothing = 0;
   unchanged->append(&nothing, sizeof nothing);
@@ -91,6 +98,8 @@ Finish go_on_with_page() {
 }
 
 }  // namespace
+
+bool processes_have_filters() { return any_filter.load(std::memory_order_relaxed); }
 
 // A filter of the tree's own. What is not in the list is a listener, or newer than it.
 Finish set_filter(Sandbox& sandbox, Held& call) {
@@ -123,6 +132,37 @@ Finish prctl_option(Sandbox& sandbox, Held& call) {
       report(sandbox, call, EINVAL, "a prctl option that is not allowed");
       return Finish::error(EINVAL);
   }
+}
+
+// Which of Landlock's calls there are: with the next ABI all threads of a process can be confined at once, of which
+// those that are about to make a call would not be known.
+Finish make_ruleset(Sandbox&, Held& call) {
+  constexpr uint32_t kVersionFlag = 1;
+  constexpr long kNewestAbi = 7;
+  const bool asks = call.arg(Arg::pointer) == 0 && call.arg(Arg::size) == 0;
+  if (!asks || static_cast<uint32_t>(call.arg(Arg::flags)) != kVersionFlag) return Finish::proceed();
+  const long abi = ::syscall(call.row->number(), nullptr, 0, kVersionFlag);
+  return Finish::answer(abi < 0 ? -errno : std::min(abi, kNewestAbi));
+}
+
+// What the supervisor makes for it is confined first, by the ruleset as it is now: others can only add to it what is
+// allowed.
+Finish confine_itself(Sandbox& sandbox, Held& call) {
+  constexpr uint32_t kFlagsOfLog = 7;
+  const int fd = call.fd(Arg::fd);
+  if ((static_cast<uint32_t>(call.arg(Arg::flags)) & ~kFlagsOfLog) != 0) return Finish::error(EINVAL);
+  if (fd == -1) return Finish::proceed();  // which is about the log alone (landlock_restrict_self(2))
+  UniqueFd ruleset;
+  Finish finish;
+  if (!take_copy(sandbox, call, fd, "the caller's Landlock ruleset cannot be reached", ruleset, finish)) return finish;
+  DomainOf domain;
+  if (const int error = make_domain(call, ruleset.get(), domain); error != 0) return Finish::error(error);
+  auto unchanged = std::make_unique<Bounce>();
+  unchanged->afterwards = [domain](const Held& caller, int64_t result) {
+    put_on_domain(caller.tid, domain);
+    return result;
+  };
+  return Finish::bounce(std::move(unchanged));
 }
 
 Finish unshare_flags(Sandbox& sandbox, Held& call) {

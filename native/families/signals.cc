@@ -19,6 +19,7 @@
 #include "../call/tree.h"
 #include "../policy/config.h"
 #include "../view/creds.h"
+#include "../view/domains.h"
 #include "../view/proc_view.h"
 #include "../view/resolve.h"
 #include "caller.h"
@@ -142,6 +143,7 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
+  if (!domain_lets_signal(call.tid, found)) return Finish::error(EPERM);
   int error;
   {
     const AsPeer sender(call);
@@ -169,11 +171,17 @@ Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal,
   bool sent = false;
   int error = ESRCH;
   std::vector<pid_t> members;
+  bool is_empty = true;
   const int unworn = sandbox.tree.while_stable([&] {
     // Who is in the group is looked up before the caller's ids are worn: /proc may hide others from them (hidepid).
     for (const pid_t process : sandbox.tree.groups()) {
       // kill(2): -1 does not reach the caller itself; a group that it belongs to does.
-      if (group == 0 ? process != own : stat_of(process).group == group) members.push_back(process);
+      if (!(group == 0 ? process != own : stat_of(process).group == group)) continue;
+      is_empty = false;
+      if (domain_lets_signal(call.tid, process))
+        members.push_back(process);
+      else
+        error = EPERM;
     }
     const AsPeer sender(call);
     if (sender.error != 0) return sender.error;
@@ -190,7 +198,7 @@ Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal,
   if (sent) return Finish::answer(0);
   // Of all, those who may not be signalled do not count as a failure (kill_something_info() in kernel/signal.c).
   if (group == 0) return error == EPERM ? Finish::answer(0) : Finish::error(error);
-  return members.empty() ? outside(sandbox, call, -group, signal.number) : Finish::error(error);
+  return is_empty ? outside(sandbox, call, -group, signal.number) : Finish::error(error);
 }
 
 // The process of a directory in /proc, which does for a pidfd here (pidfd_send_signal(2)); -1 if it is none. By our
@@ -251,6 +259,7 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
   if (found == 0) return outside(sandbox, call, target, signal.number);
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
+  if (found != call.tgid() && !domain_lets_signal(call.tid, found)) return Finish::error(EPERM);
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {

@@ -157,11 +157,11 @@ int keep_signals_inside(long abi) {
   // A signal to everybody is denied for each who is outside; an audit log has no use for that (since ABI 7).
   constexpr uint64_t kLogSameExecOff = 1;
   const uint64_t flags = abi >= 7 ? kLogSameExecOff : 0;
-  return static_cast<int>(-raw_syscall(kRestrictSelf, static_cast<uint64_t>(ruleset.get()), flags, kOwnRuleset));
+  return static_cast<int>(-raw_syscall(kRestrictSelf, static_cast<uint64_t>(ruleset.get()), flags, own_ruleset_mark()));
 }
 
 int put_on_ruleset(int ruleset) {
-  return static_cast<int>(-raw_syscall(kRestrictSelf, static_cast<uint64_t>(ruleset), 0, kOwnRuleset));
+  return static_cast<int>(-raw_syscall(kRestrictSelf, static_cast<uint64_t>(ruleset), 0, own_ruleset_mark()));
 }
 
 }  // namespace holdfast

@@ -284,7 +284,7 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   // From here on rules on system calls hold for us, too: nothing is left to do but the exec, which is held.
   if (area->rules_length != 0) {
     const sock_fprog rules = {area->rules_length, area->rules};
-    if (const long result = raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, raw(&rules), kOwnRuleset))
+    if (const long result = raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, raw(&rules), own_ruleset_mark()))
       fail(area, Stage::seccomp, -result);
   }
   const auto execute = [](const char* file, auto arguments) {

@@ -6,6 +6,8 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/personality.h>
 #include <sys/syscall.h>
 
@@ -98,10 +100,20 @@ constexpr Alternative kUnsharePlain[] = {kUnshare};
 constexpr Condition kNotExecuted[] = {argument(1, Relation::none_of, kZero, 0x8)};
 constexpr Alternative kMemoryNotExecuted[] = {kNotExecuted};
 
-constexpr uint32_t kRulesetMark[] = {kOwnRuleset};
+// Another one in each supervisor: one that runs in a sandbox puts its rules on in sight of the one outside.
+uint32_t random_mark() {
+  uint32_t bytes;
+  memcpy(&bytes, reinterpret_cast<const uint8_t*>(getauxval(AT_RANDOM)) + 8, sizeof bytes);  // getauxval(3): 16 of them
+  return bytes | 0x80000000;
+}
+uint32_t ruleset_mark[] = {random_mark()};
 constexpr uint32_t kExecMarks[] = {kStopsExec};
-constexpr Condition kRuleset[] = {whole(2, Relation::one_of, kRulesetMark)};
+constexpr Condition kRuleset[] = {whole(2, Relation::one_of, ruleset_mark)};
 constexpr Alternative kRulesetOwn[] = {kRuleset};
+
+// The kernel opens nothing (EFAULT). A sandbox around this one hands its own over in answer to such a call.
+constexpr Condition kPathIsNull[] = {whole(1, Relation::one_of, kZero)};
+constexpr Alternative kNoPath[] = {kPathIsNull};
 
 // A query, or nothing but the 32-bit name of the machine and bits that take no protection from anybody else.
 constexpr uint32_t kPersonalityQuery[] = {0xffffffff};
@@ -115,7 +127,7 @@ constexpr uint32_t kSeccompQueries[] = {0, 2, 3};
 constexpr Condition kSeccompAsks[] = {argument(0, Relation::one_of, kSeccompQueries)};
 // What the command puts on before its exec, or the supervisor for it: no listener, as it has no flags.
 constexpr Condition kSeccompRules[] = {argument(0, Relation::one_of, kOne), argument(1, Relation::one_of, kZero),
-                                       whole(3, Relation::one_of, kRulesetMark)};
+                                       whole(3, Relation::one_of, ruleset_mark)};
 constexpr Alternative kSeccompQuery[] = {kSeccompAsks, kSeccompRules};
 
 // Held: PR_CAPBSET_DROP, PR_SET_SECUREBITS and PR_CAP_AMBIENT, which change what the caller may do; PR_SET_SECCOMP;
@@ -366,6 +378,8 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kIoprioOwn;
     case Guard::memory_not_executed:
       return kMemoryNotExecuted;
+    case Guard::no_path:
+      return kNoPath;
     case Guard::personality_plain:
       return kPersonalityPlain;
     case Guard::pid_zero:
@@ -448,6 +462,8 @@ bool is_taken_back(const Row& row, const uint64_t (&args)[6]) {
 }
 
 void stop_changes_of_rights() { changes_of_rights_stop = true; }
+uint32_t own_ruleset_mark() { return ruleset_mark[0]; }
+
 void stop_connects() { connects_stop = true; }
 void decide_at_stops() { decided_at_stops = true; }
 

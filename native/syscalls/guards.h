@@ -22,9 +22,10 @@ struct Condition {
 };
 
 // In a third register, which landlock_restrict_self does not have, and in a fourth of seccomp, says that the command
-// confines itself before its exec. No secret: whoever else gives it has no ruleset to go with it, and could only take
-// rights away from itself.
-constexpr uint32_t kOwnRuleset = 0x686f6c64;
+// confines itself before its exec. No secret: whoever else gives it takes rights away from itself alone, and what the
+// supervisor makes for it is as wide as before. Not the same in any two supervisors, one of which may run in a sandbox
+// of the other.
+uint32_t own_ruleset_mark();
 
 // All conditions together.
 using Alternative = std::span<const Condition>;

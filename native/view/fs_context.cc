@@ -81,6 +81,8 @@ WithUmask::~WithUmask() {
   if (inside_) leave();
 }
 
+int WithUmask::worn() { return own_umask; }
+
 namespace {
 
 // Whose descriptors this thread can copy, by Tree::alone(): a thread's own table is its process's if it is the only

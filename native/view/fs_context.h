@@ -21,6 +21,9 @@ class WithUmask {
   WithUmask& operator=(const WithUmask&) = delete;
   int error = 0;  // positive errno if the umask could not be read: refuse the call
 
+  // What this thread has by one of these, if threads have each their own; -1: none so far.
+  static int worn();
+
  private:
   bool inside_ = false;
 };

@@ -16,6 +16,7 @@
 #include "../call/tree.h"
 #include "../policy/config.h"
 #include "../protocol/unique_fd.h"
+#include "domains.h"
 
 namespace holdfast {
 namespace {
@@ -138,7 +139,8 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
   }
   place.entry = rest;
   place.guarded = !place.own && !is_harmless(rest);
-  if (place.guarded && (rest == "mem" || sandbox.tree.hidden(group))) place.error = EACCES;
+  if (place.guarded && (rest == "mem" || sandbox.tree.hidden(group) || !domain_lets_look(call.tid, group)))
+    place.error = EACCES;
   return place;
 }
 

@@ -75,7 +75,7 @@ if (host.cmdline !== undefined) guest.push('--cmdline', host.cmdline);
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];
 const become = asUser
-  ? `setpriv --reuid 1000 --regid 1000 ${host.groups ?? '--clear-groups'} --inh-caps=-all --bounding-set=-all `
+  ? `/usr/bin/setpriv --reuid 1000 --regid 1000 ${host.groups ?? '--clear-groups'} --inh-caps=-all --bounding-set=-all `
   : '';
 // Nobody else divides the guest's root group; and no maintainer script has told the loader where libraries are.
 const prepare = `ldconfig; echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; ${host.settings ?? ''} cd "$0" && exec ${become}${host.under ?? ''}"$@"`;

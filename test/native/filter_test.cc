@@ -231,10 +231,10 @@ void process_guards() {
   held("personality", {{0xfffffffe}});
   held("seccomp", {{SECCOMP_SET_MODE_FILTER, 0}});
   // The child's own, before its exec: never with flags.
-  passes("seccomp", {{SECCOMP_SET_MODE_FILTER, 0, 0x1000, holdfast::kOwnRuleset}});
-  held("seccomp", {{SECCOMP_SET_MODE_FILTER, 0, 0x1000, holdfast::kOwnRuleset | kHigh}});
-  held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0x1000, holdfast::kOwnRuleset}});
-  held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, 0x1000, holdfast::kOwnRuleset}});
+  passes("seccomp", {{SECCOMP_SET_MODE_FILTER, 0, 0x1000, holdfast::own_ruleset_mark()}});
+  held("seccomp", {{SECCOMP_SET_MODE_FILTER, 0, 0x1000, holdfast::own_ruleset_mark() | kHigh}});
+  held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0x1000, holdfast::own_ruleset_mark()}});
+  held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, 0x1000, holdfast::own_ruleset_mark()}});
   held("seccomp", {{SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG}});
   held("prctl", {{PR_SET_SECCOMP, SECCOMP_MODE_FILTER}});
   passes("prctl", {{PR_GET_SECCOMP}});
