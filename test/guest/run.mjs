@@ -3,7 +3,7 @@
 // Without arguments: what needs a machine that gives its control groups and its settings away. --user: as an ordinary user.
 // --like: set up as machines are that users have (`hosts`).
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compilePrograms } from '../helpers/compile.mjs';
@@ -63,6 +63,14 @@ if (tree === root) await compilePrograms(join(root, 'build/test-programs'));
 // Emulated, all takes some ten times as long. Of this machine's files the guest sees the tree only.
 const report = join(tree, 'build/guest.json');
 rmSync(report, { force: true });
+if (asUser) {
+  // Whose tree it is not: what vitest writes there.
+  const temporary = join(tree, 'node_modules/.vite-temp');
+  mkdirSync(temporary, { recursive: true });
+  chmodSync(temporary, 0o777);
+  writeFileSync(report, '');
+  chmodSync(report, 0o666);
+}
 const environment = {
   HOLDFAST_TEST_PATIENCE: '10',
   HOLDFAST_TEST_OWN_MACHINE: '1',
@@ -80,5 +88,6 @@ const become = asUser
 // Nobody else divides the guest's root group; and no maintainer script has told the loader where libraries are.
 const prepare = `ldconfig; echo "+memory +pids +cpu" > /sys/fs/cgroup/cgroup.subtree_control; ${host.settings ?? ''} cd "$0" && exec ${become}${host.under ?? ''}"$@"`;
 const status = tryTo(here('boot.sh'), [...guest, '--', 'sh', '-c', prepare, tree, 'node', ...vitest, ...files]);
-if (process.env.HOLDFAST_TEST_REPORT && existsSync(report)) copyFileSync(report, process.env.HOLDFAST_TEST_REPORT);
+if (process.env.HOLDFAST_TEST_REPORT && existsSync(report) && statSync(report).size > 0)
+  copyFileSync(report, process.env.HOLDFAST_TEST_REPORT);
 process.exitCode = status;
