@@ -44,6 +44,7 @@ const selections = {
   thread: [
     'test/families/descendants',
     'test/families/files.test',
+    'test/families/landlock',
     'test/families/network.test',
     'test/families/signals',
     'test/boundary/fd-swap',
