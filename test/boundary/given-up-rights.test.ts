@@ -340,13 +340,3 @@ step('io', lambda: call(${process.arch === 'x64' ? 251 : 30}, 1, 0, 1 << 13))`,
     );
   });
 });
-
-test('a program’s own Landlock, which what is done for it would not know, is said to be switched off', async () => {
-  const held = await runSandboxed(
-    python,
-    ['-S', '-c', `${prelude}\nfor number in (444, 445, 446): step(number, lambda: call(number, 0, 0, 1, 0))`],
-    { policy: policyFor(), cwd: '/usr' },
-  );
-  expect(held).toMatchObject({ code: 0, stderr: '', violations: [] });
-  expect(held.stdout).toBe([444, 445, 446].map((number) => `${number} Operation not supported\n`).join(''));
-});

@@ -65,6 +65,15 @@ describe.each(Object.entries(policies))('%s', (_, policyOf) => {
   }
 });
 
+test('no newer ABI is told than can be followed, and all threads at once are not confined', async () => {
+  const policy: Policy = { files: { read: ['/'] } };
+  const { stdout } = await runSandboxed(program('landlocked'), ['abi'], { policy });
+  expect(Number(stdout)).toBe(Math.min(abi, 7));
+  const all = `import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True)
+print(libc.syscall(446, 0, 8), errno.errorcode[ctypes.get_errno()])`;
+  expect((await runSandboxed('/usr/bin/python3', ['-c', all], { policy })).stdout).toBe('-1 EINVAL\n');
+});
+
 test.skipIf(abi < 1 /* the kernel has no Landlock, or it is switched off */)(
   'domains end with their processes; too many at once are refused; who waits in one keeps nobody from working',
   async () => {

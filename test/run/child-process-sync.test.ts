@@ -48,6 +48,8 @@ const outcome = (call: () => unknown): unknown => {
 describe('as Node has them', () => {
   const written = vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
   afterAll(() => written.mockRestore());
+  // Where SHLVL is below 2, bash takes a socket at its stdin for rshd's, and reads ~/.bashrc (bash(1), INVOCATION).
+  const quietBash = { PATH: process.env.PATH, SHLVL: '2' };
   const dataView = new DataView(Uint8Array.from([97, 98, 99]).buffer, 1, 1);
   const timeout = patient(300);
 
@@ -94,7 +96,10 @@ describe('as Node has them', () => {
     ['execFileSync: no such program', (of) => of.execFileSync('no-such-program')],
     ['execFileSync: nothing of all', (of) => of.execFileSync('true', null as never, null as never)],
     ['execSync', (of) => of.execSync('echo "$0" | cat', { encoding: 'utf8' })],
-    ['execSync: another shell', (of) => of.execSync('echo "$0"', { shell: '/bin/bash', encoding: 'utf8' })],
+    [
+      'execSync: another shell',
+      (of) => of.execSync('echo "$0"', { shell: '/bin/bash', encoding: 'utf8', env: quietBash }),
+    ],
     ['execSync: an exit code', (of) => of.execSync('echo out; echo err >&2; exit 5', { encoding: 'utf8' })],
     ['execSync: a time limit', (of) => of.execSync('exec sleep 300', { timeout })],
     ['execSync: ignored', (of) => of.execSync('echo a', { stdio: 'ignore' })],
