@@ -340,7 +340,10 @@ int main(int argc, char** argv) {
         _exit(0);
       }
     usleep(800000);  // the first long look is over
-    fill(second);
+    for (int filled = 0; filled < second; filled += 100) {  // slowly, as the machine may be busy
+      fill(100);
+      usleep(200000);
+    }
     printf("done\n");
     fflush(stdout);
     kill(0, SIGKILL);
