@@ -62,6 +62,7 @@ int ThreadRights::take() const {
   ThreadRights now;
   if (const int error = now.read(); error != 0 || now == *this) return error;
   // What is permitted was kept, and makes the rest possible; a change of ids takes and gives what is effective.
+  if (const int error = set_effective(~uint64_t{0}); error != 0) return error;
   if (::syscall(SYS_setresuid, uids_[0], uids_[1], -1) != 0) return errno;
   if (const int error = set_effective(~uint64_t{0}); error != 0) return error;
   if (::syscall(SYS_setresgid, gids_[0], gids_[1], -1) != 0) return errno;

@@ -79,7 +79,8 @@ Finish set_owner_to(Sandbox& sandbox, const Held& call, int fd, f_owner_ex owner
   // The kernel would ask for the domain of who has set it, which is nobody's here.
   const bool is_own = owner.type != F_OWNER_PGRP && sandbox.tree.group_of(owner.pid) == call.tgid();
   if (owner.pid > 0 && !is_own && has_domain(call.tid) &&
-      (owner.type == F_OWNER_PGRP || !domain_lets_signal(call.tid, sandbox.tree.group_of(owner.pid))))
+      (owner.type == F_OWNER_PGRP ||
+       !domain_lets_signal(call.tid, owner.type == F_OWNER_TID ? owner.pid : sandbox.tree.group_of(owner.pid))))
     return Finish::error(EPERM);
   int error;
   {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include "../view/domains.h"
 #include "caller.h"
 #include "handlers.h"
 
@@ -26,7 +27,8 @@ Finish device_command(Sandbox& sandbox, Held& call) {
   if (command != TIOCGPTPEER) return set_owner_by_ioctl(sandbox, call, copy.get());
   // The other end of a master that the caller has; the kernel would open it by the caller's own rights, which are none.
   const int flags = static_cast<int>(call.args[2]);
-  UniqueFd peer(ioctl(copy.get(), TIOCGPTPEER, flags | O_NOCTTY | O_CLOEXEC));
+  UniqueFd peer(static_cast<int>(
+      within_domain(call, [&] { return ioctl(copy.get(), TIOCGPTPEER, flags | O_NOCTTY | O_CLOEXEC); })));
   if (!peer) return Finish::error(errno);
   return Finish::hand_over(static_cast<UniqueFd&&>(peer), (flags & O_CLOEXEC) != 0);
 }

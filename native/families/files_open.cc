@@ -144,20 +144,23 @@ int reopen_at_once(int object, int flags) {
   return now < 0 || ::fcntl(fd.get(), F_SETFL, now & ~O_NONBLOCK) != 0 ? -errno : fd.release();
 }
 
-// Part of what the caller's own entry in /proc says is for who may look into the process (ptrace(2)), as the caller
-// may; a thread of ours within a copy of its domain may not. Then it is asked whether the domain lets read what lies
-// beside it, and that is for everybody.
-bool domain_lets_read_own_entry(const Sandbox& sandbox, const Held& call, const Resolved& at, int flags) {
+// Part of what an entry in /proc says is for who may look into the process (ptrace(2)), as the caller may into itself
+// and whoever is in its domain; a thread of ours within a copy of that may not. Then it is asked whether the domain
+// lets read what lies beside it, and that is for everybody.
+bool domain_lets_read_entry(const Sandbox& sandbox, const Held& call, const Resolved& at, int flags) {
   if (!has_domain(call.tid) || access_of(flags) != kRead || !below_proc_mount(sandbox.config, at.path)) return false;
   const ProcPlace place = look_at_proc(sandbox, call, at.path);
-  if (!place.own || place.entry.empty() || place.entry == "mem") return false;
+  if (!place.process || place.error != 0 || is_harmless(place.entry) || place.entry == "mem") return false;
   struct stat status;
   if (::fstat(at.object.get(), &status) != 0) return false;
-  std::string beside = at.path.substr(0, at.path.size() - place.entry.size());
-  if (!S_ISDIR(status.st_mode)) beside += "stat";
-  const UniqueFd asked(
-      open_within_domain(call, [&] { return open_plain(beside.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }));
-  return static_cast<bool>(asked);
+  const std::string beside = at.path.substr(0, at.path.size() - place.entry.size());
+  const auto lets_read = [&](const char* name) {
+    const std::string path = beside + name;
+    const auto open = [&] { return open_plain(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); };
+    return static_cast<bool>(UniqueFd(open_within_domain(call, open)));
+  };
+  // Several, since a rule may be for one of them alone.
+  return S_ISDIR(status.st_mode) ? lets_read("") : lets_read("stat") && lets_read("limits") && lets_read("wchan");
 }
 
 Finish open_existing(const Sandbox& sandbox, const Held& call, Resolved& at, const Wanted& wanted) {
@@ -174,10 +177,14 @@ Finish open_existing(const Sandbox& sandbox, const Held& call, Resolved& at, con
       return wait.refused() ? reopen_at_once(at.object.get(), flags) : reopen(at.object.get(), flags);
     };
     const int fd = open_within_domain(call, once);
-    return fd == -EACCES && domain_lets_read_own_entry(sandbox, call, at, flags) ? once() : fd;
+    return fd == -EACCES && domain_lets_read_entry(sandbox, call, at, flags) ? once() : fd;
   };
-  if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get()))
-    return handed(call, open_terminal_of(call, flags), wanted.flags, wait);
+  if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get())) {
+    // Whether a domain lets it be opened by this name the kernel says before it looks for a terminal, which we have
+    // not.
+    const bool is_refused = has_domain(call.tid) && open() == -EACCES;
+    return is_refused ? Finish::error(EACCES) : handed(call, open_terminal_of(call, flags), wanted.flags, wait);
+  }
   if (at.own_descriptors) {
     AsSupervisor own(call);
     return handed(call, open(), wanted.flags, wait);
@@ -528,7 +535,9 @@ bool open_by_name(Sandbox& sandbox, const Held& call, const Wanted& wanted, int 
   }
   MayBlock wait(call);
   if (wait.refused()) return false;
-  const int fd = open_within_domain(call, [&] { return open_plain_below(base, path.data(), wanted.flags | O_NOCTTY); });
+  const int fd = open_within_domain(
+      call, [&] { return open_plain_below(base, path.data(), wanted.flags | O_NOCTTY); },
+      base == AT_FDCWD && path[0] != '/' ? From::here : From::anywhere);
   if (fd >= 0 && sandbox.config.is_movable(whole)) {
     // During the walk a folder can have been moved to where nothing may be read, and something of there put into it.
     std::string name;

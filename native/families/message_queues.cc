@@ -15,6 +15,7 @@
 
 #include "../policy/decide.h"
 #include "../view/creds.h"
+#include "../view/domains.h"
 #include "../view/fs_context.h"
 #include "caller.h"
 #include "handlers.h"
@@ -83,8 +84,9 @@ Finish open_queue(Sandbox& sandbox, Held& call) {
     return Finish::error(ENOSPC);
   }
   const mode_t mode = static_cast<mode_t>(call.arg(Arg::mode));
-  UniqueFd queue(
-      static_cast<int>(syscall(SYS_mq_open, name.c_str(), flags | O_CLOEXEC, mode, at != 0 ? &attributes : nullptr)));
+  UniqueFd queue(static_cast<int>(within_domain(call, [&] {
+    return syscall(SYS_mq_open, name.c_str(), flags | O_CLOEXEC, mode, at != 0 ? &attributes : nullptr);
+  })));
   if (!queue) return Finish::error(errno);
   if ((flags & O_CREAT) != 0) queues.names.insert(name);
   return Finish::hand_over(std::move(queue), (flags & O_CLOEXEC) != 0);

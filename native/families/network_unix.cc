@@ -184,7 +184,7 @@ bool leads_to(const Name& text, size_t length, const Resolved& where) {
 
 int bind_as(const Held& call, int socket, const Name& name) {
   const auto act = [&] { return bind(socket, &name.any, static_cast<socklen_t>(name.size)); };
-  return within_domain(call, act) == 0 ? 0 : -errno;
+  return within_domain(call, act, is_path(name) ? From::here : From::anywhere) == 0 ? 0 : -errno;
 }
 
 Finish bind_path(Sandbox& sandbox, const Held& call, int socket, const Resolved& where, const Name& name) {

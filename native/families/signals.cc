@@ -107,6 +107,8 @@ Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& da
     report(sandbox, call, EPERM, "a hook redirected the signal out of the tree");
     return Finish::error(EPERM);
   }
+  const pid_t meant = sandbox.tree.group_of(process);
+  if (meant != call.tgid() && !domain_lets_signal(call.tid, meant)) return Finish::error(EPERM);
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
@@ -143,7 +145,7 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
-  if (!domain_lets_signal(call.tid, found)) return Finish::error(EPERM);
+  if (!domain_lets_signal(call.tid, to_thread ? target : found)) return Finish::error(EPERM);
   int error;
   {
     const AsPeer sender(call);
@@ -259,7 +261,8 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
   if (found == 0) return outside(sandbox, call, target, signal.number);
   Finish refused;
   if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
-  if (found != call.tgid() && !domain_lets_signal(call.tid, found)) return Finish::error(EPERM);
+  if (found != call.tgid() && !domain_lets_signal(call.tid, (flags & kGroupFlag) != 0 ? found : target))
+    return Finish::error(EPERM);
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {

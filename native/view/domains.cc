@@ -75,7 +75,7 @@ class DomainCrew : public std::enable_shared_from_this<DomainCrew> {
 
   bool make(Errand& errand) {
     std::unique_lock<std::mutex> lock(guard_);
-    if (idle_ <= errands_.size()) {
+    while (idle_ <= errands_.size()) {  // one that is idle is another errand's, if that came first
       lock.unlock();
       if (!add_member()) return false;
       lock.lock();
@@ -170,8 +170,8 @@ class DomainCrew : public std::enable_shared_from_this<DomainCrew> {
   static void run(Errand& errand) {
     // Nothing is looked up here: its files may be out of this domain's reach.
     if (errand.umask >= 0) ::umask(static_cast<mode_t>(errand.umask));
-    if (errand.folder && ::fchdir(errand.folder.get()) != 0) errand.error = errno;
-    if (errand.error == 0) errand.error = errand.rights.take();
+    errand.error = errand.rights.take();
+    if (errand.error == 0 && errand.folder && ::fchdir(errand.folder.get()) != 0) errand.error = errno;
     if (errand.error != 0) return;
     const WaitBy here(errand.wait, own_tid());
     errand.result = errand.act();
@@ -292,7 +292,7 @@ void lose_domain(pid_t tid) {
 
 bool has_domain(pid_t tid) { return domain_of(tid) != nullptr; }
 
-long make_within_domain(const Held& call, const std::function<long()>& act) {
+long make_within_domain(const Held& call, const std::function<long()>& act, From from) {
   DomainOf domain = domain_of(call.tid);
   // Its maker, if it lives, has not been heard of for a moment only.
   for (int looks = 0; domain && !domain->crew && looks < kLooksForMaker; looks++) {
@@ -305,8 +305,10 @@ long make_within_domain(const Held& call, const std::function<long()>& act) {
   if (const int error = errand.rights.read(); error != 0) return failed_with(error);
   if (threads_are_separate()) {
     errand.umask = WithUmask::worn();
-    errand.folder.reset(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!errand.folder) return failed_with(errno);
+    if (from == From::here) {
+      errand.folder.reset(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+      if (!errand.folder) return failed_with(errno);
+    }
   }
   if (!domain->crew->make(errand)) return failed_with(EAGAIN);
   errno = errand.error;

@@ -34,23 +34,25 @@ inline bool domains_are_put_on() { return any_domain.load(std::memory_order_acqu
 bool has_domain(pid_t tid);
 
 // Makes one system call of ours as the kernel would let the caller make it: `act` runs on another thread if the caller
-// has a domain, with this thread's rights, umask and working directory. It must not look into the caller. What `act`
-// gives, with its errno.
-long make_within_domain(const Held& call, const std::function<long()>& act);
+// has a domain, with this thread's rights and umask. It must not look into the caller. What `act` gives, with its
+// errno.
+enum class From : uint8_t { anywhere, here };  // whether a name in it is relative to the working directory
+long make_within_domain(const Held& call, const std::function<long()>& act, From from);
 template <typename Act>
-long within_domain(const Held& call, const Act& act) {
-  return domains_are_put_on() ? make_within_domain(call, std::ref(act)) : act();
+long within_domain(const Held& call, const Act& act, From from = From::anywhere) {
+  return domains_are_put_on() ? make_within_domain(call, std::ref(act), from) : act();
 }
 
 // The same of what opens: a descriptor or a negative errno.
 template <typename Open>
-int open_within_domain(const Held& call, const Open& open) {
+int open_within_domain(const Held& call, const Open& open, From from = From::anywhere) {
   if (!domains_are_put_on()) return open();
-  const long fd = within_domain(call, [&]() -> long {
+  const auto act = [&]() -> long {
     const int got = open();
     if (got < 0) errno = -got;
     return got < 0 ? -1 : got;
-  });
+  };
+  const long fd = within_domain(call, act, from);
   return fd >= 0 ? static_cast<int>(fd) : -errno;
 }
 

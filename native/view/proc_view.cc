@@ -128,6 +128,7 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
   }
   place.process = true;
   place.own = group == call.tgid();
+  pid_t looked_at = pid;
   std::string_view below = rest;
   if (take(below) == "task" && !below.empty()) {
     const pid_t thread = number(take(below));
@@ -136,10 +137,11 @@ ProcPlace look_at_proc(const Sandbox& sandbox, const Held& call, std::string_vie
       return place;
     }
     rest = below;
+    looked_at = thread;
   }
   place.entry = rest;
   place.guarded = !place.own && !is_harmless(rest);
-  if (place.guarded && (rest == "mem" || sandbox.tree.hidden(group) || !domain_lets_look(call.tid, group)))
+  if (place.guarded && (rest == "mem" || sandbox.tree.hidden(group) || !domain_lets_look(call.tid, looked_at)))
     place.error = EACCES;
   return place;
 }

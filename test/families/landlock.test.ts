@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { allow, type Policy } from 'holdfast';
+import { allow, type Policy, redirect } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { patient } from '../helpers/patience.ts';
@@ -83,10 +83,26 @@ test.skipIf(abi < 1 /* the kernel has no Landlock, or it is switched off */)(
     expect(stdout.split('\n')).toEqual([
       'could: 256, ENOMEM: 44, else: 0',
       'could: 200, ENOMEM: 0, else: 0',
+      'all have made their folder',
       'interrupted: EINTR',
       '',
     ]);
     expect(code).toBe(0);
   },
   patient(60_000),
+);
+
+test.skipIf(abi < 6 /* the kernel's Landlock has no scopes */)(
+  'a hook that sends a signal elsewhere sends it no further than the domain reaches',
+  async () => {
+    const { folder, places } = scene();
+    const { stdout } = await runSandboxed(program('landlocked'), ['s', ...places], {
+      cwd: folder,
+      policy: { files: { read: ['/'], write: [folder] } },
+      hooks: (child) =>
+        void child.onSignal(({ signal }) => (signal === 'SIGKILL' ? allow() : redirect({ signal: 'SIGCONT' }))),
+    });
+    expect(stdout).toContain('signal a child of before: EPERM');
+    expect(stdout).toContain('signal a child of after: ok');
+  },
 );

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -129,6 +130,27 @@ static void ports(void) {
   close(fd);
 }
 
+static char queue[40];
+static void queues(void) {
+  say("open a message queue", shut(mq_open(queue, O_RDWR)));
+  mq_unlink(queue);
+  strcat(queue, "-new");
+  say("make a message queue", shut(mq_open(queue, O_RDWR | O_CREAT, 0600, NULL)));
+  mq_unlink(queue);
+}
+
+// In a folder that it may not search, as somebody without any right where that is possible.
+static void elsewhere(void) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  say("elsewhere", mkdir(in(folder, "closed"), 0700) | chdir(in(folder, "closed")));
+  if (geteuid() != 0 ? chmod(".", 0) : setgid(65534) | setuid(65534)) say("no longer root", -1);
+  say("open elsewhere", shut(open("/usr/bin/env", O_RDONLY)));
+  say("open for writing elsewhere", shut(open("/dev/null", O_WRONLY)));
+  say("bind TCP elsewhere", bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&to, sizeof to));
+  say("bind UDP elsewhere", bind(socket(AF_INET, SOCK_DGRAM, 0), (void *)&to, sizeof to));
+  say("open here", shut(open("here", O_RDONLY)));
+}
+
 static void *in_thread(void *unused) {
   printf("thread: ");
   say("open outside", shut(open(in(outside, "there"), O_RDONLY)));
@@ -170,6 +192,8 @@ int main(int argc, char **argv) {
     return 0;
   }
   const pid_t before = sleeper();
+  snprintf(queue, sizeof queue, "/holdfast-landlocked-%d", getpid());
+  shut(mq_open(queue, O_RDWR | O_CREAT, 0600, NULL));
   confine(with, folder);
   files("inside", folder);
   files("outside", outside);
@@ -177,6 +201,7 @@ int main(int argc, char **argv) {
   say("rename in", rename(in(outside, "there"), in(folder, "moved")));
   say("link in", link(in(outside, "there"), in(folder, "linked")));
   ports();
+  queues();
   const pid_t after = sleeper();
   say("signal a child of before", kill(before, 0));
   say("signal a child of after", kill(after, 0));
@@ -213,6 +238,13 @@ int main(int argc, char **argv) {
   pthread_t thread;
   pthread_create(&thread, NULL, in_thread, NULL);
   pthread_join(thread, NULL);
+  fflush(stdout);
+  if ((child = fork()) == 0) {
+    elsewhere();
+    exit(0);
+  }
+  printf("child: %d\n", ended(child));
+  rmdir(in(folder, "closed"));
   // Another layer, which takes the rest.
   fflush(stdout);
   child = fork();

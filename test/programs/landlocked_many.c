@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static int confine(void) {
-  const uint64_t attributes[1] = {LANDLOCK_ACCESS_FS_REMOVE_DIR};
+  const uint64_t attributes[1] = {LANDLOCK_ACCESS_FS_REMOVE_FILE};
   const int ruleset = (int)syscall(SYS_landlock_create_ruleset, attributes, sizeof attributes, 0);
   if (ruleset < 0) return -1;
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -37,7 +37,7 @@ static void many(int count) {
     close(alive[1]);
     char answer = 'x';
     if (confine() == 0)
-      answer = rmdir("none") != 0 && errno == EACCES && close(open("/etc/passwd", O_RDONLY)) == 0 ? 'y' : 'o';
+      answer = unlink("none") != 0 && errno == EACCES && close(open("/etc/passwd", O_RDONLY)) == 0 ? 'y' : 'o';
     else if (errno == ENOMEM)
       answer = 'm';
     if (write(told[1], &answer, 1) != 1) _exit(1);
@@ -72,15 +72,51 @@ static void *signals(void *unused) {
   return unused;
 }
 
+#define WAITERS 40
+static pthread_barrier_t together;
+static void *opens_fifo(void *name) {
+  pthread_barrier_wait(&together);
+  close(open(name, O_RDONLY));
+  return NULL;
+}
+static void *makes_folder(void *name) {
+  pthread_barrier_wait(&together);
+  mkdir(name, 0700);
+  rmdir(name);
+  return NULL;
+}
+
+// Whoever waits is not waited for by the others.
+static void waiters(void) {
+  static char fifos[WAITERS][20], folders[WAITERS][20];
+  pthread_t openers[WAITERS], makers[WAITERS];
+  pthread_barrier_init(&together, NULL, WAITERS);
+  for (int i = 0; i < WAITERS; i++) {
+    snprintf(fifos[i], sizeof fifos[i], "fifo-%d", i);
+    snprintf(folders[i], sizeof folders[i], "folder-%d", i);
+    mkfifo(fifos[i], 0600);
+  }
+  for (int i = 0; i < WAITERS; i++) pthread_create(&openers[i], NULL, opens_fifo, fifos[i]);
+  usleep(300000);  // most of them wait by now
+  for (int i = 0; i < WAITERS; i++) pthread_create(&makers[i], NULL, makes_folder, folders[i]);
+  for (int i = 0; i < WAITERS; i++) pthread_join(makers[i], NULL);
+  printf("all have made their folder\n");
+  fflush(stdout);
+  int ends[WAITERS];
+  for (int i = 0; i < WAITERS; i++) ends[i] = open(fifos[i], O_RDWR);
+  for (int i = 0; i < WAITERS; i++) pthread_join(openers[i], NULL), close(ends[i]);
+}
+
 int main(int argc, char **argv) {
   const int count = argc > 1 ? atoi(argv[1]) : 10;
-  mkdir("none", 0700);
+  close(open("none", O_WRONLY | O_CREAT, 0600));
   many(count);
   many(count * 2 / 3);
   mkfifo("fifo", 0600);
   const struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGUSR1, &action, NULL);
   if (confine() != 0) return 1;
+  waiters();
   pthread_t threads[2];
   waiter = pthread_self();
   pthread_create(&threads[0], NULL, opens, NULL);
