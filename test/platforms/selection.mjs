@@ -28,9 +28,16 @@ const wide = [
 
 /** For CI: emulated, that is what ten minutes have room for. */
 const aarch64 = [
-  ...['boundary/leader-replaced', 'boundary/sealed-page', 'boundary/symlink-swap', 'engines/kernel', 'engines/ptrace'],
+  ...[
+    'boundary/leader-replaced',
+    'boundary/sealed-page',
+    'boundary/symlink-swap',
+    'engines/kernel',
+    'engines/nested',
+    'engines/ptrace',
+  ],
   ...['families/directory', 'families/exit', 'families/files', 'families/fork', 'families/ipc', 'families/network'],
-  ...['families/one-architecture', 'families/signals', 'lifecycle/start', 'transparency/restarts'],
+  ...['families/landlock', 'families/one-architecture', 'families/signals', 'lifecycle/start', 'transparency/restarts'],
 ];
 
 const paths = (names) => names.map((name) => `test/${name}.test.ts`);
