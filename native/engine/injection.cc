@@ -241,6 +241,8 @@ void Tracer::inject(Tracee& tracee, Phase phase, int64_t number, const uint64_t 
   if (!at_entry) arch::call_again(changed, number);
   Injected expected = {number, {}, UniqueFd()};
   std::copy(std::begin(args), std::end(args), std::begin(expected.args));
+  expected.at_entry = at_entry;
+  expected.own_first = arch::argument(tracee.registers, 0);
   expect_injected(tracee.tid, std::move(expected));
   tracee.phase = phase;
   if (at_entry && arch::set_number(tracee.tid, changed, number) != 0) return;
