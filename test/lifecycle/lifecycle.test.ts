@@ -136,8 +136,10 @@ describe('processes()', () => {
     const tree = await treeFrom(child.stdout);
     let processes = await child.processes();
     const of = (role: string) => processes.find(({ pid }) => pid === tree.get(role)?.pid);
-    // It says that it is there before it stops itself.
-    while (of('stopped')?.state !== 'stopped') processes = await child.processes();
+    // They say that they are there before they stop themselves, and before their parents have ended.
+    const isSettled = () =>
+      of('stopped')?.state === 'stopped' && [of('orphan'), of('daemon')].every((one) => one?.parent === undefined);
+    while (!isSettled()) processes = await child.processes();
     expect(new Set(processes.map(({ pid }) => pid))).toEqual(new Set(processes.map(({ pid }) => pid)));
     for (const role of tree.keys()) expect(of(role), role).toBeDefined();
     expect(of('command')).toMatchObject({ parent: undefined, executable: program('life_tree'), threads: 1 });
