@@ -208,7 +208,8 @@ describe('it says what is missing', () => {
     const under = [process.execPath, '--input-type=module', '-e', inside.replace(', exec: undefined', '')];
     // Of what is asked for here, and of what the engine kernel can have.
     const scopes = (checkSupport().landlockAbi ?? 0) >= 6;
-    expect(await startIn({ under })).toMatchObject({
+    const env = { ...process.env, HOLDFAST_ENGINE: 'auto' };
+    expect(await startIn({ under, env })).toMatchObject({
       start: 'ERR_HOLDFAST_PTRACE',
       check: scopes ? 'supported' : 'ERR_HOLDFAST_PTRACE',
     });
