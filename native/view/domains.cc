@@ -199,7 +199,7 @@ class DomainCrew : public std::enable_shared_from_this<DomainCrew> {
 
 class Domain {
  public:
-  Domain() { domains++; }
+  Domain() : is_one_too_many(domains.fetch_add(1) >= kMostDomains) {}
   ~Domain() {
     domains--;
     if (crew) crew->end();
@@ -207,6 +207,7 @@ class Domain {
   Domain(const Domain&) = delete;
   Domain& operator=(const Domain&) = delete;
 
+  const bool is_one_too_many;
   DomainOf above;
   std::shared_ptr<DomainCrew> crew;  // null: nobody knows what it refuses
   bool keeps_signals = true;         // inside it, or one above it does
@@ -239,8 +240,8 @@ long failed_with(int error) {
 
 int make_domain(const Held& call, int ruleset, DomainOf& out) {
   const DomainOf above = domain_of(call.tid);
-  if (domains.load() >= kMostDomains || (above && !above->crew)) return ENOMEM;
   auto made = std::make_shared<Domain>();
+  if (made->is_one_too_many || (above && !above->crew)) return ENOMEM;
   made->above = above;
   auto crew = std::make_shared<DomainCrew>();
   if (const int error = crew->begin(above ? above->crew : nullptr, ruleset); error != 0) return error;
