@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createSandboxPool,
+  definePolicy,
   deny,
   HoldfastError,
   type RunSandboxedOptions,
@@ -14,6 +15,7 @@ import {
 } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { testWith } from '../helpers/tools.ts';
 
 /** What a promise is rejected with. */
 async function failure(run: Promise<unknown>): Promise<SandboxedError<string, string, string>> {
@@ -405,4 +407,16 @@ describe('options', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('SandboxedError [ERR_HOLDFAST_COMMAND]: Command failed with exit code 1: false');
   });
+});
+
+testWith('git')('git status by a preset and a folder to write', async () => {
+  const cwd = temporaryFolder('git-status');
+  expect(spawnSync('git', ['init', '-q', cwd]).status).toBe(0);
+  const { stdout, exitCode, violations, usage } = await runSandboxed('git', ['status'], {
+    cwd,
+    policy: definePolicy({ extends: ['build'], files: { write: ['dist'] } }),
+  });
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('nothing to commit')]);
+  expect(violations.filter(({ access, path }) => access === 'write' && path?.startsWith(cwd) !== true)).toEqual([]);
+  expect(usage?.wallTime).toBeGreaterThan(0);
 });
