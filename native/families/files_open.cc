@@ -180,9 +180,10 @@ Finish open_existing(const Sandbox& sandbox, const Held& call, Resolved& at, con
     return fd == -EACCES && domain_lets_read_entry(sandbox, call, at, flags) ? once() : fd;
   };
   if (at.path == "/dev/tty" && !wanted.is(O_DIRECTORY) && is_own_terminal(at.object.get())) {
-    // Whether a domain lets it be opened by this name the kernel says before it looks for a terminal, which we have
-    // not.
-    const bool is_refused = has_domain(call.tid) && open() == -EACCES;
+    // Whether a domain lets it be opened by this name the kernel says before it looks for a terminal of ours.
+    const int asked = has_domain(call.tid) ? open() : -ENXIO;
+    const UniqueFd ours(asked);
+    const bool is_refused = asked == -EACCES;
     return is_refused ? Finish::error(EACCES) : handed(call, open_terminal_of(call, flags), wanted.flags, wait);
   }
   if (at.own_descriptors) {
