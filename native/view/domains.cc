@@ -56,14 +56,9 @@ class DomainCrew : public std::enable_shared_from_this<DomainCrew> {
  public:
   // `above`: whose domain it adds to; null: nobody's. 0 or a positive errno.
   int begin(const std::shared_ptr<DomainCrew>& above, int ruleset) {
-    const auto start = [&] {
-      auto self = std::make_unique<std::shared_ptr<DomainCrew>>(shared_from_this());
-      ruleset_ = ruleset;
-      if (!start_thread(first, self.get())) return false;
-      static_cast<void>(self.release());
-      return true;
-    };
-    if (!(above ? above->made_by_first(start) : start())) return EAGAIN;
+    ruleset_ = ruleset;
+    const auto make_first = [&] { return start(first); };
+    if (!(above ? above->made_by_first(make_first) : make_first())) return EAGAIN;
     std::unique_lock<std::mutex> lock(guard_);
     changed_.wait(lock, [&] { return begun_; });
     if (error_ != 0) return error_;
@@ -103,11 +98,17 @@ class DomainCrew : public std::enable_shared_from_this<DomainCrew> {
     return request.made;
   }
 
+  // A thread that keeps this until it ends.
+  bool start(void* (*run)(void*)) {
+    auto self = std::make_unique<std::shared_ptr<DomainCrew>>(shared_from_this());
+    if (!start_thread(run, self.get())) return false;
+    static_cast<void>(self.release());
+    return true;
+  }
+
   bool add_member() {
     return made_by_first([this] {
-      auto self = std::make_unique<std::shared_ptr<DomainCrew>>(shared_from_this());
-      if (!start_thread(member, self.get())) return false;
-      static_cast<void>(self.release());
+      if (!start(member)) return false;
       const std::lock_guard<std::mutex> lock(guard_);
       idle_++;
       return true;
