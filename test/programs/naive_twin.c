@@ -1,7 +1,9 @@
 // A supervisor as it must not be: it looks at the arguments of a held call, and if they are harmless lets the call go
-// on, which reads them again. The races that must fail under holdfast succeed here.
+// on, which reads them again. The races that must fail under holdfast succeed here. It listens to notifications, or
+// where somebody does that already holds calls by stops.
 //   naive_twin --hold CALL,... [--deny-path FOLDER] [--deny-port PORT] [--deny-argument TEXT] -- PROGRAM ARGUMENT...
 #include <arpa/inet.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,10 +21,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,7 +155,8 @@ static int denied(pid_t pid, const struct seccomp_data* data) {
   return deny_argument != NULL && call->argv >= 0 && argument_denied(pid, args[call->argv]);
 }
 
-static int install(const char* names) {
+// `action` holds them: SECCOMP_RET_USER_NOTIF gives the listener, SECCOMP_RET_TRACE none.
+static int install(const char* names, unsigned action) {
   struct sock_filter filter[64];
   unsigned short size = 0;
   filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
@@ -161,12 +166,85 @@ static int install(const char* names) {
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
       if (strcmp(calls[i].name, name) == 0) {
         filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number, 0, 1);
-        filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+        filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
       }
   filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   const struct sock_fprog program = {size, filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
-  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  const unsigned flags = action == SECCOMP_RET_USER_NOTIF ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+static void pause_to_ask(void) {
+  usleep(20);  // about what it takes to ask somebody
+}
+
+static int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+static int listen_until_end(int listener, pid_t child) {
+  struct pollfd poll_for = {listener, POLLIN, 0};
+  int status, ended = 0;
+  for (;;) {
+    // Some kernels hang up only when nobody is left to be waited for (6.1, after the last one was reaped).
+    const int ready = poll(&poll_for, 1, 100);
+    if (ready == 0 && !ended) ended = waitpid(child, &status, WNOHANG) == child;
+    if (ready == 0) continue;
+    if (ready < 0 || (poll_for.revents & POLLIN) == 0) break;
+    struct seccomp_notif request = {0};
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
+    struct seccomp_notif_resp response = {.id = request.id};
+    if (denied((pid_t)request.pid, &request.data))
+      response.error = -EACCES;
+    else
+      response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    pause_to_ask();
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  }
+  if (!ended && waitpid(child, &status, 0) != child) die("waitpid");
+  return exit_code(status);
+}
+
+static int refuse_at_stop(pid_t pid) {
+#ifdef __x86_64__
+  return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, orig_rax), -1L) == 0 &&
+         ptrace(PTRACE_POKEUSER, pid, offsetof(struct user_regs_struct, rax), (long)-EACCES) == 0;
+#else
+  int number = -1;
+  struct iovec call = {&number, sizeof number};
+  struct user_regs_struct registers;
+  struct iovec general = {&registers, sizeof registers};
+  if (ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &call) != 0) return 0;
+  if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &general) != 0) return 0;
+  registers.regs[0] = (unsigned long long)-EACCES;
+  return ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &general) == 0;
+#endif
+}
+
+static void answer_stop(pid_t pid) {
+  struct __ptrace_syscall_info info;
+  if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0) return;
+  struct seccomp_data data = {.nr = (int)info.seccomp.nr};
+  for (int i = 0; i < 6; i++) data.args[i] = info.seccomp.args[i];
+  if (denied(pid, &data) && !refuse_at_stop(pid)) return;
+  pause_to_ask();
+}
+
+static int trace_until_end(pid_t child) {
+  int last = 0;
+  for (;;) {
+    int status;
+    const pid_t pid = waitpid(-1, &status, __WALL);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid < 0) return exit_code(last);
+    if (!WIFSTOPPED(status)) {
+      if (pid == child) last = status;
+      continue;
+    }
+    const int event = status >> 16, signal = WSTOPSIG(status);
+    if (event == PTRACE_EVENT_SECCOMP) answer_stop(pid);
+    const int group_stop = event == PTRACE_EVENT_STOP && signal != SIGTRAP;
+    ptrace(group_stop ? PTRACE_LISTEN : PTRACE_CONT, pid, 0, event == 0 ? (long)signal : 0L);
+  }
 }
 
 int main(int argc, char** argv) {
@@ -179,41 +257,43 @@ int main(int argc, char** argv) {
     if (strcmp(argv[at], "--deny-argument") == 0) deny_argument = argv[at + 1];
   }
   if (at + 1 >= argc) return 2;
+  enum { WAITING, LISTENER, STOPS, FAILED };
+  struct {
+    volatile int how, error, listener, taken;
+  }* shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) die("mmap");
   // The child shares the table of descriptors until its listener has been copied from it.
-  volatile int* listener = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   const pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (child < 0) die("clone");
   if (child == 0) {
-    listener[0] = install(hold) + 1;
-    while (listener[1] == 0) sched_yield();
+    int how = LISTENER;
+    shared->listener = install(hold, SECCOMP_RET_USER_NOTIF);
+    // Somebody listens already, and there can be one only.
+    if (shared->listener < 0 && errno == EBUSY) how = install(hold, SECCOMP_RET_TRACE) == 0 ? STOPS : FAILED;
+    if (how == LISTENER && shared->listener < 0) how = FAILED;
+    shared->error = errno;
+    shared->how = how;
+    while (!shared->taken) sched_yield();
     if (unshare(CLONE_FILES) != 0) die("unshare");
-    close(listener[0] - 1);
+    if (how == LISTENER) close(shared->listener);
     execv(argv[at + 1], argv + at + 1);
     die(argv[at + 1]);
   }
-  while (listener[0] == 0) sched_yield();
-  if (listener[0] < 1) die("seccomp listener");
-  const int own = fcntl(listener[0] - 1, F_DUPFD_CLOEXEC, 200);
-  listener[1] = 1;
-  // The child's own copy is gone when it unshares; ours stays in the table that was shared.
-  struct pollfd poll_for = {own, POLLIN, 0};
-  int status, ended = 0;
-  for (;;) {
-    // Some kernels hang up only when nobody is left to be waited for (6.1, after the last one was reaped).
-    const int ready = poll(&poll_for, 1, 100);
-    if (ready == 0 && !ended) ended = waitpid(child, &status, WNOHANG) == child;
-    if (ready == 0) continue;
-    if (ready < 0 || (poll_for.revents & POLLIN) == 0) break;
-    struct seccomp_notif request = {0};
-    if (ioctl(own, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
-    struct seccomp_notif_resp response = {.id = request.id};
-    if (denied((pid_t)request.pid, &request.data))
-      response.error = -EACCES;
-    else
-      response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    usleep(20);  // about what it takes to ask somebody
-    ioctl(own, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  while (shared->how == WAITING && waitpid(child, NULL, WNOHANG) == 0) sched_yield();
+  if (shared->how == STOPS) {
+    const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                         PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    if (ptrace(PTRACE_SEIZE, child, 0, options) != 0) die("PTRACE_SEIZE");
+    shared->taken = 1;
+    return trace_until_end(child);
   }
-  if (!ended && waitpid(child, &status, 0) != child) die("waitpid");
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (shared->how != LISTENER) {
+    kill(child, SIGKILL);
+    errno = shared->error;
+    die("seccomp filter");
+  }
+  const int own = fcntl(shared->listener, F_DUPFD_CLOEXEC, 200);
+  shared->taken = 1;
+  // The child's own copy is gone when it unshares; ours stays in the table that was shared.
+  return listen_until_end(own, child);
 }
