@@ -160,19 +160,22 @@ function prebuild(arch) {
   run(strip, ['--strip-all', supervisor]);
   for (const path of [addon, supervisor]) {
     chmodSync(path, 0o755);
-    const made = readFileSync(path).readUInt16LE(18);
-    if (made !== machine.elf) fail(`${path} is for the machine ${made} of ELF, not for ${arch}`);
+    const type = readFileSync(path).readUInt16LE(18);
+    if (type !== machine.elf) fail(`${path} is for the machine ${type} of ELF, not for ${arch}`);
   }
-  if (arch !== process.arch) {
-    rmSync(stage, { recursive: true });
-    return;
-  }
-  // The tree's own programs and tests run what would be published, and one links its objects anew (open-supervisor.ts).
-  const objects = 'build/Release/obj.target/holdfast-supervisor';
-  rmSync(join(root, objects), { recursive: true, force: true });
-  mkdirSync(join(root, dirname(objects)), { recursive: true });
-  renameSync(join(stage, objects), join(root, objects));
+  // One test links the supervisor's objects anew (open-supervisor.ts), another machine's in a guest (test/guest/tree.mjs).
+  const made = join(stage, 'build/Release/obj.target/holdfast-supervisor');
+  const objects = join(
+    root,
+    'build',
+    arch === process.arch ? 'Release/obj.target/holdfast-supervisor' : `objects-${arch}`,
+  );
+  rmSync(objects, { recursive: true, force: true });
+  mkdirSync(dirname(objects), { recursive: true });
+  renameSync(made, objects);
   rmSync(stage, { recursive: true });
+  if (arch !== process.arch) return;
+  // The tree's own programs and tests run what would be published.
   built('Release').forEach((path, i) => {
     rmSync(path, { force: true });
     copyFileSync(shipped(arch)[i], path);

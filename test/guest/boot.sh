@@ -13,6 +13,7 @@
 #                          (faster to read; what the guest writes there is lost)
 #   --mount FILE:PATH      an ext4 image of this machine mounted at PATH, throw-away (repeatable)
 #   --out DIR              a directory of this machine for results, at /out (needs 9p)
+#   --tools                the root image with a compiler (setup.sh --root --tools)
 #   --env NAME=VALUE       (repeatable)
 #   --timeout SECONDS      default 900
 #   --mem MIB  --smp N     default 2048, 2
@@ -27,7 +28,7 @@
 set -euo pipefail
 
 CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
-ARCH=arm64 KERNEL=bookworm SHARE=$PWD IMAGE='' OUT='' LIMIT=900 MEM=2048 SMP=2 ACCEL=tcg CMDLINE='' LOG='' TIMES=0 CPU='' ENVS=() MOUNTS=() WANTPOLL=''
+ARCH=arm64 KERNEL=bookworm SHARE=$PWD IMAGE='' OUT='' LIMIT=900 MEM=2048 SMP=2 ACCEL=tcg CMDLINE='' LOG='' TIMES=0 CPU='' ROOT=root ENVS=() MOUNTS=() WANTPOLL=''
 while [ $# -gt 0 ]; do case $1 in
   --arch) ARCH=$2; shift 2;;      --kernel) KERNEL=$2; shift 2;;
   --share) SHARE=$(realpath "$2"); shift 2;;  --image) IMAGE=$(realpath "$2"); shift 2;;
@@ -37,6 +38,7 @@ while [ $# -gt 0 ]; do case $1 in
   --timeout) LIMIT=$2; shift 2;;  --mem) MEM=$2; shift 2;;   --smp) SMP=$2; shift 2;;
   --accel) ACCEL=$2; shift 2;;    --cpu) CPU=$2; shift 2;;
   --cmdline) CMDLINE=$2; shift 2;; --log) LOG=$2; shift 2;;
+  --tools) ROOT=tools; shift;;
   --times) TIMES=1; shift;;  --poll) WANTPOLL=1; shift;;
   --) shift; break;;
   *) echo "boot.sh: unknown argument $1" >&2; exit 2;;
@@ -44,7 +46,7 @@ esac; done
 [ $# -gt 0 ] || { echo "boot.sh: no command" >&2; exit 2; }
 
 K=$CACHE/kernel/$ARCH-$(printf %s "$KERNEL" | tr :@ --)
-for f in "$K/vmlinuz" "$CACHE/root-$ARCH.ext4" "$CACHE/busybox-$ARCH"; do
+for f in "$K/vmlinuz" "$CACHE/$ROOT-$ARCH.ext4" "$CACHE/busybox-$ARCH"; do
   [ -s "$f" ] || { echo "boot.sh: $f is missing; run setup.sh" >&2; exit 125; }
 done
 W=$(mktemp -d); QPID=''
@@ -133,7 +135,7 @@ Q+=(-accel "$ACCEL" -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot
   -kernel "$K/vmlinuz" -initrd "$W/initrd"
   -append "console=$CON loglevel=4 panic=-1 nokaslr mitigations=off audit=0 random.trust_cpu=on $POLL $CMDLINE"
   -serial "file:$LOGF" -monitor none
-  -drive "file=$CACHE/root-$ARCH.ext4,if=none,id=d0,format=raw,snapshot=on,cache=unsafe" -device virtio-blk-pci,drive=d0
+  -drive "file=$CACHE/$ROOT-$ARCH.ext4,if=none,id=d0,format=raw,snapshot=on,cache=unsafe" -device virtio-blk-pci,drive=d0
   -device virtio-rng-pci
   -device virtio-serial-pci
   -chardev "file,id=c0,path=$W/out"    -device virtserialport,chardev=c0,name=hf.out

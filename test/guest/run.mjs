@@ -1,6 +1,7 @@
 // Runs tests on another kernel, or another architecture, in an emulated machine (setup.sh makes it, boot.sh starts it).
-//   npm run test:guest [-- --arch x64|arm64] [--kernel NAME] [--user] [--like HOST] [vitest's arguments]
+//   npm run test:guest [-- --arch x64|arm64] [--kernel NAME] [--tools] [--user] [--like HOST] [vitest's arguments]
 // Without arguments: what needs a machine that gives its control groups and its settings away. --user: as an ordinary user.
+// --tools: in a larger root, with a compiler and other programs that the whole suite runs.
 // --like: set up as machines are that users have (`hosts`).
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -49,12 +50,13 @@ const hosts = {
 const host = hosts[like];
 if (host === undefined) throw new Error(`--like ${like}: known are ${Object.keys(hosts)}`);
 const asUser = has('--user');
+const tools = has('--tools') ? ['--tools'] : [];
 const files = given.length > 0 ? given : ['test/lifecycle/control-group.test.ts', 'test/lifecycle/hosts.test.ts'];
 
 const isThere = (tool) => spawnSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' }).status === 0;
-const tools = ['cpio', 'mke2fs', 'modinfo', debian === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64'];
-if (!tools.every(isThere)) run(here('setup.sh'), ['--host']);
-run(here('setup.sh'), ['--arch', debian, '--kernel', kernel, '--root']);
+const onHost = ['cpio', 'mke2fs', 'modinfo', debian === 'arm64' ? 'qemu-system-aarch64' : 'qemu-system-x86_64'];
+if (!onHost.every(isThere)) run(here('setup.sh'), ['--host']);
+run(here('setup.sh'), ['--arch', debian, '--kernel', kernel, '--root', ...tools]);
 
 // What the tests run is compiled here: the guest has no compiler.
 const tree = arch === process.arch ? root : await foreignTree(root, arch);
@@ -72,13 +74,14 @@ if (asUser) {
   chmodSync(report, 0o666);
 }
 const environment = {
+  CI: '', // what the guest's root lacks is skipped
   HOLDFAST_TEST_PATIENCE: '10',
   HOLDFAST_TEST_OWN_MACHINE: '1',
   HOLDFAST_TEST_REPORT: report,
   PYTHONDONTWRITEBYTECODE: '1', // no maintainer script has compiled its modules
   ...(process.env.HOLDFAST_ENGINE ? { HOLDFAST_ENGINE: process.env.HOLDFAST_ENGINE } : {}),
 };
-const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '3072', '--timeout', '3600'];
+const guest = ['--arch', debian, '--kernel', kernel, '--share', tree, '--mem', '3072', '--timeout', '3600', ...tools];
 if (host.cmdline !== undefined) guest.push('--cmdline', host.cmdline);
 for (const [name, value] of Object.entries(environment)) guest.push('--env', `${name}=${value}`);
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts'];

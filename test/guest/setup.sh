@@ -5,6 +5,7 @@
 #   ./setup.sh --host                        install the host tools (needs root)
 #   ./setup.sh [--arch arm64|amd64] --kernel NAME     fetch one kernel
 #   ./setup.sh [--arch arm64|amd64] --root [--node VERSION]   build the root image
+#   ./setup.sh [--arch arm64|amd64] --root --tools            another, with a compiler and what else the whole suite runs
 #
 # NAME is SUITE[:FLAVOUR][@RELEASE]:
 #   SUITE    bullseye (5.10)  bookworm (6.1)  bookworm-backports (6.12)  trixie-backports (newest)
@@ -16,15 +17,17 @@
 set -euo pipefail
 
 CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
-ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0
+ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0 IMAGE=root
 # What the guest's root holds, beyond what these pull in by themselves.
 ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio systemd"}
+TOOL_PACKAGES="g++ gcc make libc6-dev binutils fakeroot tmux ncurses-base lsof gosu bubblewrap firejail lld"
 
 while [ $# -gt 0 ]; do case $1 in
   --arch) ARCH=$2; shift 2;;
   --kernel) KERNELS+=("$2"); shift 2;;
   --node) NODE=$2; shift 2;;
   --root) ROOT=1; shift;;
+  --tools) IMAGE=tools ROOT_PACKAGES="$ROOT_PACKAGES $TOOL_PACKAGES"; shift;;
   --host) HOST=1; shift;;
   *) echo "setup.sh: unknown argument $1" >&2; exit 2;;
 esac; done
@@ -93,11 +96,11 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
   echo "$2.ko" >> "$3/order"
 }
 
-# --- the root image: $CACHE/root-ARCH.ext4, and a static busybox ---------------------
+# --- the root image: $CACHE/root-ARCH.ext4 (or tools-ARCH.ext4), and a static busybox --
 root() {
   local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v3"
   [ "$ARCH" = amd64 ] && npmarch=x64
-  if [ -s "$CACHE/root-$ARCH.ext4" ] && [ "$(cat "$CACHE/root-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "root-$ARCH is cached"; return; fi
+  if [ -s "$CACHE/$IMAGE-$ARCH.ext4" ] && [ "$(cat "$CACHE/$IMAGE-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "$IMAGE-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
   apt_for bookworm "$ARCH"
   rm -f "$ARCHIVES"/*.deb
@@ -121,13 +124,21 @@ root() {
   printf 'root:!:19000::::::\n' > "$tmp/r/etc/shadow"; chmod 640 "$tmp/r/etc/shadow"
   ( cd "$tmp" && npm pack --silent "node-linux-$npmarch@$NODE" >/dev/null && tar xzf node-linux-*.tgz )
   cp -a "$tmp/package/bin" "$tmp/r/opt/node/"
-  rm -f "$CACHE/root-$ARCH.ext4"
+  [ $IMAGE = root ] || npm_for "$tmp"
+  rm -f "$CACHE/$IMAGE-$ARCH.ext4"
   # usr/share etc. are small: 160 MiB of head room for what a test writes to /
   local mb=$(( $(du -sm "$tmp/r" | cut -f1) + 160 ))
-  mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$tmp/r" "$CACHE/root-$ARCH.ext4" "${mb}M"
+  mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$tmp/r" "$CACHE/$IMAGE-$ARCH.ext4" "${mb}M"
   rm -rf "$tmp"
-  echo "$key" > "$CACHE/root-$ARCH.key"
-  say "root-$ARCH.ext4: $(du -sh "$CACHE/root-$ARCH.ext4" | cut -f1) on disk"
+  echo "$key" > "$CACHE/$IMAGE-$ARCH.key"
+  say "$IMAGE-$ARCH.ext4: $(du -sh "$CACHE/$IMAGE-$ARCH.ext4" | cut -f1) on disk"
+}
+
+npm_for() { # node-linux-* has node alone; 10.8.2 is the npm of that Node
+  local to=$1/r/opt/node
+  ( cd "$1" && npm pack --silent npm@10.8.2 >/dev/null && mkdir -p npm "$to/lib/node_modules" && tar xzf npm-10.8.2.tgz -C npm )
+  mv "$1/npm/package" "$to/lib/node_modules/npm"
+  for name in npm npx; do ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$to/bin/$name"; done
 }
 
 [ $HOST = 0 ] || { say "host tools"; host_tools; say "host tools done"; }

@@ -50,13 +50,16 @@ export async function foreignTree(root, arch) {
     .digest('hex');
   const stamp = join(tree, 'node_modules/.lock');
   if (!existsSync(stamp) || readFileSync(stamp, 'latin1') !== lock) {
-    const target = [`--cpu=${arch}`, '--os=linux', '--libc=glibc'];
-    run(tree, 'npm', ['ci', ...target, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+    const machine = [`--cpu=${arch}`, '--os=linux', '--libc=glibc'];
+    run(tree, 'npm', ['ci', ...machine, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
     writeFileSync(stamp, lock);
   }
   // What would be published, made where the tree itself lies: once for both.
   run(root, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`, '--if-needed']);
   cpSync(join(root, 'prebuilds'), join(tree, 'prebuilds'), { recursive: true, preserveTimestamps: true });
+  const objects = join(root, `build/objects-${arch}`);
+  const target = join(tree, 'build/Release/obj.target/holdfast-supervisor');
+  if (existsSync(objects)) cpSync(objects, target, { recursive: true, preserveTimestamps: true });
   const { compilePrograms } = await import(pathToFileURL(join(tree, 'test/helpers/compile.mjs')));
   await compilePrograms(join(tree, 'build/test-programs'), compilers[arch]);
   return tree;

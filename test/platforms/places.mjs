@@ -33,8 +33,9 @@ function asUser(files, env) {
   }
 }
 
-function guest(files, env, { arch, kernel }, more) {
-  run(process.execPath, ['test/guest/run.mjs', '--arch', arch, '--kernel', kernel, ...more, ...files], env);
+function guest(files, env, { arch, kernel, selection }, more) {
+  const root = selection === 'whole' ? ['--tools'] : [];
+  run(process.execPath, ['test/guest/run.mjs', '--arch', arch, '--kernel', kernel, ...root, ...more, ...files], env);
 }
 
 function guestRelease({ arch, kernel }) {

@@ -1,11 +1,11 @@
 // The suite on architecture × kernel × engine × rule, into the table of docs/platforms.md.
-//   npm run platforms [-- --arch A] [--kernel NAME|host] [--engine E] [--place P] [--selection core|wide] [--list] [--table]
+//   npm run platforms [-- --arch A] [--kernel NAME|host] [--engine E] [--place P] [--selection core|wide|whole] [--list] [--table]
 // Without choices: every cell. What is run replaces its cell and no other. --list: which there are; --table: the table alone.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { architectures, engines, kernels, places, root } from './places.mjs';
-import { selections } from './selection.mjs';
+import { partsOf, selections } from './selection.mjs';
 import { keep, writeTable } from './table.mjs';
 
 const text = { type: 'string' };
@@ -55,18 +55,29 @@ function count(report) {
   return { passed: of('passed').length, failed: failures.length, unsupported, failures };
 }
 
-function runCell(cell) {
-  const place = places.find(({ name }) => name === cell.place);
+function runPart(place, files, cell) {
   mkdirSync(join(root, 'build'), { recursive: true });
   const path = join(root, `build/platforms-${process.pid}.json`);
   rmSync(path, { force: true });
   const env = { CI: 'true', HOLDFAST_ENGINE: cell.engine, HOLDFAST_TEST_REPORT: path };
+  const given = place.run(files, env, cell) ?? (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
+  rmSync(path, { force: true });
+  return given === undefined ? undefined : JSON.parse(given);
+}
+
+function runCell(cell) {
+  const place = places.find(({ name }) => name === cell.place);
   // What needs a hold the engine kernel has not: it has files of its own.
   const selection = cell.engine === 'kernel' ? 'kernel' : values.selection;
-  const given =
-    place.run(selections[selection], env, cell) ?? (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
-  rmSync(path, { force: true });
-  const outcome = given === undefined ? { problem: 'no report' } : count(JSON.parse(given));
+  const reports = (place.selection === undefined ? partsOf(selection) : [[]]).map((files) => ({
+    files,
+    report: runPart(place, files, { ...cell, selection }),
+  }));
+  const missing = reports.filter(({ report }) => report === undefined).map(({ files }) => files.join(' '));
+  const outcome =
+    missing.length > 0
+      ? { problem: `no report of ${missing.join(', ')}` }
+      : count({ testResults: reports.flatMap(({ report }) => report.testResults) });
   if (outcome.passed === 0 && outcome.failed === 0) outcome.problem = 'nothing was run';
   const date = new Date().toISOString().slice(0, 10);
   return { ...cell, release: place.release(cell), selection: place.selection ?? selection, ...outcome, date };

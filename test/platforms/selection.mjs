@@ -1,5 +1,9 @@
 // What is run in a cell of the table: `core` is small enough for an emulated machine in CI, `wide` has a file of every
-// family of calls, every race, the walls and the lifecycle; `kernel` is what the engine of that name has.
+// family of calls, every race, the walls and the lifecycle, `whole` is the suite; `kernel` is what the engine of that name has.
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
 const core = [
   ...['boundary/restrict-rules', 'boundary/sealed-page', 'boundary/symlink-swap', 'boundary/toctou-path'],
   ...['families/fork', 'families/network', 'lifecycle/start'],
@@ -41,9 +45,19 @@ const aarch64 = [
 ];
 
 const paths = (names) => names.map((name) => `test/${name}.test.ts`);
+
+const test = join(dirname(fileURLToPath(import.meta.url)), '..');
+const folders = readdirSync(test, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && readdirSync(join(test, entry.name)).some((it) => it.endsWith('.test.ts')))
+  .map(({ name }) => `test/${name}/`);
+
 export const selections = {
   aarch64: paths(aarch64),
   core: paths(core),
   wide: paths(wide),
   kernel: paths(['engines/kernel', 'cli/doctor']),
+  whole: folders,
 };
+
+/** What is run at once. The whole suite takes longer than an emulated machine should live, and one that ends early loses a part. */
+export const partsOf = (name) => (name === 'whole' ? selections.whole.map((folder) => [folder]) : [selections[name]]);
