@@ -29,8 +29,8 @@ apt_for() { # SUITE ARCH [nosec]: then $APT holds the options, and $ARCHIVES wha
        -o Dir::Cache="$st/cache" -o Dir::State::status="$st/status" -o APT::Architecture="$arch"
        -o APT::Architectures="$arch" -o APT::Install-Recommends=false -o APT::Sandbox::User=root
        -o Acquire::Languages=none -o Acquire::Retries=3)
-  apt-get "${APT[@]}" update
   ARCHIVES=$st/cache/archives
+  apt-get "${APT[@]}" update
 }
 
 # Without the security archive: Debian 11 is closed, so these are the same files each time.

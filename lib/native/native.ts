@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { HoldfastError } from '../errors.ts';
+import { glibcVersion } from './runtime.ts';
 
 /** A record as the addon hands it over: the fields of native/protocol/fields.def by their names. */
 export interface NativeRecord {
@@ -193,8 +194,7 @@ export function packageVersion(): string {
 
 /** By what node-gyp-build goes by, and by what Node itself is linked to. */
 function hasGlibc(): boolean {
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return !existsSync('/etc/alpine-release') && header?.glibcVersionRuntime !== undefined;
+  return !existsSync('/etc/alpine-release') && glibcVersion() !== undefined;
 }
 
 function load(): { native: Native; path: string } {

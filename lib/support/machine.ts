@@ -1,8 +1,9 @@
 // What this machine is and offers, read and not tried.
 import { existsSync, readFileSync } from 'node:fs';
 import { findGroupPlace } from '../limits/control-group.ts';
-import { native, nativeFolder } from '../native/native.ts';
+import { nativeFolder } from '../native/native.ts';
 import { isGvisor } from '../native/problems.ts';
+import { glibcVersion } from '../native/runtime.ts';
 
 /** A soft and a hard limit (getrlimit(2)); `null`: none. */
 export interface ResourceLimit {
@@ -15,7 +16,7 @@ export interface Machine {
   /** As `process.arch`. */
   readonly architecture: string;
   readonly node: string;
-  /** `glibc` with its version, or `musl`. */
+  /** `glibc` with its version, or `musl`; on another system than Linux its name, as `process.platform`. */
   readonly libc: string;
   /** kernel.yama.ptrace_scope; undefined without Yama. */
   readonly ptraceScope?: number;
@@ -50,16 +51,19 @@ function read(file: string): string {
   }
 }
 
+/** Who made it, as its first process was told; systemd writes that down for those who inherit nothing (a session over ssh). */
+const manager = () => process.env.container ?? read('/run/systemd/container').trim();
+
 /** Each mark that a container or its like leaves, and whether it is there. */
 const marks: Readonly<Record<string, () => boolean>> = {
   docker: () => existsSync('/.dockerenv'),
   podman: () => existsSync('/run/.containerenv'),
   kubernetes: () => process.env.KUBERNETES_SERVICE_HOST !== undefined || existsSync('/run/secrets/kubernetes.io'),
-  lxc: () => process.env.container === 'lxc',
-  'systemd-nspawn': () => process.env.container === 'systemd-nspawn',
+  lxc: () => manager() === 'lxc',
+  'systemd-nspawn': () => manager() === 'systemd-nspawn',
   flatpak: () => existsSync('/.flatpak-info'),
   snap: () => process.env.SNAP !== undefined,
-  firejail: () => process.env.container === 'firejail',
+  firejail: () => manager() === 'firejail',
   wsl: () => /microsoft/i.test(read('/proc/sys/kernel/osrelease')),
   gvisor: isGvisor,
   'github-actions': () => process.env.GITHUB_ACTIONS === 'true',
@@ -74,8 +78,9 @@ function limitOf(all: string, name: string): ResourceLimit {
 }
 
 function libc(): string {
-  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return header.glibcVersionRuntime === undefined ? 'musl' : `glibc ${header.glibcVersionRuntime}`;
+  if (process.platform !== 'linux') return process.platform;
+  const version = glibcVersion();
+  return version === undefined ? 'musl' : `glibc ${version}`;
 }
 
 function binaries(): string | undefined {
@@ -87,12 +92,8 @@ function binaries(): string | undefined {
 }
 
 function scope(): number | undefined {
-  try {
-    const { ptraceScope } = native().support();
-    return ptraceScope < 0 ? undefined : ptraceScope;
-  } catch {
-    return undefined;
-  }
+  const text = read('/proc/sys/kernel/yama/ptrace_scope');
+  return text === '' ? undefined : Number(text);
 }
 
 export function describeMachine(): Machine {

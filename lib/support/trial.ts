@@ -2,6 +2,7 @@
 import { HoldfastError, type HoldfastErrorCode } from '../errors.ts';
 import { supervisorIsInMemory, supervisorPath } from '../native/native.ts';
 import type { SupportProblem } from '../native/problems.ts';
+import { loadedLibraries } from '../native/runtime.ts';
 import type { Engine } from '../process/engine.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn } from '../spawn/options.ts';
@@ -33,12 +34,12 @@ export function tryEngine(engine: 'auto' | Engine): Promise<EngineTrial> {
     };
     try {
       // One in memory has no name that the tree could know it by.
-      const [program, argument, read] = supervisorIsInMemory()
-        ? [process.execPath, '--version', '/']
-        : [supervisorPath(), '--table', supervisorPath()];
+      const [program, argument, libraries] = supervisorIsInMemory()
+        ? [process.execPath, '--version', loadedLibraries()]
+        : [supervisorPath(), '--table', []];
       // What the engine `kernel` can have, too.
       const defaults = { proc: false, cwd: false };
-      const policy = { files: { read: [read], metadata: ['/'] }, defaults };
+      const policy = { files: { read: [program, ...libraries], metadata: ['/'] }, defaults };
       const stdio = ['pipe', 'pipe', 'pipe'];
       // What the environment asks for is for those who ask for nothing.
       const options = { cwd: '/', env: {}, stdio, policy, ...(engine === 'auto' ? {} : { engine }) };

@@ -7,6 +7,7 @@ import { checkSupport, type Support } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { engine } from '../helpers/engine.ts';
+import { doctorIn, isRoot, mounting } from '../helpers/places.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -20,30 +21,36 @@ function holdfast(args: string[], under: string[] = [], env: NodeJS.ProcessEnv =
 
 const forbidding = (what: string) => [program('life_forbid'), what];
 
-describe('doctor', () => {
-  test('says who holds calls, what each engine came to, and what this machine is; without colours where nobody sees them', () => {
-    const { status, stdout, stderr } = holdfast(['doctor'], [], { FORCE_COLOR: undefined });
-    expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toContain(`holdfast ${version}, Linux `);
-    expect(stdout).toContain(`✓ programs       can be started, by the engine ${engine}\n`);
-    for (const name of ['notify', 'ptrace']) {
-      expect(stdout).toMatch(new RegExp(`^ {2}✓ ${name} +started in [\\d.]+ ms, ended after [\\d.]+ ms$`, 'm'));
-    }
-    for (const name of [
-      'Node',
-      'native part',
-      'user',
-      'ptrace scope',
-      'seccomp',
-      'container',
-      'open files',
-      'processes',
-    ])
-      expect(stdout).toMatch(new RegExp(`^ {2}· ${name} +\\S`, 'm'));
-    expect(stdout).not.toContain('\x1b');
-  });
+// Landlock keeps signals inside since ABI 6 (Linux 6.12).
+const possible = engine !== 'kernel' || (checkSupport().landlockAbi ?? 0) >= 6;
 
-  test('--json is what checkSupport({ start: true }) has', async () => {
+describe('doctor', () => {
+  test.runIf(possible)(
+    'says who holds calls, what each engine came to, and what this machine is; without colours where nobody sees them',
+    () => {
+      const { status, stdout, stderr } = holdfast(['doctor'], [], { FORCE_COLOR: undefined });
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toContain(`holdfast ${version}, Linux `);
+      expect(stdout).toContain(`✓ programs       can be started, by the engine ${engine}\n`);
+      for (const name of ['notify', 'ptrace']) {
+        expect(stdout).toMatch(new RegExp(`^ {2}✓ ${name} +started in [\\d.]+ ms, ended after [\\d.]+ ms$`, 'm'));
+      }
+      for (const name of [
+        'Node',
+        'native part',
+        'user',
+        'ptrace scope',
+        'seccomp',
+        'container',
+        'open files',
+        'processes',
+      ])
+        expect(stdout).toMatch(new RegExp(`^ {2}· ${name} +\\S`, 'm'));
+      expect(stdout).not.toContain('\x1b');
+    },
+  );
+
+  test.runIf(possible)('--json is what checkSupport({ start: true }) has', async () => {
     const { status, stdout } = holdfast(['doctor', '--json']);
     expect(status).toBe(0);
     const told = JSON.parse(stdout) as Support & { version: string };
@@ -78,6 +85,49 @@ describe('doctor', () => {
     );
     expect(notes).toContainEqual(expect.stringContaining('a seccomp listener is there already'));
     expect(machine?.underSeccomp).toBe(true);
+  });
+});
+
+/** A root of its own, with the same folders and no file but what is made. */
+const another = (made: string) => `
+  mount -t tmpfs none /mnt
+  for name in /*; do
+    if [ -L "$name" ]; then cp -P "$name" /mnt; elif [ -d "$name" ] && [ "$name" != /mnt ]; then mkdir "/mnt$name"; mount --rbind "$name" "/mnt$name"; fi
+  done
+  ${made}`;
+const alone = [...mounting(another('')), 'chroot', '/mnt'];
+const told = (text: string, place: string) => `mount -t tmpfs none /run; mkdir -p /run/systemd; ${text} > ${place}`;
+
+describe('the marks of containers and their like', () => {
+  const seen = (...under: string[]) => [...(doctorIn(...under).machine?.containers ?? [])].sort();
+  const here = seen();
+  const including = (name: string) => [...new Set([...here, name])].sort();
+
+  test.each([
+    ['kubernetes', 'KUBERNETES_SERVICE_HOST=10.0.0.1'],
+    ['lxc', 'container=lxc'],
+    ['systemd-nspawn', 'container=systemd-nspawn'],
+    ['firejail', 'container=firejail'],
+    ['snap', 'SNAP=/snap/core/1'],
+    ['github-actions', 'GITHUB_ACTIONS=true'],
+  ])('%s, by the environment', (name, variable) => {
+    expect(seen('env', variable)).toEqual(including(name));
+  });
+
+  test.runIf(isRoot).each([
+    ['docker', [...mounting(another(': > /mnt/.dockerenv')), 'chroot', '/mnt']],
+    ['podman', mounting(told(':', '/run/.containerenv'))],
+    ['kubernetes', mounting(`${told(':', '/run/x')}; mkdir -p /run/secrets/kubernetes.io`)],
+    ['lxc', mounting(told('echo lxc', '/run/systemd/container'))],
+    [
+      'wsl',
+      mounting(
+        `${told('echo 6.6.87.2-microsoft-standard-WSL2', '/run/x')}; mount --bind /run/x /proc/sys/kernel/osrelease`,
+      ),
+    ],
+  ])('%s, by a file (only root can mount)', (name, under) => {
+    expect(seen(...under)).toEqual(including(name));
+    if (name === 'docker') expect(seen(...alone)).not.toContain(name);
   });
 });
 

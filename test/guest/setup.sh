@@ -54,7 +54,11 @@ kernel() {
   # A suite's security archive may list a kernel that the mirror no longer holds (seen
   # with bullseye): then the suite alone.
   for how in sec nosec; do
-    apt_for "$suite" "$ARCH" $how
+    if ! apt_for "$suite" "$ARCH" $how; then
+      [ -s "$out/package" ] || exit 1
+      say "kernel $(cat "$out/package") is cached, and nobody can be asked for a newer one"
+      rm -rf "$tmp"; return
+    fi
     if [ -n "$want" ]; then real=linux-image-$want-$flavour$ARCH
     else real=$(apt-cache "${APT[@]}" depends "linux-image-$flavour$ARCH" | awk '$1=="Depends:" && $2 ~ /^linux-image-/ && !n++{print $2}'); fi
     [ -n "$real" ] || { echo "setup.sh: no linux-image-$flavour$ARCH in $suite" >&2; exit 1; }

@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -22,13 +23,20 @@ function run(cwd, command, args) {
   if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed with exit code ${status}`);
 }
 
-/** What has changed, with its time: what was built of the rest stays. */
+/** What has changed, with its time, without what is gone: what was built of the rest stays. */
 function update(from, to) {
   const { stdout, status } = spawnSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { cwd: from });
   if (status !== 0) throw new Error(`${from} is no git work tree`);
-  for (const name of String(stdout).split('\0')) {
+  const names = String(stdout)
+    .split('\0')
+    .filter((name) => name !== '' && existsSync(join(from, name)));
+  const list = join(to, '.copied');
+  const copied = existsSync(list) ? readFileSync(list, 'utf8').split('\0') : [];
+  const wanted = new Set(names);
+  for (const name of copied) if (!wanted.has(name)) rmSync(join(to, name), { force: true });
+  writeFileSync(list, names.join('\0'));
+  for (const name of names) {
     const source = join(from, name);
-    if (name === '' || !existsSync(source)) continue;
     const target = join(to, name);
     const { mtime, size } = statSync(source);
     const there = existsSync(target) ? statSync(target) : undefined;
@@ -39,12 +47,17 @@ function update(from, to) {
   }
 }
 
+function replace(from, to) {
+  rmSync(to, { recursive: true, force: true });
+  cpSync(from, to, { recursive: true, preserveTimestamps: true });
+}
+
 /** Where it is. */
 export async function foreignTree(root, arch) {
   const tree = join(root, '.cache/guest', `tree-${arch}`);
   mkdirSync(tree, { recursive: true });
   update(root, tree);
-  cpSync(join(root, 'dist'), join(tree, 'dist'), { recursive: true, preserveTimestamps: true });
+  replace(join(root, 'dist'), join(tree, 'dist'));
   const lock = createHash('sha256')
     .update(readFileSync(join(tree, 'package-lock.json')))
     .digest('hex');
@@ -56,10 +69,9 @@ export async function foreignTree(root, arch) {
   }
   // What would be published, made where the tree itself lies: once for both.
   run(root, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`, '--if-needed']);
-  cpSync(join(root, 'prebuilds'), join(tree, 'prebuilds'), { recursive: true, preserveTimestamps: true });
+  replace(join(root, 'prebuilds'), join(tree, 'prebuilds'));
   const objects = join(root, `build/objects-${arch}`);
-  const target = join(tree, 'build/Release/obj.target/holdfast-supervisor');
-  if (existsSync(objects)) cpSync(objects, target, { recursive: true, preserveTimestamps: true });
+  if (existsSync(objects)) replace(objects, join(tree, 'build/Release/obj.target/holdfast-supervisor'));
   const { compilePrograms } = await import(pathToFileURL(join(tree, 'test/helpers/compile.mjs')));
   await compilePrograms(join(tree, 'build/test-programs'), compilers[arch]);
   return tree;

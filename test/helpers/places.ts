@@ -74,18 +74,21 @@ export async function startIn({
   }
 }
 
-/** What doctor says there, of each engine. */
-export function doctorIn(...under: string[]): Support {
-  const root = fileURLToPath(new URL('../../', import.meta.url));
+const tree = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What the doctor of a package says there, of each engine. */
+export function doctorOf(root: string, ...under: string[]): Support {
   const [program = '', ...line] = [...under, process.execPath, join(root, 'dist/cli.js'), 'doctor', '--json'];
   const env = { ...process.env, HOLDFAST_ENGINE: 'auto' };
-  const { stdout, stderr } = spawnSync(program, line, { encoding: 'utf8', cwd: root, env });
+  const { stdout, stderr } = spawnSync(program, line, { encoding: 'utf8', cwd: tree, env });
   try {
     return JSON.parse(stdout) as Support;
   } catch {
     throw new Error(`doctor says: ${stdout}${stderr}`);
   }
 }
+
+export const doctorIn = (...under: string[]) => doctorOf(tree, ...under);
 
 /** A shell script in a mount namespace of its own that ends with running Node. */
 export const mounting = (text: string) => ['unshare', '-m', 'sh', '-ec', `${text}\nexec "$@"`, 'sh'];

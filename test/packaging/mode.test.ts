@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { supervisorPath } from '../../lib/native/native.ts';
 import { buildLibrary } from '../helpers/build-library.ts';
+import { program } from '../helpers/build-programs.ts';
 import { patient } from '../helpers/patience.ts';
-import { fails, isRoot, mounting, startIn, works } from '../helpers/places.ts';
+import { doctorIn, doctorOf, fails, isRoot, mounting, startIn, works } from '../helpers/places.ts';
 import { runBare } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
@@ -40,6 +41,17 @@ const run = async (text: string, ...under: string[]) => {
 describe('it is run from memory', () => {
   test('by a start, and by checkSupport', { timeout }, async () => {
     expect(await startIn({ library })).toEqual(works);
+  });
+
+  test('by each engine that doctor finds, and by the kernel alone where ptrace is forbidden', { timeout }, () => {
+    const [installed, here] = [doctorOf(folder), doctorIn()];
+    const found = (support: typeof here) => support.engines?.map(({ engine, works }) => ({ engine, works }));
+    expect(found(installed)).toEqual(found(here));
+    expect(installed.supported).toBe(true);
+    const under = [program('life_forbid'), 'ptrace'];
+    const [untraced, hereToo] = [doctorOf(folder, ...under), doctorIn(...under)];
+    expect(found(untraced)).toEqual(found(hereToo));
+    expect([untraced.supported, untraced.engine]).toEqual([hereToo.supported, hereToo.engine]);
   });
 
   test('with more descriptors than the copy has a number', { timeout }, async () => {
