@@ -56,7 +56,7 @@ const berry = (linker) => ({
   }),
 });
 
-export const managers = [
+const managersAsTheyCome = [
   npm('10.9.9', '20.19.0'),
   npm('11.21.2', oldest22),
   npm('12.2.1', '24.21.0'),
@@ -82,6 +82,22 @@ export const managers = [
     files: (registry) => ({ 'bunfig.toml': `[install]\nregistry = "${registry}"\n` }),
   },
 ];
+
+/** Those that run scripts of dependencies unless they are told not to; the others ask first. */
+const runsScripts = ['npm 10', 'npm 11', 'yarn 1'];
+
+export const managers = managersAsTheyCome.flatMap((manager) => [
+  manager,
+  ...(runsScripts.includes(manager.name)
+    ? [
+        {
+          ...manager,
+          name: `${manager.name}, scripts off`,
+          command: (modules) => [...manager.command(modules), '--ignore-scripts'],
+        },
+      ]
+    : []),
+]);
 
 const bundled = (file, beside) => ({
   name: `bundled as ${file.endsWith('.cjs') ? 'CommonJS' : 'ESM'}`,

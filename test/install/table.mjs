@@ -32,7 +32,7 @@ export function writeTable(root, results) {
     [head, head.map(() => '---'), ...body].map((row) => `| ${row.join(' | ')} |`).join('\n');
   const text = [
     begin,
-    `On ${date}, ${machine}. *Installs*: scripts off or blocked, no compiler called, no word of warning. A Node: by import, by require, in a worker thread.`,
+    `On ${date}, ${machine}. *Installs*: no script run, no compiler called, no word of warning; where a manager runs scripts of dependencies by itself, with and without them. A Node: by import, by require, in a worker thread.`,
     '',
     table(['package manager', ...columns], rows),
     '',
