@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
+import type { Engine } from './process/engine.ts';
 
 /** Every `code` that a {@link HoldfastError} can have. docs/api.md says of each when it comes and what to do. */
 export type HoldfastErrorCode =
@@ -69,6 +70,8 @@ export interface HoldfastErrorDetails {
   call?: unknown;
   /** All that is wrong with a policy, as far as it was looked at (`ERR_HOLDFAST_INVALID_POLICY`). */
   problems?: readonly PolicyProblem[];
+  /** Who holds the calls of the process that it is about, or was to hold them; undefined before one was chosen. */
+  engine?: Engine;
 }
 
 /** As Node's own errors, whose stack begins with their code. */
@@ -85,6 +88,7 @@ export class HoldfastError extends Error {
   declare readonly event?: string;
   declare readonly call?: unknown;
   declare readonly problems?: readonly PolicyProblem[];
+  declare readonly engine?: Engine;
 
   constructor(code: HoldfastErrorCode, message: string, details: HoldfastErrorDetails = {}) {
     super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
@@ -93,6 +97,7 @@ export class HoldfastError extends Error {
     if (details.event !== undefined) this.event = details.event;
     if (details.call !== undefined) this.call = details.call;
     if (details.problems !== undefined) this.problems = details.problems;
+    if (details.engine !== undefined) this.engine = details.engine;
     codeInStack(this, this.name);
   }
 
@@ -108,6 +113,14 @@ export class HoldfastError extends Error {
       writable: true,
     });
   }
+}
+
+/** Tells it whose process it is about; where it was made nobody knew. */
+export function ofEngine<Given>(error: Given, engine: Engine | undefined): Given {
+  if (error instanceof HoldfastError && engine !== undefined && error.engine === undefined) {
+    (error as { engine?: Engine }).engine = engine;
+  }
+  return error;
 }
 
 const namesOfErrnos = new Map<number, string>();

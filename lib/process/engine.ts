@@ -35,6 +35,10 @@ export function engineWanted(option: unknown): number {
   return Math.max(0, (names as readonly unknown[]).indexOf(given));
 }
 
+/** What that number asks for; undefined if nobody asked. */
+export const engineAsked = (wanted: number): Engine | undefined =>
+  wanted === 0 ? undefined : (names[wanted] as Engine | undefined);
+
 /** The engine that a record names. */
 export const engineOf = (record: NativeRecord): Engine => (names[number(record, 'engine')] ?? 'notify') as Engine;
 
@@ -54,4 +58,5 @@ export const notFollowed = (file: string, asked: string): HoldfastError =>
   new HoldfastError(
     'ERR_HOLDFAST_NEEDS_HOLD',
     `${file}: '${asked}' cannot be asked: its engine is 'kernel', which holds no call and does not follow the tree`,
+    { engine: 'kernel' },
   );

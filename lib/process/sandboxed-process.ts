@@ -1,7 +1,7 @@
 import type { ChildProcess, MessageOptions, SendHandle, Serializable } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import type { EventEmitter } from 'eventemitter3';
-import { AbortError } from '../errors.ts';
+import { AbortError, ofEngine } from '../errors.ts';
 import type { HookEvent } from '../hooks/families/index.ts';
 import { Hookable, HookRegistry } from '../hooks/hooks.ts';
 import type { LimitReached } from '../limits/reached.ts';
@@ -13,7 +13,7 @@ import type { CompiledPolicy } from '../policy/policy.ts';
 import type { Restriction } from '../policy/restriction.ts';
 import type { Accesses } from './accesses.ts';
 import { channels } from './debug.ts';
-import type { Engine } from './engine.ts';
+import { type Engine, engineAsked } from './engine.ts';
 import type { SandboxedProcessEvents } from './events.ts';
 import { forceKillAfterOf } from './grace.ts';
 import type { Inspection } from './inspection.ts';
@@ -106,14 +106,14 @@ export class SandboxedProcess<
     this.#byExecutable = spawn.usageByExecutable;
     this.#supervision = new Supervision(spawn, this.#hooks, {
       spawned: () => this.emit('spawn'),
-      failed: (error, errno) => this.#failed(error, errno),
+      failed: (error, errno) => this.#failed(ofEngine(error, this.engine ?? engineAsked(spawn.engine)), errno),
       exited: (code, signal) => this.#exited(code, signal),
       over: () => {
         const { exitCode, signalCode } = this;
         channels.close.publish({ child: this, exitCode, signalCode });
         this.emit('close', exitCode, signalCode);
       },
-      error: (error) => this.emit('error', error),
+      error: (error) => this.emit('error', ofEngine(error, this.engine)),
       violation: (violation) => {
         channels.violation.publish({ child: this, violation });
         this.emit('violation', violation);
@@ -125,6 +125,7 @@ export class SandboxedProcess<
       hearsLogged: () => this.listenerCount('syscall') > 0,
       warning: (warning) => this.emit('warning', warning),
       hookError: (error) => {
+        ofEngine(error, this.engine);
         channels.hookError.publish({ child: this, error });
         this.emit('hookError', error);
       },

@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { checkSupport, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
+import { engine } from '../helpers/engine.ts';
 import { startHost } from '../lifecycle/host.ts';
 import { textOf } from '../lifecycle/tree.ts';
 
@@ -84,6 +85,8 @@ test('every sandbox of the process tells its spawn, refusals, failed hooks and e
   const of = (name: string) => told.filter(([channel]) => channel === name).map(([, message]) => message);
   expect(told[0]).toEqual(['spawn', { child }]);
   expect(of('violation')).toContainEqual({ child, violation: expect.objectContaining({ path: '/etc/shadow' }) });
-  expect(of('hookError')).toEqual([{ child, error: expect.objectContaining({ code: 'ERR_HOLDFAST_HOOK_FAILED' }) }]);
+  expect(of('hookError')).toEqual([
+    { child, error: expect.objectContaining({ code: 'ERR_HOLDFAST_HOOK_FAILED', engine }) },
+  ]);
   expect(of('close')).toEqual([{ child, exitCode: 1, signalCode: null }]);
 });

@@ -352,7 +352,7 @@ step('ended', lambda: str(os.waitpid(child, 0)[1]))
       expect(await run('true', [], policy)).toMatchObject({ code: 0, failures: [] });
       const hooked = spawnSandboxed('true', [], { engine: 'kernel', policy });
       hooked.onExec(() => allow());
-      expect(await event(hooked, 'error')).toMatchObject([{ code: 'ERR_HOLDFAST_NEEDS_HOLD' }]);
+      expect(await event(hooked, 'error')).toMatchObject([{ code: 'ERR_HOLDFAST_NEEDS_HOLD', engine: 'kernel' }]);
     });
 
     test('a pool starts it anew, since what waits there is traced', async () => {
@@ -404,7 +404,7 @@ child.on('exit', (code) => say(code));`,
         child.inspect(child.pid as number),
         child.restrict({ files: {} }),
       ])
-        await expect(asked).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NEEDS_HOLD' });
+        await expect(asked).rejects.toMatchObject({ code: 'ERR_HOLDFAST_NEEDS_HOLD', engine: 'kernel' });
       await child.killTree();
       expect([child.exitCode, child.signalCode]).toEqual([null, 'SIGKILL']);
     });

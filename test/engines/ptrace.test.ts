@@ -56,6 +56,26 @@ test('a program that forbids close_range keeps no descriptor of ours', async () 
   expect(await run('filter')).toEqual(['filter done', '3', '4', '5']);
 });
 
+test('an open needs three free descriptors for a moment, and leaves none behind', async () => {
+  const { file, policy } = scene();
+  const script = `import errno, os, resource, sys
+for most in 6, 5, 6: # three are taken
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, 64))
+    try:
+        fd = os.open(sys.argv[1], os.O_WRONLY)
+        print(most, fd)
+        os.close(fd)
+    except OSError as error:
+        print(most, errno.errorcode[error.errno])`;
+  const { stdout, stderr } = await runSandboxed('/usr/bin/python3', ['-S', '-c', script, file], {
+    engine: 'ptrace',
+    policy,
+    hooks: (child) => child.on('violation', () => {}),
+  });
+  expect(stderr).toBe('');
+  expect(stdout.trim().split('\n')).toEqual(['6 3', '5 EMFILE', '6 3']);
+});
+
 test('who is stopped in the middle keeps nobody from opening', { timeout: patient(60_000) }, async () => {
   expect(await run('stopped')).toEqual(['open done']);
 });

@@ -91,7 +91,8 @@ function run(command, args, options) {
 /** What would not be there after a clean install: a word of warning, a script, something built. */
 const unwanted = /warn|deprecat|gyp|script|build|compil|ignored/i;
 /** A dependency's name, what yarn 1 calls a step of each install and says of the flag, and what yarn 4 says of every ES module with PnP. */
-const usual = /node-gyp-build@|Building fresh packages|warning Ignored scripts due to flag\.|YN0092.*|(?<=YN0092[\s\S]*)Done with warnings/g;
+const usual =
+  /node-gyp-build@|Building fresh packages|warning Ignored scripts due to flag\.|YN0092.*|(?<=YN0092[\s\S]*)Done with warnings/g;
 
 async function install(manager) {
   const project = join(scratch, manager.name.replaceAll(/[ (),]/g, '-'));

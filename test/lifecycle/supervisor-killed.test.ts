@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { engine } from '../helpers/engine.ts';
 import { sanitizer } from '../helpers/sanitized.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 import { allGone, event, parentOf, policyFor, running, sleep, startOf, treeFrom, until } from './tree.ts';
@@ -43,7 +44,7 @@ describe('the supervisor is killed', () => {
     process.kill(supervisor, 'SIGKILL');
     await closed;
     expect(events).toEqual(['spawn', ...lost]);
-    expect(errors[0]).toMatchObject({ name: 'HoldfastError', code: 'ERR_HOLDFAST_SUPERVISOR_LOST' });
+    expect(errors[0]).toMatchObject({ name: 'HoldfastError', code: 'ERR_HOLDFAST_SUPERVISOR_LOST', engine });
     expect(child).toMatchObject({ exitCode: null, signalCode: 'SIGKILL' });
     expect(child.kill()).toBe(false);
     await allGone(tree.values());

@@ -12,6 +12,7 @@ import {
   createSandboxPool,
   definePolicy,
   deny,
+  type Engine,
   type ExitCall,
   type Explanation,
   execFileSandboxed,
@@ -405,6 +406,7 @@ expectError(definePolicy({ files: { raed: [] } }));
 expectError(definePolicy({}, { cdw: '/' }));
 expectError(loadPolicy());
 expectType<readonly PolicyProblem[] | undefined>(new HoldfastError('ERR_HOLDFAST_POLICY', '').problems);
+expectType<Engine | undefined>(new HoldfastError('ERR_HOLDFAST_LISTENER', '').engine);
 
 // Results: what stdout is follows the options.
 {
