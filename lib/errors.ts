@@ -1,6 +1,5 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import type { Engine } from './process/engine.ts';
 
 /** Every `code` that a {@link HoldfastError} can have. docs/api.md says of each when it comes and what to do. */
 export type HoldfastErrorCode =
@@ -58,6 +57,14 @@ export interface PolicyProblem {
   /** The word that was most likely meant. */
   readonly suggestion?: string;
 }
+
+/**
+ * How calls are held:
+ * - `notify`: a seccomp listener receives them (seccomp_unotify(2)); what only the caller can do is stopped by ptrace(2);
+ * - `ptrace`: each is stopped. Where a process can have no listener, because one is there already;
+ * - `kernel`: none is. Seccomp and Landlock alone decide, and nothing that they cannot decide can be asked for.
+ */
+export type Engine = 'notify' | 'ptrace' | 'kernel';
 
 /** What a {@link HoldfastError} may know beside its code and message. */
 export interface HoldfastErrorDetails {

@@ -1,17 +1,11 @@
 // Who holds the calls that the kernel cannot decide by itself (native/protocol/protocol.h: Engine).
-import { HoldfastError } from '../errors.ts';
+import { type Engine, HoldfastError } from '../errors.ts';
 import type { NativeRecord } from '../native/native.ts';
 import { number, own } from '../native/records.ts';
 import { shown } from '../policy/check.ts';
 import type { Need } from './stages.ts';
 
-/**
- * How calls are held:
- * - `notify`: a seccomp listener receives them (seccomp_unotify(2)); what only the caller can do is stopped by ptrace(2);
- * - `ptrace`: each is stopped. Where a process can have no listener, because one is there already;
- * - `kernel`: none is. Seccomp and Landlock alone decide, and nothing that they cannot decide can be asked for.
- */
-export type Engine = 'notify' | 'ptrace' | 'kernel';
+export type { Engine } from '../errors.ts';
 
 /** The number of each is its place. */
 const names = ['auto', 'notify', 'ptrace', 'kernel'] as const;
