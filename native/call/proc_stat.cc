@@ -65,6 +65,11 @@ Stat stat_of(pid_t pid) {
   return stat;
 }
 
+bool is_in_group(pid_t process, pid_t group) {
+  const Stat stat = stat_of(process);
+  return stat.state != 0 && stat.group == group;
+}
+
 bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid) {
   char name[32];
   snprintf(name, sizeof name, "/proc/%d/status", pid);

@@ -20,6 +20,11 @@ struct Stat {
 };
 Stat stat_of(pid_t pid);
 
+// Whether a process is in a process group. 0 is one, too: that of whoever started the tree, where its leader is in a
+// pid namespace above ours and has no number here. There is one such group at most, as nobody can join it by its
+// number.
+bool is_in_group(pid_t process, pid_t group);
+
 // The real user and group id of a process, from its status. False if it cannot be read.
 bool real_ids_of(pid_t pid, uid_t& uid, gid_t& gid);
 

@@ -314,7 +314,7 @@ Finish on_many(Sandbox& sandbox, const Held& call, bool group, bool io, bool cha
   const auto is_meant = [&](pid_t process) {
     uid_t uid;
     gid_t gid;
-    return group ? stat_of(process).group == who : real_ids_of(process, uid, gid) && uid == static_cast<uid_t>(who);
+    return group ? is_in_group(process, who) : real_ids_of(process, uid, gid) && uid == static_cast<uid_t>(who);
   };
   bool found = false;
   int64_t best = 0;

@@ -92,16 +92,20 @@ Finish outside(Sandbox& sandbox, const Held& call, pid_t target, int signal) {
   return Finish::error(EPERM);
 }
 
+// In place of a group's number (is_in_group() has what 0 is).
+constexpr pid_t kNoGroup = -2, kEverybody = -1;
+
 Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal, pid_t group);
 
-// Another signal, or to another process of the tree, as a hook has said. `target` as the call gave it: -1 all, below
-// that a group.
-Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& data, pid_t target, int number) {
+// Another signal, or to another process of the tree, as a hook has said. `target` is the process that the call has
+// named, or else `group` is whom.
+Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& data, pid_t target, pid_t group,
+                       int number) {
   protocol::RedirectSignal to;
   memcpy(&to, data.data(), sizeof to);
   Signal signal;
   signal.number = to.signal < 0 ? number : to.signal;
-  if (to.pid == 0 && target < 0) return send_to_members(sandbox, call, signal, target == -1 ? 0 : -target);
+  if (to.pid == 0 && group != kNoGroup) return send_to_members(sandbox, call, signal, group);
   const pid_t process = to.pid == 0 ? target : to.pid;
   if (sandbox.tree.group_of(process) == 0) {
     report(sandbox, call, EPERM, "a hook redirected the signal out of the tree");
@@ -112,14 +116,15 @@ Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& da
   const AsPeer sender(call);
   if (sender.error != 0) return sender.error == ESRCH ? Finish::gone() : Finish::error(EPERM);
   const int error = sandbox.tree.while_stable([&] {
-    const pid_t group = sandbox.tree.group_of(process);
-    return group == 0 ? ESRCH : send_now(signal, group, 0);
+    const pid_t found = sandbox.tree.group_of(process);
+    return found == 0 ? ESRCH : send_now(signal, found, 0);
   });
   return Finish::answer(-error);
 }
 
-// Asks the hooks. True: go on.
-bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, Finish& finish) {
+// Asks the hooks: of a process, or of a group (0 or the negation of its number) or everybody (-1). True: go on.
+bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t process, pid_t group, int signal, Finish& finish) {
+  const pid_t target = group == kNoGroup ? process : group == kEverybody ? -1 : -group;
   if (!sandbox.config.hooked(Event::signal) && !sandbox.config.records) return true;
   Facts facts;
   facts.event = Event::signal;
@@ -127,8 +132,9 @@ bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t target, int signal, F
   facts.signal = signal;
   const Decision decision = decide(sandbox, call, facts);
   if (decision.allowed()) return true;
-  finish = decision.kind == Decision::Kind::redirect ? send_redirected(sandbox, call, decision.data, target, signal)
-                                                     : refusal(decision);
+  finish = decision.kind == Decision::Kind::redirect
+               ? send_redirected(sandbox, call, decision.data, target, group, signal)
+               : refusal(decision);
   return false;
 }
 
@@ -143,7 +149,7 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   }
   if (process != 0 && process != found) return Finish::error(ESRCH);
   Finish refused;
-  if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
+  if (!hooks_agree(sandbox, call, found, kNoGroup, signal.number, refused)) return refused;
   if (target == call.tid || target == own || process == own) return Finish::proceed();
   if (!domain_lets_signal(call.tid, to_thread ? target : found)) return Finish::error(EPERM);
   int error;
@@ -161,10 +167,10 @@ Finish send_to_one(Sandbox& sandbox, Held& call, const Signal& signal, pid_t tar
   return Finish::answer(-error);
 }
 
-// To a process group, or to all (`group` 0), as far as they are in the tree.
+// To a process group, or to everybody, as far as they are in the tree.
 Finish send_to_group(Sandbox& sandbox, Held& call, const Signal& signal, pid_t group) {
   Finish refused;
-  if (!hooks_agree(sandbox, call, group == 0 ? -1 : -group, signal.number, refused)) return refused;
+  if (!hooks_agree(sandbox, call, 0, group, signal.number, refused)) return refused;
   return send_to_members(sandbox, call, signal, group);
 }
 
@@ -178,7 +184,7 @@ Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal,
     // Who is in the group is looked up before the caller's ids are worn: /proc may hide others from them (hidepid).
     for (const pid_t process : sandbox.tree.groups()) {
       // kill(2): -1 does not reach the caller itself; a group that it belongs to does.
-      if (!(group == 0 ? process != own : stat_of(process).group == group)) continue;
+      if (!(group == kEverybody ? process != own : is_in_group(process, group))) continue;
       is_empty = false;
       if (domain_lets_signal(call.tid, process))
         members.push_back(process);
@@ -199,7 +205,7 @@ Finish send_to_members(Sandbox& sandbox, const Held& call, const Signal& signal,
   if (unworn != 0) return unworn == ESRCH ? Finish::gone() : Finish::error(EPERM);
   if (sent) return Finish::answer(0);
   // Of all, those who may not be signalled do not count as a failure (kill_something_info() in kernel/signal.c).
-  if (group == 0) return error == EPERM ? Finish::answer(0) : Finish::error(error);
+  if (group == kEverybody) return error == EPERM ? Finish::answer(0) : Finish::error(error);
   return is_empty ? outside(sandbox, call, -group, signal.number) : Finish::error(error);
 }
 
@@ -239,8 +245,8 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
     if ((flags & kGroupsFlag) != 0)
       return send_to_group(sandbox, call, signal, fd == kSelfThread ? call.tid : call.tgid());
     Finish refused;
-    return hooks_agree(sandbox, call, call.tgid(), signal.number, refused) ? Finish::proceed()
-                                                                           : static_cast<Finish&&>(refused);
+    return hooks_agree(sandbox, call, call.tgid(), kNoGroup, signal.number, refused) ? Finish::proceed()
+                                                                                     : static_cast<Finish&&>(refused);
   }
   UniqueFd copy;
   const int copied = copy_descriptor(call, fd, copy);
@@ -260,7 +266,7 @@ Finish send_by_pidfd(Sandbox& sandbox, Held& call, Signal& signal) {
   const pid_t found = sandbox.tree.group_of(target);
   if (found == 0) return outside(sandbox, call, target, signal.number);
   Finish refused;
-  if (!hooks_agree(sandbox, call, found, signal.number, refused)) return refused;
+  if (!hooks_agree(sandbox, call, found, kNoGroup, signal.number, refused)) return refused;
   if (found != call.tgid() && !domain_lets_signal(call.tid, (flags & kGroupFlag) != 0 ? found : target))
     return Finish::error(EPERM);
   const AsPeer sender(call);
@@ -300,11 +306,12 @@ Finish send_signal(Sandbox& sandbox, Held& call) {
   if (pretends(signal) && pid != call.tid) return Finish::error(EPERM);
   if (pid > 0) return send_to_one(sandbox, call, signal, pid, 0, false);
   if (signal.with_info) return Finish::error(ESRCH);  // rt_sigqueueinfo knows no groups
-  if (pid == -1) return send_to_group(sandbox, call, signal, 0);
+  if (pid == -1) return send_to_group(sandbox, call, signal, kEverybody);
   // The negation of the least number is none, and no group has the one above it: ESRCH as well.
-  const pid_t group = pid == 0 ? stat_of(call.tgid()).group : -std::max(pid, -INT32_MAX);
+  const Stat own = pid == 0 ? stat_of(call.tgid()) : Stat();
   if (!call.still_held()) return Finish::gone();
-  if (group <= 0) return Finish::error(ESRCH);
+  if (pid == 0 && own.state == 0) return Finish::error(ESRCH);
+  const pid_t group = pid == 0 ? own.group : -std::max(pid, -INT32_MAX);
   return send_to_group(sandbox, call, signal, group);
 }
 

@@ -57,6 +57,17 @@ const inContainers = (runtime, env) =>
 const here = { on: 'host', release: () => release() };
 const emulated = { on: 'guest', release: guestRelease };
 
+/** Everything, Node and the tests themselves, below something that confines. */
+const below = (name, holding, ...under) => ({
+  ...here,
+  name,
+  engines: holding,
+  run: (files, env) => run(under[0], [...under.slice(1), process.execPath, ...vitest, ...files], env),
+});
+const mounting = (text) => ['unshare', '-m', 'sh', '-ec', `${text}; exec "$@"`, 'sh'];
+const refusing = (...calls) => [join(root, 'build/test-programs/refuse_calls'), ...calls, '--'];
+const bwrap = `--ro-bind / / --bind ${root} ${root} --bind /tmp /tmp --dev /dev --proc /proc --unshare-all --die-with-parent`;
+
 /** `run` writes vitest's report where HOLDFAST_TEST_REPORT says, or returns its text. */
 export const places = [
   { ...here, name: 'root', run: (files, env) => run(process.execPath, [...vitest, ...files], env) },
@@ -75,6 +86,18 @@ export const places = [
     engines: ['notify', 'ptrace'],
     run: (_, env) => inContainers('runc', env),
   },
+  below('root, beside a listener', ['ptrace'], ...refusing('listener')),
+  below('root, no namespaces can be made', ['notify', 'ptrace'], ...refusing('namespaces')),
+  below('root, ptrace is refused', ['kernel'], join(root, 'build/test-programs/life_forbid'), 'ptrace'),
+  below('root, under strace', ['kernel'], 'strace', '-f', '-o', '/dev/null'),
+  below('root, in bubblewrap', ['notify', 'ptrace'], 'bwrap', ...bwrap.split(' ')),
+  below('root, in firejail', ['kernel'], 'firejail', '--quiet', '--ignore=private-tmp'),
+  below(
+    'root, whose root is read-only',
+    ['notify', 'ptrace'],
+    ...mounting(`mount --bind '${root}' '${root}'; mount --bind /tmp /tmp; mount -o remount,ro,bind /`),
+  ),
+  below('root, hidepid=2', ['notify', 'ptrace'], ...mounting('mount -t proc -o hidepid=2 proc /proc')),
   { ...emulated, name: 'guest, root', run: (files, env, cell) => guest(files, env, cell, []) },
   {
     ...emulated,
