@@ -7,6 +7,8 @@ import { runBare } from './run.ts';
 
 export const library = new URL('../../dist/index.js', import.meta.url).href;
 export const isRoot = process.getuid?.() === 0;
+/** Root that may make mounts: not everywhere (firejail). */
+export const mayMount = isRoot && spawnSync('unshare', ['-m', 'true']).status === 0;
 
 /** What a shell runs as `"$@"`: Node with the script below. */
 export interface Place {

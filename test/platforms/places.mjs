@@ -62,7 +62,11 @@ const below = (name, holding, ...under) => ({
   ...here,
   name,
   engines: holding,
-  run: (files, env) => run(under[0], [...under.slice(1), process.execPath, ...vitest, ...files], env),
+  run: (files, env) =>
+    run(under[0], [...under.slice(1), process.execPath, ...vitest, ...files], {
+      ...env,
+      ...(holding.includes('kernel') && { HOLDFAST_TEST_UNTRACEABLE: '1' }),
+    }),
 });
 const mounting = (text) => ['unshare', '-m', 'sh', '-ec', `${text}; exec "$@"`, 'sh'];
 const refusing = (...calls) => [join(root, 'build/test-programs/refuse_calls'), ...calls, '--'];
