@@ -70,8 +70,16 @@ export async function foreignTree(root, arch) {
   // What would be published, made where the tree itself lies: once for both.
   run(root, process.execPath, ['native/build.mjs', '--prebuilds', `--arch=${arch}`, '--if-needed']);
   replace(join(root, 'prebuilds'), join(tree, 'prebuilds'));
+  // As a build for this machine leaves them (native/build.mjs).
+  const release = join(tree, 'build/Release');
+  mkdirSync(release, { recursive: true });
+  for (const [from, to] of [
+    ['holdfast.glibc.node', 'holdfast.node'],
+    ['holdfast-supervisor', 'holdfast-supervisor'],
+  ])
+    copyFileSync(join(tree, `prebuilds/linux-${arch}`, from), join(release, to));
   const objects = join(root, `build/objects-${arch}`);
-  if (existsSync(objects)) replace(objects, join(tree, 'build/Release/obj.target/holdfast-supervisor'));
+  if (existsSync(objects)) replace(objects, join(release, 'obj.target/holdfast-supervisor'));
   const { compilePrograms } = await import(pathToFileURL(join(tree, 'test/helpers/compile.mjs')));
   await compilePrograms(join(tree, 'build/test-programs'), compilers[arch]);
   return tree;
