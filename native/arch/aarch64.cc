@@ -95,6 +95,14 @@ bool is_call_at(pid_t tid, uint64_t address) {
 
 }  // namespace
 
+// The register keeps its number until the program writes to it, and what the kernel has of it is forgotten before such
+// a stop (do_signal() in arch/arm64/kernel/signal.c): only the instruction tells.
+int64_t call_beside(pid_t tid, const Registers& registers) {
+  const uint64_t at = instruction_pointer(registers);
+  return is_call_at(tid, at - kSyscallInstructionBytes) || is_call_at(tid, at) ? static_cast<int>(number(registers))
+                                                                               : -1;
+}
+
 // The kernel keeps it (orig_x0) in no set of registers, but shows it at seccomp's stops, which it knows by the code of
 // what the stop says of itself: ptrace_get_syscall_info() in kernel/ptrace.c.
 bool first_argument(pid_t tid, const Registers&, uint64_t& value) {

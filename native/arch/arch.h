@@ -40,8 +40,10 @@ inline constexpr int64_t kRestartInAnyCase = -513;  // ERESTARTNOINTR
 uint64_t without_tag(uint64_t address);
 
 uint64_t number(const Registers&);
-// At a seccomp stop: which call runs, if it was changed at its entry (aarch64 keeps the register as it was). -1: it
-// died.
+// At a stop that is none of a call's own: which call the thread has just come out of, or is about to make; -1: neither.
+int64_t call_beside(pid_t tid, const Registers&);
+// In a call, as at a seccomp stop: which one runs, if it was changed at its entry (aarch64 keeps the register as it
+// was). -1: it died.
 int64_t entered_number(pid_t tid, const Registers&);
 uint64_t argument(const Registers&, int index);
 int64_t result(const Registers&);

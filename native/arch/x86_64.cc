@@ -42,6 +42,8 @@ uint64_t without_tag(uint64_t address) { return address; }
 uint64_t number(const Registers& registers) { return of(registers).orig_rax; }
 int64_t entered_number(pid_t, const Registers& registers) { return static_cast<int>(number(registers)); }
 
+int64_t call_beside(pid_t, const Registers& registers) { return static_cast<int>(number(registers)); }
+
 // System V ABI, kernel calling convention: syscall(2), "Architecture calling conventions".
 uint64_t argument(const Registers& registers, int index) {
   const user_regs_struct& r = of(registers);

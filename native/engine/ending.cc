@@ -44,7 +44,7 @@ bool Tracer::ends_process(const Tracee& tracee, unsigned long status) {
   if (signal != 0) return tracee.delivered == signal || !other_has_signal;
   // The other threads of a process in which one executes a program end, too, with code 0.
   arch::Registers registers;
-  if (exec || arch::get(tracee.tid, registers) != 0 || static_cast<int>(arch::number(registers)) != SYS_exit_group)
+  if (exec || arch::get(tracee.tid, registers) != 0 || arch::entered_number(tracee.tid, registers) != SYS_exit_group)
     return false;
   return status == (arch::argument(registers, 0) & 0xff) << 8;
 }

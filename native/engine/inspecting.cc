@@ -238,7 +238,7 @@ int Tracer::get_registers(uint64_t stop, pid_t tid, std::string& general, std::s
   arch::Registers registers;
   if (const int error = arch::get(tid, registers)) return error;
   // One that was answered at its entry did not run.
-  const int64_t entered = static_cast<int>(arch::number(registers)), answered = find(tid)->answered;
+  const int64_t entered = arch::call_beside(tid, registers), answered = find(tid)->answered;
   number = entered < 0 && answered >= 0 ? answered : entered;
   return 0;
 }

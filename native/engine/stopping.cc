@@ -86,8 +86,9 @@ bool Tracer::wait_on_after_interrupt(Tracee& tracee) {
   if (!std::exchange(tracee.interrupted, false) || tracee.was_stopped || tracee.has_handled) return false;
   arch::Registers registers;
   if (arch::get(tracee.tid, registers) != 0) return false;
-  const int64_t number = static_cast<int>(arch::number(registers));
-  if (number < 0 || arch::result(registers) != -EINTR) return false;
+  if (arch::result(registers) != -EINTR) return false;
+  const int64_t number = arch::call_beside(tracee.tid, registers);
+  if (number < 0) return false;
   const WaitCall* const call = find_wait(number);
   if (call == nullptr) return false;
   wait_again(tracee, *call, registers, 0);
