@@ -11,6 +11,8 @@ import { temporaryFolder } from '../helpers/temp.ts';
 import { policyFor, python } from '../lifecycle/tree.ts';
 
 const isRoot = process.getuid?.() === 0;
+/** aarch64 has only the calls that take a folder's descriptor. */
+const older = process.arch === 'x64';
 const before = process.env.TMPDIR;
 afterEach(() => {
   if (before === undefined) delete process.env.TMPDIR;
@@ -37,7 +39,7 @@ describe('a temporary folder', () => {
     expect(folders[0]).not.toBe(folders[1]);
     expect(readdirSync(process.env.TMPDIR)).toEqual([]);
     // Its own name is not the tree's.
-    expect(runs[0]?.violations).toMatchObject([{ syscall: 'rmdir', path: folders[0] }]);
+    expect(runs[0]?.violations).toMatchObject([{ syscall: older ? 'rmdir' : 'unlinkat', path: folders[0] }]);
   });
 
   test('of another sandbox is closed', async () => {
@@ -168,7 +170,7 @@ step('over', lambda: show(name))`;
     const held = await runSandboxed(python, ['-c', script], { policy: { ...policy, files } });
     expect(held.stderr).toBe('');
     expect(held.stdout).toBe('name opened\nstat True\nchild opened\nmode EACCES\nover ENOENT\n');
-    expect(held.violations).toMatchObject([{ syscall: 'chmod' }]);
+    expect(held.violations).toMatchObject([{ syscall: older ? 'chmod' : 'fchmodat' }]);
   });
 
   test('are opened by their masters too, and as /dev/tty of who has them', async () => {

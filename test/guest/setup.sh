@@ -20,7 +20,7 @@ CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
 ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0 IMAGE=root
 # What the guest's root holds, beyond what these pull in by themselves.
 ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio systemd"}
-TOOL_PACKAGES="g++ gcc make libc6-dev binutils fakeroot tmux ncurses-base lsof gosu bubblewrap firejail lld"
+TOOL_PACKAGES="g++ gcc make libc6-dev binutils fakeroot tmux ncurses-base bsdutils bsdextrautils lsof gosu bubblewrap firejail lld"
 
 while [ $# -gt 0 ]; do case $1 in
   --arch) ARCH=$2; shift 2;;
@@ -102,7 +102,7 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
 
 # --- the root image: $CACHE/root-ARCH.ext4 (or tools-ARCH.ext4), and a static busybox --
 root() {
-  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v3"
+  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v4"
   [ "$ARCH" = amd64 ] && npmarch=x64
   if [ -s "$CACHE/$IMAGE-$ARCH.ext4" ] && [ "$(cat "$CACHE/$IMAGE-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "$IMAGE-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
@@ -128,7 +128,7 @@ root() {
   printf 'root:!:19000::::::\n' > "$tmp/r/etc/shadow"; chmod 640 "$tmp/r/etc/shadow"
   ( cd "$tmp" && npm pack --silent "node-linux-$npmarch@$NODE" >/dev/null && tar xzf node-linux-*.tgz )
   cp -a "$tmp/package/bin" "$tmp/r/opt/node/"
-  [ $IMAGE = root ] || npm_for "$tmp"
+  [ $IMAGE = root ] || { npm_for "$tmp"; pam_for "$tmp/r"; }
   rm -f "$CACHE/$IMAGE-$ARCH.ext4"
   # usr/share etc. are small: 160 MiB of head room for what a test writes to /
   local mb=$(( $(du -sm "$tmp/r" | cut -f1) + 160 ))
@@ -136,6 +136,13 @@ root() {
   rm -rf "$tmp"
   echo "$key" > "$CACHE/$IMAGE-$ARCH.key"
   say "$IMAGE-$ARCH.ext4: $(du -sh "$CACHE/$IMAGE-$ARCH.ext4" | cut -f1) on disk"
+}
+
+# What libpam-runtime's script makes: su and runuser need it.
+pam_for() {
+  local kind
+  for kind in auth account password session; do echo "$kind required pam_unix.so" > "$1/etc/pam.d/common-$kind"; done
+  cp "$1/etc/pam.d/common-session" "$1/etc/pam.d/common-session-noninteractive"
 }
 
 npm_for() { # node-linux-* has node alone; 10.8.2 is the npm of that Node

@@ -132,7 +132,11 @@ describe('an AbortSignal', () => {
 
 describe('timeout', () => {
   test('ends a command that takes longer, with its killSignal, and lets a faster one be', async () => {
-    const slow = spawnSandboxed(program('life_tree'), ['pause'], { timeout: 500, killSignal: 'SIGUSR1', policy });
+    const slow = spawnSandboxed(program('life_tree'), ['pause'], {
+      timeout: patient(500),
+      killSignal: 'SIGUSR1',
+      policy,
+    });
     const closed = event(slow, 'close');
     const tree = await treeFrom(slow.stdout);
     expect(await closed).toEqual([null, 'SIGUSR1']);
