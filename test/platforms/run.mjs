@@ -1,11 +1,12 @@
 // The suite on architecture × kernel × engine × rule, into the table of docs/platforms.md.
 //   npm run platforms [-- --arch A] [--kernel NAME|host] [--engine E] [--place P] [--selection core|wide|whole] [--list] [--table]
 // Without choices: every cell. What is run replaces its cell and no other. --list: which there are; --table: the table alone.
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { architectures, engines, kernels, places, root } from './places.mjs';
-import { partsOf, selections } from './selection.mjs';
+import { selections } from './selection.mjs';
 import { keep, writeTable } from './table.mjs';
 
 const text = { type: 'string' };
@@ -30,6 +31,8 @@ for (const [name, all] of Object.entries(known)) {
     throw new Error(`--${name} ${wanted}: known are ${all.join(', ')}`);
 }
 
+const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim();
+
 const machines = [
   { on: 'host', arch: process.arch, kernel: 'host' },
   ...architectures.flatMap((arch) => kernels.map((kernel) => ({ on: 'guest', arch, kernel }))),
@@ -43,8 +46,8 @@ const cells = machines
   .filter((cell) => Object.keys(known).every((name) => values[name] === undefined || values[name] === cell[name]));
 
 /** A file that did not even load has failed, too. */
-function count(report) {
-  const tests = report.testResults.flatMap(({ name, status, assertionResults, message }) =>
+function count(results) {
+  const tests = results.flatMap(({ name, status, assertionResults, message }) =>
     assertionResults.length > 0 || status !== 'failed'
       ? assertionResults
       : [{ status: 'failed', fullName: name.slice(name.indexOf('/test/') + 1), failureMessages: [message] }],
@@ -62,25 +65,22 @@ function runPart(place, files, cell) {
   const env = { CI: 'true', HOLDFAST_ENGINE: cell.engine, HOLDFAST_TEST_REPORT: path };
   const given = place.run(files, env, cell) ?? (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
   rmSync(path, { force: true });
-  return given === undefined ? undefined : JSON.parse(given);
+  return given === undefined ? [] : JSON.parse(given).testResults;
 }
 
 function runCell(cell) {
   const place = places.find(({ name }) => name === cell.place);
   // What needs a hold the engine kernel has not: it has files of its own.
   const selection = cell.engine === 'kernel' ? 'kernel' : values.selection;
-  const reports = (place.selection === undefined ? partsOf(selection) : [[]]).map((files) => ({
-    files,
-    report: runPart(place, files, { ...cell, selection }),
-  }));
-  const missing = reports.filter(({ report }) => report === undefined).map(({ files }) => files.join(' '));
-  const outcome =
-    missing.length > 0
-      ? { problem: `no report of ${missing.join(', ')}` }
-      : count({ testResults: reports.flatMap(({ report }) => report.testResults) });
+  const parts = place.selection === undefined ? selections[selection] : [[]];
+  const results = parts.flatMap((files) => runPart(place, files, { ...cell, selection }));
+  const outcome = count(results);
+  // A worker that does not start leaves no word in the report.
+  const missing = parts.flat().filter((file) => !results.some(({ name }) => name.endsWith(`/${file}`)));
+  if (missing.length > 0) outcome.problem = `not run: ${missing.join(', ')}`;
   if (outcome.passed === 0 && outcome.failed === 0) outcome.problem = 'nothing was run';
   const date = new Date().toISOString().slice(0, 10);
-  return { ...cell, release: place.release(cell), selection: place.selection ?? selection, ...outcome, date };
+  return { ...cell, release: place.release(cell), selection: place.selection ?? selection, ...outcome, date, commit };
 }
 
 if (values.list) for (const cell of cells) console.log(Object.values(cell).join(', '));
