@@ -23,10 +23,15 @@ test('a thread that computes stands still, and goes on with what was set', async
   const [counter, flag, text, tid] = (await next()).split(' ');
   const pid = child.pid as number;
   {
-    // It may not have returned yet from writing where it is.
+    const codeAt = async (stopped: Inspection) => {
+      const { registers } = await stopped.state();
+      const at = registers.arch === 'x64' ? registers.rip : registers.pc;
+      return (await stopped.mappings()).find(({ start, end }) => start <= at && at < end);
+    };
+    // It may be on its way still from the call that has written where it is.
     const computing = async (): Promise<Inspection> => {
       const one = await child.inspect(pid);
-      if ((await one.state()).syscall === undefined) return one;
+      if ((await one.state()).syscall === undefined && (await codeAt(one))?.path === program('inspected')) return one;
       await one[Symbol.asyncDispose]();
       return computing();
     };
@@ -35,9 +40,8 @@ test('a thread that computes stands still, and goes on with what was set', async
     expect(stopped.tids).toEqual([pid, Number(tid)]);
     const { registers, floatingPoint } = await stopped.state();
     expect(floatingPoint.length).toBeGreaterThan(500);
-    const at = registers.arch === 'x64' ? registers.rip : registers.pc;
     const mappings = await stopped.mappings();
-    const code = mappings.find(({ start, end }) => start <= at && at < end);
+    const code = await codeAt(stopped);
     expect(code).toMatchObject({ executable: true, path: program('inspected') });
     expect(mappings.some(({ path, writable }) => path === '[stack]' && writable)).toBe(true);
     // It does not count while it is looked at.
