@@ -18,13 +18,13 @@ const ready = (child: Child) => new Promise((resolve) => child.stdout.once('data
 
 describe("with descendants: 'wait'", () => {
   test('timeout ends what the command has left behind', async () => {
-    const child = start('sleep 1000 & exit 3', { descendants: 'wait', timeout: 300 });
+    const child = start('sleep 1000 & exit 3', { descendants: 'wait', timeout: patient(300) });
     expect(await event(child, 'close')).toEqual([3, null]);
     expect(child.killed).toBe(true);
   });
 
   test('timeout is for the whole tree while the command lives, too', async () => {
-    const child = start('sleep 1000 & exec sleep 1000', { descendants: 'wait', timeout: 300 });
+    const child = start('sleep 1000 & exec sleep 1000', { descendants: 'wait', timeout: patient(300) });
     expect(await event(child, 'close')).toEqual([null, 'SIGTERM']);
   });
 
@@ -63,7 +63,7 @@ describe('killGrace', () => {
 
   test.each([
     ['kill()', {}],
-    ['a timeout', { timeout: 1000 }],
+    ['a timeout', { timeout: patient(1000) }],
     ['an abort', {}],
   ])('ends what is deaf, after %s', async (how, options) => {
     const controller = new AbortController();

@@ -2,6 +2,7 @@
 import { allow, type SandboxedProcess, spawnSandboxed } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { alive, allGone, event, nothingLeft, policyFor, sleep, textOf, treeFrom, within } from './tree.ts';
 
 const policy = policyFor();
@@ -124,7 +125,7 @@ test('await using ends the tree, and waits for its end', async () => {
 });
 
 test('timeout counts until the tree is gone', async () => {
-  const child = start('sleep 1000 & exit 3', { descendants: 'wait', timeout: 200, forceKillAfter: 60_000 });
+  const child = start('sleep 1000 & exit 3', { descendants: 'wait', timeout: patient(200), forceKillAfter: 60_000 });
   expect(await event(child, 'close')).toEqual([3, null]);
   expect(child.killed).toBe(true);
   await sleep(0);
