@@ -60,9 +60,66 @@ constexpr char kNotStopped[] = "the thread is not stopped by this inspection";
 constexpr size_t kRegisterBytes = 4096;   // more than any of the two sets has
 constexpr int64_t kMostMemory = 1 << 20;  // bytes of one request
 
+void not_written(Reply& reply, uint64_t at) {
+  char place[64];
+  snprintf(place, sizeof place, "no memory that can be written at 0x%llx", static_cast<unsigned long long>(at));
+  reply.fail(EFAULT, place);
+}
+
+// Some kernels let nobody but the thread that traces write to what the process itself may not
+// (CONFIG_PROC_MEM_FORCE_PTRACE, Linux 6.12; Debian's from 7.3 on). That thread must not wait, so nothing that somebody
+// is asked about who could let it (userfaultfd(2)), and only what is there: it is read here first.
+bool may_be_poked(const Sandbox& sandbox, pid_t tid, uint64_t address, size_t size) {
+  std::vector<char> bytes(size);
+  for (size_t done = 0; done < size;) {
+    const ssize_t got = read_memory(tid, sandbox.tree, address + done, bytes.data() + done, size - done);
+    if (got <= 0) return false;
+    done += static_cast<size_t>(got);
+  }
+  char path[48];
+  snprintf(path, sizeof path, "/proc/%d/smaps", tid);
+  const UniqueFd smaps(look_by_ids(tid, [&] { return open(path, O_RDONLY | O_CLOEXEC); }));
+  if (!smaps) return false;
+  std::string text;
+  for (char part[4096];;) {
+    const ssize_t got = ::read(smaps.get(), part, sizeof part);
+    if (got < 0) return false;
+    if (got == 0) break;
+    text.append(part, static_cast<size_t>(got));
+  }
+  const uint64_t from = arch::without_tag(address), to = from + size;
+  bool meant = false;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    at = end + 1;
+    unsigned long long start, stop;
+    if (sscanf(line.c_str(), "%llx-%llx ", &start, &stop) == 2) meant = start < to && from < stop;
+    // Of userfaultfd: missing pages, write protection, minor faults (proc_pid_smaps(5)).
+    if (!meant || line.rfind("VmFlags:", 0) != 0) continue;
+    for (const char* flag : {" um", " uw", " ui"})
+      if (line.find(flag) != std::string::npos) return false;
+  }
+  return true;
+}
+
+// From the byte `done` on; some at a time, as others wait for that thread.
+void poke_memory(Tracer& tracer, const Asked& asked, size_t done, const std::shared_ptr<Reply>& reply) {
+  tracer.run_there([&tracer, asked, done, reply] {
+    constexpr size_t kTurn = 32 << 10;
+    const size_t size = std::min(kTurn, asked.memory.size() - done);
+    const uint64_t at = asked.address + done;
+    const int error =
+        tracer.set_protected(static_cast<uint64_t>(asked.stop), asked.tid, at, asked.memory.data() + done, size);
+    if (error == ESRCH || error == EPERM) return reply->fail(error, error == ESRCH ? kGone : kNotStopped);
+    if (error != 0) return not_written(*reply, at);
+    if (done + size < asked.memory.size()) poke_memory(tracer, asked, done + size, reply);
+  });
+}
+
 // What an inspected thread's memory is read and written by: a task thread, for that may wait as long as the tree likes.
 void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, const std::shared_ptr<Reply>& reply,
-                    std::function<void(Reply&)> work) {
+                    std::function<void(const std::shared_ptr<Reply>&)> work) {
   tracer.run_there([&sandbox, &tracer, asked, reply, work = std::move(work)] {
     if (const int error = tracer.inspected(static_cast<uint64_t>(asked.stop), asked.tid)) {
       reply->fail(error, error == ESRCH ? kGone : kNotStopped);
@@ -75,7 +132,7 @@ void with_memory_of(Sandbox& sandbox, Tracer& tracer, const Asked& asked, const 
       if (may_wait.refused)
         reply->fail(EAGAIN, "no thread would be left for others: there are too many processes");
       else if (it.is_there)
-        work(*reply);
+        work(reply);
       else
         reply->fail(ESRCH, kGone);
     });
@@ -148,7 +205,8 @@ void set_registers(Sandbox&, Tracer& tracer, FieldReader fields, const std::shar
 void tell_inspected_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
   if (asked.size <= 0 || asked.size > kMostMemory) return reply->fail(EINVAL, "so much memory is not told at once");
-  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, asked](const std::shared_ptr<Reply>& told) {
+    Reply& reply = *told;
     constexpr size_t kPart = 32 << 10;
     std::vector<uint8_t> bytes(kPart);
     for (uint64_t done = 0; done < static_cast<uint64_t>(asked.size);) {
@@ -172,18 +230,15 @@ void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std:
   const Asked asked = read(fields);
   if (asked.memory.empty() || asked.memory.size() > kMostMemory)
     return reply->fail(EINVAL, "so much memory is not written at once");
-  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [&sandbox, &tracer, asked](const std::shared_ptr<Reply>& reply) {
     const char* from = asked.memory.data();
     for (size_t done = 0; done < asked.memory.size();) {
       const uint64_t at = asked.address + done;
       const size_t size = asked.memory.size() - done;
       ssize_t wrote = write_memory(asked.tid, sandbox.tree, at, from + done, size);
       if (wrote <= 0) wrote = write_protected(asked.tid, sandbox.tree, at, from + done, size);
-      if (wrote <= 0) {
-        char place[64];
-        snprintf(place, sizeof place, "no memory that can be written at 0x%llx", static_cast<unsigned long long>(at));
-        return reply.fail(EFAULT, place);
-      }
+      if (wrote <= 0 && may_be_poked(sandbox, asked.tid, at, size)) return poke_memory(tracer, asked, done, reply);
+      if (wrote <= 0) return not_written(*reply, at);
       done += static_cast<size_t>(wrote);
     }
   });
@@ -191,7 +246,8 @@ void set_memory(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std:
 
 void tell_mappings(Sandbox& sandbox, Tracer& tracer, FieldReader fields, const std::shared_ptr<Reply>& reply) {
   const Asked asked = read(fields);
-  with_memory_of(sandbox, tracer, asked, reply, [asked](Reply& reply) {
+  with_memory_of(sandbox, tracer, asked, reply, [asked](const std::shared_ptr<Reply>& told) {
+    Reply& reply = *told;
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/maps", asked.tid);
     const int opened = look_by_ids(asked.tid, [&] { return open(path, O_RDONLY | O_CLOEXEC); });
@@ -240,6 +296,32 @@ int Tracer::get_registers(uint64_t stop, pid_t tid, std::string& general, std::s
   // One that was answered at its entry did not run.
   const int64_t entered = arch::call_beside(tid, registers), answered = find(tid)->answered;
   number = entered < 0 && answered >= 0 ? answered : entered;
+  return 0;
+}
+
+// ESRCH, EPERM: as inspected() says; EIO or EFAULT: not there.
+int Tracer::set_protected(uint64_t stop, pid_t tid, uint64_t address, const char* from, size_t size) {
+  if (const int error = inspected(stop, tid)) return error;
+  for (size_t done = 0; done < size;) {
+    long word = 0;
+    // The last word has what lies behind it, or before it where nothing does.
+    size_t at = done, skipped = 0;
+    size_t length = std::min(size - done, sizeof word);
+    if (length < sizeof word) {
+      errno = 0;
+      word = ptrace(PTRACE_PEEKDATA, tid, address + at, nullptr);
+      if (errno != 0 && address + at >= sizeof word - length) {
+        skipped = sizeof word - length;
+        errno = 0;
+        word = ptrace(PTRACE_PEEKDATA, tid, address + at - skipped, nullptr);
+      }
+      if (errno != 0) return EFAULT;
+    }
+    memcpy(reinterpret_cast<char*>(&word) + skipped, from + done, length);
+    if (request(PTRACE_POKEDATA, tid, as_pointer(address + at - skipped), as_pointer(static_cast<uint64_t>(word))) != 0)
+      return errno == ESRCH ? ESRCH : EFAULT;
+    done += length;
+  }
   return 0;
 }
 

@@ -99,6 +99,7 @@ class Tracer {
   int inspected(uint64_t stop, pid_t tid);
   int get_registers(uint64_t stop, pid_t tid, std::string& general, std::string& floating, int64_t& number);
   int set_registers(uint64_t stop, pid_t tid, const std::string& general, const std::string& floating);
+  int set_protected(uint64_t stop, pid_t tid, uint64_t address, const char* from, size_t size);
   // Whether Node is told what processes live through (telling.cc).
   void tell_life(protocol::LifeMode mode);
 

@@ -51,7 +51,11 @@ test('a thread that computes stands still, and goes on with what was set', async
     // Its other thread waits in a call, or is about to.
     expect(['read', 'gettid', undefined]).toContain((await stopped.state(Number(tid))).syscall);
     // What it may only read is written, too, and long memory comes whole.
-    await stopped.writeMemory(BigInt(text as string), Buffer.from('from outside'));
+    const page = BigInt(text as string);
+    const rest = Buffer.alloc(4093, 7); // to its very end, from an odd address on
+    await stopped.writeMemory(page + 3n, rest);
+    expect(await stopped.readMemory(page + 3n, rest.length)).toEqual(rest);
+    await stopped.writeMemory(page, Buffer.from('from outside\0'));
     const whole = await stopped.readMemory((code as { start: bigint }).start, 100);
     expect(whole.length).toBe(100);
     const one = Buffer.alloc(8);
