@@ -103,6 +103,45 @@ int64_t call_beside(pid_t tid, const Registers& registers) {
                                                                                : -1;
 }
 
+bool is_to_call_again(pid_t tid, const Registers& registers) { return is_call_at(tid, instruction_pointer(registers)); }
+
+namespace {
+
+// Whether an instruction does nothing, or puts into a register what that has already: NOP, MOVZ, MOVN, MOV of a
+// register (Arm Architecture Reference Manual, C6.2), which is what compilers and libraries put before a call.
+bool does_nothing_twice(uint32_t word, const user_pt_regs& r) {
+  constexpr uint32_t kNop = 0xd503201f;
+  if (word == kNop) return true;
+  const bool wide = word >> 31 != 0;
+  const auto value_of = [&](uint32_t index) { return index == 31 ? 0 : r.regs[index]; };
+  const auto has = [&](uint64_t value) {
+    const uint32_t index = word & 31;
+    return index != 31 && r.regs[index] == (wide ? value : static_cast<uint32_t>(value));
+  };
+  const uint64_t immediate = static_cast<uint64_t>(word >> 5 & 0xffff) << (word >> 21 & 3) * 16;
+  switch (word & 0x7f800000) {
+    case 0x52800000:
+      return has(immediate);
+    case 0x12800000:
+      return has(~immediate);
+    default:
+      return (word & 0x7fe0ffe0) == 0x2a0003e0 && has(value_of(word >> 16 & 31));
+  }
+}
+
+}  // namespace
+
+// do_signal() in arch/arm64/kernel/signal.c has moved the thread back to its call before this stop. After it, for such
+// a handler, it takes that back if the thread is there still. So it goes one instruction further back, if it can.
+bool call_again_in_any_case(pid_t tid, Registers& registers) {
+  user_pt_regs& r = of(registers);
+  errno = 0;
+  const long word = ptrace(PTRACE_PEEKTEXT, tid, r.pc - kSyscallInstructionBytes, nullptr);
+  if (errno != 0 || !does_nothing_twice(static_cast<uint32_t>(word), r)) return false;
+  r.pc -= kSyscallInstructionBytes;
+  return set(tid, registers) == 0;
+}
+
 // The kernel keeps it (orig_x0) in no set of registers, but shows it at seccomp's stops, which it knows by the code of
 // what the stop says of itself: ptrace_get_syscall_info() in kernel/ptrace.c.
 bool first_argument(pid_t tid, const Registers&, uint64_t& value) {

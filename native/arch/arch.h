@@ -42,6 +42,11 @@ uint64_t without_tag(uint64_t address);
 uint64_t number(const Registers&);
 // At a stop that is none of a call's own: which call the thread has just come out of, or is about to make; -1: neither.
 int64_t call_beside(pid_t tid, const Registers&);
+// At a signal-delivery stop: the thread's call ended with ERESTARTSYS, so that it is made again but for a handler
+// without SA_RESTART. May be true of who is only about to make one.
+bool is_to_call_again(pid_t tid, const Registers&);
+// Such a thread makes it again after any handler. False: that cannot be had.
+bool call_again_in_any_case(pid_t tid, Registers&);
 // In a call, as at a seccomp stop: which one runs, if it was changed at its entry (aarch64 keeps the register as it
 // was). -1: it died.
 int64_t entered_number(pid_t tid, const Registers&);

@@ -44,6 +44,11 @@ int64_t entered_number(pid_t, const Registers& registers) { return static_cast<i
 
 int64_t call_beside(pid_t, const Registers& registers) { return static_cast<int>(number(registers)); }
 
+bool is_to_call_again(pid_t, const Registers& registers) { return result(registers) == kRestartIfAsked; }
+bool call_again_in_any_case(pid_t tid, Registers& registers) {
+  return change_result(tid, registers, kRestartIfAsked, kRestartInAnyCase);
+}
+
 // System V ABI, kernel calling convention: syscall(2), "Architecture calling conventions".
 uint64_t argument(const Registers& registers, int index) {
   const user_regs_struct& r = of(registers);

@@ -47,16 +47,15 @@ void Tracer::on_signal(Tracee& tracee, int signal) {
   arch::Registers registers;
   if (arch::get(tracee.tid, registers) != 0) return;
   const int64_t result = arch::result(registers);
-  const bool by_call = result == arch::kRestartIfAsked || result == -EINTR;
-  const int64_t number = by_call ? arch::call_beside(tracee.tid, registers) : -1;
+  const bool again = arch::is_to_call_again(tracee.tid, registers);
+  const int64_t number = again || result == -EINTR ? arch::call_beside(tracee.tid, registers) : -1;
   uint64_t args[6];
   for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
   if (arch::kForgetsCalls && !tracee.has_handled) tracee.has_handled = is_handled(tracee.tid, signal);
-  if (number >= 0 && result == arch::kRestartIfAsked && is_notified(number, args) &&
-      !was_interrupted(tracee.tid, number, args)) {
+  if (number >= 0 && again && is_notified(number, args) && !was_interrupted(tracee.tid, number, args)) {
     // A call that waited for a worker only is one that nothing interrupts without the supervisor: it is made again
     // after the handler (the kernel's wait for a worker ends with ERESTARTSYS, seccomp(2)).
-    arch::change_result(tracee.tid, registers, arch::kRestartIfAsked, arch::kRestartInAnyCase);
+    arch::call_again_in_any_case(tracee.tid, registers);
   } else if (tracee.wait.begins) {
     if (!means_nothing(tracee.tid, signal)) cut_short(tracee);
   } else if (number >= 0 && result == -EINTR && !tracee.was_stopped && !tracee.has_handled) {

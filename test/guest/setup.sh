@@ -102,7 +102,7 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
 
 # --- the root image: $CACHE/root-ARCH.ext4 (or tools-ARCH.ext4), and a static busybox --
 root() {
-  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v4"
+  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v5"
   [ "$ARCH" = amd64 ] && npmarch=x64
   if [ -s "$CACHE/$IMAGE-$ARCH.ext4" ] && [ "$(cat "$CACHE/$IMAGE-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "$IMAGE-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
@@ -128,7 +128,7 @@ root() {
   printf 'root:!:19000::::::\n' > "$tmp/r/etc/shadow"; chmod 640 "$tmp/r/etc/shadow"
   ( cd "$tmp" && npm pack --silent "node-linux-$npmarch@$NODE" >/dev/null && tar xzf node-linux-*.tgz )
   cp -a "$tmp/package/bin" "$tmp/r/opt/node/"
-  [ $IMAGE = root ] || { npm_for "$tmp"; pam_for "$tmp/r"; }
+  [ $IMAGE = root ] || tools_for "$tmp"
   rm -f "$CACHE/$IMAGE-$ARCH.ext4"
   # usr/share etc. are small: 160 MiB of head room for what a test writes to /
   local mb=$(( $(du -sm "$tmp/r" | cut -f1) + 160 ))
@@ -138,15 +138,17 @@ root() {
   say "$IMAGE-$ARCH.ext4: $(du -sh "$CACHE/$IMAGE-$ARCH.ext4" | cut -f1) on disk"
 }
 
-# What libpam-runtime's script makes: su and runuser need it.
-pam_for() {
-  local kind
-  for kind in auth account password session; do echo "$kind required pam_unix.so" > "$1/etc/pam.d/common-$kind"; done
-  cp "$1/etc/pam.d/common-session" "$1/etc/pam.d/common-session-noninteractive"
-}
-
-npm_for() { # node-linux-* has node alone; 10.8.2 is the npm of that Node
-  local to=$1/r/opt/node
+tools_for() { # Node where its container images have it, and what maintainer scripts make: su and runuser need PAM's
+  local kind name r=$1/r
+  local to=$r/usr/local
+  mkdir -p "$to/bin"
+  mv "$r/opt/node/bin/node" "$to/bin/node"
+  for kind in auth account password session; do echo "$kind required pam_permit.so" > "$r/etc/pam.d/common-$kind"; done
+  cp "$r/etc/pam.d/common-session" "$r/etc/pam.d/common-session-noninteractive"
+  mkdir -p "$r/srv"; cp "$r/usr/share/base-files/profile" "$r/etc/profile"
+  printf 'root:*::\n' > "$r/etc/gshadow"; chmod 640 "$r/etc/gshadow"
+  ln -s gcc "$r/usr/bin/cc"; ln -s g++ "$r/usr/bin/c++"
+  # node-linux-* has node alone; 10.8.2 is the npm of that Node
   ( cd "$1" && npm pack --silent npm@10.8.2 >/dev/null && mkdir -p npm "$to/lib/node_modules" && tar xzf npm-10.8.2.tgz -C npm )
   mv "$1/npm/package" "$to/lib/node_modules/npm"
   for name in npm npx; do ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$to/bin/$name"; done
