@@ -1,7 +1,10 @@
 // Node, and so the tree, in a pid namespace whose numbers are not the machine's. A container without CAP_SYS_ADMIN can make none.
 import { expect, test } from 'vitest';
+import { patient } from '../helpers/patience.ts';
 import { isRoot, library, mounting } from '../helpers/places.ts';
 import { type Outcome, runBare, runSandboxed } from '../helpers/run.ts';
+import { startHost } from '../lifecycle/host.ts';
+import { textOf } from '../lifecycle/tree.ts';
 
 const prelude = `
 import errno, os, signal, time
@@ -16,28 +19,33 @@ function lines({ stdout, stderr }: Outcome): string[] {
 }
 
 test.runIf(process.getuid?.() === 0)(
-  'a group that has no number here is not taken for all processes (only root can make a pid namespace)',
+  'a group that has no number here is signalled, and not taken for all processes (only root can make a pid namespace)',
   async () => {
     // Node and the tree belong to a group that was made outside: its number is 0 there.
     const steps = `import os, signal
 read, write = os.pipe()
 hold, release = os.pipe()
-pid = os.fork()
-if pid == 0:
-    signal.signal(signal.SIGUSR1, lambda *_: os._exit(1))
-    os.close(release); os.write(write, b'x'); os.read(hold, 1); os._exit(0)
-os.read(read, 1)
+def start(own):
+    pid = os.fork()
+    if pid == 0:
+        if own: os.setpgid(0, 0)
+        signal.signal(signal.SIGUSR1, lambda *_: os._exit(1))
+        os.close(release); os.write(write, b'x'); os.read(hold, 1); os._exit(0)
+    os.read(read, 1)
+    return pid
+member, other = start(False), start(True)
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 print(os.getpgrp())
 try: os.kill(0, signal.SIGUSR1)
 except OSError as error: print(error.errno)
+print(os.waitpid(member, 0)[1])
 os.close(release)
-print(os.waitpid(pid, 0)[1])`;
+print(os.waitpid(other, 0)[1])`;
     const script = `import { spawnSandboxed } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
 spawnSandboxed('/usr/bin/python3', ['-S', '-c', ${JSON.stringify(steps)}], { stdio: ['ignore', 'inherit', 'inherit'] });`;
     const place = ['--wait', 'unshare', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit', 'sh'];
     const host = await runBare('setsid', [...place, process.execPath, '--input-type=module', '-e', script]);
-    expect(host).toMatchObject({ code: 0, stdout: '0\n3\n0\n', stderr: '' });
+    expect(host).toMatchObject({ code: 0, stdout: '0\n256\n0\n', stderr: '' });
   },
 );
 
@@ -71,5 +79,48 @@ child.on('violation', ({ message }) => console.log(message));`;
     const [unshare = '', ...under] = mounting('mount -t proc -o hidepid=2 proc /proc');
     const hidden = await runBare(unshare, [...under, process.execPath, '--input-type=module', '-e', host]);
     expect(lines(hidden)).toEqual(lines(bare));
+  },
+);
+
+// What getpgid(2) has of such a group is 0 (pid_namespaces(7)).
+test.runIf(isRoot)(
+  'hooks hear of such a group as 0, and can give it another signal (only root can make a pid namespace)',
+  { timeout: patient(60_000) },
+  async () => {
+    const script = `import os, signal, subprocess
+heard = lambda number, _: print('heard', number, flush=True)
+for number in (signal.SIGUSR1, signal.SIGUSR2): signal.signal(number, heard)
+print(os.getpgid(0), flush=True)
+child = subprocess.Popen(['sleep', '60'])
+print(os.kill(0, signal.SIGUSR1), flush=True)
+print(child.wait(), flush=True)
+print(os.getpriority(os.PRIO_PGRP, 0), flush=True)
+other = subprocess.Popen(['sleep', '60'], start_new_session=True)
+print(os.kill(0, signal.SIGUSR1), flush=True); print(other.poll(), flush=True); other.kill()
+`;
+    const host = startHost(
+      `process.on('SIGUSR1', () => say('the host hears', 'USR1')).on('SIGUSR2', () => say('the host hears', 'USR2'));
+for (const verdict of [undefined, holdfast.redirect({ signal: 'SIGUSR2' })]) {
+  const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', args[0]], { stdio: ['ignore', 'inherit', 'inherit'] });
+  child.onSignal(({ targetPid }) => { if (targetPid <= 0) say('target', targetPid); return verdict; });
+  await new Promise((resolve) => child.on('close', resolve));
+}`,
+      [script],
+      {},
+      ['unshare', '--pid', '--fork', '--mount-proc'],
+    );
+    const told = (number: number) => [
+      '0',
+      'target 0',
+      `heard ${number}`,
+      'None',
+      `-${number}`,
+      '0',
+      'target 0',
+      `heard ${number}`,
+      'None',
+      'None',
+    ];
+    expect((await textOf(host.stdout)).trim().split('\n')).toEqual([...told(10), ...told(12)]);
   },
 );

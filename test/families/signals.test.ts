@@ -9,8 +9,6 @@ import { patient } from '../helpers/patience.ts';
 import { isRoot } from '../helpers/places.ts';
 import { type Outcome, type RunOptions, runBare, runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
-import { startHost } from '../lifecycle/host.ts';
-import { textOf } from '../lifecycle/tree.ts';
 
 const timeout = patient(60_000);
 const prelude = `
@@ -228,49 +226,6 @@ step(lambda: send(fd, 15, None, 4)); print(group.wait(), group.stdout.read())
     expect(lines(outcome)).toEqual(lines(bare));
     expect(refusedCalls(outcome)).toEqual([]);
   });
-
-  // Nor has the group a number for who kills it by getpgid(): what it has is 0 (pid_namespaces(7)).
-  test.runIf(isRoot)(
-    'to one’s own group reach it where its leader is outside the pid namespace (only root can make one)',
-    { timeout },
-    async () => {
-      const script = `
-heard = lambda number, _: print('heard', number, flush=True)
-for number in (signal.SIGUSR1, signal.SIGUSR2): signal.signal(number, heard)
-print(os.getpgid(0), flush=True)
-child = subprocess.Popen(['sleep', '60'])
-step(lambda: os.kill(0, signal.SIGUSR1))
-print(child.wait(), flush=True)
-step(lambda: os.getpriority(os.PRIO_PGRP, 0))
-other = subprocess.Popen(['sleep', '60'], start_new_session=True)
-step(lambda: os.kill(0, signal.SIGUSR1)); print(other.poll()); other.kill()
-`;
-      const host = startHost(
-        `process.on('SIGUSR1', () => say('the host hears', 'USR1')).on('SIGUSR2', () => say('the host hears', 'USR2'));
-for (const verdict of [undefined, holdfast.redirect({ signal: 'SIGUSR2' })]) {
-  const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', args[0]], { stdio: ['ignore', 'inherit', 'inherit'] });
-  child.onSignal(({ targetPid }) => { if (targetPid <= 0) say('target', targetPid); return verdict; });
-  await new Promise((resolve) => child.on('close', resolve));
-}`,
-        [prelude + script],
-        {},
-        ['unshare', '--pid', '--fork', '--mount-proc'],
-      );
-      const told = (number: number) => [
-        '0',
-        'target 0',
-        `heard ${number}`,
-        'None',
-        `-${number}`,
-        '0',
-        'target 0',
-        `heard ${number}`,
-        'None',
-        'None',
-      ];
-      expect((await textOf(host.stdout)).trim().split('\n')).toEqual([...told(10), ...told(12)]);
-    },
-  );
 
   test('by a descriptor that stands for oneself mean one’s group to hooks, too', { timeout }, async () => {
     const targets: number[] = [];
