@@ -102,7 +102,7 @@ function project(dependencies: string[]) {
     );
 }
 
-const quiet = (text: string) => text.replace(/\bin \d+(\.\d+)?m?s\b/g, 'in TIME');
+const quiet = (text: string) => text.replace(/\bin \d+(\.\d+)?(ms|s|m)\b/g, 'in TIME');
 // npm's cache and logs are named by time; a compiled file may hold one.
 const changing = /^home\/\.npm\/|^home\/\.cache\/|\.node$|^node_modules\/native\/build\//;
 

@@ -34,6 +34,9 @@ async function both(name: string, args: string[], hooks?: (child: SandboxedProce
   return { bare, held };
 }
 
+// Before its call glibc's prctl() has no instruction on aarch64 that could be made twice (docs/security.md).
+const mayEnd = process.arch === 'arm64' ? /^dumpable: / : /(?!)/;
+
 test.each([
   ['plain', ''],
   ['restart', ''],
@@ -42,7 +45,7 @@ test.each([
 ])(
   'every held call in a storm of signals (%s %s)',
   async (kind, stops) => {
-    const { bare } = await both('signal_storm', [kind, '100', ...(stops ? [stops] : [])]);
+    const { bare } = await both('signal_storm', [kind, '100', ...(stops ? [stops] : [])], undefined, mayEnd);
     expect(bare.stdout).toMatch(/^it rained$/m);
     expect(bare.stdout).toMatch(/^mkdir: 0$/m);
     expect(bare.stdout).toMatch(/^connect_abstract: ECONNREFUSED$/m);
@@ -55,23 +58,28 @@ test(
   'a storm of signals while hooks are asked',
   async () => {
     let asked = 0;
-    await both('signal_storm', ['plain', '4'], (child) => {
-      child.onOpen(async () => {
-        asked++;
-        await delay(1);
-      });
-      child.onChdir(async () => {
-        asked++;
-        await delay(1);
-      });
-      child.onConnect(async () => {
-        asked++;
-        await delay(1);
-      });
-      child.onMkdir(() => {
-        asked++;
-      });
-    });
+    await both(
+      'signal_storm',
+      ['plain', '4'],
+      (child) => {
+        child.onOpen(async () => {
+          asked++;
+          await delay(1);
+        });
+        child.onChdir(async () => {
+          asked++;
+          await delay(1);
+        });
+        child.onConnect(async () => {
+          asked++;
+          await delay(1);
+        });
+        child.onMkdir(() => {
+          asked++;
+        });
+      },
+      mayEnd,
+    );
     expect(asked).toBeGreaterThan(50);
   },
   patient(60_000),
