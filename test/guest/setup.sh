@@ -20,7 +20,7 @@ CACHE=${HOLDFAST_GUEST_CACHE:-$(realpath "$(dirname "$0")/../..")/.cache/guest}
 ARCH=arm64 NODE=20.20.2 KERNELS=() ROOT=0 HOST=0 IMAGE=root
 # What the guest's root holds, beyond what these pull in by themselves.
 ROOT_PACKAGES=${HOLDFAST_GUEST_PACKAGES:-"base-files bash dash coreutils findutils grep sed procps util-linux mount libc-bin libstdc++6 libgcc-s1 libseccomp2 iproute2 strace python3 git tar gzip xz-utils gawk patch diffutils cpio systemd"}
-TOOL_PACKAGES="g++ gcc make libc6-dev binutils fakeroot tmux ncurses-base bsdutils bsdextrautils lsof gosu bubblewrap firejail lld"
+TOOL_PACKAGES="libpam-modules g++ gcc make libc6-dev binutils fakeroot tmux ncurses-base bsdutils bsdextrautils lsof gosu bubblewrap firejail lld"
 
 while [ $# -gt 0 ]; do case $1 in
   --arch) ARCH=$2; shift 2;;
