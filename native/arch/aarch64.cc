@@ -89,7 +89,7 @@ namespace {
 bool is_call_at(pid_t tid, uint64_t address) {
   constexpr uint32_t kCall = 0xd4000001;  // svc #0
   errno = 0;
-  const long word = ptrace(PTRACE_PEEKTEXT, tid, address, nullptr);
+  const long word = ptrace(PTRACE_PEEKTEXT, tid, without_tag(address), nullptr);
   return errno == 0 && static_cast<uint32_t>(word) == kCall;
 }
 
@@ -106,6 +106,8 @@ int64_t call_beside(pid_t tid, const Registers& registers) {
 bool is_to_call_again(pid_t tid, const Registers& registers) { return is_call_at(tid, instruction_pointer(registers)); }
 
 namespace {
+
+constexpr uint64_t kTag = uint64_t{1} << 56;
 
 // Whether an instruction does nothing, or puts into a register what that has already: NOP, MOVZ, MOVN, MOV of a
 // register (Arm Architecture Reference Manual, C6.2), which is what compilers and libraries put before a call.
@@ -132,13 +134,18 @@ bool does_nothing_twice(uint32_t word, const user_pt_regs& r) {
 }  // namespace
 
 // do_signal() in arch/arm64/kernel/signal.c has moved the thread back to its call before this stop. After it, for such
-// a handler, it takes that back if the thread is there still. So it goes one instruction further back, if it can.
+// a handler, it takes that back if the thread is there still. So the thread goes one instruction further back, if that
+// can be made twice. Else it gets the same place by another number: the way back to the program clears the highest byte
+// (Documentation/arch/arm64/tagged-pointers.rst). Only then, since a handler that walks the stack does not know that.
 bool call_again_in_any_case(pid_t tid, Registers& registers) {
   user_pt_regs& r = of(registers);
   errno = 0;
-  const long word = ptrace(PTRACE_PEEKTEXT, tid, r.pc - kSyscallInstructionBytes, nullptr);
-  if (errno != 0 || !does_nothing_twice(static_cast<uint32_t>(word), r)) return false;
-  r.pc -= kSyscallInstructionBytes;
+  const long word = ptrace(PTRACE_PEEKTEXT, tid, without_tag(r.pc) - kSyscallInstructionBytes, nullptr);
+  if (errno == 0 && does_nothing_twice(static_cast<uint32_t>(word), r)) {
+    r.pc -= kSyscallInstructionBytes;
+  } else {
+    r.pc |= kTag;
+  }
   return set(tid, registers) == 0;
 }
 

@@ -45,7 +45,7 @@ int64_t call_beside(pid_t tid, const Registers&);
 // At a signal-delivery stop: the thread's call ended with ERESTARTSYS, so that it is made again but for a handler
 // without SA_RESTART. May be true of who is only about to make one.
 bool is_to_call_again(pid_t tid, const Registers&);
-// Such a thread makes it again after any handler. False: that cannot be had.
+// Such a thread makes it again after any handler. False: it died.
 bool call_again_in_any_case(pid_t tid, Registers&);
 // In a call, as at a seccomp stop: which one runs, if it was changed at its entry (aarch64 keeps the register as it
 // was). -1: it died.
