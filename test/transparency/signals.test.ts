@@ -55,27 +55,23 @@ test(
   'a storm of signals while hooks are asked',
   async () => {
     let asked = 0;
-    await both(
-      'signal_storm',
-      ['plain', '4'],
-      (child) => {
-        child.onOpen(async () => {
-          asked++;
-          await delay(1);
-        });
-        child.onChdir(async () => {
-          asked++;
-          await delay(1);
-        });
-        child.onConnect(async () => {
-          asked++;
-          await delay(1);
-        });
-        child.onMkdir(() => {
-          asked++;
-        });
-      },
-    );
+    await both('signal_storm', ['plain', '4'], (child) => {
+      child.onOpen(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onChdir(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onConnect(async () => {
+        asked++;
+        await delay(1);
+      });
+      child.onMkdir(() => {
+        asked++;
+      });
+    });
     expect(asked).toBeGreaterThan(50);
   },
   patient(60_000),
