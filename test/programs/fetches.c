@@ -59,11 +59,19 @@ static int write_names(const char* file) {
 static void stop_many(const char* file) {
   enum { kMany = 300 };
   static pid_t all[kMany];
+  int begin[2];
+  char none;
+  if (pipe(begin) != 0) exit(3);
   for (int i = 0; i < kMany; i++) {
     all[i] = fork();
-    if (all[i] == 0)
+    if (all[i] == 0) {
+      // Only when all are there: else those that open keep the others from being made, for minutes where it is slow.
+      close(begin[1]);
+      if (read(begin[0], &none, 1) != 0) _exit(3);
       for (;;) close(open(file, O_WRONLY));
+    }
   }
+  close(begin[1]);
   usleep(300000);
   for (int i = 0; i < kMany; i++) kill(all[i], SIGSTOP);
   for (int i = 0; i < kMany; i++) {
