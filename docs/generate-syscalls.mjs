@@ -20,6 +20,7 @@ const guards = {
   clock_own: "the clock is the machine's, a descriptor's, or the caller's own",
   clone_plain: 'no new namespace, no flag that takes the child out of supervision',
   fcntl_harmless: 'the command names no process',
+  group_new: 'the process begins a group: the number is 0',
   high_address: 'the range begins above the sealed page, or ends below it',
   high_address_or_any: 'the range begins above the sealed page, or the kernel chooses it',
   high_move: 'old and new range begin above the sealed page, or there is none',

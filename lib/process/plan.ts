@@ -26,7 +26,8 @@ export interface Spawn {
   /** For Node's own spawn, as they are. */
   passed: Pick<SpawnOptions, (typeof passedOptions)[number]>;
   cwd: string;
-  detached: boolean;
+  /** The command's process group, by its number (process/job-group.ts). */
+  jobGroup: number;
   /** By its number (process/engine.ts). */
   engine: number;
   changesUser: boolean;

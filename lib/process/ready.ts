@@ -113,7 +113,7 @@ export class ReadySupervisors {
 
   /** One that has been told what to start, and whose streams are still to be given. Undefined if there is none, or if it is for a start of another kind. */
   take(given: Spawn): ReadySupervisor | undefined {
-    const { file, args, stdio, passed, detached, engine } = given;
+    const { file, args, stdio, passed, jobGroup, engine } = given;
     const [argv0 = file, ...rest] = args;
     const descriptors = descriptorsOf(stdio);
     const where = surroundingsOf(passed);
@@ -125,7 +125,7 @@ export class ReadySupervisors {
       .text('arguments', joined(line))
       .text('environment', where.environment)
       .bytes('places', Uint8Array.from(descriptors, placeOf))
-      .number('detached', Number(detached))
+      .number('group', jobGroup)
       .number('engine', engine)
       .number('umask', process.umask())
       .finish();

@@ -33,7 +33,7 @@ const explanations: Readonly<Record<string, readonly [HoldfastErrorCode, string]
     'ERR_HOLDFAST_LIMIT',
     'no process could be made: raise RLIMIT_NPROC (ulimit -u) or pids.max, or there is too little memory',
   ],
-  session: ['ERR_HOLDFAST_LAUNCH', 'the command could not get a session of its own (detached)'],
+  session: ['ERR_HOLDFAST_LAUNCH', 'the command could not get a process group or a session of its own'],
   capabilities: [
     'ERR_HOLDFAST_CAPABILITIES',
     'capset is refused here, so the rights of root cannot be taken from the command. Run as an ordinary user, or use a seccomp profile that has capset',

@@ -201,9 +201,9 @@ function enterGroup(pid: number, { group, file }: Spawn): StartFailure | undefin
 }
 
 function startSupervisor(addon: Native, channel: NativeChannel, path: string, given: Spawn): Inner {
-  const { file, args, stdio, passed, detached, changesUser, engine } = given;
+  const { file, args, stdio, passed, jobGroup, changesUser, engine } = given;
   const [argv0 = file, ...rest] = args;
-  const line = [String(stdio.length), `detached=${Number(detached)},stdio=${stdio.length},engine=${engine}`];
+  const line = [String(stdio.length), `group=${jobGroup},stdio=${stdio.length},engine=${engine}`];
   line.push(argv0, file, ...rest);
   const launched = supervisorIsInMemory() ? undefined : launch(addon, channel, path, line, given);
   if (launched !== undefined) return launched;
@@ -225,13 +225,13 @@ function startSupervisor(addon: Native, channel: NativeChannel, path: string, gi
 
 /** By the addon, where it can. What cannot be done so is left to Node's own spawn, and so is what is wrong with it. */
 function launch(addon: Native, channel: NativeChannel, path: string, line: string[], given: Spawn): Inner | undefined {
-  const { stdio, passed, detached } = given;
+  const { stdio, passed } = given;
   const descriptors = descriptorsOf(stdio);
   const surroundings = surroundingsOf(passed);
   if (descriptors === undefined || surroundings === undefined || !line.every(isText)) return undefined;
   descriptors.push(channel.remoteFd);
   try {
-    return new Launched(addon, path, line, surroundings, descriptors, detached);
+    return new Launched(addon, path, line, surroundings, descriptors, passed.detached === true);
   } catch (error) {
     if (['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw new NoDescriptors(error);
     return undefined;

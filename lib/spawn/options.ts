@@ -10,6 +10,7 @@ import { CompiledPolicy, makeRules, type Policy } from '../policy/policy.ts';
 import { takingSpace } from '../policy/syscalls.ts';
 import { type Engine, engineProblem, engineWanted } from '../process/engine.ts';
 import { graceProblem } from '../process/grace.ts';
+import { jobGroupOf } from '../process/job-group.ts';
 import { passedOptions, type Spawn } from '../process/plan.ts';
 import {
   checkAbortSignal,
@@ -20,7 +21,7 @@ import {
   wrongType,
   wrongValue,
 } from './arguments.ts';
-import { givesTerminal } from './terminal.ts';
+import { givesTerminal, hasControllingTerminal } from './terminal.ts';
 
 /** What holdfast adds to the options of `child_process.spawn`. */
 export interface SandboxOptions {
@@ -238,7 +239,7 @@ export function normalizeSpawn(command: unknown, argsOrOptions: unknown, lastOpt
     stdio,
     passed: pick(options),
     cwd,
-    detached,
+    jobGroup: jobGroupOf(detached, hasControllingTerminal()),
     changesUser: options.uid !== undefined || options.gid !== undefined,
     timeout: (options.timeout as number | undefined) ?? 0,
     killSignal: killSignalNumber(options.killSignal),

@@ -15,6 +15,8 @@ function inherited(entry: unknown, place: number): number | undefined {
   return typeof number === 'number' ? number : undefined;
 }
 
+export const hasControllingTerminal = (): boolean => controllingTerminal() !== 0;
+
 /** The device of this process's controlling terminal, as `st_rdev` has it; 0 without one. */
 function controllingTerminal(): number {
   const stat = readFileSync('/proc/self/stat', 'latin1');

@@ -393,11 +393,33 @@ Finish use_clock(Sandbox& sandbox, Held& call) {
   return Finish::error(EINVAL);
 }
 
+namespace {
+
+// Or that of the application, where the command was started in it.
+bool is_group_of_tree(const Tree& tree, pid_t group) {
+  const bool has_leader = tree.contains(group) || waits_for_its_parent(tree, group);
+  if ((has_leader && stat_of(group).group == group) || is_in_group(getppid(), group)) return true;
+  const std::vector<pid_t> processes = tree.groups();
+  return std::any_of(processes.begin(), processes.end(), [&](pid_t process) { return is_in_group(process, group); });
+}
+
+// The kernel takes only the caller itself and its children, which are in the tree, and groups of its session:
+// setpgid(2). To groups the kernel sends signals of its own accord (SIGHUP and SIGCONT to one that is orphaned, SIGTTOU
+// to one in the terminal's background), so nobody of the tree may be in one of others.
+Finish set_group(Sandbox& sandbox, const Held& call) {
+  const pid_t named = static_cast<pid_t>(call.args[0]), group = static_cast<pid_t>(call.args[1]);
+  const pid_t process = named == 0 ? call.tgid() : named;
+  // Of a negative number the kernel says what is wrong; with a process's own number a group begins.
+  if (group <= 0 || group == process || is_group_of_tree(sandbox.tree, group)) return Finish::proceed();
+  if (kill(-group, 0) != 0 && errno == ESRCH) return Finish::error(EPERM);
+  return refuse_other(sandbox, call, "nobody of that process group is in the tree");
+}
+
+}  // namespace
+
 Finish own_process(Sandbox& sandbox, Held& call) {
   const int number = call.row->number();
-  // The kernel takes only the caller itself and its children, which are in the tree, and groups of its own session:
-  // setpgid(2). All in registers.
-  if (number == SYS_setpgid) return Finish::proceed();
+  if (number == SYS_setpgid) return set_group(sandbox, call);
 
   if (call.has(Arg::command)) {
     const int which = static_cast<int>(call.arg(Arg::command));

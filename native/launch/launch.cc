@@ -45,13 +45,13 @@ bool CommandLine::parse(int argc, char** argv) {
   const long fd = strtol(argv[1], &end, 10);
   if (*end != '\0' || fd < 3 || fd > 1 << 20) return false;
   channel = static_cast<int>(fd);
-  int is_detached, count, which, used = 0;
-  if (sscanf(argv[2], "detached=%d,stdio=%d,engine=%d%n", &is_detached, &count, &which, &used) != 3 ||
-      argv[2][used] != '\0' || (is_detached & ~1) != 0 || count < 0 || count > channel || which < 0 ||
-      which > static_cast<int>(protocol::Engine::kernel))
+  int group_kind, count, which, used = 0;
+  if (sscanf(argv[2], "group=%d,stdio=%d,engine=%d%n", &group_kind, &count, &which, &used) != 3 ||
+      argv[2][used] != '\0' || group_kind < 0 || group_kind > static_cast<int>(protocol::JobGroup::session) ||
+      count < 0 || count > channel || which < 0 || which > static_cast<int>(protocol::Engine::kernel))
     return false;
   engine = static_cast<protocol::Engine>(which);
-  detached = is_detached != 0;
+  group = static_cast<protocol::JobGroup>(group_kind);
   stdio_count = count;
   command = argv[4];
   argv[4] = argv[3];  // the command's own list begins with its argv0
@@ -189,9 +189,25 @@ __attribute__((no_sanitize("address"))) void take_signals_back() {
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, raw(&unblocked), 0, sizeof unblocked);
 }
 
-__attribute__((no_sanitize("address"))) void take_session(const Launch& launch) {
-  if (!launch.line.detached) return;
-  if (const long result = raw_syscall(SYS_setsid); result < 0) fail(launch.area, Stage::session, -result);
+// By the engine `kernel` nobody keeps it from joining the groups of its session.
+__attribute__((no_sanitize("address"))) bool begins_session(const CommandLine& line) {
+  using protocol::JobGroup;
+  return line.group == JobGroup::session || (line.group == JobGroup::own && line.engine == protocol::Engine::kernel);
+}
+
+// Of an own group it was made a member (fork_child()), and so it was if it was made ahead.
+__attribute__((no_sanitize("address"))) void take_group(const Launch& launch) {
+  using protocol::JobGroup;
+  const JobGroup group = launch.line.group;
+  const pid_t outside = launch.area->group;
+  long result = 0;
+  if (begins_session(launch.line))
+    result = raw_syscall(SYS_setsid);
+  else if (launch.ahead && group == JobGroup::shared && outside != 0)
+    result = raw_syscall(SYS_setpgid, 0, static_cast<uint64_t>(outside));
+  else if (launch.ahead && group == JobGroup::own && outside == 0)
+    result = raw_syscall(SYS_setpgid, 0, 0);
+  if (result < 0) fail(launch.area, Stage::session, -result);
 }
 
 // Made ahead, and told what it is to become. What came while it waited was not for the command; what comes from now on
@@ -206,7 +222,7 @@ __attribute__((no_sanitize("address"))) void catch_up(const Launch& launch) {
     fail(area, Stage::internal, -result);
   raw_syscall(SYS_close, static_cast<uint64_t>(area->directory));  // the supervisor's too
   raw_syscall(SYS_umask, area->mask);
-  take_session(launch);
+  take_group(launch);
   tell(area->begun);
 }
 
@@ -247,7 +263,7 @@ __attribute__((no_sanitize("address"))) int become_command(void* argument) {
   if (raw_syscall(SYS_getppid) != area->supervisor) fail(area, Stage::fork, ESRCH);
 
   if (!launch.ahead) {
-    take_session(launch);
+    take_group(launch);
     take_signals_back();
   }
 
@@ -312,6 +328,21 @@ void Launch::prepare_shell() {
 
 bool Launch::can_go_ahead() { return (kSharedByChild & CLONE_VM) != 0; }
 
+namespace {
+
+// Begins a process group that nobody leads, as a command that leads one could begin no session (setsid(2)). Until the
+// leader is waited for the group is there. -1: errno says why.
+pid_t begin_group() {
+  const pid_t leader = vfork();
+  if (leader == 0) {
+    raw_syscall(SYS_setpgid, 0, 0);
+    _exit(0);
+  }
+  return leader;
+}
+
+}  // namespace
+
 int Launch::fork_child() {
   // Never given back: who has it last is not worth finding out.
   void* const pages =
@@ -321,6 +352,9 @@ int Launch::fork_child() {
   area = &memory.area;
   area->listener.store(-1);
   area->supervisor = getpid();
+  area->group = getpgrp();
+  // One that is made ahead can go back, if the group that it comes from has a number.
+  const bool leaves = ahead ? area->group != 0 : line.group == protocol::JobGroup::own && !begins_session(line);
   if (!ahead) prepare_shell();
   // A signal that comes before the child has its dispositions back waits: a blocked signal is never thrown away as
   // ignored (signal(7), and sig_ignored() in kernel/signal.c).
@@ -328,12 +362,21 @@ int Launch::fork_child() {
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   area->in_our_memory.store(1);
+  const pid_t leader = leaves ? begin_group() : 0;
   const int cleared = line.engine == protocol::Engine::kernel ? CLONE_CHILD_CLEARTID : 0;
-  child = clone(become_command, memory.stack + sizeof memory.stack, kSharedByChild | cleared | SIGCHLD, this, nullptr,
-                nullptr, &area->in_our_memory);
-  const int error = errno;
+  int error = leader < 0 ? errno : 0;
+  if (error == 0) {
+    child = clone(become_command, memory.stack + sizeof memory.stack, kSharedByChild | cleared | SIGCHLD, this, nullptr,
+                  nullptr, &area->in_our_memory);
+    if (child < 0) error = errno;
+  }
+  if (leader > 0) {
+    if (error == 0 && setpgid(child, leader) != 0) error = errno;
+    while (waitpid(leader, nullptr, 0) < 0 && errno == EINTR) continue;
+  }
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  return child < 0 ? error : 0;
+  if (error != 0) give_up();
+  return error;
 }
 
 bool Launch::wait_for_filter() const {

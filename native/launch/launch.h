@@ -16,10 +16,10 @@ namespace holdfast {
 
 // What the supervisor is given on its command line (lib/process/start.ts writes it), or by a message
 // (supervisor/ready):
-//   holdfast-supervisor <channel fd> detached=<0|1>,stdio=<count>,engine=<number> <argv0> <command> [arguments...]
+//   holdfast-supervisor <channel fd> group=<number>,stdio=<count>,engine=<number> <argv0> <command> [arguments...]
 struct CommandLine {
   int channel = -1;
-  bool detached = false;
+  protocol::JobGroup group = protocol::JobGroup::shared;
   int stdio_count = 3;
   protocol::Engine engine = protocol::Engine::automatic;
   char* command = nullptr;
@@ -45,6 +45,7 @@ struct LaunchArea {
   bool dies_with_us;                    // engine `kernel`: nobody traces it. Set before `go`
   bool is_awaited;                      // who waits for `settled` can give another program. Set before `filtered`
   pid_t supervisor;
+  pid_t group;  // process group of the application; 0: it has no number in this pid namespace
   bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
   mode_t mask;

@@ -82,6 +82,13 @@ enum class Engine : int32_t {
   kernel = 3,     // nobody: seccomp and Landlock alone
 };
 
+// The process group that a command begins in.
+enum class JobGroup : int32_t {
+  shared = 0,   // that of the application
+  own = 1,      // one that nobody leads, in the session of the application
+  session = 2,  // that of a session which it begins
+};
+
 // ---- The shared memory -------------------------------------------------------------------------------------------
 
 inline constexpr uint32_t kRingBytes = 1u << 20;   // records, supervisor -> Node; a power of two

@@ -108,7 +108,7 @@ bool receive_command(const Control& control, CommandLine& line, Surroundings& wh
     if (field.tag == Tag::engine_) line.engine = static_cast<protocol::Engine>(field.number());
     // Its child is traced already.
     if (line.engine == protocol::Engine::kernel) return false;
-    if (field.tag == Tag::detached_) line.detached = field.number() != 0;
+    if (field.tag == Tag::group_) line.group = static_cast<protocol::JobGroup>(field.number());
     if (field.tag == Tag::umask_) where.mask = static_cast<mode_t>(field.number() & 0777);
   }
   // argv[0], the command, the end.

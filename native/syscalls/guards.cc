@@ -79,6 +79,10 @@ constexpr Alternative kHighMove[] = {kMoveAnywhere, kMoveHigh, kMoveZero, kMoveN
 constexpr Condition kFirstIsZero[] = {argument(0, Relation::one_of, kZero)};
 constexpr Alternative kPidZero[] = {kFirstIsZero};
 
+// setpgid(2): a group that gets the number of the process that begins it.
+constexpr Condition kSecondIsZero[] = {argument(1, Relation::one_of, kZero)};
+constexpr Alternative kGroupNew[] = {kSecondIsZero};
+
 // PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS is 1. Who 0 of the process kinds is the caller; of a group or a user it may be
 // processes outside the tree as well.
 constexpr Condition kPriority[] = {argument(0, Relation::one_of, kZero), argument(1, Relation::one_of, kZero)};
@@ -366,6 +370,8 @@ std::span<const Alternative> alternatives(Guard guard) {
       return kClonePlain;
     case Guard::fcntl_harmless:
       return kFcntlHarmless;
+    case Guard::group_new:
+      return kGroupNew;
     case Guard::high_address:
       return kHighAddress;
     case Guard::high_address_or_any:

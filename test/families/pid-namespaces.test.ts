@@ -13,6 +13,11 @@ def step(act):
     except OSError as error: print(errno.errorcode[error.errno], flush=True)
 `;
 
+/** In a session with a terminal: only there the tree is in Node's process group. */
+const terminal = 'import os, pty, sys; os._exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+const atTerminal = ['/usr/bin/python3', '-c', terminal];
+const inNamespace = ['unshare', '--pid', '--fork', '--mount-proc'];
+
 function lines({ stdout, stderr }: Outcome): string[] {
   expect(stderr).toBe('');
   return stdout.trimEnd().split('\n');
@@ -43,9 +48,10 @@ os.close(release)
 print(os.waitpid(other, 0)[1])`;
     const script = `import { spawnSandboxed } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
 spawnSandboxed('/usr/bin/python3', ['-S', '-c', ${JSON.stringify(steps)}], { stdio: ['ignore', 'inherit', 'inherit'] });`;
-    const place = ['--wait', 'unshare', '--pid', '--fork', '--mount-proc', 'sh', '-c', '"$@"; exit', 'sh'];
-    const host = await runBare('setsid', [...place, process.execPath, '--input-type=module', '-e', script]);
-    expect(host).toMatchObject({ code: 0, stdout: '0\n256\n0\n', stderr: '' });
+    const place = [...atTerminal, ...inNamespace, 'sh', '-c', '"$@"; exit', 'sh'];
+    const [first = '', ...line] = [...place, process.execPath, '--input-type=module', '-e', script];
+    const host = await runBare(first, line);
+    expect(host).toMatchObject({ code: 0, stdout: '0\r\n256\r\n0\r\n', stderr: '' });
   },
 );
 
@@ -107,7 +113,7 @@ for (const verdict of [undefined, holdfast.redirect({ signal: 'SIGUSR2' })]) {
 }`,
       [script],
       {},
-      ['unshare', '--pid', '--fork', '--mount-proc'],
+      [...atTerminal, ...inNamespace],
     );
     const told = (number: number) => [
       '0',
@@ -121,6 +127,6 @@ for (const verdict of [undefined, holdfast.redirect({ signal: 'SIGUSR2' })]) {
       'None',
       'None',
     ];
-    expect((await textOf(host.stdout)).trim().split('\n')).toEqual([...told(10), ...told(12)]);
+    expect((await textOf(host.stdout)).trim().split('\r\n')).toEqual([...told(10), ...told(12)]);
   },
 );

@@ -73,7 +73,7 @@ const takesNeither = words(`
 
 /** Conditions on registers that can tell for the kind of argument that it is not there or is the caller itself. */
 const guardsThatJudgePids = words(
-  'always_held pid_zero priority_own ioprio_own fcntl_harmless ioctl_harmless prctl_harmless clock_own',
+  'always_held pid_zero group_new priority_own ioprio_own fcntl_harmless ioctl_harmless prctl_harmless clock_own',
 );
 
 const rows = readTable();
