@@ -125,6 +125,16 @@ Wait& mine() {
 
 Wait& this_wait() { return mine(); }
 
+void cut_wait_short(pid_t tid) {
+  std::lock_guard<std::mutex> hold(registry_guard);
+  for (Wait* const slot : registry()) {
+    std::lock_guard<std::mutex> look(slot->guard);
+    if (!slot->active || slot->call.tid != tid) continue;
+    if (slot->error.load(std::memory_order_relaxed) == 0) slot->error.store(kRestart, std::memory_order_relaxed);
+    ::syscall(SYS_tgkill, ::getpid(), slot->thread, SIGUSR2);
+  }
+}
+
 WaitBy::WaitBy(Wait& wait, pid_t thread) : wait_(wait) {
   const std::lock_guard<std::mutex> hold(wait.guard);
   before_ = std::exchange(wait.thread, thread);

@@ -25,6 +25,10 @@ class MayBlock {
   WaitInCrew crew_;
 };
 
+// The caller is to stop now, and the tracer has asked the kernel for it: what a worker waits in for it is made again
+// after that.
+void cut_wait_short(pid_t tid);
+
 // What a MayBlock of this thread has said; it lives as long as the thread.
 struct Wait;
 Wait& this_wait();

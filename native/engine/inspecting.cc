@@ -294,31 +294,31 @@ int Tracer::get_registers(uint64_t stop, pid_t tid, std::string& general, std::s
   arch::Registers registers;
   if (const int error = arch::get(tid, registers)) return error;
   // One that was answered at its entry did not run.
-  const int64_t entered = arch::call_beside(tid, registers), answered = find(tid)->answered;
-  number = entered < 0 && answered >= 0 ? answered : entered;
+  const int64_t entered = arch::call_beside(tid, registers);
+  const Tracee& tracee = *find(tid);
+  const bool is_behind = tracee.answered >= 0 && arch::instruction_pointer(registers) == tracee.answered_at;
+  number = entered < 0 && is_behind ? tracee.answered : entered;
   return 0;
 }
 
 // ESRCH, EPERM: as inspected() says; EIO or EFAULT: not there.
 int Tracer::set_protected(uint64_t stop, pid_t tid, uint64_t address, const char* from, size_t size) {
   if (const int error = inspected(stop, tid)) return error;
+  constexpr size_t kWord = sizeof(long), kSmallestPage = 4096;
   for (size_t done = 0; done < size;) {
+    const size_t length = std::min(size - done, kWord);
+    const uint64_t at = address + done;
+    // Less than a word is written with what lies before it, or behind it at the start of its page: nothing of another
+    // page, which need not be there, or be somebody else's, too.
+    const size_t before = std::min<size_t>(kWord - length, at % kSmallestPage);
     long word = 0;
-    // The last word has what lies behind it, or before it where nothing does.
-    size_t at = done, skipped = 0;
-    size_t length = std::min(size - done, sizeof word);
-    if (length < sizeof word) {
+    if (length < kWord) {
       errno = 0;
-      word = ptrace(PTRACE_PEEKDATA, tid, address + at, nullptr);
-      if (errno != 0 && address + at >= sizeof word - length) {
-        skipped = sizeof word - length;
-        errno = 0;
-        word = ptrace(PTRACE_PEEKDATA, tid, address + at - skipped, nullptr);
-      }
-      if (errno != 0) return EFAULT;
+      word = ptrace(PTRACE_PEEKDATA, tid, at - before, nullptr);
+      if (errno != 0) return errno == ESRCH ? ESRCH : EFAULT;
     }
-    memcpy(reinterpret_cast<char*>(&word) + skipped, from + done, length);
-    if (request(PTRACE_POKEDATA, tid, as_pointer(address + at - skipped), as_pointer(static_cast<uint64_t>(word))) != 0)
+    memcpy(reinterpret_cast<char*>(&word) + before, from + done, length);
+    if (request(PTRACE_POKEDATA, tid, as_pointer(at - before), as_pointer(static_cast<uint64_t>(word))) != 0)
       return errno == ESRCH ? ESRCH : EFAULT;
     done += length;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../arch/arch.h"
+#include "../call/blocking.h"
 #include "../call/monotonic.h"
 #include "../call/proc_stat.h"
 #include "request.h"
@@ -123,6 +124,7 @@ bool Tracer::look_at_stops() {
     for (const auto& [tid, tracee] : tracees_) {
       if (tracee->at_stop || tracee->ends || !stop.covers(*tracee)) continue;
       if (look && is_there(*tracee, stop.until)) continue;
+      if (look && stop.until == Until::stopped && tracee->interrupted) cut_wait_short(tid);
       all = false;
       break;
     }

@@ -283,8 +283,6 @@ void Tracer::resume(Tracee& tracee, int signal) {
     tracee.parked_signal = signal;
     return;
   }
-  if (!tracee.is_answered_now) tracee.answered = -1;
-  tracee.is_answered_now = false;
   tracee.at_stop = false;
   if (is_at_unseen_stop(tracee.tid)) return;
   tracee.delivered = signal;
@@ -584,7 +582,7 @@ void Tracer::apply(Tracee& tracee, Finish finish) {
       }
       arch::skip(tracee.tid, tracee.registers, finish.value);
       tracee.answered = tracee.number;
-      tracee.is_answered_now = true;
+      tracee.answered_at = arch::instruction_pointer(tracee.registers);
       break;
     case Finish::Kind::hand_over:  // a stop has no way to install a descriptor, so the caller fetches it
       begin_injection(tracee, Phase::fetch_result, std::move(finish.fd), finish.close_on_exec);

@@ -201,8 +201,8 @@ class Tracer {
     std::unique_ptr<Bounce> marked_with;  // the marked call is an exec, and what it is to be was decided before
     bool interrupted = false;             // by PTRACE_INTERRUPT, and has not come to a stop since
     bool stops_once_more = false;         // is to be, when it goes on
-    int64_t answered = -1;                // the call behind which it stops
-    bool is_answered_now = false;         // that is how it goes on
+    int64_t answered = -1;                // the call that was answered in its place, and where that was
+    uint64_t answered_at = 0;
     bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
     bool ends = false;                    // is at its last stop (ending.cc), or behind it
     bool in_fence = false;                // is in an exec, or about to be, behind a fence (exec_fence.h)

@@ -1,4 +1,5 @@
 // Looking into a thread that stands still: registers, memory, mappings, its call; and into nothing else.
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +7,10 @@ import { createInterface } from 'node:readline';
 import { deny, type Inspection, type SpawnSandboxedOptions, spawnSandboxed } from 'holdfast';
 import { expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { engine } from '../helpers/engine.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
+import { startHost } from './host.ts';
+import { textOf } from './tree.ts';
 
 function started(mode: string, options: SpawnSandboxedOptions = {}) {
   const child = spawnSandboxed(program('inspected'), [mode], { ...options, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -119,6 +123,63 @@ test('asked for in a hook, it stops right behind the call that the hook refused'
   child.stdin.end();
   expect(await closed).toEqual([0, null]);
 });
+
+test('a thread for which the supervisor waits is stopped all the same, and goes on waiting', async () => {
+  const cwd = temporaryFolder();
+  execFileSync('mkfifo', [join(cwd, 'fifo')]);
+  const { child, closed, next } = started('waits_for_other', { cwd, policy: { files: { read: [cwd] } } });
+  await next();
+  const callOf = async () => {
+    await using stopped = await child.inspect(child.pid as number);
+    return (await stopped.state()).syscall;
+  };
+  while ((await callOf()) !== 'openat'); // it may not have come to it yet
+  for (let i = 0; i < 5; i++) expect(await callOf()).toBe('openat');
+  writeFileSync(join(cwd, 'fifo'), 'x');
+  expect(await closed).toEqual([0, null]);
+});
+
+test('a thread that computes is in no call, though its last one was answered in its place', async () => {
+  const { child, closed, next } = started('answered');
+  expect(await next()).toBe('computes');
+  {
+    await using stopped = await child.inspect(child.pid as number);
+    expect((await stopped.state()).syscall).toBeUndefined();
+  }
+  child.kill('SIGKILL');
+  await closed;
+});
+
+test.skipIf(engine === 'kernel')(
+  'on a kernel where only the tracing thread may write what the process may only read (the engine kernel has none)',
+  async () => {
+    const host = startHost(
+      `const child = spawnSandboxed(args[0], ['edges'], { stdio: ['pipe', 'pipe', 'inherit'], policy });
+const page = BigInt(await new Promise((resolve) => child.stdout.once('data', resolve)));
+const stopped = await child.inspect(child.pid);
+const file = await stopped.readMemory(page + 4096n, 4096);
+for (const [at, size] of [[0, 1], [0, 7], [3, 8], [9, 3], [4090, 5], [4095, 1], [4093, 3], [5, 4091], [4093, 4]]) {
+  const bytes = Buffer.alloc(size, at + size);
+  const before = await stopped.readMemory(page, 4096);
+  const answer = await stopped.writeMemory(page + BigInt(at), bytes).then(() => 'written', ({ code }) => code);
+  const after = await stopped.readMemory(page, 4096);
+  bytes.copy(before, at);
+  say(at, size, answer, after.equals(before));
+}
+say((await stopped.readMemory(page + 4096n, 4096)).equals(file));
+await stopped.release();
+child.stdin.end();`,
+      [program('inspected')],
+      {},
+      [program('refuse_calls'), 'pwrite64', '--'],
+    );
+    expect((await textOf(host.stdout)).trim().split('\n')).toEqual([
+      ...['0 1', '0 7', '3 8', '9 3', '4090 5', '4095 1', '4093 3', '5 4091'].map((range) => `${range} written true`),
+      expect.stringMatching(/^4093 4 ERR_HOLDFAST_BAD_ADDRESS /),
+      'true',
+    ]);
+  },
+);
 
 test('nothing of it works on what is not there, not stopped, or wrong, and nothing hangs', async () => {
   const { child, closed, next } = started('counts');

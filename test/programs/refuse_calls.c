@@ -22,6 +22,7 @@ static const struct {
              CALL(process_vm_readv),
              CALL(process_vm_writev),
              CALL(memfd_create),
+             CALL(pwrite64),
              CALL(eventfd2),
              CALL(capset),
              CALL(socketpair),
