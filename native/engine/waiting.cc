@@ -52,13 +52,13 @@ void Tracer::on_signal(Tracee& tracee, int signal) {
   uint64_t args[6];
   for (int i = 0; i < 6; i++) args[i] = arch::argument(registers, i);
   if (arch::kForgetsCalls && !tracee.has_handled) tracee.has_handled = is_handled(tracee.tid, signal);
-  if (number >= 0 && again && is_notified(number, args) && !was_interrupted(tracee.tid, number, args)) {
-    // A call that waited for a worker only is one that nothing interrupts without the supervisor: it is made again
-    // after the handler (the kernel's wait for a worker ends with ERESTARTSYS, seccomp(2)). Without a handler it is so
-    // anyway, and a core dump has the thread where it was.
-    if (is_handled(tracee.tid, signal)) arch::call_again_in_any_case(tracee.tid, registers);
-  } else if (tracee.wait.begins) {
+  if (tracee.wait.begins) {
     if (!means_nothing(tracee.tid, signal)) cut_short(tracee);
+  } else if (number >= 0 && again && is_notified(number, args) && !was_interrupted(tracee.tid, number, args) &&
+             !(arch::kForgetsCalls && waits_by_itself(number))) {
+    // A call that waited for a worker only is one that nothing interrupts without the supervisor: it is made again
+    // after the handler (the kernel's wait for a worker ends with ERESTARTSYS, seccomp(2)).
+    arch::call_again_in_any_case(tracee.tid, registers);
   } else if (number >= 0 && result == -EINTR && !tracee.was_stopped && !tracee.has_handled) {
     const WaitCall* const call = find_wait(number);
     if (call != nullptr && means_nothing(tracee.tid, signal)) {

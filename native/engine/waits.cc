@@ -49,6 +49,19 @@ constexpr int64_t kSecond = 1'000'000'000;
 
 }  // namespace
 
+bool waits_by_itself(int64_t number) {
+  switch (number) {
+    case __NR_clock_nanosleep:
+    case __NR_msgrcv:
+    case __NR_msgsnd:
+    case __NR_semop:
+    case __NR_semtimedop:
+      return true;
+    default:
+      return false;
+  }
+}
+
 const WaitCall* find_wait(int64_t number) {
   for (const WaitCall& wait : kWaits)
     if (wait.number == number) return &wait;

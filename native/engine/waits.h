@@ -23,6 +23,9 @@ struct WaitCall {
   bool is_endless(const uint64_t (&args)[6]) const;
 };
 
+// A held call that goes on after it was looked at, and answers EINTR then after any handler (signal(7)).
+bool waits_by_itself(int64_t number);
+
 // nullptr: none of them.
 const WaitCall* find_wait(int64_t number);
 

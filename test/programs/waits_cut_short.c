@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -111,6 +114,30 @@ static int sends_message(int fd) {
   return -1;
 }
 
+// Held for its key's sake, and then it waits in the kernel: EINTR after any handler (signal(7)).
+static int receives(int queue) {
+  struct {
+    long type;
+    char text[8];
+  } message;
+  return (int)msgrcv(queue, &message, sizeof message.text, 0, 0);
+}
+static int lowers(int semaphores) {
+  struct sembuf by_one = {0, -1, 0};
+  return semop(semaphores, &by_one, 1);
+}
+static void waits_by_itself(const char* what, int id, int flags, int (*waits)(int)) {
+  const struct sigaction action = {.sa_handler = count, .sa_flags = flags};
+  const struct itimerval often = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
+  sigaction(SIGALRM, &action, NULL);
+  seen = 0;
+  setitimer(ITIMER_REAL, &often, NULL);
+  const int result = waits(id);
+  const int error = errno;
+  setitimer(ITIMER_REAL, &off, NULL);
+  printf("%s%s: %s\n", what, flags ? ", SA_RESTART" : "", result < 0 ? strerrorname_np(error) : "done");
+}
+
 int main(void) {
   mkfifo("fifo", 0600);
   listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -131,5 +158,12 @@ int main(void) {
   limited("sendto", SOCK_DGRAM, sends_to);
   limited("sendmsg", SOCK_DGRAM, sends_message);
   close(filler);
+  const int queue = msgget(IPC_PRIVATE, 0600), semaphores = semget(IPC_PRIVATE, 1, 0600);
+  for (int restart = 0; restart < 2; restart++) {
+    waits_by_itself("msgrcv", queue, restart ? SA_RESTART : 0, receives);
+    waits_by_itself("semop", semaphores, restart ? SA_RESTART : 0, lowers);
+  }
+  msgctl(queue, IPC_RMID, NULL);
+  semctl(semaphores, 0, IPC_RMID);
   return 0;
 }

@@ -84,6 +84,7 @@ test(
     expect(bare.stdout).toContain('open of a FIFO: EINTR');
     expect(bare.stdout).toContain('connect to a full backlog, SA_RESTART, SIGCONT: done');
     expect(bare.stdout.match(/^(connect|sendto|sendmsg) with a time limit: EINTR$/gm)).toHaveLength(3);
+    expect(bare.stdout.match(/^(msgrcv|semop)(, SA_RESTART)?: EINTR$/gm)).toHaveLength(4);
   },
   patient(30_000),
 );
