@@ -18,6 +18,9 @@ export interface EngineTrial {
   readonly problem?: SupportProblem;
 }
 
+/** A path whose characters are no pattern's. */
+const asItIs = (path: string) => path.replace(/[*?[{\\]/g, '\\$&');
+
 /**
  * The supervisor itself is a program that is there and needs no other file; by itself it only prints a list. Into a pipe,
  * as 'ignore' is a /dev/null that need not be there.
@@ -39,7 +42,7 @@ export function tryEngine(engine: 'auto' | Engine): Promise<EngineTrial> {
         : [supervisorPath(), '--table', []];
       // What the engine `kernel` can have, too.
       const defaults = { proc: false, cwd: false };
-      const policy = { files: { read: [program, ...libraries], metadata: ['/'] }, defaults };
+      const policy = { files: { read: [program, ...libraries].map(asItIs), metadata: ['/'] }, defaults };
       const stdio = ['pipe', 'pipe', 'pipe'];
       // What the environment asks for is for those who ask for nothing.
       const options = { cwd: '/', env: {}, stdio, policy, ...(engine === 'auto' ? {} : { engine }) };

@@ -124,7 +124,8 @@ Finish send_redirected(Sandbox& sandbox, const Held& call, const std::string& da
 
 // Asks the hooks: of a process, or of a group (0 or the negation of its number) or everybody (-1). True: go on.
 bool hooks_agree(Sandbox& sandbox, const Held& call, pid_t process, pid_t group, int signal, Finish& finish) {
-  const pid_t target = group == kNoGroup ? process : group == kEverybody ? -1 : -group;
+  // A group whose number is 1 has none that would not say everybody.
+  const pid_t target = group == kNoGroup ? process : group == kEverybody ? -1 : group == 1 ? 0 : -group;
   if (!sandbox.config.hooked(Event::signal) && !sandbox.config.records) return true;
   Facts facts;
   facts.event = Event::signal;

@@ -71,7 +71,7 @@ void write_details(FieldWriter& writer, const Facts& facts) {
   number(Tag::gid_, facts.gid, -2);
   number(Tag::signal_, facts.signal, -1);
   number(Tag::code_, facts.code, -1);
-  number(Tag::targetPid_, facts.target_pid, -1);
+  number(Tag::targetPid_, facts.target_pid, kNoTarget);
   number(Tag::directory_, facts.directory, -1);
   number(Tag::device_, facts.device, -1);
   if (facts.times != nullptr) {

@@ -13,6 +13,8 @@
 
 namespace holdfast {
 
+constexpr int64_t kNoTarget = INT64_MIN;
+
 // Names are canonical; nothing here is the caller's memory.
 struct Facts {
   Event event = Event::none;
@@ -36,8 +38,8 @@ struct Facts {
   bool refused_anyway = false;       // for another reason, if nobody allows it: that rules let it by is not told
 
   // Fields for the hook and the event; each is sent only if set (`has` bits by Tag would be dearer than these).
-  int64_t flags = -1, mode = -1, size = -1, uid = -2, gid = -2, signal = -1, target_pid = -1, directory = -1,
-          device = -1;
+  int64_t flags = -1, mode = -1, size = -1, uid = -2, gid = -2, signal = -1, directory = -1, device = -1;
+  int64_t target_pid = kNoTarget;     // any int is one
   const int64_t* times = nullptr;     // atime sec, nsec, mtime sec, nsec
   std::string_view target;            // symlink's text
   std::string_view name;              // attribute's name

@@ -1,6 +1,6 @@
 // `npx holdfast doctor`, as it is installed.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkSupport, type Support } from 'holdfast';
@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
 import { engine, untraceable } from '../helpers/engine.ts';
 import { doctorIn, mayMount, mounting } from '../helpers/places.ts';
+import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { bin, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -60,6 +61,25 @@ describe('doctor', () => {
     expect(told.machine).toMatchObject({ ...own.machine, libc: expect.stringMatching(/^(glibc \d|musl)/) });
     expect(told.engines?.map((trial) => trial.works)).toEqual(own.engines?.map(({ works }) => works));
   });
+
+  test.runIf(possible)(
+    'where holdfast lies in a folder whose name is a pattern in policies, each engine starts as elsewhere',
+    () => {
+      const folder = join(temporaryFolder(), '{a,b}[c]*?');
+      mkdirSync(join(folder, 'build/Release'), { recursive: true });
+      for (const name of ['package.json', 'build/Release/holdfast.node', 'build/Release/holdfast-supervisor'])
+        copyFileSync(join(root, name), join(folder, name));
+      cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+      const works = (from: string) => {
+        const { stdout } = spawnSync(process.execPath, [join(from, bin.holdfast), 'doctor', '--json'], {
+          encoding: 'utf8',
+        });
+        return (JSON.parse(stdout) as Support).engines?.map((trial) => trial.works);
+      };
+      expect(works(folder)).toEqual(works(root));
+    },
+  );
 
   test('where nothing can be started it says why, and what to do, and ends with 1', () => {
     const { status, stdout } = holdfast(['doctor'], forbidding('seccomp'));

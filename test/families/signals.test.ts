@@ -227,6 +227,16 @@ step(lambda: send(fd, 15, None, 4)); print(group.wait(), group.stdout.read())
     expect(refusedCalls(outcome)).toEqual([]);
   });
 
+  test('to everybody and to one’s group are told apart by hooks', { timeout }, async () => {
+    const targets: number[] = [];
+    const outcome = await python(
+      `for target in (-1, 0, os.getpid()): step(lambda: os.kill(target, 0))\nprint(os.getpgid(0), os.getpid())`,
+      { hooks: (child) => child.onSignal(({ targetPid }) => void targets.push(targetPid)) },
+    );
+    const [group, pid] = (lines(outcome).at(-1) ?? '').split(' ').map(Number);
+    expect(targets).toEqual([-1, -(group as number), pid]);
+  });
+
   test('by a descriptor that stands for oneself mean one’s group to hooks, too', { timeout }, async () => {
     const targets: number[] = [];
     const outcome = await python(
