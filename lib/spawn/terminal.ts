@@ -17,9 +17,14 @@ function inherited(entry: unknown, place: number): number | undefined {
 
 export const hasControllingTerminal = (): boolean => controllingTerminal() !== 0;
 
-/** The device of this process's controlling terminal, as `st_rdev` has it; 0 without one. */
+/** The device of this process's controlling terminal, as `st_rdev` has it; 0 without one, or without /proc, where nothing starts. */
 function controllingTerminal(): number {
-  const stat = readFileSync('/proc/self/stat', 'latin1');
+  let stat: string;
+  try {
+    stat = readFileSync('/proc/self/stat', 'latin1');
+  } catch {
+    return 0;
+  }
   // The name in parentheses may hold anything (proc_pid_stat(5)): tty_nr is the fifth field behind it.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[4]);
 }
