@@ -108,8 +108,9 @@ export function asModule({ text }: Block): string {
   const all = `${prelude.join('\n')}\n${code}`;
   const imported = Object.keys(holdfast).filter((name) => isUsed(name, all) && !isDeclared(name, all));
   if (imported.length > 0) prelude.unshift(`import { ${imported.join(', ')} } from 'holdfast';`);
-  // A call that is decided just then is not looked into.
-  if (missing.includes('child') && code.includes('child.inspect(')) prelude.push("await once(child.stdout, 'data');");
+  // A call that is decided just then is not looked into; and what is taken from it is what a program begins with.
+  if (missing.includes('child') && /child\.(inspect|restrict)\(/.test(code))
+    prelude.push("await once(child.stdout, 'data');");
   if (isUsed('once', `${all}${prelude.join()}`) && !isDeclared('once', all))
     prelude.unshift("import { once } from 'node:events';");
   return `${prelude.join('\n')}\n${text}`;
