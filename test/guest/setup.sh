@@ -102,7 +102,7 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
 
 # --- the root image: $CACHE/root-ARCH.ext4 (or tools-ARCH.ext4), and a static busybox --
 root() {
-  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v5"
+  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v6"
   [ "$ARCH" = amd64 ] && npmarch=x64
   if [ -s "$CACHE/$IMAGE-$ARCH.ext4" ] && [ "$(cat "$CACHE/$IMAGE-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "$IMAGE-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
@@ -148,6 +148,10 @@ tools_for() { # Node where its container images have it, and what maintainer scr
   mkdir -p "$r/srv"; cp "$r/usr/share/base-files/profile" "$r/etc/profile"
   printf 'root:*::\n' > "$r/etc/gshadow"; chmod 640 "$r/etc/gshadow"
   ln -s gcc "$r/usr/bin/cc"; ln -s g++ "$r/usr/bin/c++"
+  # its modules, as python3-minimal's script does: a python that finds them compiled tries to write nothing
+  if [ -d "$r/usr/lib/python$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ]; then
+    /usr/bin/python3 -m compileall -q -s "$r" "$r"/usr/lib/python3.* > /dev/null || true # some are there to be wrong
+  fi
   # node-linux-* has node alone; 10.8.2 is the npm of that Node
   ( cd "$1" && npm pack --silent npm@10.8.2 >/dev/null && mkdir -p npm "$to/lib/node_modules" && tar xzf npm-10.8.2.tgz -C npm )
   mv "$1/npm/package" "$to/lib/node_modules/npm"

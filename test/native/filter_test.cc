@@ -207,7 +207,7 @@ void process_guards() {
   held("unshare", {{CLONE_NEWUSER}});
   held("unshare", {{CLONE_FILES | CLONE_NEWNS}});
   held("unshare", {{CLONE_FILES | kHigh}});
-  for (const char* name : {"getpgid", "getsid", "setpgid", "prlimit64", "sched_setaffinity", "sched_getaffinity",
+  for (const char* name : {"getpgid", "getsid", "prlimit64", "sched_setaffinity", "sched_getaffinity",
                            "sched_setscheduler", "sched_setattr", "migrate_pages", "move_pages", "get_robust_list"}) {
     passes(name, {{0, 5}});
     passes(name, {{kJunk, 5}});  // a pid is an int
@@ -215,6 +215,11 @@ void process_guards() {
     held(name, {{kJunk | 1}});
     held(name, {{0xffffffff}});
   }
+  passes("setpgid", {{0, 0}});
+  passes("setpgid", {{5, kJunk}});  // a group of its own, whoever begins it
+  held("setpgid", {{0, 5}});
+  held("setpgid", {{5, kJunk | 5}});
+  held("setpgid", {{0, 0xffffffff}});
   passes("setpriority", {{0, 0, 10}});
   passes("setpriority", {{kJunk, kJunk, 10}});
   held("setpriority", {{0, 1, 10}});
