@@ -338,6 +338,10 @@ pid_t begin_group() {
     raw_syscall(SYS_setpgid, 0, 0);
     _exit(0);
   }
+  // A sanitizer's vfork() does not wait.
+  siginfo_t ended;
+  while (leader > 0 && waitid(P_PID, static_cast<id_t>(leader), &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+    continue;
   return leader;
 }
 
