@@ -1,6 +1,8 @@
 // What every handler may use: the policy, the channel to Node, the tree. One per supervisor.
 #pragma once
 
+#include <sys/types.h>
+
 namespace holdfast {
 
 struct Config;
@@ -13,6 +15,7 @@ struct Sandbox {
   Channel& channel;  // records to Node, verdicts back
   Tree& tree;        // who belongs to it
   BouncePage& page;  // arguments that the tree cannot change
+  pid_t group = 0;   // the application's process group, if the command began in that
 };
 
 }  // namespace holdfast

@@ -395,10 +395,10 @@ Finish use_clock(Sandbox& sandbox, Held& call) {
 
 namespace {
 
-// Or that of the application, where the command was started in it.
-bool is_group_of_tree(const Tree& tree, pid_t group) {
+bool is_group_of_tree(const Sandbox& sandbox, pid_t group) {
+  const Tree& tree = sandbox.tree;
   const bool has_leader = tree.contains(group) || waits_for_its_parent(tree, group);
-  if ((has_leader && stat_of(group).group == group) || is_in_group(getppid(), group)) return true;
+  if ((has_leader && stat_of(group).group == group) || group == sandbox.group) return true;
   const std::vector<pid_t> processes = tree.groups();
   return std::any_of(processes.begin(), processes.end(), [&](pid_t process) { return is_in_group(process, group); });
 }
@@ -410,7 +410,7 @@ Finish set_group(Sandbox& sandbox, const Held& call) {
   const pid_t named = static_cast<pid_t>(call.args[0]), group = static_cast<pid_t>(call.args[1]);
   const pid_t process = named == 0 ? call.tgid() : named;
   // Of a negative number the kernel says what is wrong; with a process's own number a group begins.
-  if (group <= 0 || group == process || is_group_of_tree(sandbox.tree, group)) return Finish::proceed();
+  if (group <= 0 || group == process || is_group_of_tree(sandbox, group)) return Finish::proceed();
   if (kill(-group, 0) != 0 && errno == ESRCH) return Finish::error(EPERM);
   return refuse_other(sandbox, call, "nobody of that process group is in the tree");
 }

@@ -298,7 +298,8 @@ int run(int argc, char** argv) {
   Tree tree;
   tree.add(launch.child, launch.child);  // from here on it can be killed by its number
   BouncePage page;
-  Sandbox sandbox{config, channel, tree, page};
+  const bool shares_group = launch.line.group == protocol::JobGroup::shared;
+  Sandbox sandbox{config, channel, tree, page, shares_group ? launch.area->group : 0};
   const protocol::Engine engine = launch.line.engine;
   const bool by_name = !can_connect_copies() || must_look_by_ids();
   if (engine == protocol::Engine::ptrace) hold_by_stops(by_name);

@@ -48,16 +48,23 @@ child.on('close', () => setImmediate(() => say(heard.join(' '))));`;
   expect(await heard('sandboxed')).toBe('done');
 });
 
-test('its process group is one that it does not lead, so that it can begin a session', { timeout }, async () => {
-  const script = 'import os; print(os.getpgrp() != os.getpid()); os.setsid(); print(os.getsid(0) == os.getpid())';
+test('its process group is one that it does not lead, so that it can begin a session; and it cannot join Node’s', {
+  timeout,
+}, async () => {
+  const script = `
+import errno, os, sys
+print(os.getpgrp() not in (os.getpid(), int(sys.argv[1])))
+try: os.setpgid(0, int(sys.argv[1]))
+except OSError as error: print(errno.errorcode[error.errno])
+os.setsid(); print(os.getsid(0) == os.getpid())`;
   const host = startHost(
-    `const child = spawnSandboxed('/usr/bin/python3', ['-S', '-c', args[0]], { stdio: ['ignore', 'inherit', 'inherit'] });
-child.on('spawn', () => say(fs.readFileSync(\`/proc/\${child.pid}/stat\`, 'latin1').split(' ')[4] !== fs.readFileSync('/proc/self/stat', 'latin1').split(' ')[4]));`,
-    [`import time; time.sleep(0.2); ${script}`],
+    `const group = fs.readFileSync('/proc/self/stat', 'latin1').split(' ')[4];
+spawnSandboxed('/usr/bin/python3', ['-S', '-c', args[0], group], { stdio: ['ignore', 'inherit', 'inherit'] });`,
+    [script],
     {},
     ['setsid', '--wait'],
   );
-  expect((await textOf(host.stdout)).trim().split('\n')).toEqual(['true', 'True', 'True']);
+  expect((await textOf(host.stdout)).trim().split('\n')).toEqual(['True', 'EPERM', 'True']);
 });
 
 test.skipIf(engine === 'kernel')(
