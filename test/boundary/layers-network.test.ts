@@ -11,6 +11,7 @@ import { dirname, join } from 'node:path';
 import { checkSupport, type Policy, type SandboxPlan, spawnSandboxed } from 'holdfast';
 import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../helpers/build-programs.ts';
+import { patient } from '../helpers/patience.ts';
 import { unusedPort } from '../helpers/ports.ts';
 import { runSandboxed } from '../helpers/run.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
@@ -222,18 +223,22 @@ async function compare(seed: number, scene: Scene, seen: Set<string>): Promise<v
   }
 }
 
-test('random rules, sockets and calls: every layer decides the same', async () => {
-  const seen = new Set<string>();
-  const scene = await serve(temporaryFolder('layers-network'), 'drawn');
-  for (const seed of seeds) await compare(seed, scene, seen);
-  if (landlock === 0) return;
-  // The comparison says something only if it met both.
-  expect([...seen]).toEqual(
-    expect.arrayContaining(
-      ['connect', 'send', 'bind'].flatMap((name) => [`${name}: kernel`, `${name}: supervisor`, `${name}: hook`]),
-    ),
-  );
-}, 300_000);
+test(
+  'random rules, sockets and calls: every layer decides the same',
+  async () => {
+    const seen = new Set<string>();
+    const scene = await serve(temporaryFolder('layers-network'), 'drawn');
+    for (const seed of seeds) await compare(seed, scene, seen);
+    if (landlock === 0) return;
+    // The comparison says something only if it met both.
+    expect([...seen]).toEqual(
+      expect.arrayContaining(
+        ['connect', 'send', 'bind'].flatMap((name) => [`${name}: kernel`, `${name}: supervisor`, `${name}: hook`]),
+      ),
+    );
+  },
+  patient(300_000),
+);
 
 describe('with all addresses left to the kernel', () => {
   const policy: Policy = { files: { metadata: ['/'] }, network: { connect: everything, bind: everything } };

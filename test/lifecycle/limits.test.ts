@@ -249,6 +249,10 @@ test.each(['fifo', 'socket'])(
   patient(90_000),
 );
 
-test('a tree that has used up the processes of its user, each waiting for a TCP peer: each held call answers', async () => {
-  expect(await output(connects)).toEqual(["full True b'' 20", '[20, 20, 20, 20, 20] []', 'again', '0']);
-}, 90_000);
+test(
+  'a tree that has used up the processes of its user, each waiting for a TCP peer: each held call answers',
+  async () => {
+    expect(await output(connects)).toEqual(["full True b'' 20", '[20, 20, 20, 20, 20] []', 'again', '0']);
+  },
+  patient(90_000),
+);

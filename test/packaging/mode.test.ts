@@ -29,7 +29,7 @@ beforeAll(() => {
   });
   chmodSync(join(folder, 'build/Release/holdfast-supervisor'), 0o644);
   chmodSync(folder, 0o755);
-}, 60_000);
+}, patient(60_000));
 
 const run = async (text: string, ...under: string[]) => {
   const file = join(folder, 'program.mjs');

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildLibrary } from '../helpers/build-library.ts';
+import { patient } from '../helpers/patience.ts';
 import { temporaryFolder } from '../helpers/temp.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -77,7 +78,7 @@ beforeAll(() => {
   writeFileSync(join(project, 'package.json'), '{ "private": true }');
   const result = npm(['install', tarball, ...dependencies, '--no-audit', '--no-fund'], project);
   installed = result.stdout + result.stderr;
-}, 120_000);
+}, patient(120_000));
 
 describe('the tarball', () => {
   const names = () => entries.map((entry) => entry.name);

@@ -25,7 +25,7 @@ beforeAll(() => {
   for (const name of ['package.json', 'build', 'prebuilds', 'node_modules']) {
     symlinkSync(join(root, name), join(library, name));
   }
-}, 120_000);
+}, patient(120_000));
 
 /** A registry that has one package; it listens where the system likes. */
 async function registry(tarball: Buffer) {

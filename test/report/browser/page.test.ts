@@ -279,7 +279,7 @@ test.each(['light', 'dark'] as const)(
     await page.keyboard.press('?');
     await accessible(page, colorScheme === 'dark');
   },
-  60_000,
+  patient(60_000),
 );
 
 test('can be used by keys alone', async () => {
