@@ -41,7 +41,25 @@ const waitingOf = (root: number) =>
     }
   });
 /** Those that are to become the command of one that waits. */
-const childrenOf = (pids: number[]) => pids.flatMap(descendantsOf);
+/** Not who leads a new group for the moment in which it is made: it is not traced. */
+const isTraced = (pid: number) => {
+  try {
+    return !/^TracerPid:\s+0$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+};
+const childrenOf = (pids: number[]) => pids.flatMap(descendantsOf).filter(isTraced);
+/** All that wait when each has its child. Who has just served a command may be among them until it has ended. */
+async function withChildren(): Promise<number[]> {
+  let waiting: number[] = [];
+  const are = () => {
+    waiting = waitingOf(process.pid);
+    return waiting.length === pool.size && childrenOf(waiting).length === pool.size;
+  };
+  await until(are, 'each has its child');
+  return waiting;
+}
 const full = (of: SandboxPool = pool) => until(() => of.waiting === of.size, 'the pool is full');
 
 type Options = Parameters<typeof spawnSandboxed>[1] & object;
@@ -276,8 +294,7 @@ describe('the pool itself', () => {
     'nor is one whose child was killed',
     async () => {
       await full();
-      const waiting = waitingOf(process.pid);
-      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      const waiting = await withChildren();
       const killed = childrenOf(waiting);
       for (const pid of killed) process.kill(pid, 'SIGKILL');
       await until(() => waiting.every((pid) => !waitingOf(process.pid).includes(pid)), 'they have ended with them');
@@ -293,8 +310,7 @@ describe('the pool itself', () => {
     'what is signalled while it waits is not what its command hears of',
     async () => {
       await full();
-      const waiting = waitingOf(process.pid);
-      await until(() => childrenOf(waiting).length === waiting.length, 'each has its child');
+      const waiting = await withChildren();
       for (const pid of childrenOf(waiting))
         for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGHUP', 'SIGTSTP', 'SIGSTOP', 40] as const)
           process.kill(pid, signal);
@@ -314,7 +330,7 @@ describe('the pool itself', () => {
       for (let i = 0; i < 24; i++) {
         const signal = signals[i % signals.length] as NodeJS.Signals;
         await full();
-        for (const pid of childrenOf(waitingOf(process.pid))) setPriority(pid, 19);
+        for (const pid of childrenOf(sanitizer ? [] : await withChildren())) setPriority(pid, 19);
         const child = pool.spawn('sleep', ['60'], { policy, stdio: 'ignore', detached: i % 3 === 0 });
         if (i % 2 === 0) process.kill(child.pid ?? 0, signal);
         else child.kill(signal);
@@ -330,11 +346,7 @@ describe('the pool itself', () => {
     'what waits has no right that its command would not have',
     async () => {
       await full();
-      let waiting: number[] = []; // with the supervisor of the last command, which ends
-      await until(() => {
-        waiting = waitingOf(process.pid);
-        return waiting.length === pool.size && childrenOf(waiting).length === waiting.length;
-      }, 'each has its child');
+      const waiting = await withChildren();
       const own = (pid: number) => /^CapEff:\s+(\S+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
       const child = spawnSandboxed('grep', ['^CapEff', '/proc/self/status'], { policy });
       const command = (await outcome(child as never)).out.split(/\s+/)[1];
