@@ -203,11 +203,11 @@ class Tracer {
     bool stops_once_more = false;         // is to be, when it goes on
     int64_t answered = -1;                // the call that was answered in its place, and where that was
     uint64_t answered_at = 0;
-    bool at_stop = false;                 // in a ptrace stop, and nobody has let it go yet
-    bool ends = false;                    // is at its last stop (ending.cc), or behind it
-    bool in_fence = false;                // is in an exec, or about to be, behind a fence (exec_fence.h)
-    bool told_to_give_up = false;         // the worker that works for it was, for the sake of such an exec
-    Task undone = Task::decide;           // what is to be done when the fence around it is gone, and how
+    bool at_stop = false;          // in a ptrace stop, and nobody has let it go yet
+    bool ends = false;             // is at its last stop (ending.cc), or behind it
+    bool in_fence = false;         // is in an exec, or about to be, behind a fence (exec_fence.h)
+    bool told_to_give_up = false;  // the worker that works for it was, for the sake of such an exec
+    Task undone = Task::decide;    // what is to be done when the fence around it is gone, and how
     std::function<Finish()> undone_work;
     int delivered = 0;            // the signal that it was let go with last
     bool waits_for_room = false;  // what it did is told, but too much of that waits

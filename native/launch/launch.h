@@ -45,7 +45,7 @@ struct LaunchArea {
   bool dies_with_us;                    // engine `kernel`: nobody traces it. Set before `go`
   bool is_awaited;                      // who waits for `settled` can give another program. Set before `filtered`
   pid_t supervisor;
-  pid_t group;  // process group of the application; 0: it has no number in this pid namespace
+  pid_t group;            // process group of the application; 0: it has no number in this pid namespace
   bool no_writable_code;  // its memory is not writable and executable. Set before `go`
   int directory;  // of a command whose child was made ahead, in the same table; and its umask. Set before `told`
   mode_t mask;
