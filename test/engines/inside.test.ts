@@ -26,11 +26,13 @@ describe.skipIf(!isRoot)('as root, who may make such places on every machine', (
   });
 
   testWith('firejail')(
-    'firejail, with the profile for everything: the engine kernel, since that refuses ptrace',
+    'firejail, with the profile for everything: the engine kernel, since that refuses ptrace (on x86_64)',
     () => {
       // It gives a /tmp of its own, in which a clone in /tmp would be missing.
       const support = doctorIn('firejail', '--quiet', '--ignore=private-tmp');
-      if ((support.landlockAbi ?? 0) >= 6) expect(support).toMatchObject({ supported: true, engine: 'kernel' });
+      // Its list of calls is empty on aarch64: firejail 0.9.72 of Debian 12 lets ptrace by there.
+      if (process.arch === 'arm64') expect(support).toMatchObject({ supported: true, engine: 'notify' });
+      else if ((support.landlockAbi ?? 0) >= 6) expect(support).toMatchObject({ supported: true, engine: 'kernel' });
       else expect(support).toMatchObject({ supported: false, problems: [{ code: 'ERR_HOLDFAST_PTRACE' }] });
     },
   );
