@@ -102,7 +102,7 @@ add_module() { # dir name out: copy a module after what it needs; built-in or ab
 
 # --- the root image: $CACHE/root-ARCH.ext4 (or tools-ARCH.ext4), and a static busybox --
 root() {
-  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v6"
+  local tmp d npmarch=$ARCH key="$ROOT_PACKAGES node=$NODE v7"
   [ "$ARCH" = amd64 ] && npmarch=x64
   if [ -s "$CACHE/$IMAGE-$ARCH.ext4" ] && [ "$(cat "$CACHE/$IMAGE-$ARCH.key" 2>/dev/null)" = "$key" ]; then say "$IMAGE-$ARCH is cached"; return; fi
   tmp=$(mktemp -d "$CACHE/tmp.XXXXXX")
@@ -150,6 +150,8 @@ tools_for() { # Node where its container images have it, and what maintainer scr
   ln -s gcc "$r/usr/bin/cc"; ln -s g++ "$r/usr/bin/c++"
   # its modules, as python3-minimal's script does: a python that finds them compiled tries to write nothing
   if [ -d "$r/usr/lib/python$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ]; then
+    # a link to a module in /etc would lead out of this root
+    for name in "$r"/usr/lib/python3.*/*.py; do [ ! -L "$name" ] || { kind=$(readlink "$name"); rm "$name"; cp -p "$r$kind" "$name"; }; done
     /usr/bin/python3 -m compileall -q -s "$r" "$r"/usr/lib/python3.* > /dev/null || true # some are there to be wrong
   fi
   # node-linux-* has node alone; 10.8.2 is the npm of that Node

@@ -45,12 +45,15 @@ const cells = machines
   )
   .filter((cell) => Object.keys(known).every((name) => values[name] === undefined || values[name] === cell[name]));
 
-/** A file that did not even load has failed, too. */
+/** A file that did not load, or none of whose tests began (beforeAll), has failed, too. */
 function count(results) {
   const tests = results.flatMap(({ name, status, assertionResults, message }) =>
-    assertionResults.length > 0 || status !== 'failed'
+    status !== 'failed' || assertionResults.some((test) => test.status === 'failed')
       ? assertionResults
-      : [{ status: 'failed', fullName: name.slice(name.indexOf('/test/') + 1), failureMessages: [message] }],
+      : [
+          ...assertionResults,
+          { status: 'failed', fullName: name.slice(name.indexOf('/test/') + 1), failureMessages: [message] },
+        ],
   );
   const of = (wanted) => tests.filter(({ status }) => status === wanted);
   const failures = of('failed').map(({ fullName }) => fullName);
