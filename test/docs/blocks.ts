@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as holdfast from 'holdfast';
+import { patient } from '../helpers/patience.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -50,7 +51,7 @@ const given: Readonly<Record<string, string>> = {
   child: `spawnSandboxed('sh', ['-c', 'echo ready; read line'], {
   policy: { files: { read: ['.'], write: ['out', 'src'], metadata: ['/'] } },
 });
-setTimeout(() => child.stdin.end(), 300)`,
+setTimeout(() => child.stdin.end(), ${patient(300)})`,
   ask: 'async (...call) => call.length > 0',
   command: "'true'",
   args: '[]',
