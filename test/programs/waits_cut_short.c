@@ -86,19 +86,22 @@ static void count(int signal) {
   (void)signal;
   if (++seen == 500) _exit(96);  // 10 s: it is made again and again
 }
-static void limited(const char* what, int type, int (*waits)(int)) {
-  const struct sigaction action = {.sa_handler = count, .sa_flags = SA_RESTART};
+static const char* among_signals(int flags, int (*waits)(int), int on) {
+  const struct sigaction action = {.sa_handler = count, .sa_flags = flags};
   const struct itimerval often = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
-  const struct timeval limit = {60, 0};
-  const int fd = socket(AF_UNIX, type, 0);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   sigaction(SIGALRM, &action, NULL);
   seen = 0;
   setitimer(ITIMER_REAL, &often, NULL);
-  const int result = waits(fd);
+  const int result = waits(on);
   const int error = errno;
   setitimer(ITIMER_REAL, &off, NULL);
-  printf("%s with a time limit: %s\n", what, result < 0 ? strerrorname_np(error) : "done");
+  return result < 0 ? strerrorname_np(error) : "done";
+}
+static void limited(const char* what, int type, int (*waits)(int)) {
+  const struct timeval limit = {60, 0};
+  const int fd = socket(AF_UNIX, type, 0);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  printf("%s with a time limit: %s\n", what, among_signals(SA_RESTART, waits, fd));
   close(fd);
 }
 static int connects_by(int fd) { return connect(fd, (const void*)&place, sizeof place); }
@@ -127,15 +130,7 @@ static int lowers(int semaphores) {
   return semop(semaphores, &by_one, 1);
 }
 static void waits_by_itself(const char* what, int id, int flags, int (*waits)(int)) {
-  const struct sigaction action = {.sa_handler = count, .sa_flags = flags};
-  const struct itimerval often = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};
-  sigaction(SIGALRM, &action, NULL);
-  seen = 0;
-  setitimer(ITIMER_REAL, &often, NULL);
-  const int result = waits(id);
-  const int error = errno;
-  setitimer(ITIMER_REAL, &off, NULL);
-  printf("%s%s: %s\n", what, flags ? ", SA_RESTART" : "", result < 0 ? strerrorname_np(error) : "done");
+  printf("%s%s: %s\n", what, flags ? ", SA_RESTART" : "", among_signals(flags, waits, id));
 }
 
 int main(void) {
