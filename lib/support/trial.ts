@@ -3,6 +3,7 @@ import { HoldfastError, type HoldfastErrorCode } from '../errors.ts';
 import { supervisorIsInMemory, supervisorPath } from '../native/native.ts';
 import type { SupportProblem } from '../native/problems.ts';
 import { loadedLibraries } from '../native/runtime.ts';
+import { inFolder } from '../policy/variables.ts';
 import type { Engine } from '../process/engine.ts';
 import { SandboxedProcess } from '../process/sandboxed-process.ts';
 import { normalizeSpawn } from '../spawn/options.ts';
@@ -17,9 +18,6 @@ export interface EngineTrial {
   readonly totalMs?: number;
   readonly problem?: SupportProblem;
 }
-
-/** A path whose characters are no pattern's. */
-const asItIs = (path: string) => path.replace(/[*?[{\\]/g, '\\$&');
 
 /**
  * The supervisor itself is a program that is there and needs no other file; by itself it only prints a list. Into a pipe,
@@ -42,7 +40,8 @@ export function tryEngine(engine: 'auto' | Engine): Promise<EngineTrial> {
         : [supervisorPath(), '--table', []];
       // What the engine `kernel` can have, too.
       const defaults = { proc: false, cwd: false };
-      const policy = { files: { read: [program, ...libraries].map(asItIs), metadata: ['/'] }, defaults };
+      const read = [program, ...libraries].map((path) => inFolder(path, ''));
+      const policy = { files: { read, metadata: ['/'] }, defaults };
       const stdio = ['pipe', 'pipe', 'pipe'];
       // What the environment asks for is for those who ask for nothing.
       const options = { cwd: '/', env: {}, stdio, policy, ...(engine === 'auto' ? {} : { engine }) };
